@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract: what the author of a network implements, and what the gateway hands to them.
+
+How to write an adapter
+=======================
+
+1. Make a package with a class derived from `Adapter`, and name it in the entry-point group
+   ``dragoman.adapters``. Import from the gateway only ``gateway.adapter``, ``gateway.events``,
+   ``gateway.ids``, ``gateway.errors`` and ``gateway.text``; everything else comes through the
+   context objects below.
+2. Implement `Adapter` (one object per configured network), `LoginFlow` (the questions that link an
+   account) and `Session` (the live connection of one account).
+3. Run the contract suite on it (``docs/developer/adapters.md``).
+
+What the gateway promises to an adapter
+---------------------------------------
+
+* One `Session` object at a time per account. ``run`` is called once per object; when it raises,
+  the gateway waits (2 s to 10 min, with jitter) and makes a new object.
+* An exception of a session costs that attempt only. Other accounts do not notice.
+* ``send`` is called for one command of a conversation at a time, in order; commands of different
+  conversations overlap. A command that failed with `Transient` comes again **with the same key**.
+* The clock is ``context.clock``: tests move it, so no adapter calls ``time.time`` or
+  ``asyncio.sleep`` for longer than a scheduling turn.
+
+What an adapter promises to the gateway
+---------------------------------------
+
+* **Nothing is acknowledged before it is durable.** Events go to `AccountContext.commit` together
+  with the cursor that follows them; only when that returns may the network forget them.
+* Events may be handed over again: the gateway knows them by their remote id.
+* Every failure is one of the `gateway.errors.AdapterError` tree, with a sentence for the user.
+* Contents, tokens and phone numbers are never logged.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from gateway.events import Command, RemoteEvent
+    from gateway.ids import NetworkName, RemoteMessageId, RemoteUserId
+
+__all__ = [
+    "AccountContext",
+    "Adapter",
+    "Capabilities",
+    "Clock",
+    "Contact",
+    "Linked",
+    "Logger",
+    "LoginField",
+    "LoginFlow",
+    "LoginStep",
+    "NetworkContext",
+    "NoSettings",
+    "Sent",
+    "Session",
+]
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back, for measuring."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+class Logger(Protocol):
+    """Structured: an event name, then key=value. Account and network are bound already."""
+
+    def debug(self, event: str, **fields: Any) -> Any: ...
+    def info(self, event: str, **fields: Any) -> Any: ...
+    def warning(self, event: str, **fields: Any) -> Any: ...
+    def error(self, event: str, **fields: Any) -> Any: ...
+
+
+class NoSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For adapters that have nothing to configure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What the network offers. What is claimed here must work: the contract suite tries each."""
+
+    idempotent_send: bool
+    """The key given to ``Session.send`` is an idempotency key on the network. Without one, a crash
+    between sending and its answer ends as `Uncertain`, which is told to the user."""
+    echoes_key: bool = False
+    """Our own messages come back with the key in `RemoteMessage.key`."""
+    typing: bool = False
+    """`Session.set_typing` works, and `AccountContext.typing` is reported."""
+    read_marks: bool = False
+    """`MarkRead` works, and `RemoteRead` is reported."""
+    max_text_bytes: int = 65536
+    """Longest text in UTF-8. Longer ones are refused before they reach the adapter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginField:
+    """One question of a login dialogue."""
+
+    name: str
+    label: str
+    """The question, in plain words: "Password"."""
+    hint: str = ""
+    """An example or one more sentence."""
+    secret: bool = False
+    """The answer is never shown or logged, and the user is told to delete it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginStep:
+    """Questions that are asked together."""
+
+    instructions: str
+    fields: tuple[LoginField, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """A successful login."""
+
+    realm: str
+    """Trust domain in which ``remote_id`` was proved, for example the homeserver's address."""
+    remote_id: RemoteUserId
+    secret: bytes = field(repr=False)
+    """Whatever a session needs to connect. Encrypted at rest; see `AccountContext.secret`."""
+
+
+class LoginFlow(ABC):
+    """One user's login dialogue. Thrown away when it ends or when the user gives up."""
+
+    @abstractmethod
+    def first(self) -> LoginStep:
+        """The first questions. No I/O."""
+
+    @abstractmethod
+    async def submit(self, answers: Mapping[str, str]) -> LoginStep | Linked:
+        """The answers to the last step, by field name; returns more questions or the result.
+
+        May take up to 30 s. Raises `BadLogin` (asks again, naming the field), `Transient`,
+        `Forbidden`, `Unsupported`; the text is shown to the user.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """What the network says of a person."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The network has taken a command."""
+
+    remote_id: RemoteMessageId | None = None
+    """Id of the message that it made, if it made one."""
+
+
+class AccountContext(Protocol):
+    """The gateway, as one session sees it."""
+
+    @property
+    def log(self) -> Logger: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def http(self) -> aiohttp.ClientSession:
+        """Shared by all accounts; never closed by an adapter."""
+
+    @property
+    def remote_id(self) -> RemoteUserId:
+        """Of the account itself."""
+
+    @property
+    def instance(self) -> str:
+        """Unguessable name of this gateway's database: marks what we made on the network."""
+
+    @property
+    def secret(self) -> bytes:
+        """`Linked.secret` of the login."""
+
+    @property
+    def cursor(self) -> str | None:
+        """What was last committed; None before the first commit of this account."""
+
+    def state(self) -> Mapping[str, str]:
+        """The account's own key-value store as last committed. Small: it is kept in memory."""
+
+    async def commit(
+        self,
+        events: Sequence[RemoteEvent],
+        *,
+        cursor: str | None = None,
+        state: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Make events, cursor and changes of the state durable, all or nothing, in this order.
+
+        A ``cursor`` of None leaves it as it is; a state value of None deletes its key. Events that
+        were committed before are ignored. Raises `gateway.errors.StoreUnavailable`: nothing was
+        committed, and the session should end with `Transient` or try again.
+        """
+
+    def connected(self) -> None:
+        """The session is live. Before this, no command is sent through it."""
+
+    def typing(self, contact: RemoteUserId, active: bool) -> None:
+        """The contact began or stopped typing. Latest wins; never stored."""
+
+
+class Session(ABC):
+    """The live connection of one account."""
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Connect, call `AccountContext.connected`, hand over events, until cancelled.
+
+        Raises `Transient` (tried again later), `AuthExpired` (ends until the user logs in again),
+        or any other `AdapterError` (told to the user, tried again later). Cancellation may come at
+        any await; what was not committed comes again from the network.
+        """
+
+    @abstractmethod
+    async def send(self, command: Command, key: str) -> Sent:
+        """Carry out a command, and return when the network has taken it.
+
+        ``key`` names this command for ever; an attempt with a key that the network has already
+        taken returns the first result. Called only between ``connected`` and the end of ``run``;
+        given up (cancelled) after ``delivery.attempt_limit``. Raises any `AdapterError`. Without
+        ``idempotent_send``, `Transient` means that the network certainly does not have it; where
+        that is not known, raise `Uncertain`.
+        """
+
+    @abstractmethod
+    async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
+        """The user types, or stopped. Best effort: errors are ignored."""
+
+    @abstractmethod
+    async def find(self, contact: RemoteUserId) -> Contact:
+        """Look a person up, within 5 s.
+
+        Raises `NotFound` if there is none, `Forbidden` if the network does not tell, and
+        `Transient` if it cannot tell now.
+        """
+
+    @abstractmethod
+    async def log_out(self) -> None:
+        """Revoke the credentials on the network.
+
+        Called after ``run`` has ended, also when it never connected. Errors are reported to the
+        user, but the account is removed all the same.
+        """
+
+
+class NetworkContext(Protocol):
+    """The gateway, as an adapter sees it."""
+
+    @property
+    def name(self) -> NetworkName: ...
+
+    @property
+    def settings(self) -> Any:
+        """An object of the adapter's ``settings_type``."""
+
+    @property
+    def log(self) -> Logger: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    @property
+    def http(self) -> aiohttp.ClientSession: ...
+
+
+class Adapter(ABC):
+    """One kind of network. One object of it per configured network."""
+
+    display_name: ClassVar[str]
+    """For people: "Matrix"."""
+    settings_type: ClassVar[type[msgspec.Struct]] = NoSettings
+    """The type of ``networks.<name>.settings`` in the configuration."""
+    capabilities: ClassVar[Capabilities]
+
+    def __init__(self, context: NetworkContext) -> None:
+        self.context = context
+
+    async def start(self) -> None:  # noqa: B027 - optional
+        """Before the first session. Anything that all accounts share."""
+
+    async def stop(self) -> None:  # noqa: B027 - optional
+        """After the last session."""
+
+    @abstractmethod
+    def address_of(self, remote_id: RemoteUserId) -> str | None:
+        """The readable address of a contact: ``bob%example.org`` for ``@bob:example.org``.
+
+        The gateway escapes it (XEP-0106) into the localpart of the puppet's JID. None if there is
+        no readable form that `contact_at` can read back; the gateway then assigns a name with a
+        hash. No I/O.
+        """
+
+    @abstractmethod
+    def contact_at(self, address: str) -> RemoteUserId | None:
+        """The contact whose readable address this is, or None if it cannot be one. No I/O.
+
+        Must be the inverse: ``contact_at(address_of(x)) == x``. Also used for what a person types
+        (``@bob:example.org``), so several spellings may be taken.
+        """
+
+    @abstractmethod
+    def login(self) -> LoginFlow:
+        """Begin to link an account."""
+
+    @abstractmethod
+    def session(self, account: AccountContext) -> Session:
+        """A new session of a linked account. No I/O."""

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What flows through the gateway: immutable records, in both directions.
+
+=================  =========================  ==============================================
+union              from → to                  kept in
+=================  =========================  ==============================================
+``RemoteEvent``    adapter → core             nowhere; the core turns it into deliveries
+``Delivery``       core → XMPP                the inbound journal
+``Command``        core → adapter             the outbound journal
+=================  =========================  ==============================================
+
+Deliveries and commands are stored, so a record only ever gains optional fields: rows that an older
+version wrote must still decode. Times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
+
+
+class _Record(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
+    """A record is compared and stored by value; its class name is its tag in the journal."""
+
+
+# --- adapter → core ---------------------------------------------------------------------------
+
+
+class RemoteMessage(_Record, frozen=True, kw_only=True):
+    """A text in the chat with ``contact``."""
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    body: str
+    sent_at: float
+    own: bool = False
+    """Sent by the account itself, from any of its clients."""
+    key: str | None = None
+    """The key given to ``Session.send``, if the network carried it: marks our own echo."""
+
+
+class RemoteRead(_Record, frozen=True, kw_only=True):
+    """Everything up to ``up_to`` was read by the contact or, if ``own``, by the account itself."""
+
+    contact: RemoteUserId
+    up_to: RemoteMessageId
+    own: bool = False
+
+
+class RemoteUndecryptable(_Record, frozen=True, kw_only=True):
+    """An encrypted message. It is kept; the user is told once for the conversation."""
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    sent_at: float
+    content: str
+    """The event as the network gave it, for a later version that can read it."""
+    own: bool = False
+
+
+class RemoteInvite(_Record, frozen=True, kw_only=True):
+    """A person asks to talk with the account."""
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    """Of the invitation, so that a repeated one is not told twice."""
+
+
+class RemoteInviteGone(_Record, frozen=True, kw_only=True):
+    """The invitation was withdrawn or answered elsewhere."""
+
+    contact: RemoteUserId
+
+
+class RemoteProfile(_Record, frozen=True, kw_only=True):
+    """The name under which a contact is known. The empty name means that there is none."""
+
+    contact: RemoteUserId
+    name: str
+
+
+class RemoteGap(_Record, frozen=True, kw_only=True):
+    """Messages before the next event of this chat could not be fetched."""
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    """Of the first event after the gap, so that a repeated gap is not told twice."""
+    about: int | None = None
+    """Roughly how many, if the network tells."""
+
+
+RemoteEvent = (
+    RemoteMessage
+    | RemoteRead
+    | RemoteUndecryptable
+    | RemoteInvite
+    | RemoteInviteGone
+    | RemoteProfile
+    | RemoteGap
+)
+
+
+# --- core → XMPP ------------------------------------------------------------------------------
+
+
+class FailureReason(enum.StrEnum):
+    """Why a message of the user was not delivered. Maps to a stanza error (REQ-460)."""
+
+    NOT_FOUND = "not-found"
+    FORBIDDEN = "forbidden"
+    TOO_LARGE = "too-large"
+    RATE_LIMITED = "rate-limited"
+    UNREACHABLE = "unreachable"
+    """The link to the network was down for longer than the limit."""
+    NETWORK_ERROR = "network-error"
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED = "unsupported"
+    UNREGISTERED = "unregistered"
+    BUSY = "busy"
+    """The gateway cannot store it now."""
+    UNCERTAIN = "uncertain"
+
+
+class ChatMessage(_Record, frozen=True, kw_only=True):
+    """A text from the contact's puppet to the user."""
+
+    id: StanzaId
+    body: str
+    sent_at: float
+    nick: str = ""
+    """The contact's name, with the first text after it is known (REQ-312)."""
+
+
+class OwnMessage(_Record, frozen=True, kw_only=True):
+    """A text that the user sent with another client of the network (REQ-475)."""
+
+    id: StanzaId
+    body: str
+    sent_at: float
+
+
+class Displayed(_Record, frozen=True, kw_only=True):
+    """The contact read the user's messages up to ``message``."""
+
+    id: StanzaId
+    message: StanzaId
+
+
+class OwnDisplayed(_Record, frozen=True, kw_only=True):
+    """The user read the contact's messages up to ``message`` with another client (REQ-416)."""
+
+    id: StanzaId
+    message: StanzaId
+
+
+class Receipt(_Record, frozen=True, kw_only=True):
+    """The network has the user's message (REQ-412)."""
+
+    id: StanzaId
+    message: StanzaId
+
+
+class Failure(_Record, frozen=True, kw_only=True):
+    """The network does not have the user's message, and will not get it (REQ-460)."""
+
+    message: StanzaId
+    to: str
+    """Full JID of the device that sent it, as it came."""
+    reason: FailureReason
+    text: str
+
+
+class Notice(_Record, frozen=True, kw_only=True):
+    """One line of the gateway inside a conversation."""
+
+    id: StanzaId
+    text: str
+
+
+class GatewayNotice(_Record, frozen=True, kw_only=True):
+    """One line from the gateway's own JID."""
+
+    id: StanzaId
+    text: str
+
+
+class SubscriptionRequest(_Record, frozen=True, kw_only=True):
+    """The contact asks for the user's presence."""
+
+    name: str = ""
+
+
+Delivery = (
+    ChatMessage
+    | OwnMessage
+    | Displayed
+    | OwnDisplayed
+    | Receipt
+    | Failure
+    | Notice
+    | GatewayNotice
+    | SubscriptionRequest
+)
+
+
+# --- core → adapter ---------------------------------------------------------------------------
+
+
+class SendText(_Record, frozen=True, kw_only=True):
+    """Say ``body`` to the contact. The first message opens the conversation on the network."""
+
+    contact: RemoteUserId
+    body: str
+
+
+class MarkRead(_Record, frozen=True, kw_only=True):
+    """The user has read everything up to ``up_to``."""
+
+    contact: RemoteUserId
+    up_to: RemoteMessageId
+
+
+class AcceptInvite(_Record, frozen=True, kw_only=True):
+    """The user wants to talk with a contact who invited them."""
+
+    contact: RemoteUserId
+
+
+class DeclineInvite(_Record, frozen=True, kw_only=True):
+    """The user does not."""
+
+    contact: RemoteUserId
+
+
+Command = SendText | MarkRead | AcceptInvite | DeclineInvite

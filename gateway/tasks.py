@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Supervised tasks, and the clock of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+if TYPE_CHECKING:
+    from gateway.adapter import Clock
+
+log = structlog.get_logger("tasks")
+
+T = TypeVar("T")
+
+_END_LIMIT_S = 10.0
+"""Real time, since whoever wants us to stop waits in real time too."""
+
+
+class SystemClock:
+    """The real time. Tests inject another one with the same methods."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
+def is_cancelled() -> bool:
+    """Whether somebody cancelled the running task; libraries raise CancelledError without that."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def within(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
+    """The result of ``work``, which is cancelled after this time. Raises `TimeoutError`.
+
+    If the work is cancelled from within, that is a `RuntimeError` here.
+    """
+    task = asyncio.ensure_future(work)
+    limit = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait((task, limit), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise TimeoutError
+        if task.cancelled():
+            raise RuntimeError("cancelled from within")
+        return task.result()
+    finally:
+        task.cancel()
+        limit.cancel()
+
+
+class Tasks:
+    """Owns every background task of one part of the house: name, strong reference, error report.
+
+    A task that raises is reported once and costs nobody else anything; what should happen again is
+    a loop of its own inside the task.
+    """
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def spawn(
+        self,
+        work: Coroutine[Any, Any, Any],
+        name: str,
+        *,
+        done: Callable[[], None] | None = None,
+    ) -> asyncio.Task[Any]:
+        """Start ``work``. ``done`` is called when it ends, however it ends."""
+        task = asyncio.get_running_loop().create_task(work, name=f"{self._owner}:{name}")
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        if done is not None:
+            task.add_done_callback(lambda _: done())
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("task_failed", task=task.get_name(), exc_info=error)
+
+    async def cancel(self) -> None:
+        """Cancel all tasks and wait until they have ended. Who does not end is left behind."""
+        current = asyncio.current_task()
+        tasks = [task for task in self._running if task is not current]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, rest = await asyncio.wait(tasks, timeout=_END_LIMIT_S)
+            for task in rest:
+                log.error("task_does_not_end", task=task.get_name())
