@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accounts: who has linked what, with the cursor and the adapter's own state."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.errors import Forbidden
+from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
+from gateway.store.writer import Connection, Transaction
+
+
+class AccountStatus(enum.StrEnum):
+    """Whether the account may connect."""
+
+    LINKED = "linked"
+    EXPIRED = "expired"
+    """The network no longer takes the credentials; the user has to log in again."""
+    LOGGED_OUT = "logged-out"
+    """The user logged out; contacts and conversations stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """One linked account, as stored."""
+
+    id: AccountId
+    network: NetworkName
+    user: UserJid
+    realm: str
+    remote_id: RemoteUserId
+    secret: bytes | None = field(repr=False)
+    cursor: str | None
+    status: AccountStatus
+
+
+_COLUMNS = "id, network, user, realm, remote_id, secret, cursor, status"
+
+
+def _row(values: tuple[object, ...]) -> AccountRow:
+    return AccountRow(
+        id=values[0],  # type: ignore[arg-type]
+        network=values[1],  # type: ignore[arg-type]
+        user=values[2],  # type: ignore[arg-type]
+        realm=values[3],  # type: ignore[arg-type]
+        remote_id=values[4],  # type: ignore[arg-type]
+        secret=values[5],  # type: ignore[arg-type]
+        cursor=values[6],  # type: ignore[arg-type]
+        status=AccountStatus(str(values[7])),
+    )
+
+
+def of_network(db: Connection, network: NetworkName) -> list[AccountRow]:
+    """All accounts of a network, most recently active first."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM account WHERE network = ? ORDER BY active_at DESC", (network,)
+    )
+    return [_row(values) for values in rows]
+
+
+def owner_of(
+    db: Connection, network: NetworkName, realm: str, remote_id: RemoteUserId
+) -> UserJid | None:
+    """The user who has linked this identity, if anybody has.
+
+    The same id in another realm is somebody else: only its own realm can prove it.
+    """
+    found = db.execute(
+        "SELECT user FROM account WHERE network = ? AND realm = ? AND remote_id = ?",
+        (network, realm, remote_id),
+    ).fetchone()
+    return UserJid(found[0]) if found else None
+
+
+def add(
+    db: Transaction,
+    *,
+    network: NetworkName,
+    user: UserJid,
+    realm: str,
+    remote_id: RemoteUserId,
+    now: float,
+) -> AccountId:
+    """Link an identity; its secret is set next, since it is sealed for the new id.
+
+    A user whose account is that identity already gets it back, with everything it has. They may
+    have proved it in another realm this time, for example under another address of the
+    homeserver: from now on that one counts, and `owner_of` must have been asked about it before.
+    Raises `Forbidden` if the user has an account that is another identity.
+    """
+    made = db.execute(
+        "INSERT INTO account (network, user, realm, remote_id, status, created_at, active_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (network, user) DO UPDATE"
+        " SET realm = excluded.realm, active_at = excluded.active_at"
+        " WHERE remote_id = excluded.remote_id",
+        (network, user, realm, remote_id, AccountStatus.LOGGED_OUT, now, now),
+    )
+    if made.rowcount == 0:
+        raise Forbidden(
+            "You are linked with another account already. "
+            "Send “unregister” first to link this one."
+        )
+    (account,) = db.execute(
+        "SELECT id FROM account WHERE network = ? AND user = ?", (network, user)
+    ).fetchone()
+    return AccountId(account)
+
+
+def get(db: Connection, account: AccountId) -> AccountRow:
+    """One account, which must exist."""
+    found = db.execute(f"SELECT {_COLUMNS} FROM account WHERE id = ?", (account,)).fetchone()
+    return _row(found)
+
+
+def set_secret(
+    db: Transaction, account: AccountId, secret: bytes | None, status: AccountStatus
+) -> None:
+    """Replace the sealed secret together with the status that follows from it."""
+    db.execute("UPDATE account SET secret = ?, status = ? WHERE id = ?", (secret, status, account))
+
+
+def set_status(db: Transaction, account: AccountId, status: AccountStatus) -> None:
+    """Change whether the account may connect."""
+    db.execute("UPDATE account SET status = ? WHERE id = ?", (status, account))
+
+
+def set_cursor(db: Transaction, account: AccountId, cursor: str, now: float) -> None:
+    """Remember up to where the network's events are ours."""
+    db.execute("UPDATE account SET cursor = ?, active_at = ? WHERE id = ?", (cursor, now, account))
+
+
+def remove(db: Transaction, account: AccountId) -> None:
+    """Delete the account and all that belongs to it."""
+    db.execute("DELETE FROM account WHERE id = ?", (account,))
+
+
+def any_secret(db: Connection) -> bool:
+    """Whether the database holds a secret, so that the key file must exist."""
+    return (
+        db.execute("SELECT 1 FROM account WHERE secret IS NOT NULL LIMIT 1").fetchone() is not None
+    )
+
+
+def state(db: Connection, account: AccountId) -> dict[str, str]:
+    """The adapter's own key-value store of the account."""
+    return dict(
+        db.execute("SELECT key, value FROM account_state WHERE account = ?", (account,)).fetchall()
+    )
+
+
+def change_state(db: Transaction, account: AccountId, changes: Mapping[str, str | None]) -> None:
+    """Set keys, and delete those whose value is None."""
+    db.executemany(
+        "DELETE FROM account_state WHERE account = ? AND key = ?",
+        [(account, key) for key, value in changes.items() if value is None],
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO account_state VALUES (?, ?, ?)",
+        [(account, key, value) for key, value in changes.items() if value is not None],
+    )

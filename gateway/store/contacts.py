@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Contacts of an account: name and subscription (REQ-301)."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from gateway.ids import AccountId, RemoteUserId
+from gateway.store.writer import Connection, Transaction
+
+
+class Subscription(enum.IntEnum):
+    """One direction of a subscription. The user's server is the authority; this is our copy."""
+
+    NONE = 0
+    ASKED = 1
+    GRANTED = 2
+    REFUSED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactRow:
+    """What we know of a contact."""
+
+    name: str = ""
+    to_user: Subscription = Subscription.NONE
+    """Whether the user receives the puppet's presence."""
+    from_user: Subscription = Subscription.NONE
+    """Whether the puppet receives the user's presence."""
+    invited: bool = False
+    """An invitation of the contact waits for the user's answer."""
+
+
+UNKNOWN = ContactRow()
+
+
+def get(db: Connection, account: AccountId, contact: RemoteUserId) -> ContactRow:
+    """A contact; one that was never seen is `UNKNOWN`."""
+    found = db.execute(
+        "SELECT name, to_user, from_user, invited FROM contact"
+        " WHERE account = ? AND remote_id = ?",
+        (account, contact),
+    ).fetchone()
+    if found is None:
+        return UNKNOWN
+    return ContactRow(
+        name=found[0],
+        to_user=Subscription(found[1]),
+        from_user=Subscription(found[2]),
+        invited=bool(found[3]),
+    )
+
+
+def put(db: Transaction, account: AccountId, contact: RemoteUserId, row: ContactRow) -> None:
+    """Store a contact as a whole."""
+    db.execute(
+        "INSERT OR REPLACE INTO contact VALUES (?, ?, ?, ?, ?, ?)",
+        (account, contact, row.name, row.to_user, row.from_user, row.invited),
+    )
+
+
+def subscribed(db: Connection, account: AccountId) -> list[RemoteUserId]:
+    """Contacts whose presence the user receives."""
+    rows = db.execute(
+        "SELECT remote_id FROM contact WHERE account = ? AND to_user = ?",
+        (account, Subscription.GRANTED),
+    )
+    return [RemoteUserId(remote) for (remote,) in rows]
+
+
+def known(db: Connection, account: AccountId) -> list[RemoteUserId]:
+    """Contacts with whom the user shares a subscription in either direction."""
+    rows = db.execute(
+        "SELECT remote_id FROM contact WHERE account = ? AND (to_user = 2 OR from_user IN (1, 2))",
+        (account,),
+    )
+    return [RemoteUserId(remote) for (remote,) in rows]
+
+
+def asked(db: Connection, account: AccountId) -> list[RemoteUserId]:
+    """Contacts whom the user wants to see and who are not looked up yet."""
+    rows = db.execute(
+        "SELECT remote_id FROM contact WHERE account = ? AND to_user = ?",
+        (account, Subscription.ASKED),
+    )
+    return [RemoteUserId(remote) for (remote,) in rows]

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Conversations, the messages in them, and the aliases by which XMPP clients refer to those."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.ids import AccountId, ConversationId, RemoteMessageId, RemoteUserId, StanzaId
+from gateway.store.writer import Connection, Transaction
+
+GATEWAY = RemoteUserId("")
+"""The contact of the conversation between a user and the gateway itself."""
+
+
+class Origin(enum.IntEnum):
+    """Who wrote a message."""
+
+    CONTACT = 0
+    USER = 1
+    """The user, with an XMPP client."""
+    ELSEWHERE = 2
+    """The user, with another client of the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A part of a message, as far as it is needed to refer to it."""
+
+    id: int
+    stanza_id: StanzaId
+    remote_id: RemoteMessageId | None
+    origin: Origin
+
+
+def chat(db: Transaction, account: AccountId, contact: RemoteUserId) -> ConversationId:
+    """The chat of an account with a contact, made if it is new."""
+    found = find_chat(db, account, contact)
+    if found is not None:
+        return found
+    made = db.execute(
+        "INSERT INTO conversation (account, contact) VALUES (?, ?)", (account, contact)
+    )
+    assert made.lastrowid is not None
+    return ConversationId(made.lastrowid)
+
+
+def find_chat(db: Connection, account: AccountId, contact: RemoteUserId) -> ConversationId | None:
+    """The chat of an account with a contact, if there is one."""
+    found = db.execute(
+        "SELECT id FROM conversation WHERE account = ? AND contact = ?", (account, contact)
+    ).fetchone()
+    return ConversationId(found[0]) if found else None
+
+
+def has_messages(db: Connection, account: AccountId, contact: RemoteUserId) -> bool:
+    """Whether the network has a message of this chat, so that the contact exists."""
+    found = db.execute(
+        "SELECT 1 FROM conversation JOIN message ON message.conversation = conversation.id"
+        " WHERE account = ? AND contact = ? AND message.remote_id IS NOT NULL LIMIT 1",
+        (account, contact),
+    ).fetchone()
+    return found is not None
+
+
+def tell_once(db: Transaction, conversation: ConversationId, notice: str) -> bool:
+    """Whether a notice of this kind was not given here yet; from now on it was."""
+    made = db.execute(
+        "INSERT INTO told (conversation, notice) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (conversation, notice),
+    )
+    return made.rowcount == 1
+
+
+def add_message(
+    db: Transaction,
+    conversation: ConversationId,
+    *,
+    stanza_id: StanzaId,
+    origin: Origin,
+    sent_at: float,
+    now: float | None = None,
+    remote_id: RemoteMessageId | None = None,
+    part: int = 0,
+    aliases: Iterable[str] = (),
+) -> int | None:
+    """Store a part with its aliases. None if the network's id is known already.
+
+    ``sent_at`` is what the sender says; how long the message is kept counts from ``now``.
+    """
+    made = db.execute(
+        "INSERT INTO message"
+        " (conversation, stanza_id, remote_id, part, origin, sent_at, stored_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (conversation, remote_id, part) WHERE remote_id IS NOT NULL DO NOTHING",
+        (
+            conversation,
+            stanza_id,
+            remote_id,
+            part,
+            origin,
+            sent_at,
+            sent_at if now is None else now,
+        ),
+    )
+    if made.rowcount == 0:
+        return None
+    assert made.lastrowid is not None
+    message = made.lastrowid
+    # A client that uses an id twice means the newer message by it.
+    for alias in {stanza_id, *aliases} - {""}:
+        db.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (conversation, alias, message))
+    return message
+
+
+def set_remote_id(db: Transaction, message: int, remote_id: RemoteMessageId) -> None:
+    """The network has taken a message. If its echo was stored before, that one is it."""
+    db.execute("UPDATE OR IGNORE message SET remote_id = ? WHERE id = ?", (remote_id, message))
+
+
+_MESSAGE = "message.id, message.stanza_id, message.remote_id, message.origin"
+
+
+def by_alias(db: Connection, conversation: ConversationId, alias: str) -> MessageRow | None:
+    """The message that an XMPP client means by this id."""
+    found = db.execute(
+        f"SELECT {_MESSAGE} FROM alias JOIN message ON message.id = alias.message"
+        " WHERE alias.conversation = ? AND alias.value = ?",
+        (conversation, alias),
+    ).fetchone()
+    return _message(found)
+
+
+def by_remote_id(
+    db: Connection, conversation: ConversationId, remote_id: RemoteMessageId
+) -> MessageRow | None:
+    """The last part of the message that the network means by this id."""
+    found = db.execute(
+        f"SELECT {_MESSAGE} FROM message WHERE conversation = ? AND remote_id = ?"
+        " ORDER BY part DESC LIMIT 1",
+        (conversation, remote_id),
+    ).fetchone()
+    return _message(found)
+
+
+def newest_of_user(db: Connection, conversation: ConversationId, up_to: int) -> MessageRow | None:
+    """The user's newest message that is not newer than message ``up_to``."""
+    found = db.execute(
+        f"SELECT {_MESSAGE} FROM message WHERE conversation = ? AND origin <> ? AND id <= ?"
+        " ORDER BY id DESC LIMIT 1",
+        (conversation, Origin.CONTACT, up_to),
+    ).fetchone()
+    return _message(found)
+
+
+def newest_of_contact(
+    db: Connection, conversation: ConversationId, up_to: int
+) -> MessageRow | None:
+    """The contact's newest message that is not newer than message ``up_to``."""
+    found = db.execute(
+        f"SELECT {_MESSAGE} FROM message WHERE conversation = ? AND origin = ? AND id <= ?"
+        " ORDER BY id DESC LIMIT 1",
+        (conversation, Origin.CONTACT, up_to),
+    ).fetchone()
+    return _message(found)
+
+
+def advance_read(
+    db: Transaction, conversation: ConversationId, message: int, *, by_user: bool
+) -> bool:
+    """Move a read mark forward. False if it was there or further already."""
+    column = "read_by_user" if by_user else "read_by_contact"
+    changed = db.execute(
+        f"UPDATE conversation SET {column} = ? WHERE id = ? AND {column} < ?",
+        (message, conversation, message),
+    )
+    return changed.rowcount == 1
+
+
+def _message(values: tuple[object, ...] | None) -> MessageRow | None:
+    if values is None:
+        return None
+    return MessageRow(values[0], values[1], values[2], Origin(values[3]))  # type: ignore[arg-type]
+
+
+def hold(
+    db: Transaction,
+    conversation: ConversationId,
+    remote_id: RemoteMessageId,
+    *,
+    own: bool,
+    sent_at: float,
+    content: str,
+    now: float | None = None,
+) -> None:
+    """Keep an event that cannot be read yet."""
+    db.execute(
+        "INSERT INTO held (conversation, remote_id, own, sent_at, stored_at, content)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (conversation, remote_id) DO NOTHING",
+        (conversation, remote_id, own, sent_at, sent_at if now is None else now, content),
+    )

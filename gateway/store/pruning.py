@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Retention: what is too old goes, a few rows at a time so that no unit waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from gateway.errors import StoreUnavailable
+from gateway.store.database import Store
+from gateway.store.writer import Transaction
+
+log = structlog.get_logger("pruning")
+
+_BATCH = 500
+_EVERY_S = 300.0
+_BETWEEN_BATCHES_S = 0.2
+_BOUNCES_S = 15 * 60.0
+"""How long the content of a delivered row is kept for a bounce (REQ-905)."""
+_DOUBLES_S = 7 * 86400.0
+"""How long a sent message is known by its id (REQ-911)."""
+
+
+class _Clock(Protocol):
+    def now(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class Pruning:
+    """Prunes the whole store, for ever."""
+
+    def __init__(self, store: Store, clock: _Clock, alias_retention_s: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._rules: tuple[tuple[Callable[[Transaction, float], int], float], ...] = (
+            (prune_inbound, _BOUNCES_S),
+            (prune_outbound, _DOUBLES_S),
+            (prune_messages, alias_retention_s),
+            (prune_held, alias_retention_s),
+        )
+
+    async def run(self) -> None:
+        """Prune every few minutes."""
+        while True:
+            await self._clock.sleep(_EVERY_S)
+            try:
+                await self.once()
+            except StoreUnavailable as error:
+                log.warning("pruning_postponed", reason=str(error))
+
+    async def once(self) -> None:
+        """Prune all that is too old now."""
+        for rule, age_s in self._rules:
+            before = self._clock.now() - age_s
+            while await self._store.write(lambda db: rule(db, before)) == _BATCH:  # noqa: B023
+                await self._clock.sleep(_BETWEEN_BATCHES_S)
+
+
+def prune_inbound(db: Transaction, before: float) -> int:
+    """Drop settled rows. Returns how many."""
+    return db.execute(
+        "DELETE FROM inbound WHERE id IN"
+        " (SELECT id FROM inbound WHERE state >= 2 AND changed_at < ? LIMIT ?)",
+        (before, _BATCH),
+    ).rowcount
+
+
+def prune_outbound(db: Transaction, before: float) -> int:
+    """Drop settled rows. Returns how many."""
+    return db.execute(
+        "DELETE FROM outbound WHERE id IN"
+        " (SELECT id FROM outbound WHERE state > 0 AND changed_at < ? LIMIT ?)",
+        (before, _BATCH),
+    ).rowcount
+
+
+def prune_messages(db: Transaction, before: float) -> int:
+    """Drop messages with their aliases and reactions. Returns how many."""
+    return db.execute(
+        "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE stored_at < ? LIMIT ?)",
+        (before, _BATCH),
+    ).rowcount
+
+
+def prune_held(db: Transaction, before: float) -> int:
+    """Drop events that nobody could ever read. Returns how many."""
+    return db.execute(
+        "DELETE FROM held WHERE rowid IN (SELECT rowid FROM held WHERE stored_at < ? LIMIT ?)",
+        (before, _BATCH),
+    ).rowcount
