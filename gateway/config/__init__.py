@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The configuration: a typed tree, read strictly from one YAML file."""
+
+from gateway.config.load import load_config
+from gateway.config.tree import (
+    Access,
+    Config,
+    Delivery,
+    Log,
+    Network,
+    Server,
+    Store,
+    Xmpp,
+)
+from gateway.config.values import (
+    AccessEntry,
+    BareJid,
+    Domain,
+    Duration,
+    Host,
+    Secret,
+)
+
+__all__ = [
+    "Access",
+    "AccessEntry",
+    "BareJid",
+    "Config",
+    "Delivery",
+    "Domain",
+    "Duration",
+    "Host",
+    "Log",
+    "Network",
+    "Secret",
+    "Server",
+    "Store",
+    "Xmpp",
+    "load_config",
+]

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings tree, with its defaults.
+
+Every section completes itself: an empty ``local_domains`` becomes the server's domain, an empty
+``access.allow`` the local domains, and so on. Whoever holds a `Config` never sees the shorthand.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from gateway.config.values import AccessEntry, BareJid, Domain, Duration, Host, Secret
+from gateway.ids import NetworkName
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The XMPP server that we are a component of."""
+
+    host: Host = Host("127.0.0.1")
+    """Where component connections go. The link is not encrypted (REQ-102)."""
+    port: Port = 5347
+    domain: Domain
+    """The server's own domain: barrier pings go there."""
+    local_domains: tuple[Domain, ...] = ()
+    """The domains of this server; only these may grant privileges (XEP-0356)."""
+    tunnelled: bool = False
+    """Somebody else protects the link, so a host other than this machine is all right."""
+
+    def __post_init__(self) -> None:
+        if not self.local_domains:
+            force_setattr(self, "local_domains", (self.domain,))
+
+
+class Xmpp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The XMPP side."""
+
+    server: Server
+    use_privileges: bool = True
+    """Use privileges (XEP-0356) when the server grants them."""
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who may use the gateway."""
+
+    allow: tuple[AccessEntry, ...] = ()
+    """Exact domains and bare JIDs, or ``*``; when empty, the server's local domains."""
+    deny: tuple[AccessEntry, ...] = ()
+    """Refused even when ``allow`` has them."""
+    admins: tuple[BareJid, ...] = ()
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files of the gateway. `load_config` makes the paths absolute."""
+
+    database: Path = Path("dragoman.db")
+    key_file: Path = Path()
+    """The key of the secrets in the database; by default the database's path plus ``.key``."""
+
+    def __post_init__(self) -> None:
+        if self.key_file == Path():
+            force_setattr(self, "key_file", Path(f"{self.database}.key"))
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Time limits of messages."""
+
+    send_limit: Duration = Duration(600)
+    """What the network did not take in this time comes back to its sender as an error."""
+    attempt_warning: Duration = Duration(30)
+    """An attempt that lasts longer is logged."""
+    attempt_limit: Duration = Duration(120)
+    """An attempt that lasts longer is ended."""
+    alias_retention: Duration = Duration(400 * 86400)
+    """How long a message can still be corrected, replied to or marked as read."""
+    login_concurrency: Count = 8
+    """How many accounts connect to their networks at once after a start."""
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One network: an adapter with a component domain of its own."""
+
+    adapter: str
+    """Name of the adapter in the entry-point group ``dragoman.adapters``."""
+    domain: Domain
+    """The component's domain."""
+    secret: Secret
+    """Shared with the server, for the component's handshake."""
+    name: str = ""
+    """For people; by default the adapter's name with a capital letter."""
+    auto_accept_invites: bool = False
+    """Accept invitations to direct chats without asking the user."""
+    settings: msgspec.Struct
+    """Of the adapter's own ``settings_type``. The file may leave it out."""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            force_setattr(self, "name", self.adapter.capitalize())
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole configuration."""
+
+    xmpp: Xmpp
+    access: Access = Access()
+    store: Store = Store()
+    delivery: Delivery = Delivery()
+    log: Log = Log()
+    networks: Mapping[NetworkName, Network]
+
+    def __post_init__(self) -> None:
+        if not self.access.allow:
+            local = tuple(map(AccessEntry, self.xmpp.server.local_domains))
+            force_setattr(self, "access", msgspec.structs.replace(self.access, allow=local))

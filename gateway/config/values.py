@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that a configuration file writes as text: durations, addresses, secrets.
+
+Each type has ``expected``, what an error says is wanted there, and ``parse``, which raises
+`ValueError` for any other text. Settings of adapters may use these types, and their own of the
+same shape.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import re
+import unicodedata
+from typing import ClassVar, Protocol, Self, runtime_checkable
+
+_NUMBER_AND_UNIT = re.compile(r"([0-9]{1,9}) ?([A-Za-z]{1,3})")
+_LABEL = re.compile(r"(?!-)(?:[^\W_]|-){1,63}(?<!-)")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
+_NOT_IN_LOCALPART = re.compile(r"[\x00-\x20\x7f\"&'/:<>@\s]")
+_MAX_PART_BYTES = 1023
+
+
+@runtime_checkable
+class FromText(Protocol):
+    """A type that the configuration writes as text."""
+
+    expected: ClassVar[str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The value that ``text`` stands for. Raises `ValueError`."""
+
+
+class Duration(float):
+    """A length of time in seconds, more than zero, written with its unit."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a duration with its unit, such as 90s, 10m, 2h or 400d"
+    _UNITS: ClassVar = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``90s``, ``10m``, ``2h`` or ``400d``. Raises `ValueError`."""
+        number = _scaled(text, cls._UNITS)
+        if number == 0:
+            raise ValueError(text)
+        return cls(number)
+
+
+def _scaled(text: str, units: dict[str, int]) -> int:
+    match = _NUMBER_AND_UNIT.fullmatch(text.strip())
+    if match is None or match[2] not in units:
+        raise ValueError(text)
+    return int(match[1]) * units[match[2]]
+
+
+class Domain(str):
+    """The name of an XMPP domain, in lower case."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a domain such as example.org"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check and normalise. Raises `ValueError`."""
+        domain = unicodedata.normalize("NFC", text.lower())
+        labels = domain.split(".")
+        if len(domain.encode()) > _MAX_PART_BYTES or not all(map(_LABEL.fullmatch, labels)):
+            raise ValueError(text)
+        return cls(domain)
+
+
+class BareJid(str):
+    """The address of a person, ``user@example.org``, in lower case and without a resource."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "an address such as user@example.org, without a resource"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check and normalise. Raises `ValueError`."""
+        local, _, domain = text.partition("@")
+        local = unicodedata.normalize("NFC", local.lower())
+        too_long = len(local.encode()) > _MAX_PART_BYTES
+        if not local or too_long or _NOT_IN_LOCALPART.search(local):
+            raise ValueError(text)
+        return cls(f"{local}@{Domain.parse(domain)}")
+
+
+class AccessEntry(str):
+    """Whom an access list means: one domain, one bare JID, or ``*`` for everybody."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = (
+        'an exact domain, an address such as user@example.org, or "*" for everybody'
+    )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check and normalise. Raises `ValueError`."""
+        if text == "*":
+            return cls(text)
+        if "*" in text:
+            raise ValueError(text)
+        return cls(BareJid.parse(text) if "@" in text else Domain.parse(text))
+
+
+class Host(str):
+    """Where to connect: a name or an IP address."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a host name or an IP address"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check. Raises `ValueError`."""
+        if not _HOST_NAME.fullmatch(text):
+            ipaddress.ip_address(text)
+        return cls(text)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether a connection stays on this machine. Names are not looked up."""
+        try:
+            return ipaddress.ip_address(self).is_loopback
+        except ValueError:
+            return self.lower() == "localhost"
+
+
+class Secret:
+    """A password or token. Only `reveal` shows it: not ``repr``, ``str`` or an f-string."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself, for the moment of its use."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
