@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accounts of one network: linking, logging out, unregistering, and who may do so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.adapter import Clock, Linked
+from gateway.errors import Forbidden, SecretUnreadable
+from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
+from gateway.store import Store, Transaction, accounts
+from gateway.store.accounts import AccountRow, AccountStatus
+from gateway.store.secrets import SecretBox
+
+if TYPE_CHECKING:
+    from gateway.bridge.link import Link
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """One linked account, in memory."""
+
+    id: AccountId
+    user: UserJid
+    remote_id: RemoteUserId
+    status: AccountStatus
+    secret: bytes | None = field(repr=False)
+    cursor: str | None
+    state: dict[str, str]
+    link: Link | None = field(default=None, repr=False)
+    """Its supervised connection, while the account may connect."""
+
+
+class Accounts:
+    """All accounts of one network, by user."""
+
+    def __init__(self, network: NetworkName, store: Store, box: SecretBox, clock: Clock) -> None:
+        self._network = network
+        self._store = store
+        self._box = box
+        self._clock = clock
+        self._by_user: dict[UserJid, Account] = {}
+
+    def load(self) -> list[Account]:
+        """Read all accounts, most recently active first."""
+        for row in accounts.of_network(self._store.reader, self._network):
+            self._by_user[row.user] = self._open(row)
+        return list(self._by_user.values())
+
+    def of(self, user: UserJid) -> Account | None:
+        """The user's account."""
+        return self._by_user.get(user)
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(tuple(self._by_user.values()))
+
+    async def link(self, user: UserJid, linked: Linked) -> Account:
+        """Store a login. One account per user, and one user per identity (REQ-225).
+
+        Raises `Forbidden` for a second one, `SecretUnreadable` when there is no key to seal with.
+        """
+        existing = self._by_user.get(user)
+        if existing is not None and existing.remote_id != linked.remote_id:
+            raise Forbidden(
+                f"You are linked as {existing.remote_id} already. "
+                "Send “unregister” first to link another account."
+            )
+        now = self._clock.now()
+
+        def unit(db: Transaction) -> AccountRow:
+            owner = accounts.owner_of(db, self._network, linked.realm, linked.remote_id)
+            if owner not in (None, user):
+                raise Forbidden(f"{linked.remote_id} is linked by another user of this gateway.")
+            account = accounts.add(
+                db,
+                network=self._network,
+                user=user,
+                realm=linked.realm,
+                remote_id=linked.remote_id,
+                now=now,
+            )
+            sealed = self._box.seal(linked.secret, _context(account))
+            accounts.set_secret(db, account, sealed, AccountStatus.LINKED)
+            return accounts.get(db, account)
+
+        row = await self._store.write(unit)
+        if existing is not None:
+            existing.secret, existing.status = linked.secret, AccountStatus.LINKED
+            return existing
+        self._by_user[user] = account = self._open(row)
+        return account
+
+    async def set_status(self, account: Account, status: AccountStatus) -> None:
+        """Remember that the account may or may not connect. A log-out forgets the secret."""
+        account.status = status
+        if status is AccountStatus.LOGGED_OUT:
+            await self._store.write(
+                lambda db: accounts.set_secret(db, account.id, None, AccountStatus.LOGGED_OUT)
+            )
+            account.secret = None
+        else:
+            await self._store.write(lambda db: accounts.set_status(db, account.id, status))
+
+    async def remove(self, account: Account) -> None:
+        """Delete the account with everything that belongs to it."""
+        await self._store.write(lambda db: accounts.remove(db, account.id))
+        self._by_user.pop(account.user, None)
+
+    def _open(self, row: AccountRow) -> Account:
+        status, secret = row.status, None
+        if row.secret is not None:
+            try:
+                secret = self._box.open(row.secret, _context(row.id))
+            except SecretUnreadable:
+                # The stored status stays: with the right key back, the account just works again.
+                status = AccountStatus.EXPIRED
+        return Account(
+            id=row.id,
+            user=row.user,
+            remote_id=row.remote_id,
+            status=status,
+            secret=secret,
+            cursor=row.cursor,
+            state=accounts.state(self._store.reader, row.id),
+        )
+
+
+def _context(account: AccountId) -> str:
+    return f"account {account}"

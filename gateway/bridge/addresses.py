@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses of puppets: remote id ↔ localpart (REQ-260 to REQ-264), escaped by XEP-0106.
+
+The readable form is the adapter's (``bob%example.org``). What cannot be read back, or is too long,
+becomes a readable slug and a hash: ``.bob-7k2m…``. The leading dot is never the adapter's, so the
+two kinds do not meet. Rooms start with ``#``, contacts never do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from gateway.adapter import Adapter
+from gateway.ids import NetworkName, RemoteUserId
+from gateway.store import Store, Transaction, addresses
+
+_CACHE_LIMIT = 50_000
+_MAX_BYTES = 120
+"""Keeps the whole bare JID below the 190 bytes that SQL-backed rosters take (REQ-263)."""
+
+_ESCAPES: Mapping[str, str] = {
+    " ": "\\20",
+    '"': "\\22",
+    "&": "\\26",
+    "'": "\\27",
+    "/": "\\2f",
+    ":": "\\3a",
+    "<": "\\3c",
+    ">": "\\3e",
+    "@": "\\40",
+    "\\": "\\5c",
+}
+_UNESCAPES = {escaped: char for char, escaped in _ESCAPES.items()}
+_ESCAPED = re.compile("|".join(re.escape(escaped) for escaped in _UNESCAPES), re.IGNORECASE)
+_BACKSLASH = re.compile(r"\\(?=20|22|26|27|2f|3a|3c|3e|40|5c)", re.IGNORECASE)
+_PLAIN = re.compile(r"[a-z0-9._+=~!$*%\\-][a-z0-9._+=~!#$*%\\-]*")
+
+
+def escape(text: str) -> str:
+    """XEP-0106 §4.2. A backslash is escaped only where it would begin an escape."""
+    text = _BACKSLASH.sub(lambda _: "\\5c", text)
+    return "".join(char if char == "\\" else _ESCAPES.get(char, char) for char in text)
+
+
+def unescape(localpart: str) -> str:
+    """XEP-0106 §4.3."""
+    return _ESCAPED.sub(lambda match: _UNESCAPES[match[0].lower()], localpart)
+
+
+class Addresses:
+    """The addresses of one network."""
+
+    def __init__(self, network: NetworkName, adapter: Adapter, store: Store) -> None:
+        self._network = network
+        self._adapter = adapter
+        self._store = store
+        self._localparts: dict[RemoteUserId, str] = {}
+        self._contacts: dict[str, RemoteUserId] = {}
+
+    def localpart(self, contact: RemoteUserId) -> str:
+        """The localpart of a contact's puppet; empty for the gateway itself."""
+        if not contact:
+            return ""
+        found = self._localparts.get(contact)
+        if found is None:
+            found = addresses.localpart_of(self._store.reader, self._network, contact)
+            found = found or self._proposed(contact)
+            if len(self._localparts) >= _CACHE_LIMIT:
+                self._localparts.clear()
+            self._localparts[contact] = found
+        return found
+
+    def contact(self, localpart: str) -> RemoteUserId | None:
+        """The contact at a localpart as it came from a stanza, or None if there can be none."""
+        if not localpart or localpart.startswith("#"):
+            return None
+        localpart = localpart.lower()
+        known = self._contacts.get(localpart)
+        if known is None:
+            known = self._look_up(localpart)
+            if known is not None:  # and for ever; who is nobody now may be somebody later
+                if len(self._contacts) >= _CACHE_LIMIT:
+                    self._contacts.clear()
+                self._contacts[localpart] = known
+        return known
+
+    def _look_up(self, localpart: str) -> RemoteUserId | None:
+        known = addresses.remote_of(self._store.reader, self._network, localpart)
+        if known is not None:
+            return known
+        contact = self.parse(unescape(localpart))
+        # Only the one spelling that we would use ourselves, or a chat would split in two.
+        return contact if contact is not None and self.localpart(contact) == localpart else None
+
+    def parse(self, typed: str) -> RemoteUserId | None:
+        """The contact that a person means by what they typed."""
+        contact = self._adapter.contact_at(typed.strip())
+        return contact or None
+
+    def assign(self, db: Transaction, contact: RemoteUserId) -> None:
+        """Keep a contact's localpart for ever, from the unit that first stores the contact."""
+        if contact:
+            addresses.assign(db, self._network, contact, self._proposed(contact))
+
+    def _proposed(self, contact: RemoteUserId) -> str:
+        readable = self._adapter.address_of(contact)
+        if readable is not None:
+            localpart = escape(readable)
+            if (
+                _PLAIN.fullmatch(localpart)
+                and not localpart.startswith((".", "\\20"))
+                and not localpart.endswith("\\20")
+                and len(localpart) <= _MAX_BYTES
+                and unescape(localpart) == readable
+                and self._adapter.contact_at(readable) == contact
+            ):
+                return localpart
+        slug = re.sub(r"[^a-z0-9]+", "-", (readable or contact).lower()).strip("-")[:32]
+        return (
+            f".{slug}-{hashlib.sha256(contact.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+        )

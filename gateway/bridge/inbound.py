@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From remote events to rows of the inbound journal: the unit that makes them durable.
+
+Runs inside the writer's transaction, so every look-up sees whatever was committed or queued
+before, and a repeated event finds its own first copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from gateway.bridge.addresses import Addresses
+from gateway.bridge.splitting import NAME_CHARS, brief, split_text
+from gateway.events import (
+    AcceptInvite,
+    ChatMessage,
+    Delivery,
+    Displayed,
+    GatewayNotice,
+    Notice,
+    OwnDisplayed,
+    OwnMessage,
+    RemoteEvent,
+    RemoteGap,
+    RemoteInvite,
+    RemoteInviteGone,
+    RemoteMessage,
+    RemoteProfile,
+    RemoteRead,
+    RemoteUndecryptable,
+    SubscriptionRequest,
+)
+from gateway.ids import (
+    AccountId,
+    ConversationId,
+    NetworkName,
+    RemoteUserId,
+    RowId,
+    StanzaId,
+    UserJid,
+    stanza_id,
+)
+from gateway.store import Transaction, contacts, conversations, journal
+from gateway.store.contacts import Subscription
+from gateway.store.conversations import GATEWAY, Origin
+from gateway.store.journal import InboundRow, OutboundRow
+from gateway.text import clean
+
+log = structlog.get_logger("inbound")
+
+ENCRYPTED = (
+    "This conversation is end-to-end encrypted on the network, and the gateway cannot read "
+    "encrypted messages yet. They are kept; please read them in another app."
+)
+
+_ROW_DIGITS = 18
+"""No database gets that far."""
+
+DEAD_LETTER = (
+    "Something arrived for you that the gateway could not store. "
+    "Please look for it in another app of the network."
+)
+
+
+@dataclass(slots=True)
+class Committed:
+    """What a unit has added to the journals."""
+
+    inbound: list[InboundRow] = field(default_factory=list)
+    outbound: list[OutboundRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """Turns one account's events into rows."""
+
+    network: NetworkName
+    instance: str
+    account: AccountId
+    user: UserJid
+    addresses: Addresses
+    auto_accept: bool
+
+    def unit(self, db: Transaction, events: Sequence[RemoteEvent], now: float) -> Committed:
+        """Apply events in order."""
+        committed = Committed()
+        for event in events:
+            self._apply(db, event, now, committed)
+        return committed
+
+    def unit_by_unit(
+        self, db: Transaction, events: Sequence[RemoteEvent], now: float
+    ) -> Committed:
+        """The same after a failure: an event that cannot be stored becomes a line that says so."""
+        committed = Committed()
+        for number, event in enumerate(events):
+            one = Committed()
+            db.execute("SAVEPOINT event")
+            try:
+                self._apply(db, event, now, one)
+            except Exception:  # whatever it is, it belongs to this event alone
+                log.exception("dead_letter", account=self.account, kind=type(event).__name__)
+                db.execute("ROLLBACK TO event")
+                one = Committed()
+                sid = self._id("dead-letter", str(now), number)
+                self._add(db, GATEWAY, sid, GatewayNotice(id=sid, text=DEAD_LETTER), now, one)
+            db.execute("RELEASE event")
+            committed.inbound += one.inbound
+            committed.outbound += one.outbound
+        return committed
+
+    def _apply(self, db: Transaction, event: RemoteEvent, now: float, out: Committed) -> None:
+        match event:
+            case RemoteMessage():
+                self._message(db, event, now, out)
+            case RemoteRead():
+                self._read(db, event, now, out)
+            case RemoteUndecryptable():
+                self._undecryptable(db, event, now, out)
+            case RemoteInvite():
+                self._invite(db, event, now, out)
+            case RemoteInviteGone():
+                contact = contacts.get(db, self.account, event.contact)
+                if contact.invited:
+                    self._put(db, event.contact, replace(contact, invited=False))
+            case RemoteProfile():
+                contact = contacts.get(db, self.account, event.contact)
+                name = brief(event.name, NAME_CHARS)
+                if contact.name != name:
+                    self._put(db, event.contact, replace(contact, name=name))
+            case RemoteGap():
+                self._gap(db, event, now, out)
+
+    def _message(self, db: Transaction, event: RemoteMessage, now: float, out: Committed) -> None:
+        conversation = self._chat(db, event.contact)
+        if event.own and self._is_echo(db, conversation, event):
+            return
+        origin = Origin.ELSEWHERE if event.own else Origin.CONTACT
+        sent_at = min(event.sent_at, now)
+        for part, body in enumerate(split_text(clean(event.body))):
+            sid = self._id(event.contact, event.id, part)
+            stored = conversations.add_message(
+                db,
+                conversation,
+                stanza_id=sid,
+                origin=origin,
+                sent_at=sent_at,
+                remote_id=event.id,
+                part=part,
+                now=now,
+            )
+            if stored is None:
+                return
+            delivery: Delivery = (
+                OwnMessage(id=sid, body=body, sent_at=sent_at)
+                if event.own
+                else ChatMessage(
+                    id=sid,
+                    body=body,
+                    sent_at=sent_at,
+                    nick=self._introduction(db, conversation, event.contact),
+                )
+            )
+            self._add(db, event.contact, sid, delivery, now, out)
+
+    def _introduction(
+        self, db: Transaction, conversation: ConversationId, contact: RemoteUserId
+    ) -> str:
+        """The contact's name, once. Kept in the row, so that a repeated stanza is the same."""
+        name = contacts.get(db, self.account, contact).name
+        return name if name and conversations.tell_once(db, conversation, "name") else ""
+
+    def _is_echo(
+        self, db: Transaction, conversation: ConversationId, event: RemoteMessage
+    ) -> bool:
+        """Our own send came back: learn its remote id, whoever was told first."""
+        instance, _, row = (event.key or "").partition(".")
+        is_row = row.isascii() and row.isdigit() and len(row) <= _ROW_DIGITS
+        if instance != self.instance or not is_row:
+            return False
+        message = journal.echoed_message(db, conversation, RowId(int(row)), event.id)
+        if message is not None:
+            conversations.set_remote_id(db, message, event.id)
+        return message is not None
+
+    def _read(self, db: Transaction, event: RemoteRead, now: float, out: Committed) -> None:
+        conversation = conversations.find_chat(db, self.account, event.contact)
+        if conversation is None:
+            return
+        seen = conversations.by_remote_id(db, conversation, event.up_to)
+        if seen is None:
+            return
+        newest = (conversations.newest_of_contact if event.own else conversations.newest_of_user)(
+            db, conversation, seen.id
+        )
+        if newest is None or not conversations.advance_read(
+            db, conversation, newest.id, by_user=event.own
+        ):
+            return
+        sid = self._id(event.contact, "read", str(event.own), event.up_to)
+        kind = OwnDisplayed if event.own else Displayed
+        self._add(db, event.contact, sid, kind(id=sid, message=newest.stanza_id), now, out)
+
+    def _undecryptable(
+        self, db: Transaction, event: RemoteUndecryptable, now: float, out: Committed
+    ) -> None:
+        conversation = self._chat(db, event.contact)
+        conversations.hold(
+            db,
+            conversation,
+            event.id,
+            own=event.own,
+            sent_at=event.sent_at,
+            content=clean(event.content),
+            now=now,
+        )
+        if conversations.tell_once(db, conversation, "encrypted"):
+            sid = self._id(event.contact, event.id, "encrypted")
+            self._add(db, event.contact, sid, Notice(id=sid, text=ENCRYPTED), now, out)
+
+    def _invite(self, db: Transaction, event: RemoteInvite, now: float, out: Committed) -> None:
+        contact = contacts.get(db, self.account, event.contact)
+        if contact.invited:
+            return
+        conversation = self._chat(db, event.contact)
+        if self.auto_accept or contact.from_user is Subscription.GRANTED:
+            accept = AcceptInvite(contact=event.contact)
+            out.outbound.append(
+                journal.add_outbound(
+                    db,
+                    account=self.account,
+                    conversation=conversation,
+                    contact=event.contact,
+                    command=accept,
+                    now=now,
+                )
+            )
+            return
+        self._put(db, event.contact, replace(contact, invited=True, from_user=Subscription.ASKED))
+        sid = self._id(event.contact, "invite", event.id)
+        name = contact.name or event.contact
+        request = SubscriptionRequest(name=contact.name)
+        self._add(db, event.contact, self._id(sid, "request"), request, now, out)
+        text = f"{name} wants to talk with you. Accept the contact request or answer to begin."
+        self._add(db, event.contact, sid, Notice(id=sid, text=text), now, out)
+
+    def _gap(self, db: Transaction, event: RemoteGap, now: float, out: Committed) -> None:
+        conversation = self._chat(db, event.contact)
+        if not conversations.tell_once(db, conversation, f"gap {event.id}"):
+            return
+        about = "" if event.about is None else f"about {event.about} "
+        sid = self._id(event.contact, "gap", event.id)
+        text = (
+            f"{about}earlier messages were not fetched. "
+            "Please read them in another app of the network."
+        )
+        self._add(db, event.contact, sid, Notice(id=sid, text=text), now, out)
+
+    def _chat(self, db: Transaction, contact: RemoteUserId) -> ConversationId:
+        found = conversations.find_chat(db, self.account, contact)
+        if found is not None:
+            return found
+        self.addresses.assign(db, contact)
+        return conversations.chat(db, self.account, contact)
+
+    def _put(self, db: Transaction, contact: RemoteUserId, row: contacts.ContactRow) -> None:
+        self.addresses.assign(db, contact)
+        contacts.put(db, self.account, contact, row)
+
+    def _add(
+        self,
+        db: Transaction,
+        contact: RemoteUserId,
+        sid: StanzaId,
+        delivery: Delivery,
+        now: float,
+        out: Committed,
+    ) -> None:
+        out.inbound.append(
+            journal.add_inbound(
+                db,
+                account=self.account,
+                conversation=self._chat(db, contact),
+                user=self.user,
+                contact=contact,
+                stanza_id=sid,
+                delivery=delivery,
+                now=now,
+            )
+        )
+
+    def _id(self, *scope: str | int) -> StanzaId:
+        return stanza_id(self.network, self.user, *scope)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user wants of the network, made durable before anything happens for it.
+
+The unit decides, inside its transaction, whether a message is new, a repetition that only gets its
+receipt again (REQ-911), or our own copy coming back (REQ-1006).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from gateway.adapter import Capabilities, Clock
+from gateway.bridge.accounts import Account
+from gateway.bridge.addresses import Addresses
+from gateway.bridge.outcome import receipt
+from gateway.bridge.ports import XmppPort
+from gateway.errors import StoreUnavailable
+from gateway.events import FailureReason, MarkRead, SendText
+from gateway.ids import NetworkName, RemoteUserId, StanzaId
+from gateway.store import Store, Transaction, contacts, conversations, journal
+from gateway.store.conversations import Origin
+from gateway.store.journal import InboundRow, OutboundRow, OutboundState
+
+log = structlog.get_logger("intents")
+
+_DOUBLES_S = 7 * 86400.0
+"""How long a repeated message is known as one (REQ-911)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingText:
+    """A text of a user for a contact, as read from a stanza."""
+
+    id: StanzaId
+    origin_id: StanzaId | None
+    sender: str
+    """Full JID, as it came."""
+    body: str
+    receipt: bool
+    """The sender asks for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Readdressed:
+    """A repetition of what still waits: its answer goes to where it came from now."""
+
+    row: OutboundRow
+
+
+class Intents:
+    """Takes what users send to the contacts of one network."""
+
+    def __init__(
+        self,
+        network: NetworkName,
+        capabilities: Capabilities,
+        store: Store,
+        addresses: Addresses,
+        clock: Clock,
+        *,
+        send: Callable[[Account, OutboundRow], None],
+        readdress: Callable[[OutboundRow], None],
+        deliver: Callable[[list[InboundRow]], None],
+    ) -> None:
+        self._network = network
+        self._capabilities = capabilities
+        self._store = store
+        self._addresses = addresses
+        self._clock = clock
+        self._send = send
+        self._readdress = readdress
+        self._deliver = deliver
+        self._port: XmppPort
+
+    def attach(self, port: XmppPort) -> None:
+        """Connect to the XMPP side."""
+        self._port = port
+
+    def send_text(self, account: Account, contact: RemoteUserId, text: IncomingText) -> None:
+        """Commit a text; the receipt or the error follows."""
+        limit = self._capabilities.max_text_bytes
+        if len(text.body.encode("utf-8", "surrogatepass")) > limit:
+            self._port.refuse(
+                contact,
+                text.sender,
+                text.id,
+                FailureReason.TOO_LARGE,
+                f"Too long for the network: it takes {limit // 1000} kB of text.",
+            )
+            return
+        now = self._clock.now()
+        written = self._store.write(
+            lambda db: self._text_unit(db, account, contact, text, now),
+            lambda row: self._text_committed(account, row),
+        )
+        written.add_done_callback(lambda done: self._if_refused(done, contact, text))
+
+    def _text_unit(
+        self,
+        db: Transaction,
+        account: Account,
+        contact: RemoteUserId,
+        text: IncomingText,
+        now: float,
+    ) -> OutboundRow | InboundRow | _Readdressed | None:
+        conversation = conversations.find_chat(db, account.id, contact)
+        if conversation is None:
+            self._addresses.assign(db, contact)
+            conversation = conversations.chat(db, account.id, contact)
+        known = conversations.by_alias(db, conversation, text.id) if text.id else None
+        if known is not None and known.origin is Origin.ELSEWHERE:
+            return None  # our own copy, sent in the user's name, comes back (REQ-1006)
+        content = _digest(text.body)
+        # A message without an id is never a repetition of another one.
+        since = now - _DOUBLES_S if text.id else now
+        for earlier in journal.earlier_outbound(db, conversation, text.id, text.origin_id, since):
+            if not text.id or earlier.digest != content or earlier.state is OutboundState.FAILED:
+                continue
+            again = OutboundRow(
+                id=earlier.id,
+                account=account.id,
+                conversation=conversation,
+                contact=contact,
+                message=None,
+                stanza_id=text.id,
+                sender=text.sender,
+                receipt=text.receipt,
+                command=None,
+                committed_at=now,
+            )
+            if earlier.state is OutboundState.COMMITTED:
+                journal.readdress(db, again)
+                return _Readdressed(again)
+            return receipt(db, self._network, account, again, now) if text.receipt else None
+        row = contacts.get(db, account.id, contact)
+        if row.invited:
+            contacts.put(db, account.id, contact, replace(row, invited=False))
+        message = conversations.add_message(
+            db,
+            conversation,
+            stanza_id=text.id,
+            origin=Origin.USER,
+            sent_at=now,
+            aliases=() if text.origin_id is None else (text.origin_id,),
+        )
+        return journal.add_outbound(
+            db,
+            account=account.id,
+            conversation=conversation,
+            contact=contact,
+            message=message,
+            stanza_id=text.id,
+            sender=text.sender,
+            digest=content,
+            receipt=text.receipt,
+            command=SendText(contact=contact, body=text.body),
+            now=now,
+        )
+
+    def _text_committed(
+        self, account: Account, row: OutboundRow | InboundRow | _Readdressed | None
+    ) -> None:
+        if isinstance(row, _Readdressed):
+            self._readdress(row.row)
+        elif isinstance(row, OutboundRow):
+            self._send(account, row)
+        elif row is not None:
+            self._deliver([row])
+
+    def _if_refused(
+        self, written: asyncio.Future[Any], contact: RemoteUserId, text: IncomingText
+    ) -> None:
+        error = None if written.cancelled() else written.exception()
+        if error is None:
+            return
+        if not isinstance(error, StoreUnavailable):
+            log.error("text_not_committed", exc_info=error)
+        self._port.refuse(
+            contact,
+            text.sender,
+            text.id,
+            FailureReason.BUSY,
+            "The gateway cannot store messages at the moment. Please try again later.",
+        )
+
+    def displayed(self, account: Account, contact: RemoteUserId, message: StanzaId) -> None:
+        """The user has read everything up to a message (REQ-414)."""
+        if not self._capabilities.read_marks:
+            return
+        now = self._clock.now()
+
+        def unit(db: Transaction) -> OutboundRow | None:
+            conversation = conversations.find_chat(db, account.id, contact)
+            if conversation is None:
+                return None
+            seen = conversations.by_alias(db, conversation, message)
+            if seen is None:
+                return None
+            newest = conversations.newest_of_contact(db, conversation, seen.id)
+            if (
+                newest is None
+                or newest.remote_id is None
+                or not conversations.advance_read(db, conversation, newest.id, by_user=True)
+            ):
+                return None
+            return journal.add_outbound(
+                db,
+                account=account.id,
+                conversation=conversation,
+                contact=contact,
+                command=MarkRead(contact=contact, up_to=newest.remote_id),
+                now=now,
+            )
+
+        self._store.write(unit, lambda row: self._text_committed(account, row))
+
+
+def _digest(body: str) -> bytes:
+    """Tells a repeated message from another one under a reused id (REQ-911)."""
+    return hashlib.blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).digest()

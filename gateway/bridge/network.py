@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One configured network: its adapter, its accounts and both directions, put together.
+
+This is what `gateway.xmpp` talks to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.adapter import Adapter, Clock, Contact, Linked
+from gateway.bridge.accounts import Account, Accounts
+from gateway.bridge.addresses import Addresses
+from gateway.bridge.contacts import Contacts
+from gateway.bridge.delivery import Delivery
+from gateway.bridge.inbound import Committed, Intake
+from gateway.bridge.intents import IncomingText, Intents
+from gateway.bridge.link import Link, LinkHooks, LinkState
+from gateway.bridge.outbound import Limits, Outbound
+from gateway.bridge.persist import Persist
+from gateway.bridge.ports import XmppPort
+from gateway.bridge.typing import Typing
+from gateway.errors import AdapterError, Forbidden, Transient
+from gateway.events import GatewayNotice
+from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid, stanza_id
+from gateway.store import Store, Transaction, accounts, contacts, conversations, journal
+from gateway.store.accounts import AccountStatus
+from gateway.store.conversations import GATEWAY
+from gateway.store.journal import InboundRow
+from gateway.store.secrets import SecretBox
+from gateway.tasks import Tasks, within
+
+log = structlog.get_logger("network")
+
+_PHASES = {
+    AccountStatus.LINKED: LinkState.LIVE,
+    AccountStatus.EXPIRED: LinkState.EXPIRED,
+    AccountStatus.LOGGED_OUT: LinkState.STOPPED,
+}
+
+_FIND_LIMIT_S = 5.0
+_LOG_OUT_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """What the configuration says of a network, as far as the bridge needs it."""
+
+    name: NetworkName
+    auto_accept: bool = False
+    limits: Limits
+    login_concurrency: int = 8
+
+
+class Network:
+    """One configured network. Create, `attach` the XMPP side, then `start`."""
+
+    def __init__(
+        self, settings: NetworkSettings, adapter: Adapter, store: Store, box: SecretBox
+    ) -> None:
+        self.name = settings.name
+        self.adapter = adapter
+        self._settings = settings
+        self._store = store
+        self._clock: Clock = adapter.context.clock
+        self._tasks = Tasks(f"network {settings.name}")
+        self._links = Tasks(f"links {settings.name}")
+        self._gate = asyncio.Semaphore(settings.login_concurrency)
+        self._persist = Persist(store, self._clock, self._tasks)
+        self.accounts = Accounts(settings.name, store, box, self._clock)
+        self.addresses = Addresses(settings.name, adapter, store)
+        self.delivery = Delivery(settings.name, store, self._clock, self._tasks, self._persist)
+        self._outbound = Outbound(
+            settings.name, adapter, store, settings.limits, self._tasks, self.delivery.offer
+        )
+        self.contacts = Contacts(
+            store,
+            self.addresses,
+            self._clock,
+            self._tasks,
+            self._persist,
+            self._outbound.offer,
+        )
+        self.intents = Intents(
+            settings.name,
+            adapter.capabilities,
+            store,
+            self.addresses,
+            self._clock,
+            send=self._outbound.offer,
+            readdress=self._outbound.readdress,
+            deliver=self.delivery.offer,
+        )
+        self._typing = Typing(self._clock, self._tasks)
+        self._port: XmppPort
+
+    def attach(self, port: XmppPort) -> None:
+        """Connect to the XMPP side."""
+        self._port = port
+        self.delivery.attach(port)
+        self.contacts.attach(port)
+        self.intents.attach(port)
+
+    def load(self) -> None:
+        """Read what is stored. Before the stream is up, so that the first stanza finds it."""
+        by_id = {account.id: account for account in self.accounts.load()}
+        self.delivery.load()
+        for account in by_id.values():
+            link = self._prepare(account)
+            # What the user last saw; a restart is not to be seen at all (REQ-143).
+            link.shown = link.phase = _PHASES[account.status]
+            if account.status is AccountStatus.EXPIRED and account.secret is None:
+                self._tell_expired(account, "The gateway can no longer read your login.")
+        self._outbound.load(by_id.get)
+
+    async def start(self, permits: Callable[[UserJid], bool] = lambda _: True) -> None:
+        """Begin to connect the accounts of those who may, most recently active first."""
+        await self.adapter.start()
+        for account in self.accounts:
+            if account.status is AccountStatus.LINKED and account.link is not None:
+                if permits(account.user):
+                    self._run(account, account.link)
+                else:
+                    log.warning("account_not_admitted", network=self.name, account=account.id)
+                    account.link.phase = LinkState.STOPPED
+                    account.link.trouble = "The admin of this gateway does not admit you"
+        self._tasks.spawn(self._outbound.watch(), "watchdog")
+
+    async def stop(self) -> None:
+        """End all sessions and actors. What is not settled stays in the journals."""
+        self.delivery.stop()
+        await self._links.cancel()
+        await self._tasks.cancel()
+        await self.adapter.stop()
+
+    def stream_up(self) -> None:
+        """What waited for the stream goes out."""
+        for account in self.accounts:
+            if account.link is not None:
+                self._show(account, account.link)
+        self.delivery.pump()
+
+    # --- accounts --------------------------------------------------------------------------------
+
+    async def link(self, user: UserJid, linked: Linked) -> Account:
+        """Store a login and connect.
+
+        Raises what `Accounts.link` raises; the login is then revoked again.
+        """
+        before = self.accounts.of(user)
+        try:
+            account = await self.accounts.link(user, linked)
+        except Exception:
+            await self.discard(user, linked)
+            raise
+        if account.link is not None:
+            await account.link.stop()
+        await self.contacts.invite_gateway(account)
+        self._run(account, self._prepare(account))
+        self._outbound.link_changed(account)
+        if before is not None:
+            self.contacts.show_all(account)
+        return account
+
+    async def discard(self, user: UserJid, linked: Linked) -> None:
+        """Do not leave a session on the network that nobody here knows."""
+        unknown = Account(
+            id=AccountId(0),
+            user=user,
+            remote_id=linked.remote_id,
+            status=AccountStatus.LINKED,
+            secret=linked.secret,
+            cursor=None,
+            state={},
+        )
+        problem = await self._end_remotely(self._prepare(unknown))
+        if problem:
+            log.warning("login_not_revoked", network=self.name, reason=problem)
+
+    async def log_out(self, account: Account) -> str:
+        """End the remote session, keep contacts and history. Returns a warning, or nothing."""
+        warning = await self._revoke(account)
+        try:
+            await self.accounts.set_status(account, AccountStatus.LOGGED_OUT)
+        finally:
+            self._outbound.link_changed(account)  # what waits is refused now
+        self.contacts.show_all(account)
+        return warning
+
+    async def unregister(self, account: Account) -> str:
+        """End the remote session and delete all that is stored. Returns a warning, or nothing."""
+        warning = await self._revoke(account)
+        account.status = AccountStatus.LOGGED_OUT  # from here on what comes is refused
+        await self._outbound.forget(account)
+        known = self.contacts.known(account)
+        await self.accounts.remove(account)
+        self.delivery.forget(account.id)
+        self.contacts.say_goodbye(account, known)
+        await self._store.checkpoint()
+        return warning
+
+    def counts(self, account: Account) -> tuple[int, int]:
+        """How many rows wait, inbound and outbound."""
+        return journal.count_open(self._store.reader, account.id)
+
+    async def _revoke(self, account: Account) -> str:
+        link = account.link
+        if link is None:
+            return ""
+        await link.stop()
+        if account.secret is None:
+            return ""
+        problem = await self._end_remotely(link)
+        return f"The network could not be told of it: {problem}" if problem else ""
+
+    async def _end_remotely(self, link: Link) -> str:
+        """Revoke the credentials. Returns what went wrong, or nothing."""
+        try:
+            await within(self._clock, _LOG_OUT_LIMIT_S, self.adapter.session(link).log_out())
+        except AdapterError as error:
+            return error.text
+        except TimeoutError:
+            return "It did not answer in time."
+        except Exception:  # whatever happens there, the account here must not be stuck
+            log.exception("log_out_failed", network=self.name)
+            return "Internal error of the gateway."
+        return ""
+
+    def _prepare(self, account: Account) -> Link:
+        intake = Intake(
+            network=self.name,
+            instance=self._store.instance,
+            account=account.id,
+            user=account.user,
+            addresses=self.addresses,
+            auto_accept=self._settings.auto_accept,
+        )
+        hooks = LinkHooks(
+            committed=lambda committed: self._committed(account, committed),
+            changed=self._link_changed,
+            expired=self._expired,
+            typing=lambda account, contact, active: self._port.typing(
+                account.user, contact, active
+            ),
+            quiet=self._outbound.quiet,
+        )
+        account.link = link = Link(account, self.adapter, intake, self._store, hooks, self._gate)
+        return link
+
+    def _run(self, account: Account, link: Link) -> None:
+        link.phase = LinkState.CONNECTING
+        link.task = self._links.spawn(link.run(), f"account {account.id}")
+
+    def _link_changed(self, account: Account) -> None:
+        link = account.link
+        if link is None:
+            return
+        self._outbound.link_changed(account)
+        self._show(account, link)
+        if link.session is not None:
+            self.contacts.went_live(account)
+
+    def _show(self, account: Account, link: Link) -> None:
+        """Tell the user of a state of the link that lasts, once the stream can carry it."""
+        if (
+            link.phase is link.shown
+            or link.phase in (LinkState.CONNECTING, LinkState.STOPPED)
+            or not self._port.is_up()
+        ):
+            return
+        link.shown = link.phase
+        if link.phase is LinkState.EXPIRED:
+            self.contacts.show_all(account)
+        else:
+            self.contacts.show_gateway(account)
+
+    def _expired(self, account: Account, reason: str) -> None:
+        """The user has to act, and is told once (REQ-222)."""
+        account.status = AccountStatus.EXPIRED
+        self._persist.write(lambda db: accounts.set_status(db, account.id, AccountStatus.EXPIRED))
+        self._tell_expired(account, reason)
+
+    def _tell_expired(self, account: Account, reason: str) -> None:
+        now = self._clock.now()
+        text = f"{reason} Send “login” to log in again."
+        # Once for these credentials: a restart is no reason to say it again.
+        credentials = hashlib.sha256(account.secret or b"").hexdigest()
+        sid = stanza_id(self.name, account.user, "expired", account.id, credentials)
+
+        def unit(db: Transaction) -> list[InboundRow]:
+            conversation = conversations.chat(db, account.id, GATEWAY)
+            if not conversations.tell_once(db, conversation, sid):
+                return []
+            return [
+                journal.add_inbound(
+                    db,
+                    account=account.id,
+                    conversation=conversation,
+                    user=account.user,
+                    contact=GATEWAY,
+                    stanza_id=sid,
+                    delivery=GatewayNotice(id=sid, text=text),
+                    now=now,
+                )
+            ]
+
+        self._persist.write(unit, self.delivery.offer)
+
+    def _committed(self, account: Account, committed: Committed) -> None:
+        self.delivery.offer(committed.inbound)
+        for row in committed.outbound:
+            self._outbound.offer(account, row)
+
+    # --- what users send -------------------------------------------------------------------------
+
+    def send_text(self, account: Account, contact: RemoteUserId, text: IncomingText) -> None:
+        """Commit a text; the receipt or the error follows."""
+        self._typing.set(account, contact, active=False)
+        self.intents.send_text(account, contact, text)
+
+    def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
+        """The user began or stopped typing."""
+        if self.adapter.capabilities.typing:
+            self._typing.set(account, contact, active)
+
+    async def find(self, account: Account, contact: RemoteUserId) -> Contact:
+        """Look a contact up, within 5 s (REQ-119). Raises `NotFound` or `Transient`."""
+        row = contacts.get(self._store.reader, account.id, contact)
+        if row is not contacts.UNKNOWN:
+            return Contact(name=row.name)
+        session = account.link.session if account.link is not None else None
+        if session is None:
+            raise Transient("The network cannot be asked now.")
+        try:
+            return await within(self._clock, _FIND_LIMIT_S, session.find(contact))
+        except TimeoutError:
+            raise Transient("The network did not answer in time.") from None
+        except Forbidden:  # people may hide their profile
+            return Contact()

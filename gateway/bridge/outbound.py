@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outbound direction: what a user sends, from its commit to its receipt or error.
+
+A command is committed before any network I/O happens for it. One actor per conversation carries
+the rows out in order; the row's key is the network's idempotency key, so an attempt may be
+repeated. The outcome is committed together with the receipt or the error that tells it (REQ-412,
+REQ-460).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from gateway.adapter import Adapter, Clock, Sent
+from gateway.bridge.accounts import Account
+from gateway.bridge.link import Link
+from gateway.bridge.outcome import Unreachable, settle
+from gateway.errors import (
+    AdapterError,
+    AuthExpired,
+    Forbidden,
+    StoreUnavailable,
+    Transient,
+    Uncertain,
+    Unsupported,
+)
+from gateway.events import Command
+from gateway.ids import AccountId, ConversationId, NetworkName, RemoteUserId, RowId
+from gateway.store import Store, journal
+from gateway.store.accounts import AccountStatus
+from gateway.store.journal import InboundRow, OutboundRow
+from gateway.tasks import Tasks, is_cancelled, within
+
+log = structlog.get_logger("outbound")
+
+_CACHED = 200
+_FIRST_RETRY_S = 1.0
+_LONGEST_RETRY_S = 60.0
+_ECHO_WAIT_S = 10.0
+_LAST_WORDS_S = 10.0
+"""How long the actors of an account that is removed may take to refuse what waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a command may take, in seconds (REQ-224)."""
+
+    send_s: float = 600.0
+    """From the commit to the error."""
+    warning_s: float = 30.0
+    attempt_s: float = 120.0
+    """One attempt; the next one has the same key."""
+
+
+class _Actor:
+    """One conversation's commands, in order. Memory is a cache of the journal's head."""
+
+    __slots__ = (
+        "account",
+        "attempt_at",
+        "contact",
+        "conversation",
+        "more",
+        "newest",
+        "overdue",
+        "pending",
+        "quiet",
+        "task",
+        "wake",
+        "warned",
+    )
+
+    def __init__(self, account: Account, conversation: ConversationId) -> None:
+        self.account = account
+        self.conversation = conversation
+        self.contact = RemoteUserId("")
+        self.pending: deque[OutboundRow] = deque()
+        self.newest = 0
+        self.more = False
+        self.task: asyncio.Task[None] | None = None
+        self.wake = asyncio.Event()
+        self.attempt_at: float | None = None
+        """Monotonic start of the running attempt."""
+        self.overdue = False
+        """The watchdog has ended the attempt."""
+        self.warned = False
+        self.quiet = asyncio.Event()
+        self.quiet.set()
+
+
+class Outbound:
+    """The outbound direction of one network."""
+
+    def __init__(
+        self,
+        network: NetworkName,
+        adapter: Adapter,
+        store: Store,
+        limits: Limits,
+        tasks: Tasks,
+        deliver: Callable[[list[InboundRow]], None],
+    ) -> None:
+        self._network = network
+        self._adapter = adapter
+        self._store = store
+        self._limits = limits
+        self._tasks = tasks
+        self._deliver = deliver
+        self._clock: Clock = adapter.context.clock
+        self._actors: dict[ConversationId, _Actor] = {}
+
+    def load(self, account_of: Callable[[AccountId], Account | None]) -> None:
+        """Take up what an earlier process left undecided."""
+        for account_id, conversation in journal.open_outbound_conversations(
+            self._store.reader, self._network
+        ):
+            account = account_of(account_id)
+            if account is not None:
+                actor = self._actor(account, conversation)
+                actor.more = True
+                self._start(actor)
+
+    def offer(self, account: Account, row: OutboundRow) -> None:
+        """A row that was just committed, in commit order."""
+        actor = self._actor(account, row.conversation)
+        if row.id <= actor.newest:
+            return  # it was read from the journal before its commit was told here
+        if actor.more or len(actor.pending) >= _CACHED:
+            actor.more = True
+        else:
+            self._admit(actor, row)
+        self._start(actor)
+
+    def link_changed(self, account: Account) -> None:
+        """The account's link went up or down."""
+        for actor in self._actors.values():
+            if actor.account is account:
+                actor.wake.set()
+
+    async def quiet(self, account: Account, contacts: Set[RemoteUserId]) -> None:
+        """Wait until no row of these chats is between send and answer, at most 10 s in all."""
+        busy = [
+            actor.quiet.wait()
+            for actor in self._actors.values()
+            if actor.account is account and actor.contact in contacts and not actor.quiet.is_set()
+        ]
+        if busy:
+            with contextlib.suppress(TimeoutError):
+                await within(self._clock, _ECHO_WAIT_S, asyncio.gather(*busy))
+
+    def readdress(self, row: OutboundRow) -> None:
+        """A waiting message came again: its answer goes to where it came from now."""
+        actor = self._actors.get(row.conversation)
+        for waiting in actor.pending if actor is not None else ():
+            if waiting.id == row.id:
+                waiting.sender, waiting.stanza_id = row.sender, row.stanza_id
+                waiting.receipt = row.receipt
+
+    async def forget(self, account: Account) -> None:
+        """The account is being removed: what waits is refused, then its actors end."""
+        self.link_changed(account)
+        tasks = [
+            actor.task
+            for actor in self._actors.values()
+            if actor.account is account and actor.task is not None
+        ]
+        if tasks:
+            with contextlib.suppress(TimeoutError):
+                await within(self._clock, _LAST_WORDS_S, asyncio.wait(tasks))
+        for actor in [a for a in self._actors.values() if a.account is account]:
+            self._actors.pop(actor.conversation, None)
+            if actor.task is not None:
+                actor.task.cancel()
+
+    async def watch(self) -> None:
+        """The watchdog: warns of slow attempts, ends hung ones, wakes those past their limit."""
+        while True:
+            await self._clock.sleep(1.0)
+            for actor in tuple(self._actors.values()):
+                self._check(actor)
+
+    def _check(self, actor: _Actor) -> None:
+        if actor.attempt_at is None:
+            if actor.pending and self._clock.monotonic() >= actor.pending[0].deadline:
+                actor.wake.set()
+            return
+        running_s = self._clock.monotonic() - actor.attempt_at
+        if running_s >= self._limits.warning_s and not actor.warned:
+            actor.warned = True
+            log.warning("slow_send", conversation=actor.conversation, seconds=round(running_s))
+        if running_s >= self._limits.attempt_s and actor.task is not None and not actor.overdue:
+            actor.overdue = True
+            actor.task.cancel()
+
+    # --- the actor ------------------------------------------------------------------------------
+
+    def _actor(self, account: Account, conversation: ConversationId) -> _Actor:
+        actor = self._actors.get(conversation)
+        if actor is None:
+            actor = self._actors[conversation] = _Actor(account, conversation)
+        return actor
+
+    def _start(self, actor: _Actor) -> None:
+        if actor.task is None:
+            actor.task = self._tasks.spawn(self._work(actor), f"outbound {actor.conversation}")
+            actor.task.add_done_callback(lambda task: self._end(actor, task))
+
+    def _end(self, actor: _Actor, task: asyncio.Task[None]) -> None:
+        actor.task = None
+        if self._actors.get(actor.conversation) is not actor:
+            return
+        if task.cancelled() or task.exception() is not None:
+            # Its rows stay in the journal; whatever starts it again reads them first.
+            actor.pending.clear()
+            actor.newest, actor.more = 0, True
+        elif actor.pending or actor.more:
+            self._start(actor)
+        else:
+            del self._actors[actor.conversation]
+
+    async def _work(self, actor: _Actor) -> None:
+        while True:
+            try:
+                row = self._head(actor)
+            except Exception:  # the journal cannot be read now; nothing may overtake what is there
+                log.exception("journal_not_read", conversation=actor.conversation)
+                await self._clock.sleep(_LONGEST_RETRY_S)
+                continue
+            if row is None:
+                return
+            try:
+                outcome = await self._carry_out(actor, row)
+                await self._settle(actor, row, outcome)
+            except Exception:  # the row stays open in the journal; those behind it go on
+                log.exception("row_not_settled", row=row.id)
+            actor.pending.popleft()
+
+    def _head(self, actor: _Actor) -> OutboundRow | None:
+        if not actor.pending and actor.more:
+            rows = journal.open_outbound(
+                self._store.reader,
+                actor.conversation,
+                RowId(actor.newest),
+                _CACHED,
+            )
+            actor.more = len(rows) == _CACHED
+            for row in rows:
+                self._admit(actor, row)
+        return actor.pending[0] if actor.pending else None
+
+    def _admit(self, actor: _Actor, row: OutboundRow) -> None:
+        # The time since the commit counts; a clock that is set does not.
+        left_s = row.committed_at + self._limits.send_s - self._clock.now()
+        row.deadline = self._clock.monotonic() + min(max(left_s, 0.0), self._limits.send_s)
+        actor.contact = row.contact
+        actor.pending.append(row)
+        actor.newest = row.id
+
+    async def _carry_out(self, actor: _Actor, row: OutboundRow) -> Sent | AdapterError:
+        keyed = self._adapter.capabilities.idempotent_send
+        command = row.command
+        if command is None:
+            return Unsupported("The gateway can no longer read this message; please repeat it.")
+        if not keyed and row.attempted_at is not None:
+            return Uncertain(
+                "The gateway was stopped while this message was being sent. "
+                "It may or may not have arrived; please check before you send it again."
+            )
+        return await self._try(actor, row, command, keyed=keyed)
+
+    async def _try(
+        self, actor: _Actor, row: OutboundRow, command: Command, *, keyed: bool
+    ) -> Sent | AdapterError:
+        """Attempt until it succeeds, fails for certain, or the time is over."""
+        retry_s = _FIRST_RETRY_S
+        while True:
+            try:
+                return await self._attempt(actor, row, command, keyed=keyed)
+            except (Transient, AuthExpired) as error:
+                failed = error
+                actor.quiet.set()
+                await self._certainly_not_sent(row)
+            except AdapterError as error:
+                return error
+            except StoreUnavailable:
+                failed = Transient("The gateway cannot store anything at the moment.")
+            except Exception:
+                log.exception("send_failed", conversation=actor.conversation, row=row.id)
+                if not keyed:
+                    return Uncertain("Internal error of the gateway; it may have arrived or not.")
+                failed = Transient("Internal error of the gateway.")
+            left_s = row.deadline - self._clock.monotonic()
+            wait_s = max(retry_s, getattr(failed, "retry_after_s", 0.0))
+            if left_s <= 0 or wait_s >= left_s:
+                if left_s > 0:
+                    await self._clock.sleep(left_s)
+                return failed
+            if not isinstance(failed, AuthExpired):
+                await self._clock.sleep(wait_s)
+            retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
+
+    async def _certainly_not_sent(self, row: OutboundRow) -> None:
+        """On a network without keys: a crash from here on leaves nothing unclear."""
+        if row.attempted_at is None:
+            return
+        row.attempted_at = None
+        try:
+            await self._store.write(lambda db: journal.mark_attempted(db, row.id, None))
+        except StoreUnavailable:
+            return  # a crash now is told as uncertain, which is only too careful
+
+    async def _attempt(
+        self, actor: _Actor, row: OutboundRow, command: Command, *, keyed: bool
+    ) -> Sent:
+        """One attempt. Raises any `AdapterError`; `Unreachable` when the time is over."""
+        link = await self._live_link(actor, row)
+        session = link.session
+        if session is None:
+            raise Transient("The connection to the network was lost.")
+        if not keyed:
+            row.attempted_at = now = self._clock.now()
+            await self._store.write(lambda db: journal.mark_attempted(db, row.id, now))
+        actor.attempt_at, actor.warned, actor.overdue = self._clock.monotonic(), False, False
+        actor.quiet.clear()
+        try:
+            return await session.send(command, f"{self._store.instance}.{row.id}")
+        except AuthExpired as error:
+            link.expire(error.text)
+            raise
+        except asyncio.CancelledError:
+            slow = "The connection to the network was cut off."  # by a library, if it was not us
+            if actor.overdue:
+                slow = f"The network did not answer within {self._limits.attempt_s:.0f} seconds."
+            elif is_cancelled():
+                raise
+            if not keyed:
+                raise Uncertain(f"{slow} The message may or may not have arrived.") from None
+            raise Transient(slow) from None
+        finally:
+            if actor.overdue and actor.task is not None:
+                actor.task.uncancel()
+            actor.attempt_at = None
+            actor.overdue = False
+
+    async def _live_link(self, actor: _Actor, row: OutboundRow) -> Link:
+        while True:
+            link = actor.account.link
+            if link is not None and link.session is not None:
+                return link
+            if actor.account.status is AccountStatus.LOGGED_OUT:
+                raise Forbidden("You are logged out of the network.")
+            if self._clock.monotonic() >= row.deadline:
+                trouble = (link.trouble if link is not None else "").rstrip(".")
+                raise Unreachable(f"{trouble or 'There is no connection to the network'}.")
+            actor.wake.clear()
+            await actor.wake.wait()
+
+    # --- the outcome ----------------------------------------------------------------------------
+
+    async def _settle(self, actor: _Actor, row: OutboundRow, outcome: Sent | AdapterError) -> None:
+        """Commit the outcome with what tells it. Repeats until the store takes it."""
+        retry_s = _FIRST_RETRY_S
+        while True:
+            now = self._clock.now()
+            try:
+                committed = await self._store.write(
+                    partial(
+                        settle,
+                        network=self._network,
+                        account=actor.account,
+                        row=row,
+                        outcome=outcome,
+                        now=now,
+                    ),
+                    lambda committed: self._deliver(committed.inbound),
+                )
+            except StoreUnavailable:
+                await self._clock.sleep(retry_s)
+                retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
+            else:
+                actor.quiet.set()
+                log.debug("settled", row=row.id, told=len(committed.inbound))
+                return

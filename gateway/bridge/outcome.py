@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of a command, and the rows that tell it: the end of the outbound direction."""
+
+from __future__ import annotations
+
+from gateway.adapter import Sent
+from gateway.bridge.accounts import Account
+from gateway.bridge.inbound import Committed
+from gateway.bridge.splitting import brief
+from gateway.errors import (
+    AdapterError,
+    AuthExpired,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Transient,
+    Uncertain,
+    Unsupported,
+)
+from gateway.events import (
+    AcceptInvite,
+    Delivery,
+    Failure,
+    FailureReason,
+    Notice,
+    Receipt,
+    SendText,
+)
+from gateway.ids import NetworkName, StanzaId, stanza_id
+from gateway.store import Transaction, conversations, journal
+from gateway.store.journal import InboundRow, OutboundRow, OutboundState
+
+_LATE_S = 60.0
+_QUOTED = 60
+
+
+class Unreachable(Transient):
+    """The link was down until the limit."""
+
+
+REASONS: dict[type[AdapterError], FailureReason] = {
+    RateLimited: FailureReason.RATE_LIMITED,
+    Transient: FailureReason.NETWORK_ERROR,
+    AuthExpired: FailureReason.UNREACHABLE,
+    NotFound: FailureReason.NOT_FOUND,
+    Forbidden: FailureReason.FORBIDDEN,
+    TooLarge: FailureReason.TOO_LARGE,
+    Unsupported: FailureReason.UNSUPPORTED,
+    Uncertain: FailureReason.UNCERTAIN,
+}
+
+
+def settle(
+    db: Transaction,
+    network: NetworkName,
+    account: Account,
+    row: OutboundRow,
+    outcome: Sent | AdapterError,
+    now: float,
+) -> Committed:
+    """Store the outcome of a command together with the rows that tell it."""
+    if isinstance(outcome, AdapterError):
+        journal.settle_outbound(db, row.id, OutboundState.FAILED, now)
+        return Committed(inbound=_told(db, network, account, row, outcome, now))
+    journal.settle_outbound(db, row.id, OutboundState.ACCEPTED, now)
+    if row.message is not None and outcome.remote_id is not None:
+        conversations.set_remote_id(db, row.message, outcome.remote_id)
+    if not row.receipt:
+        return Committed()
+    return Committed(inbound=[receipt(db, network, account, row, now)])
+
+
+def receipt(
+    db: Transaction, network: NetworkName, account: Account, row: OutboundRow, now: float
+) -> InboundRow:
+    """The row that tells the user that the network has the message."""
+    sid = stanza_id(network, account.user, row.contact, "receipt", row.id)
+    return _add(db, account, row, sid, Receipt(id=sid, message=row.stanza_id), now)
+
+
+def _told(
+    db: Transaction,
+    network: NetworkName,
+    account: Account,
+    row: OutboundRow,
+    error: AdapterError,
+    now: float,
+) -> list[InboundRow]:
+    """The error for the device that sent it, and a line for all where that is not enough."""
+    rows = []
+    text = brief(error.text)
+    if row.sender:
+        failure = Failure(message=row.stanza_id, to=row.sender, reason=_reason(error), text=text)
+        rows.append(_add(db, account, row, row.stanza_id, failure, now))
+    line = _line(row, error, text, now)
+    if line:
+        sid = stanza_id(network, account.user, row.contact, "failed", row.id)
+        rows.append(_add(db, account, row, sid, Notice(id=sid, text=line), now))
+    return rows
+
+
+def _line(row: OutboundRow, error: AdapterError, text: str, now: float) -> str:
+    """No stanza waits for an invitation's answer; a device that sent long ago may be offline."""
+    if isinstance(row.command, AcceptInvite):
+        return f"The invitation could not be accepted: {text}"
+    if isinstance(row.command, SendText) and now - row.committed_at > _LATE_S:
+        body = row.command.body
+        quoted = body if len(body) <= _QUOTED else f"{body[:_QUOTED]} …"
+        fate = "May not have arrived" if isinstance(error, Uncertain) else "Not delivered"
+        return f"{fate}: “{quoted}”. {text}"
+    return ""
+
+
+def _reason(error: AdapterError) -> FailureReason:
+    if isinstance(error, Unreachable):
+        return FailureReason.UNREACHABLE
+    matching = (reason for kind, reason in REASONS.items() if isinstance(error, kind))
+    return next(matching, FailureReason.NETWORK_ERROR)
+
+
+def _add(
+    db: Transaction,
+    account: Account,
+    row: OutboundRow,
+    sid: StanzaId,
+    delivery: Delivery,
+    now: float,
+) -> InboundRow:
+    return journal.add_inbound(
+        db,
+        account=account.id,
+        conversation=row.conversation,
+        user=account.user,
+        contact=row.contact,
+        stanza_id=sid,
+        delivery=delivery,
+        now=now,
+    )

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers of remote users: when they may be written to, and when they have what was written.
+
+Our server's answer to a barrier says nothing of theirs. A row to a remote user is settled by a
+receipt of their client, by an answer of their server to a ping that was sent at least 10 s after
+the row, or after 15 min. A server that was silent and answers again may have lost what it had
+read: its unsettled rows are written once more.
+
+A new server is pinged before the first row, because stanzas may overtake one another while two
+servers connect. One that does not answer pings is written to all the same, after the first ping
+has had its time: what cannot be delivered comes back as an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway.adapter import Clock
+from gateway.bridge.ports import Ping, XmppPort
+from gateway.events import Failure
+from gateway.ids import AccountId, RowId, StanzaId, UserJid
+from gateway.store.journal import InboundRow
+from gateway.tasks import Tasks
+
+log = structlog.get_logger("peers")
+
+_SETTLING_S = 10.0
+_SETTLE_ANYWAY_S = 15 * 60.0
+_FIRST_RETRY_S = 5.0
+_LONGEST_RETRY_S = 300.0
+_IDLE_S = 600.0
+"""After this long without traffic a server counts as new: its connection may be gone."""
+
+
+@dataclass(slots=True)
+class _Peer:
+    domain: str
+    reachable: bool = False
+    ever_reached: bool = False
+    silent: bool = False
+    answers_pings: bool = True
+    """False if the very first ping had no answer: then errors have to do."""
+    probing: asyncio.Task[None] | None = None
+    used_at: float = 0.0
+    waiting: list[Callable[[], None]] = field(default_factory=list)
+    awaited: OrderedDict[RowId, InboundRow] = field(default_factory=OrderedDict)
+
+
+class Peers:
+    """The remote servers of one network's users."""
+
+    def __init__(
+        self,
+        port: XmppPort,
+        clock: Clock,
+        *,
+        settle: Callable[[Sequence[InboundRow]], None],
+        again: Callable[[Sequence[InboundRow]], None],
+    ) -> None:
+        self._port = port
+        self._clock = clock
+        self._settle = settle
+        self._again = again
+        self._peers: dict[str, _Peer] = {}
+        self._tasks = Tasks("peers")
+        self._stream = 0
+        """Counts our own streams."""
+
+    def may_write(self, user: UserJid, resume: Callable[[], None]) -> bool:
+        """Whether the user's server is known to answer; if not, ``resume`` is called later."""
+        peer = self._peer(user)
+        now = self._clock.monotonic()
+        if peer.reachable and not peer.awaited and now - peer.used_at > _IDLE_S:
+            peer.reachable = False
+        peer.used_at = now
+        if peer.reachable or not peer.answers_pings:
+            return True
+        peer.waiting.append(resume)
+        self._probe(peer)
+        return False
+
+    def await_settling(self, row: InboundRow) -> None:
+        """Our server has taken the row over; theirs may not have."""
+        peer = self._peer(row.user)
+        peer.awaited[row.id] = row
+        self._probe(peer)
+
+    def received(self, user: UserJid, message: StanzaId) -> bool:
+        """A receipt of the user's client. False if no such row is awaited."""
+        peer = self._peers.get(_domain(user))
+        for row in peer.awaited.values() if peer is not None else ():
+            # An error has the id that the user's client chose, and nobody acknowledges it.
+            if (row.user, row.stanza_id) == (user, message) and not _is_error(row):
+                self._take_off(row)
+                self._settle([row])
+                return True
+        return False
+
+    def _take_off(self, row: InboundRow) -> None:
+        self._peer(row.user).awaited.pop(row.id, None)
+
+    def take_back(self, row: InboundRow) -> None:
+        """The row bounced; it is not awaited any longer."""
+        self._take_off(row)
+
+    def forget(self, account: AccountId) -> None:
+        """The account was removed."""
+        for peer in self._peers.values():
+            for key in [key for key, row in peer.awaited.items() if row.account == account]:
+                del peer.awaited[key]
+
+    def stream_lost(self) -> None:
+        """Our own stream broke: pings under way will not be answered."""
+        self._stream += 1
+
+    def stop(self) -> None:
+        """End all probing."""
+        for peer in self._peers.values():
+            if peer.probing is not None:
+                peer.probing.cancel()
+
+    def _peer(self, user: UserJid) -> _Peer:
+        domain = _domain(user)
+        return self._peers.setdefault(domain, _Peer(domain))
+
+    def _probe(self, peer: _Peer) -> None:
+        if peer.probing is None:
+            peer.probing = self._tasks.spawn(self._probing(peer), f"probing {peer.domain}")
+
+    async def _probing(self, peer: _Peer) -> None:
+        """Ping until nobody waits for this server any more."""
+        try:
+            await self._ping_on(peer)
+        finally:
+            # Here, and not when the task is done: in between somebody may begin to wait.
+            peer.probing = None
+
+    async def _ping_on(self, peer: _Peer) -> None:
+        retry_s = _FIRST_RETRY_S
+        while peer.waiting or peer.awaited:
+            if not peer.waiting and peer.reachable and not peer.silent:
+                await self._clock.sleep(_SETTLING_S)
+            asked_at, stream = self._clock.monotonic(), self._stream
+            answer = await self._ping(peer.domain)
+            self._settle_old(peer)
+            if answer is Ping.ANSWERED:
+                retry_s = _FIRST_RETRY_S
+                self._answered(peer, asked_at)
+                continue
+            if stream == self._stream and self._port.is_up():
+                self._silent(peer, answer)
+            # Otherwise our own stream broke, and that says nothing of theirs.
+            await self._clock.sleep(retry_s)
+            retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
+
+    async def _ping(self, domain: str) -> Ping:
+        answer: asyncio.Future[Ping] = asyncio.get_running_loop().create_future()
+
+        def answered(ping: Ping) -> None:
+            if not answer.done():
+                answer.set_result(ping)
+
+        self._port.ping(domain, answered)
+        return await answer
+
+    def _silent(self, peer: _Peer, answer: Ping) -> None:
+        log.info("peer_silent", domain=peer.domain, answer=answer.name.lower())
+        if answer is Ping.SILENT and not peer.silent and not peer.ever_reached:
+            peer.answers_pings = False
+        peer.silent, peer.reachable = True, False
+        _resume_all(peer)  # those who still may not write come back
+
+    def _answered(self, peer: _Peer, asked_at: float) -> None:
+        peer.reachable = peer.ever_reached = peer.answers_pings = True
+        if peer.silent:
+            peer.silent = False
+            rows = list(peer.awaited.values())
+            peer.awaited.clear()
+            if rows:
+                log.info("peer_back", domain=peer.domain, written_again=len(rows))
+                self._again(rows)
+        else:
+            self._take(peer, asked_at - _SETTLING_S)
+        _resume_all(peer)
+
+    def _settle_old(self, peer: _Peer) -> None:
+        self._take(peer, self._clock.monotonic() - _SETTLE_ANYWAY_S)
+
+    def _take(self, peer: _Peer, written_before: float) -> None:
+        done = [row for row in peer.awaited.values() if row.written_at <= written_before]
+        for row in done:
+            del peer.awaited[row.id]
+        self._settle(done)
+
+
+def _resume_all(peer: _Peer) -> None:
+    waiting, peer.waiting = peer.waiting, []
+    for resume in waiting:
+        resume()
+
+
+def _is_error(row: InboundRow) -> bool:
+    return isinstance(row.delivery, Failure)
+
+
+def _domain(user: UserJid) -> str:
+    return user.rpartition("@")[2]

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the bridge needs of the XMPP side. `gateway.xmpp` implements it; tests may too."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.events import FailureReason
+from gateway.ids import RemoteUserId, StanzaId, UserJid
+from gateway.store.journal import InboundRow
+
+
+class Ping(enum.Enum):
+    """What came of a ping to another server."""
+
+    ANSWERED = enum.auto()
+    UNREACHABLE = enum.auto()
+    """Our own server says that it cannot be reached."""
+    SILENT = enum.auto()
+
+
+class XmppPort(Protocol):
+    """The component stream of one network. Everything here is immediate: no I/O is awaited."""
+
+    def is_up(self) -> bool:
+        """The stream is up: what is written now goes out."""
+
+    def has_room(self) -> bool:
+        """The stream is up and the window of unconfirmed rows is not full."""
+
+    def write(self, row: InboundRow) -> None:
+        """Write a row; `Delivery.taken_over` or `Delivery.lost` follows.
+
+        Raises `gateway.errors.StanzaRefused` if no stanza can be made of it.
+        """
+
+    def is_local(self, user: UserJid) -> bool:
+        """Whether the user's account is on our own server."""
+
+    def ping(self, domain: str, answered: Callable[[Ping], None]) -> None:
+        """Ping a server; tells once what came of it."""
+
+    def refuse(
+        self, contact: RemoteUserId, to: str, message: StanzaId, reason: FailureReason, text: str
+    ) -> None:
+        """An error stanza that is not journalled, because the message is not either."""
+
+    def say(self, user: UserJid, text: str) -> None:
+        """A line from the gateway itself that is not worth a journal row."""
+
+    def typing(self, user: UserJid, contact: RemoteUserId, active: bool) -> None:
+        """The contact began or stopped typing."""
+
+    def subscription(
+        self, kind: str, user: UserJid, contact: RemoteUserId, name: str = ""
+    ) -> None:
+        """``subscribe``, ``subscribed``, ``unsubscribe`` or ``unsubscribed`` from a puppet."""
+
+    def presence(self, user: UserJid, contact: RemoteUserId, available: bool) -> None:
+        """A puppet's presence; the contact '' is the gateway itself."""
