@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stanza errors (RFC 6120 §8.3), and which failure becomes which (REQ-460)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.events import FailureReason
+from gateway.xmpp.codec import xml
+
+_STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+
+@dataclass(frozen=True, slots=True)
+class StanzaError:
+    """Type and condition."""
+
+    type: str
+    condition: str
+
+    def xml(self, text: str = "") -> str:
+        """The ``<error/>`` element."""
+        said = f"<text xmlns='{_STANZAS}' xml:lang='en'>{xml.text(text)}</text>" if text else ""
+        return f"<error type='{self.type}'><{self.condition} xmlns='{_STANZAS}'/>{said}</error>"
+
+
+BAD_REQUEST = StanzaError("modify", "bad-request")
+FORBIDDEN = StanzaError("auth", "forbidden")
+INTERNAL = StanzaError("wait", "internal-server-error")
+ITEM_NOT_FOUND = StanzaError("cancel", "item-not-found")
+NOT_ACCEPTABLE = StanzaError("modify", "not-acceptable")
+REGISTRATION_REQUIRED = StanzaError("auth", "registration-required")
+REMOTE_TIMEOUT = StanzaError("wait", "remote-server-timeout")
+SERVICE_UNAVAILABLE = StanzaError("cancel", "service-unavailable")
+
+OF_REASON = {
+    FailureReason.NOT_FOUND: ITEM_NOT_FOUND,
+    FailureReason.FORBIDDEN: FORBIDDEN,
+    FailureReason.TOO_LARGE: NOT_ACCEPTABLE,
+    FailureReason.RATE_LIMITED: StanzaError("wait", "resource-constraint"),
+    FailureReason.UNREACHABLE: StanzaError("wait", "recipient-unavailable"),
+    FailureReason.NETWORK_ERROR: REMOTE_TIMEOUT,
+    FailureReason.ENCRYPTED: NOT_ACCEPTABLE,
+    FailureReason.UNSUPPORTED: NOT_ACCEPTABLE,
+    FailureReason.UNREGISTERED: REGISTRATION_REQUIRED,
+    FailureReason.BUSY: StanzaError("wait", "resource-constraint"),
+    FailureReason.UNCERTAIN: StanzaError("wait", "undefined-condition"),
+}
+
+TEMPORARY = frozenset(
+    {
+        "remote-server-not-found",
+        "remote-server-timeout",
+        "recipient-unavailable",
+        "resource-constraint",
+        "internal-server-error",
+    }
+)
+"""Conditions of bounces that are worth another attempt, whatever their type (REQ-461).
+
+A server that cannot reach another one says ``cancel/remote-server-not-found``, although that
+passes.
+"""

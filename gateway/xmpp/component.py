@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One component: a network's face on XMPP. Implements `gateway.bridge.ports.XmppPort`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.adapter import Clock
+from gateway.bridge.accounts import Account
+from gateway.bridge.link import LinkState
+from gateway.bridge.network import Network
+from gateway.bridge.ports import Ping
+from gateway.events import FailureReason
+from gateway.ids import RemoteUserId, StanzaId, UserJid
+from gateway.store.conversations import GATEWAY
+from gateway.store.journal import InboundRow
+from gateway.tasks import Tasks
+from gateway.xmpp import jid
+from gateway.xmpp.access import AccessList
+from gateway.xmpp.codec import errors, outgoing
+from gateway.xmpp.codec.outgoing import Route
+from gateway.xmpp.codec.xml import Stanza, text
+from gateway.xmpp.console.chat import Console
+from gateway.xmpp.dispatch import Dispatch
+from gateway.xmpp.iq import IqService
+from gateway.xmpp.privilege import Privileges
+from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
+
+log = structlog.get_logger("component")
+
+_STATUS = {
+    LinkState.CONNECTING: ("away", "Connecting …"),
+    LinkState.LIVE: ("", "Connected"),
+    LinkState.RETRYING: ("away", "Not connected: {trouble}"),
+    LinkState.EXPIRED: ("dnd", "Please log in again: {trouble}"),
+    LinkState.STOPPED: ("xa", "Logged out"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentSettings:
+    """What the configuration says of a component."""
+
+    server: ServerSettings
+    local_domains: Collection[str]
+    use_privileges: bool
+    access: AccessList
+    name: str
+    """For people."""
+    kind: str
+    """The gateway's type in disco: ``matrix``."""
+    admins: Sequence[str] = ()
+
+
+class Component:
+    """Owns the stream, the entrance and the exits of one component domain."""
+
+    def __init__(self, settings: ComponentSettings, network: Network) -> None:
+        self.network = network
+        self.domain = settings.server.domain
+        self.name = settings.name
+        self.kind = settings.kind
+        self.admins = settings.admins
+        self.access = settings.access
+        self.resource = settings.kind
+        """The one resource of the gateway and of every puppet, for ever (REQ-405)."""
+        self.tasks = Tasks(f"component {self.domain}")
+        self.knows_chat_states: set[UserJid] = set()
+        """Users whose clients have shown chat states (REQ-418)."""
+        self._clock: Clock = network.adapter.context.clock
+        self._local_domains = frozenset(settings.local_domains)
+        self.privileges = Privileges(settings.local_domains, wanted=settings.use_privileges)
+        self.iqs = IqService(self)
+        self.console = Console(self)
+        self._dispatch = Dispatch(self)
+        hooks = StreamHooks(
+            stanza=self._dispatch.take,
+            up=network.stream_up,
+            lost=self._lost,
+            taken_over=network.delivery.taken_over,
+        )
+        self.stream = Stream(settings.server, hooks, self._clock)
+        network.attach(self)
+
+    async def run(self) -> None:
+        """Keep the stream up until `stop`."""
+        await self.stream.run()
+
+    async def stop(self) -> None:
+        """Close the stream in order; stanzas that come until its end are still handled."""
+        await self.stream.stop()
+        await self.tasks.cancel()
+
+    def _lost(self) -> None:
+        self.privileges.reset()
+        self.network.delivery.lost()
+
+    def account_of(self, user: UserJid) -> Account | None:
+        """The user's account, if the admin still admits them (REQ-705)."""
+        return self.network.accounts.of(user) if self.access.permits(user) else None
+
+    def puppet(self, contact: RemoteUserId) -> str:
+        """Bare JID of a contact's puppet, or of the gateway."""
+        return jid.make(self.network.addresses.localpart(contact), self.domain)
+
+    # --- the bridge's port ------------------------------------------------------------------
+
+    def is_up(self) -> bool:
+        """See `XmppPort.is_up`."""
+        return self.stream.is_up
+
+    def has_room(self) -> bool:
+        """See `XmppPort.has_room`."""
+        return self.stream.has_room()
+
+    def is_local(self, user: UserJid) -> bool:
+        """See `XmppPort.is_local`."""
+        return user.rpartition("@")[2] in self._local_domains
+
+    def ping(self, domain: str, answered: Callable[[Ping], None]) -> None:
+        """See `XmppPort.ping`."""
+        self.stream.ping(domain, answered)
+
+    def write(self, row: InboundRow) -> None:
+        """See `XmppPort.write`."""
+        stanza = outgoing.stanza_of(row, self._route(row), self._clock.now())
+        if stanza is None:
+            asyncio.get_running_loop().call_soon(self.network.delivery.taken_over, [row])
+        else:
+            self.stream.send_row(row, stanza)
+
+    def _route(self, row: InboundRow) -> Route:
+        return Route(
+            puppet=self.puppet(row.contact),
+            resource=self.resource,
+            user=row.user,
+            gateway=self.domain,
+            read_marks=self.network.adapter.capabilities.read_marks,
+            wants_receipt=not self.is_local(row.user),
+            may_send_as_user=self.privileges.may_send_as(row.user),
+        )
+
+    def refuse(
+        self, contact: RemoteUserId, to: str, message: StanzaId, reason: FailureReason, text: str
+    ) -> None:
+        """See `XmppPort.refuse`."""
+        error = errors.OF_REASON[reason].xml(text)
+        self.stream.send(Stanza("message", self.puppet(contact), to, "error", message, error))
+
+    def say(self, user: UserJid, text: str) -> None:
+        """See `XmppPort.say`."""
+        self.console.say(user, text)
+
+    def typing(self, user: UserJid, contact: RemoteUserId, active: bool) -> None:
+        """See `XmppPort.typing`."""
+        if user in self.knows_chat_states:
+            state = "composing" if active else "paused"
+            sender = f"{self.puppet(contact)}/{self.resource}"
+            self.stream.send(outgoing.chat_state(state, sender, user))
+
+    def subscription(
+        self, kind: str, user: UserJid, contact: RemoteUserId, name: str = ""
+    ) -> None:
+        """See `XmppPort.subscription`."""
+        self.stream.send(outgoing.subscription(kind, self.puppet(contact), user, name))
+
+    def presence(self, user: UserJid, contact: RemoteUserId, available: bool) -> None:
+        """See `XmppPort.presence`."""
+        sender = f"{self.puppet(contact)}/{self.resource}"
+        if not available:
+            self.stream.send(Stanza("presence", sender, user, "unavailable"))
+        elif contact == GATEWAY:
+            self.stream.send(Stanza("presence", sender, user, inner=self._gateway_status(user)))
+        else:
+            self.stream.send(Stanza("presence", sender, user, inner=self.iqs.puppet.caps()))
+
+    def _gateway_status(self, user: UserJid) -> str:
+        account = self.network.accounts.of(user)
+        link = account.link if account is not None else None
+        show, status = _STATUS[link.phase if link is not None else LinkState.STOPPED]
+        said = status.format(trouble=link.trouble if link is not None else "")
+        shown = f"<show>{show}</show>" if show else ""
+        return f"{shown}<status>{text(said)}</status>{self.iqs.gateway.caps()}"

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stanzas from the server: who is addressed, and which part of the house answers.
+
+The reader is never paused and nothing here waits: a handler answers at once, queues a unit, or
+starts a task. Whatever a handler raises costs that one stanza (REQ-922).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+import structlog
+
+from gateway.bridge.accounts import Account
+from gateway.bridge.intents import IncomingText
+from gateway.ids import RemoteUserId, StanzaId
+from gateway.store.conversations import GATEWAY
+from gateway.xmpp.access import NOT_ADMITTED
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.incoming import ACCEPT, IncomingMessage, read_message
+from gateway.xmpp.codec.xml import Stanza
+from gateway.xmpp.jid import Address, split
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+log = structlog.get_logger("dispatch")
+
+_ENCRYPTED = (
+    "This gateway cannot read end-to-end encrypted messages. "
+    "Please turn off encryption for this chat and send it again."
+)
+_UNREGISTERED = "You have no account here yet. Send “login” to {gateway} to link one."
+
+
+class Dispatch:
+    """The entrance of one component."""
+
+    def __init__(self, component: Component) -> None:
+        self._component = component
+        self._network = component.network
+        self._kinds: dict[str, Callable[[Element], None]] = {
+            f"{ACCEPT}message": self._message,
+            f"{ACCEPT}presence": self._presence,
+            f"{ACCEPT}iq": self._iq,
+        }
+
+    def take(self, element: Element) -> None:
+        """Handle one stanza."""
+        if split(element.get("to", "")).domain != self._component.domain:
+            log.warning("not_for_us", to=element.get("to", ""))  # REQ-702
+            return
+        try:
+            self._kinds[element.tag](element)
+        except Exception:
+            log.exception("stanza_failed", kind=element.tag, id=element.get("id", ""))
+            self._say_failed(element)
+
+    def _say_failed(self, element: Element) -> None:
+        kind = element.get("type", "normal")
+        if element.tag == f"{ACCEPT}iq" and kind in ("get", "set"):
+            self._component.iqs.fail(element)
+        elif element.tag == f"{ACCEPT}message" and kind in ("chat", "normal"):
+            self._refuse(read_message(element), errors.INTERNAL, "The gateway could not take it.")
+
+    # --- IQs ------------------------------------------------------------------------------------
+
+    def _iq(self, element: Element) -> None:
+        if element.get("type") in ("get", "set"):
+            sender, to = split(element.get("from", "")), split(element.get("to", ""))
+            self._component.iqs.take(element, sender, to)
+        elif not self._component.stream.take_reply(element):
+            log.debug("stray_reply", id=element.get("id", ""))
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _message(self, element: Element) -> None:
+        message = read_message(element)
+        if message.type == "error":
+            self._bounce(message)
+            return
+        if message.privilege is not None:
+            if not split(message.to).local:
+                self._component.privileges.advertised(
+                    split(message.sender).bare, message.privilege
+                )
+            return
+        to = split(message.to)
+        if not to.local:
+            self._to_gateway(message)
+        elif message.type in ("chat", "normal"):
+            self._to_contact(message, to)
+        elif message.type == "groupchat":
+            self._refuse(message, errors.ITEM_NOT_FOUND, "There are no rooms here yet.")
+
+    def _bounce(self, message: IncomingMessage) -> None:
+        sender = split(message.sender)
+        if not sender.local:
+            if self._component.privileges.withdrawn(sender.domain):
+                log.warning("privilege_refused", domain=sender.domain, condition=message.condition)
+            self._network.delivery.not_in_their_name(sender.domain, StanzaId(message.id))
+            return
+        self._network.delivery.bounced(
+            sender.bare,
+            StanzaId(message.id),
+            temporary=message.condition in errors.TEMPORARY,
+        )
+
+    def _to_gateway(self, message: IncomingMessage) -> None:
+        if message.type not in ("chat", "normal"):
+            return
+        if message.encrypted:
+            self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
+        elif message.received:
+            self._network.delivery.receipt(split(message.sender).bare, StanzaId(message.received))
+        elif message.body:
+            self._component.console.take(message)
+
+    def _to_contact(self, message: IncomingMessage, to: Address) -> None:
+        sender = split(message.sender)
+        if not self._component.access.permits(sender.bare):
+            if message.body is not None:
+                self._refuse(message, errors.FORBIDDEN, NOT_ADMITTED)
+            return
+        if message.encrypted:
+            # Its body is only a note that it is encrypted: never passed on (REQ-470).
+            self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
+            return
+        account = self._network.accounts.of(sender.bare)
+        contact = self._network.addresses.contact(to.local)
+        if account is None or contact is None:
+            if message.body is None:
+                return
+            if account is None:
+                self._refuse(
+                    message,
+                    errors.REGISTRATION_REQUIRED,
+                    _UNREGISTERED.format(gateway=self._component.domain),
+                )
+            else:
+                self._refuse(message, errors.ITEM_NOT_FOUND, "There is no contact of this name.")
+            return
+        if message.chat_state:
+            self._component.knows_chat_states.add(sender.bare)
+        if message.body is not None:
+            self._network.send_text(account, contact, _text(message))
+            return
+        self._signals(message, account, contact)
+
+    def _signals(self, message: IncomingMessage, account: Account, contact: RemoteUserId) -> None:
+        """What a message without text may say."""
+        if message.received:
+            self._network.delivery.receipt(account.user, StanzaId(message.received))
+        if message.displayed:
+            self._network.intents.displayed(account, contact, StanzaId(message.displayed))
+        if message.chat_state:
+            self._network.typing(account, contact, message.chat_state == "composing")
+
+    def _refuse(self, message: IncomingMessage, error: errors.StanzaError, text: str) -> None:
+        self._component.stream.send(
+            Stanza("message", message.to, message.sender, "error", message.id, error.xml(text))
+        )
+
+    # --- presence -------------------------------------------------------------------------------
+
+    def _presence(self, element: Element) -> None:
+        kind = element.get("type", "")
+        if kind not in ("subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe"):
+            if not kind and split(element.get("to", "")).local.startswith("#"):
+                self._refuse_join(element)
+            return  # availability of users: nothing depends on it yet, and it comes in floods
+        sender, to = split(element.get("from", "")), split(element.get("to", ""))
+        account = self._component.account_of(sender.bare)
+        contact = GATEWAY if not to.local else self._network.addresses.contact(to.local)
+        if account is None:
+            self._presence_of_stranger(kind, sender, to)
+        elif contact is None:
+            if kind == "subscribe":
+                self._unsubscribed(to, sender)
+                self._component.say(sender.bare, f"There is no contact {to.bare}.")
+            elif kind == "probe":
+                self._unavailable(to, sender)
+        else:
+            getattr(self._network.contacts, kind)(account, contact)
+
+    def _presence_of_stranger(self, kind: str, sender: Address, to: Address) -> None:
+        """REQ-308, REQ-705, and a first contact with the gateway itself."""
+        if not to.local:
+            self._component.console.presence_of_stranger(kind, sender.bare)
+        elif kind == "subscribe":
+            self._unsubscribed(to, sender)
+            self._component.console.welcome(sender.bare)
+        elif kind == "probe":
+            # Perhaps our database was lost: "unsubscribed" would empty rosters (REQ-303).
+            self._unavailable(to, sender)
+
+    def _unsubscribed(self, to: Address, sender: Address) -> None:
+        self._component.stream.send(Stanza("presence", to.bare, sender.bare, "unsubscribed"))
+
+    def _unavailable(self, to: Address, sender: Address) -> None:
+        self._component.stream.send(Stanza("presence", to.bare, sender.bare, "unavailable"))
+
+    def _refuse_join(self, element: Element) -> None:
+        error = errors.ITEM_NOT_FOUND.xml("There are no rooms here yet.")
+        self._component.stream.send(
+            Stanza(
+                "presence",
+                element.get("to", ""),
+                element.get("from", ""),
+                "error",
+                element.get("id", ""),
+                error,
+            )
+        )
+
+
+def _text(message: IncomingMessage) -> IncomingText:
+    return IncomingText(
+        # An error or a receipt needs an id to refer to; a message without one gets none of both.
+        id=StanzaId(message.id),
+        origin_id=StanzaId(message.origin_id) if message.origin_id else None,
+        sender=message.sender,
+        body=message.body or "",
+        receipt=message.wants_receipt and bool(message.id),
+    )

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""XEP-0356: what our own server lets us do in its users' names.
+
+Advertisements count only from local domains (REQ-703), each replaces the last, and all are learnt
+anew at every connect (REQ-1001). Debian's Prosody nests elements that should stand side by side,
+so permissions are looked for at any depth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from xml.etree.ElementTree import Element
+
+import structlog
+
+from gateway.ids import UserJid
+
+log = structlog.get_logger("privilege")
+
+_PERM = "{urn:xmpp:privilege:2}perm"
+
+
+class Privileges:
+    """What each local domain has granted."""
+
+    def __init__(self, local_domains: Collection[str], *, wanted: bool) -> None:
+        self._local_domains = frozenset(local_domains)
+        self._wanted = wanted
+        self._may_send: set[str] = set()
+
+    def advertised(self, domain: str, privilege: Element) -> None:
+        """A server tells what it grants."""
+        if domain not in self._local_domains:
+            log.warning("privileges_from_stranger", domain=domain)
+            return
+        granted = {perm.get("access", ""): perm.get("type", "") for perm in privilege.iter(_PERM)}
+        if granted.get("message") == "outgoing":
+            self._may_send.add(domain)
+        else:
+            self._may_send.discard(domain)
+        log.info("privileges", domain=domain, granted=granted)
+
+    def withdrawn(self, domain: str) -> bool:
+        """The server refused what it had advertised. True if that is news."""
+        news = domain in self._may_send
+        self._may_send.discard(domain)
+        return news
+
+    def reset(self) -> None:
+        """A new stream: everything is learnt anew."""
+        self._may_send.clear()
+
+    def may_send_as(self, user: UserJid) -> str:
+        """The user's domain, if messages may be sent in their name; else empty."""
+        domain = user.rpartition("@")[2]
+        return domain if self._wanted and domain in self._may_send else ""
