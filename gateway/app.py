@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of the process: start, run, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import structlog
+
+from gateway import __version__
+from gateway.adapter import Adapter, Clock, Logger
+from gateway.bridge.network import Network, NetworkSettings
+from gateway.bridge.outbound import Limits
+from gateway.config import Config
+from gateway.config.tree import Network as NetworkConfig
+from gateway.errors import GatewayError
+from gateway.ids import NetworkName
+from gateway.ops.logs import set_up_logs
+from gateway.registry import Adapters, adapter_class
+from gateway.store import Store, accounts
+from gateway.store.pruning import Pruning
+from gateway.store.secrets import SecretBox
+from gateway.tasks import SystemClock, Tasks
+from gateway.xmpp.access import AccessList
+from gateway.xmpp.component import Component, ComponentSettings
+from gateway.xmpp.stream import ServerSettings
+
+log = structlog.get_logger("app")
+
+_FATAL = 1
+_END_LIMIT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What an adapter gets (`gateway.adapter.NetworkContext`)."""
+
+    name: NetworkName
+    settings: Any
+    log: Logger
+    clock: Clock
+    http: aiohttp.ClientSession
+
+
+def run(config: Config) -> int:
+    """Run until SIGTERM or SIGINT. Returns the exit code of the process."""
+    set_up_logs(config.log.level, config.log.format)
+    try:
+        asyncio.run(_main(config))
+    except GatewayError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the log may go elsewhere, the admin is here
+        return _FATAL
+    return 0
+
+
+async def _main(config: Config) -> None:
+    stop = asyncio.Event()
+
+    def asked() -> None:
+        if stop.is_set():
+            log.warning("stopped_at_once")
+            os._exit(_FATAL)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked)
+    gateway = Gateway(config, SystemClock())
+    async with AsyncExitStack() as stack:
+        await gateway.start(stack)
+        # What start-up made stays: no collection has to look at it again.
+        gc.freeze()
+        await stop.wait()
+        log.info("stopping")
+        await gateway.stop()
+    await _end_the_rest()
+
+
+async def _end_the_rest() -> None:
+    """`asyncio.run` would wait for ever for a task that does not end when it is cancelled."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest and (await asyncio.wait(rest, timeout=_END_LIMIT_S))[1]:
+        sys.stderr.flush()
+        os._exit(0)
+
+
+class Gateway:
+    """All configured networks, on one store."""
+
+    def __init__(self, config: Config, clock: Clock, adapters: Adapters | None = None) -> None:
+        self._adapters = adapters
+        self._config = config
+        self._clock = clock
+        self._tasks = Tasks("app")
+        self._networks: list[Network] = []
+        self._components: list[Component] = []
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Open the store, connect the streams, then the accounts (they log in later, paced)."""
+        files = self._config.store
+        store = await Store.open(files.database)
+        stack.push_async_callback(store.close)
+        box = SecretBox.load(files.key_file, has_secrets=accounts.any_secret(store.reader))
+        http = await stack.enter_async_context(
+            aiohttp.ClientSession(
+                # Each account holds a connection open for as long as it polls.
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        )
+        for name, settings in self._config.networks.items():
+            self._add(name, settings, store, box, http)
+        log.info("started", version=__version__, networks=len(self._networks))
+        for network in self._networks:
+            network.load()
+        for component in self._components:
+            self._tasks.spawn(component.run(), f"stream of {component.domain}")
+        for component in self._components:
+            await component.network.start(component.access.permits)
+        pruning = Pruning(store, self._clock, self._config.delivery.alias_retention)
+        self._tasks.spawn(pruning.run(), "pruning")
+
+    def _add(
+        self,
+        name: NetworkName,
+        settings: NetworkConfig,
+        store: Store,
+        box: SecretBox,
+        http: aiohttp.ClientSession,
+    ) -> None:
+        context = Context(
+            name=name,
+            settings=settings.settings,
+            log=structlog.get_logger("adapter").bind(network=name),
+            clock=self._clock,
+            http=http,
+        )
+        adapter: Adapter = adapter_class(settings.adapter, self._adapters)(context)
+        delivery = self._config.delivery
+        network = Network(
+            NetworkSettings(
+                name=name,
+                auto_accept=settings.auto_accept_invites,
+                login_concurrency=delivery.login_concurrency,
+                limits=Limits(
+                    send_s=delivery.send_limit,
+                    warning_s=delivery.attempt_warning,
+                    attempt_s=delivery.attempt_limit,
+                ),
+            ),
+            adapter,
+            store,
+            box,
+        )
+        self._networks.append(network)
+        self._components.append(Component(self._component(settings), network))
+
+    def _component(self, network: NetworkConfig) -> ComponentSettings:
+        xmpp, access = self._config.xmpp, self._config.access
+        return ComponentSettings(
+            server=ServerSettings(
+                domain=network.domain,
+                secret=network.secret.reveal(),
+                host=xmpp.server.host,
+                port=xmpp.server.port,
+                server_domain=xmpp.server.domain,
+            ),
+            local_domains=xmpp.server.local_domains,
+            use_privileges=xmpp.use_privileges,
+            access=AccessList(access.allow, access.deny),
+            name=network.name,
+            kind=network.adapter,
+            admins=access.admins,
+        )
+
+    async def stop(self) -> None:
+        """Drain: streams first, so that what the server still sends is committed."""
+        await asyncio.gather(*(component.stop() for component in self._components))
+        await asyncio.gather(*(network.stop() for network in self._networks))
+        await self._tasks.cancel()
