@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Matrix, in personal mode: a user links an account of their own. One-to-one text.
+
+====================  ==========================================================================
+``login``             linking an account; ``discovery`` finds the homeserver, ``guard`` says which
+                      ones may be connected to
+``session``           the /sync loop; ``sync`` translates an answer, ``inbound`` an event,
+                      ``history`` fetches what an answer left out
+``outbound``          commands; ``opening`` finds or makes the room for them
+``rooms``             the book of direct rooms; ``ledger`` makes its changes durable
+``http``, ``errors``  the client-server API, and what a homeserver refuses
+====================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from adapters.matrix import ids
+from adapters.matrix.guard import guarded_http
+from adapters.matrix.login import PasswordLogin
+from adapters.matrix.outbound import MAX_TEXT_BYTES
+from adapters.matrix.session import MatrixSession
+from adapters.matrix.settings import MatrixSettings
+from gateway.adapter import (
+    AccountContext,
+    Adapter,
+    Capabilities,
+    LoginFlow,
+    NetworkContext,
+    Session,
+)
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from gateway.ids import RemoteUserId
+
+__all__ = ["MatrixAdapter", "MatrixSettings"]
+
+
+class MatrixAdapter(Adapter):
+    """The Matrix network."""
+
+    display_name: ClassVar[str] = "Matrix"
+    settings_type: ClassVar[type[MatrixSettings]] = MatrixSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        idempotent_send=True,
+        echoes_key=True,
+        typing=True,
+        read_marks=True,
+        max_text_bytes=MAX_TEXT_BYTES,
+    )
+
+    def __init__(self, context: NetworkContext) -> None:
+        super().__init__(context)
+        self._settings: MatrixSettings = context.settings
+        self._guarded: aiohttp.ClientSession | None = None
+
+    async def stop(self) -> None:
+        """Close the connections to homeservers."""
+        if self._guarded is not None:
+            await self._guarded.close()
+            self._guarded = None
+
+    def address_of(self, remote_id: RemoteUserId) -> str | None:
+        """``bob%example.org`` for ``@bob:example.org``."""
+        return ids.address_of(remote_id)
+
+    def contact_at(self, address: str) -> RemoteUserId | None:
+        """Reads both ``bob%example.org`` and ``@bob:example.org``."""
+        return ids.contact_at(address)
+
+    def login(self) -> LoginFlow:
+        """By password."""
+        return PasswordLogin(self._http(self.context.http), self._settings)
+
+    def session(self, account: AccountContext) -> Session:
+        """The /sync loop of one account."""
+        return MatrixSession(account, self._http(account.http), self._settings)
+
+    def _http(self, shared: aiohttp.ClientSession) -> aiohttp.ClientSession:
+        """The gateway's own connections, unless private addresses have to be kept out of them."""
+        if self._settings.allow_private_homeservers:
+            return shared
+        if self._guarded is None:
+            self._guarded = guarded_http()
+        return self._guarded

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A thin client of the Matrix client-server API: JSON in, JSON out, errors by `errors`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from adapters.matrix.errors import error_of, not_matrix, unreachable
+from gateway.errors import Transient
+
+T = TypeVar("T")
+
+KIB = 1024
+MIB = 1024 * KIB
+_ANSWER_LIMIT = 2 * MIB
+LARGE = 256 * KIB
+"""Work on an answer of more than this is done in a thread, beside the loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer to a plain GET, as it came."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    """May have an access token in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A JSON object, and whether it is so large that work on it has to be done in a thread."""
+
+    content: dict[str, Any] = field(repr=False)
+    is_large: bool = False
+
+
+class Api:
+    """One homeserver, with or without an access token. Holds no connection of its own."""
+
+    def __init__(self, http: aiohttp.ClientSession, base_url: str, token: str = "") -> None:
+        self._http = http
+        self._base = base_url
+        self._host = urlsplit(base_url).netloc
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    async def get(
+        self,
+        *path: str,
+        query: Mapping[str, str] | None = None,
+        timeout_s: float = 30,
+        limit: int = _ANSWER_LIMIT,
+    ) -> dict[str, Any]:
+        """GET below ``/_matrix/client/v3``; each part of ``path`` is quoted."""
+        answer = await self.get_answer(*path, query=query, timeout_s=timeout_s, limit=limit)
+        return answer.content
+
+    async def get_answer(
+        self,
+        *path: str,
+        query: Mapping[str, str] | None = None,
+        timeout_s: float = 30,
+        limit: int = _ANSWER_LIMIT,
+    ) -> Answer:
+        """As `get`, for what may be large."""
+        url = self._url("v3", *path) + (f"?{urlencode(query)}" if query else "")
+        return await self._request("GET", url, timeout_s=timeout_s, limit=limit)
+
+    async def post(self, *path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """POST a JSON object; the empty one if there is none."""
+        return await self.request("POST", self._url("v3", *path), _encoded(body or {}))
+
+    async def put(self, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """PUT a JSON object."""
+        return await self.request("PUT", self._url("v3", *path), _encoded(body))
+
+    async def versions(self) -> dict[str, Any]:
+        """Spec, "GET /_matrix/client/versions"."""
+        return await self.request("GET", self._url("versions"), timeout_s=10)
+
+    async def raw(self, method: str, path: str, body: str) -> dict[str, Any]:
+        """A request that another library has built."""
+        return await self.request(method, self._base + path, body.encode())
+
+    async def request(
+        self, method: str, url: str, body: bytes | None = None, *, timeout_s: float = 30
+    ) -> dict[str, Any]:
+        """Raises an `AdapterError` for everything but a JSON object with status 200."""
+        return (await self._request(method, url, body, timeout_s=timeout_s)).content
+
+    async def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        *,
+        timeout_s: float,
+        limit: int = _ANSWER_LIMIT,
+    ) -> Answer:
+        headers = dict(self._headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        answer = await fetch(
+            self._http, method, url, headers=headers, body=body, timeout_s=timeout_s, limit=limit
+        )
+        is_large = len(answer.body) > LARGE
+        content = await beside(is_large, _object, answer.body)
+        if content is None:
+            raise not_matrix(answer.status, answer.headers)
+        if answer.status != 200:
+            raise error_of(answer.status, content, answer.headers)
+        return Answer(content, is_large)
+
+    def _url(self, *path: str) -> str:
+        return f"{self._base}/_matrix/client/" + "/".join(quote(part, safe="") for part in path)
+
+
+async def fetch(
+    http: aiohttp.ClientSession,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    timeout_s: float,
+    limit: int,
+) -> Fetched:
+    """One request without redirections. Raises `Transient` or `Forbidden` if nothing comes."""
+    host = urlsplit(url).netloc
+    try:
+        async with http.request(
+            method,
+            URL(url, encoded=True),
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=min(timeout_s, 15)),
+        ) as answer:
+            content = await _bounded(answer, host, limit)
+            return Fetched(answer.status, dict(answer.headers), content)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise unreachable(host, error) from error
+
+
+async def _bounded(answer: aiohttp.ClientResponse, host: str, limit: int) -> bytes:
+    content = bytearray()
+    async for chunk in answer.content.iter_chunked(64 * KIB):
+        content += chunk
+        if len(content) > limit:
+            raise Transient(f"{host} answered with more than {limit // MIB or 1} MiB.")
+    return bytes(content)
+
+
+async def beside(is_large: bool, work: Callable[..., T], *args: Any) -> T:
+    """Do some computing: at once if it is small, in a thread beside the loop if it is large."""
+    return await asyncio.to_thread(work, *args) if is_large else work(*args)
+
+
+def dismantle(content: object) -> None:
+    """Free what nobody needs any more, piece by piece.
+
+    Left to the interpreter, a large answer goes in one uninterruptible step, and all threads wait.
+    """
+    waiting = [content]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+            item.clear()
+        elif isinstance(item, list):
+            waiting.extend(item)
+            item.clear()
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    """Python's own parser, since lone surrogates must not cost the whole answer.
+
+    The parser holds the interpreter's lock from beginning to end; only a call into Python, as the
+    hook is, lets the loop's thread go on meanwhile.
+    """
+    try:
+        content = json.loads(body, object_hook=_same if len(body) > LARGE else None)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _same(item: dict[str, Any]) -> dict[str, Any]:
+    return item
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linking an account by password.
+
+Matrix spec, client-server API, "Client Authentication". matrix-nio builds the request and checks
+the answer; the bytes go through our own client, which knows the guard and all limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from adapters.matrix.discovery import base_url_of, is_homeserver
+from adapters.matrix.errors import code_of, status_of
+from adapters.matrix.guard import checked_url
+from adapters.matrix.http import KIB, Api, Fetched, fetch
+from adapters.matrix.ids import is_server_name, split_user_id
+from adapters.matrix.settings import MatrixSettings
+from gateway.adapter import Linked, LoginField, LoginFlow, LoginStep
+from gateway.errors import AdapterError, BadLogin, Forbidden, RateLimited, Transient, Unsupported
+from gateway.ids import RemoteUserId
+
+DEVICE_NAME = "Dragoman"
+_LOGIN_S = 22
+_LOG_OUT_S = 3
+_PROOF_S = 4
+"""Together less than the 30 s that a dialogue may take."""
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session needs: the secret of an account."""
+
+    homeserver: str
+    user_id: str
+    device_id: str
+    access_token: str
+
+    def __repr__(self) -> str:
+        """Without the token: this may come into a log or a traceback."""
+        return f"Credentials({self.user_id!r} at {self.homeserver!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """Likewise."""
+        return [("user_id", self.user_id), ("homeserver", self.homeserver)]
+
+    def encoded(self) -> bytes:
+        """As stored."""
+        return msgspec.json.encode(self)
+
+    @staticmethod
+    def decoded(secret: bytes) -> Credentials:
+        """Inverse of `encoded`. Raises `msgspec.MsgspecError`."""
+        return msgspec.json.decode(secret, type=Credentials)
+
+
+class PasswordLogin(LoginFlow):
+    """Homeserver, user and password, all at once."""
+
+    def __init__(self, http: aiohttp.ClientSession, settings: MatrixSettings) -> None:
+        self._http = http
+        self._settings = settings
+
+    def first(self) -> LoginStep:
+        default = self._settings.default_homeserver
+        hint = "A server name such as example.org, or the homeserver's URL."
+        return LoginStep(
+            instructions="Enter your Matrix account.",
+            fields=(
+                LoginField(
+                    name="homeserver",
+                    label="Homeserver",
+                    hint=f"{hint} Send “-” for {default}." if default else hint,
+                ),
+                LoginField(name="user", label="User name", hint="bob, or @bob:example.org"),
+                LoginField(name="password", label="Password", secret=True),
+            ),
+        )
+
+    async def submit(self, answers: Mapping[str, str]) -> Linked:
+        """Find the homeserver, log in, and have it confirm who we are."""
+        user = answers.get("user", "").strip()
+        password = answers.get("password", "")
+        if not user:
+            raise BadLogin("Please enter your user name.", field="user")
+        if not password:
+            raise BadLogin("Please enter your password.", field="password")
+        typed = self._homeserver(answers.get("homeserver", ""), user)
+        try:
+            async with asyncio.timeout(_LOGIN_S):
+                base = await self._base_url(typed)
+                await self._validate(base, typed)
+                credentials = await self._log_in(base, user, password)
+        except TimeoutError as error:
+            raise Transient(f"{typed} did not answer in time. Please try again.") from error
+        return Linked(
+            realm=await self._realm(credentials),
+            remote_id=RemoteUserId(credentials.user_id),
+            secret=credentials.encoded(),
+        )
+
+    async def _realm(self, credentials: Credentials) -> str:
+        """In which the user id is unique: the server name in it if that server agrees, so that
+        the realm stays the same when the homeserver gets another URL.
+
+        A homeserver says of itself who its users are, and anybody can run one: it must not be
+        able to claim the users of another. So the server name counts only if whoever owns that
+        name leads from there to this base URL (by its well-known URI or, without one, by being
+        the base URL). Everybody else has their base URL as a realm of their own.
+        """
+        parts = split_user_id(credentials.user_id)
+        name = parts[1].lower() if parts else ""
+        with suppress(AdapterError, TimeoutError):
+            async with asyncio.timeout(_PROOF_S):
+                if await self._base_url(name) == credentials.homeserver:
+                    return name
+        return credentials.homeserver
+
+    def _homeserver(self, typed: str, user: str) -> str:
+        """What the user means by the homeserver, in one spelling; checked against the list."""
+        parts = split_user_id(user)
+        typed = typed.strip().rstrip("/") or (parts[1] if parts else "")
+        typed = (typed or self._settings.default_homeserver).strip().rstrip("/")
+        in_full = split_user_id(typed)
+        typed = in_full[1] if in_full else typed
+        if not typed:
+            raise BadLogin("Please enter your homeserver, such as example.org", field="homeserver")
+        allowed = {
+            entry.strip().rstrip("/").lower() for entry in self._settings.allowed_homeservers
+        }
+        if allowed and typed.lower() not in allowed:
+            raise Forbidden(
+                "The admin of this gateway allows only these homeservers: "
+                + ", ".join(sorted(allowed))
+            )
+        return typed
+
+    async def _base_url(self, typed: str) -> str:
+        check_url = partial(checked_url, settings=self._settings)
+        if "://" in typed:
+            return check_url(typed)
+        name = typed.lower()
+        if not is_server_name(name):
+            raise BadLogin(
+                f"{typed[:100]} is not the name of a homeserver. An example: example.org",
+                field="homeserver",
+            )
+        return await base_url_of(name, self._fetch, check_url)
+
+    async def _fetch(self, url: str) -> Fetched:
+        return await fetch(self._http, "GET", url, timeout_s=8, limit=64 * KIB)
+
+    async def _validate(self, base: str, typed: str) -> None:
+        """Spec: a base URL is that of a homeserver if it tells its versions."""
+        api = Api(self._http, base)
+        try:
+            good = is_homeserver(await api.versions())
+        except Forbidden as error:
+            if status_of(error) is None:
+                raise
+            good = False
+        except RateLimited:
+            raise
+        except AdapterError as error:
+            if status_of(error) is None or (status_of(error) or 0) >= 500:
+                raise BadLogin(
+                    f"{error.text} Is that your homeserver?", field="homeserver"
+                ) from error
+            good = False
+        if not good:
+            raise BadLogin(
+                f"{typed} is not a Matrix homeserver. "
+                "Please check the name, or enter the homeserver's URL.",
+                field="homeserver",
+            )
+        flows = (await api.get("login")).get("flows")
+        types = [flow.get("type") for flow in _dicts(flows)]
+        if "m.login.password" not in types:
+            raise Unsupported(
+                f"{typed} does not offer login by password, only in a web browser. "
+                "That is not supported yet."
+            )
+
+    async def _log_in(self, base: str, user: str, password: str) -> Credentials:
+        nio = await _nio()
+        request = nio.Api.login(user, password=password, device_name=DEVICE_NAME)
+        try:
+            answer = await Api(self._http, base).raw(*request)
+        except AdapterError as error:
+            raise _login_error(error) from error
+        response = nio.LoginResponse.from_dict(answer)
+        if not isinstance(response, nio.LoginResponse):
+            raise Transient("The homeserver's answer to the login cannot be understood.")
+        credentials = Credentials(
+            homeserver=base,
+            user_id=response.user_id,
+            device_id=response.device_id,
+            access_token=response.access_token,
+        )
+        await self._verify(credentials)
+        return credentials
+
+    async def _verify(self, credentials: Credentials) -> None:
+        """The token works, and belongs to whom the answer said."""
+        api = Api(self._http, credentials.homeserver, credentials.access_token)
+        try:
+            whoami = (await api.get("account", "whoami")).get("user_id")
+            if whoami != credentials.user_id or split_user_id(credentials.user_id) is None:
+                raise Transient("The homeserver contradicts itself about who has logged in.")
+        except BaseException:
+            with suppress(AdapterError, TimeoutError):
+                async with asyncio.timeout(_LOG_OUT_S):
+                    await api.post("logout")
+            raise
+
+
+def _login_error(error: AdapterError) -> AdapterError:
+    """A refused password is a wrong answer, not a lack of rights."""
+    code = code_of(error)
+    if code == "M_INVALID_USERNAME":
+        return BadLogin("This is not a user name of Matrix.", field="user")
+    if isinstance(error, Forbidden) and code in ("M_FORBIDDEN", "M_UNAUTHORIZED"):
+        return BadLogin(
+            "The homeserver does not accept this user name and password.", field="password"
+        )
+    if isinstance(error, Unsupported) and code != "M_UNRECOGNIZED":
+        return BadLogin(error.text)
+    return error
+
+
+async def _nio() -> Any:
+    """matrix-nio, imported in a thread since that takes a third of a second. It logs contents."""
+    logging.getLogger("nio").setLevel(logging.CRITICAL + 1)
+    return await asyncio.to_thread(importlib.import_module, "nio")
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding the room for what the user says to a contact, or making one.
+
+Matrix spec, client-server API, "Direct messaging", "POST /createRoom". A room cannot be made
+idempotently, so the intention is committed first; whoever finds it later looks for the room by the
+marker in its creation content before making another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Any
+
+from adapters.matrix.errors import code_of
+from adapters.matrix.gaps import is_room_id
+from adapters.matrix.http import Api
+from adapters.matrix.inbound import as_dict
+from adapters.matrix.ledger import Ledger
+from adapters.matrix.marks import MARKER, marked_contact
+from adapters.matrix.rooms import Room, RoomId
+from gateway.adapter import AccountContext
+from gateway.errors import AdapterError, AuthExpired, Forbidden, NotFound, Transient, Unsupported
+from gateway.ids import RemoteUserId
+
+_ENCRYPTED = (
+    "This conversation is end-to-end encrypted on Matrix. "
+    "The gateway cannot do that yet, so nothing was sent."
+)
+
+
+class Opening:
+    """Rooms on behalf of one account."""
+
+    def __init__(
+        self, account: AccountContext, api: Api, ledger: Ledger, is_live: Callable[[], bool]
+    ) -> None:
+        self._account = account
+        self._api = api
+        self._ledger = ledger
+        self._is_live = is_live
+        """Whether a change of a room would already have reached the book."""
+        self._direct_lock = asyncio.Lock()
+
+    async def room_for(self, contact: RemoteUserId, preferred: RoomId | None) -> RoomId:
+        """A room where the contact reads what is said in clear. Raises any `AdapterError`."""
+        for room_id in self._ledger.book.invited_to(contact):
+            with suppress(NotFound, Forbidden):
+                await self.join(room_id)
+        encrypted = False
+        candidates = self._ledger.book.candidates(contact)
+        for room_id in sorted(candidates, key=lambda room_id: room_id != preferred):
+            room = await self.inspected(room_id)
+            if room.is_candidate and not room.encrypted:
+                await self._list(room_id, room)
+                return room_id
+            encrypted = encrypted or (room.is_candidate and bool(room.encrypted))
+        if encrypted:
+            raise Unsupported(_ENCRYPTED)
+        return await self._open(contact)
+
+    async def inspected(self, room_id: RoomId) -> Room:
+        """What is known of a room, after asking for what is not."""
+        room = self._ledger.book.room(room_id)
+        assert room is not None
+        try:
+            encrypted = room.encrypted
+            if encrypted is None or not (encrypted or self._is_live()):
+                encrypted = await self._state(room_id, "m.room.encryption") is not None
+            mine = room.mine or await self._membership(room_id, self._account.remote_id)
+            theirs = room.theirs or await self._membership(room_id, room.contact)
+        except Forbidden:
+            encrypted, mine, theirs = room.encrypted, "leave", room.theirs
+        # Encryption that the sync loop saw meanwhile must not be taken back.
+        known = self._ledger.book.room(room_id)
+        encrypted = True if known is not None and known.encrypted else encrypted
+        updated = await self._ledger.update(room_id, encrypted=encrypted, mine=mine, theirs=theirs)
+        return updated or room
+
+    async def is_lost(self, room_id: RoomId) -> bool:
+        """After a refusal: whether the account is no longer in the room."""
+        await self._ledger.update(room_id, mine="", theirs="")
+        return not (await self.inspected(room_id)).is_candidate
+
+    async def join(self, room_id: RoomId) -> None:
+        """Accept an invitation. Raises `NotFound` or `Forbidden` if it is gone."""
+        await self._ledger.update(room_id, invite="")
+        try:
+            await self._api.post("rooms", room_id, "join")
+        except (NotFound, Forbidden):
+            await self._ledger.update(room_id, mine="leave")
+            raise
+        room = await self._ledger.update(room_id, mine="join", unlisted=True)
+        if room is not None:
+            await self._list(room_id, room)
+
+    async def leave(self, room_id: RoomId) -> None:
+        """Leave and forget: declines an invitation, removes a room that nobody uses."""
+        before = await self._ledger.update(room_id, invite="")
+        with suppress(NotFound, Forbidden):
+            await self._api.post("rooms", room_id, "leave")
+        after = self._ledger.book.room(room_id)
+        if before is not None and after is not None and after.invites == before.invites:
+            await self._ledger.update(room_id, mine="leave")
+        with suppress(AdapterError):
+            await self._api.post("rooms", room_id, "forget")
+
+    # --- making a room ------------------------------------------------------------------------
+
+    async def _open(self, contact: RemoteUserId) -> RoomId:
+        if self._ledger.book.is_opening(contact):
+            room_id = await self._find(contact, known=())
+            if room_id is not None:
+                return await self._adopt(room_id, contact, theirs="")
+        await self._must_exist(contact)
+        known = set(self._ledger.book.rooms())
+        await self._ledger.opening(contact, True)
+        try:
+            answer = await self._api.post("createRoom", body=self._creation(contact))
+        except (Transient, AuthExpired):
+            raise
+        except AdapterError:
+            await self._remove_remains(contact, known)
+            raise
+        room_id = answer.get("room_id")
+        if not is_room_id(room_id):
+            raise Transient("The homeserver did not say which room it has made.")
+        return await self._adopt(RoomId(str(room_id)), contact, theirs="invite")
+
+    def _creation(self, contact: RemoteUserId) -> dict[str, Any]:
+        return {
+            "is_direct": True,
+            "preset": "trusted_private_chat",
+            "invite": [contact],
+            "creation_content": {MARKER: {"instance": self._account.instance, "contact": contact}},
+        }
+
+    async def _must_exist(self, contact: RemoteUserId) -> None:
+        """Some homeservers let nobody be invited. Raises `NotFound`."""
+        with suppress(Forbidden, Unsupported):
+            await self._api.get("profile", contact)
+
+    async def _adopt(self, room_id: RoomId, contact: RemoteUserId, *, theirs: str) -> RoomId:
+        """Enter a room of ours and make it fit to be used, or remove it."""
+        await self._ledger.enter(room_id, contact, theirs)
+        try:
+            room = await self.inspected(room_id)
+            if room.encrypted:
+                raise Unsupported(_ENCRYPTED)
+            if room.theirs not in ("join", "invite"):
+                await self._api.post("rooms", room_id, "invite", body={"user_id": contact})
+                room = await self._ledger.update(room_id, theirs="invite") or room
+        except (Unsupported, NotFound, Forbidden):
+            await self.leave(room_id)
+            raise
+        await self._list(room_id, room)
+        return room_id
+
+    async def _find(self, contact: RemoteUserId, known: Collection[RoomId]) -> RoomId | None:
+        """A joined room with our marker for this contact, and not a known one."""
+        joined = (await self._api.get("joined_rooms")).get("joined_rooms")
+        for room_id in joined if isinstance(joined, list) else ():
+            if not is_room_id(room_id) or room_id in known:
+                continue
+            room = self._ledger.book.room(room_id)
+            if room is not None and room.contact != contact:
+                continue
+            with suppress(Forbidden):
+                creation = await self._state(room_id, "m.room.create")
+                if marked_contact(as_dict(creation), self._account.instance) == contact:
+                    return room_id
+        return None
+
+    async def _remove_remains(self, contact: RemoteUserId, known: Collection[RoomId]) -> None:
+        """Synapse makes the room, then refuses the invitation, and leaves the room as it is."""
+        room_id = await self._find(contact, known)
+        if room_id is not None:
+            await self.leave(room_id)
+        await self._ledger.opening(contact, False)
+
+    # --- asking -------------------------------------------------------------------------------
+
+    async def _state(self, room_id: RoomId, *key: str) -> dict[str, Any] | None:
+        """None only if the homeserver says so: a proxy answers 404 for reasons of its own."""
+        try:
+            return await self._api.get("rooms", room_id, "state", *key)
+        except NotFound as error:
+            if code_of(error) != "M_NOT_FOUND":
+                raise Transient("The homeserver does not tell about the room.") from error
+            return None
+
+    async def _membership(self, room_id: RoomId, user_id: RemoteUserId) -> str:
+        content = await self._state(room_id, "m.room.member", user_id) or {}
+        membership = content.get("membership")
+        return membership if membership in ("join", "invite") else "leave"
+
+    async def _list(self, room_id: RoomId, room: Room) -> None:
+        """Enter a room in ``m.direct``, so that other clients show it as a chat.
+
+        A message does not depend on it: what fails is tried again with the next one.
+        """
+        if not room.unlisted:
+            return
+        path = ("user", self._account.remote_id, "account_data", "m.direct")
+        try:
+            async with self._direct_lock:
+                try:
+                    direct = await self._api.get(*path)
+                except NotFound:
+                    direct = {}
+                listed = direct.get(room.contact)
+                listed = listed if isinstance(listed, list) else []
+                if room_id not in listed:
+                    await self._api.put(*path, body={**direct, room.contact: [*listed, room_id]})
+            await self._ledger.update(room_id, unlisted=False)
+        except AdapterError as error:
+            self._account.log.warning("direct_room_not_listed", reason=type(error).__name__)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands of the gateway → requests.
+
+Matrix spec, client-server API, "PUT /rooms/{roomId}/send/{eventType}/{txnId}", "Receipts",
+"Typing notifications".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.matrix.http import Api
+from adapters.matrix.inbound import KEY
+from adapters.matrix.ledger import Ledger
+from adapters.matrix.opening import Opening
+from adapters.matrix.rooms import RoomId
+from gateway.adapter import AccountContext, Sent
+from gateway.errors import AdapterError, Forbidden, NotFound, Transient
+from gateway.events import AcceptInvite, Command, DeclineInvite, MarkRead, SendText
+from gateway.ids import RemoteMessageId, RemoteUserId
+
+MAX_TEXT_BYTES = 29_000
+"""An event has at most 65,536 bytes with all that servers add, and a quote or a newline takes two.
+The gateway refuses longer texts; what a homeserver with a lower limit says becomes `TooLarge`."""
+_TYPING_MS = 30_000
+_REMEMBERED_ATTEMPTS = 1_000
+
+
+class Outbound:
+    """Carries out the commands of one account."""
+
+    def __init__(
+        self, account: AccountContext, api: Api, ledger: Ledger, opening: Opening
+    ) -> None:
+        self._account = account
+        self._api = api
+        self._ledger = ledger
+        self._opening = opening
+        self._rooms_of_attempts: dict[str, RoomId] = {}
+        """A transaction id is unique within a room, so another attempt goes to the same one."""
+
+    async def send(self, command: Command, key: str) -> Sent:
+        """See `gateway.adapter.Session.send`."""
+        match command:
+            case SendText():
+                return await self._text(command, key)
+            case MarkRead():
+                await self._mark_read(command)
+            case AcceptInvite():
+                await self._accept(command.contact)
+            case DeclineInvite():
+                await self._decline(command.contact)
+        return Sent()
+
+    # --- text ---------------------------------------------------------------------------------
+
+    async def _text(self, command: SendText, key: str) -> Sent:
+        content = text_content(command.body, key)
+        try:
+            event_id = await self._deliver(command.contact, content, key)
+        except Transient:
+            raise
+        except AdapterError:
+            self._rooms_of_attempts.pop(key, None)
+            raise
+        self._rooms_of_attempts.pop(key, None)
+        return Sent(remote_id=event_id)
+
+    async def _deliver(
+        self, contact: RemoteUserId, content: dict[str, Any], key: str
+    ) -> RemoteMessageId:
+        preferred = self._rooms_of_attempts.get(key)
+        room_id = await self._opening.room_for(contact, preferred)
+        try:
+            return await self._put(room_id, content, key)
+        except (Forbidden, NotFound):
+            if not await self._opening.is_lost(room_id):
+                raise
+        return await self._put(await self._opening.room_for(contact, None), content, key)
+
+    async def _put(self, room_id: RoomId, content: dict[str, Any], key: str) -> RemoteMessageId:
+        self._rooms_of_attempts[key] = room_id
+        if len(self._rooms_of_attempts) > _REMEMBERED_ATTEMPTS:
+            del self._rooms_of_attempts[next(iter(self._rooms_of_attempts))]
+        path = ("rooms", room_id, "send", "m.room.message", key)
+        event_id = (await self._api.put(*path, body=content)).get("event_id")
+        if not isinstance(event_id, str):
+            raise Transient("The homeserver did not confirm the message.")
+        self._ledger.remember({RemoteMessageId(event_id): room_id})
+        return RemoteMessageId(event_id)
+
+    # --- read marks and typing ----------------------------------------------------------------
+
+    async def _mark_read(self, command: MarkRead) -> None:
+        """The public receipt and our own place, in one request."""
+        room_id = await self._room_of(command.contact, command.up_to)
+        body = {"m.fully_read": command.up_to, "m.read": command.up_to}
+        await self._api.post("rooms", room_id, "read_markers", body=body)
+
+    async def _room_of(self, contact: RemoteUserId, message: RemoteMessageId) -> RoomId:
+        """From memory, or by asking in each room of the contact."""
+        place = self._ledger.place(message)
+        if place is not None:
+            return place
+        rooms = [entry for entry in self._ledger.book.rooms_of(contact) if entry[1].mine == "join"]
+        for room_id, room in rooms:
+            if len(rooms) == 1 or message in (room.message, room.last):
+                return room_id
+        for room_id, _ in rooms:
+            try:
+                await self._api.get("rooms", room_id, "event", message)
+            except (NotFound, Forbidden):
+                continue
+            return room_id
+        raise NotFound("The message is not in a room of this contact.")
+
+    async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
+        """In the room that was used last."""
+        for room_id in self._ledger.book.candidates(contact)[:1]:
+            body: dict[str, Any] = {"typing": active}
+            if active:
+                body["timeout"] = _TYPING_MS
+            path = ("rooms", room_id, "typing", self._account.remote_id)
+            await self._api.put(*path, body=body)
+
+    # --- invitations --------------------------------------------------------------------------
+
+    async def _accept(self, contact: RemoteUserId) -> None:
+        """Come into every room that the contact asked us into."""
+        failed: AdapterError | None = None
+        for room_id in self._ledger.book.invited_to(contact):
+            try:
+                await self._opening.join(room_id)
+            except (NotFound, Forbidden) as error:
+                failed = error
+        if not self._ledger.book.candidates(contact):
+            raise NotFound("The invitation is gone: it was withdrawn.") from failed
+
+    async def _decline(self, contact: RemoteUserId) -> None:
+        for room_id in self._ledger.book.invited_to(contact):
+            await self._opening.leave(room_id)
+
+
+def text_content(body: str, key: str) -> dict[str, Any]:
+    """Spec, "m.text", "m.emote"."""
+    emote = body.startswith("/me ") and bool(body[4:].strip())
+    return {
+        "msgtype": "m.emote" if emote else "m.text",
+        "body": body[4:] if emote else body,
+        KEY: key,
+    }

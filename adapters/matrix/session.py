@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live connection of one account: the /sync loop.
+
+Matrix spec, client-server API, "Syncing". No request before the whole of the last answer is
+committed: the next ``since`` tells the homeserver that it may forget. A large answer takes several
+commits, since others wait for the same writer; only the last one has the cursor, so after a crash
+in between it comes again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cached_property
+
+import aiohttp
+import msgspec
+
+from adapters.matrix import history
+from adapters.matrix.errors import code_of, status_of
+from adapters.matrix.filters import Mode, filter_for
+from adapters.matrix.gaps import gaps
+from adapters.matrix.http import MIB, Answer, Api, beside, dismantle
+from adapters.matrix.inbound import display_name
+from adapters.matrix.ledger import Ledger
+from adapters.matrix.login import Credentials
+from adapters.matrix.opening import Opening
+from adapters.matrix.outbound import Outbound
+from adapters.matrix.settings import MatrixSettings
+from adapters.matrix.sync import MAX_EVENTS, Outcome, translate
+from adapters.matrix.typists import Typists
+from gateway.adapter import AccountContext, Contact, Sent, Session
+from gateway.errors import AdapterError, AuthExpired, Transient
+from gateway.events import Command
+from gateway.ids import RemoteUserId
+
+_SYNC_LIMIT = 32 * MIB
+_PATIENCE_S = 30
+"""How much longer than agreed a homeserver may take for an answer."""
+_FIRST_PATIENCE_S = 300
+_FIND_S = 4.5
+
+
+class MatrixSession(Session):
+    """One account of one homeserver."""
+
+    def __init__(
+        self, account: AccountContext, http: aiohttp.ClientSession, settings: MatrixSettings
+    ) -> None:
+        self._account = account
+        self._http = http
+        self._settings = settings
+        self._ledger = Ledger(account)
+        self._typists = Typists(account.typing)
+        self._is_live = False
+
+    @cached_property
+    def _api(self) -> Api:
+        """Raises `AuthExpired` if the secret is none of ours."""
+        try:
+            credentials = Credentials.decoded(self._account.secret)
+        except msgspec.MsgspecError as error:
+            raise AuthExpired("The stored login cannot be read.") from error
+        return Api(self._http, credentials.homeserver, credentials.access_token)
+
+    @cached_property
+    def _outbound(self) -> Outbound:
+        opening = Opening(self._account, self._api, self._ledger, lambda: self._is_live)
+        return Outbound(self._account, self._api, self._ledger, opening)
+
+    async def run(self) -> None:
+        """Poll until cancelled. See `gateway.adapter.Session.run`."""
+        since = self._account.cursor
+        mode = Mode.FIRST if since is None else Mode.NEXT
+        timeout_s, is_connected = 0, False
+        try:
+            while True:
+                try:
+                    answer = await self._poll(since, mode, timeout_s)
+                except AdapterError as error:
+                    if mode is not Mode.NEXT or not _is_cursor_refused(error):
+                        raise
+                    self._account.log.warning("cursor_refused")
+                    since, mode, timeout_s = None, Mode.AGAIN, 0
+                    continue
+                since = await self._take(answer, mode)
+                if not is_connected:
+                    self._account.connected()
+                    is_connected = True
+                mode, timeout_s = Mode.NEXT, self._settings.sync_timeout
+        finally:
+            self._is_live = False
+            self._typists.forget()
+
+    async def _poll(self, since: str | None, mode: Mode, timeout_s: int) -> Answer:
+        query = {"timeout": str(timeout_s * 1000), "filter": filter_for(mode)}
+        if since is not None:
+            query["since"] = since
+        patience_s = _PATIENCE_S if mode is Mode.NEXT and timeout_s else _FIRST_PATIENCE_S
+        self._is_live = timeout_s > 0
+        try:
+            return await self._api.get_answer(
+                "sync", query=query, timeout_s=timeout_s + patience_s, limit=_SYNC_LIMIT
+            )
+        finally:
+            self._is_live = False
+
+    async def _take(self, answer: Answer, mode: Mode) -> str:
+        """Make an answer durable; returns the cursor after it."""
+        content, account = answer.content, self._account.remote_id
+        cursor = content.get("next_batch")
+        if not isinstance(cursor, str) or not cursor.isprintable() or not cursor:
+            raise Transient("The homeserver's answer is not one of Matrix.")
+        found = await beside(answer.is_large, gaps, content, self._ledger.book, mode, account)
+        fills = {
+            gap.room_id: await history.fill(self._api, gap, account, self._settings.max_gap)
+            for gap in found
+        }
+        missed = [fill.events for fill in fills.values()]
+        is_large = answer.is_large or sum(map(len, missed)) > MAX_EVENTS
+        ignored = 0
+        async with self._ledger.writing() as book:
+            parts = translate(
+                content,
+                book,
+                mode=mode,
+                account=account,
+                instance=self._account.instance,
+                fills=fills,
+                now=self._account.clock.now(),
+            )
+            while (part := await beside(is_large, next, parts, None)) is not None:
+                await self._ledger.commit(
+                    part.draft, part.events, cursor if part.is_last else None
+                )
+                self._after(part)
+                ignored += part.ignored
+        if ignored:
+            self._account.log.info("groups_ignored", rooms=ignored)
+        await beside(is_large, dismantle, [content, *missed])
+        return cursor
+
+    def _after(self, part: Outcome) -> None:
+        self._ledger.remember(part.rooms)
+        for room_id, contact, active in part.typing:
+            self._typists.note(room_id, contact, active)
+
+    async def send(self, command: Command, key: str) -> Sent:
+        """See `gateway.adapter.Session.send`."""
+        return await self._outbound.send(command, key)
+
+    async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
+        """See `gateway.adapter.Session.set_typing`."""
+        await self._outbound.set_typing(contact, active)
+
+    async def find(self, contact: RemoteUserId) -> Contact:
+        """Spec, "GET /profile/{userId}"."""
+        try:
+            async with asyncio.timeout(_FIND_S):
+                return Contact(name=display_name(await self._api.get("profile", contact)))
+        except TimeoutError as error:
+            raise Transient("The homeserver did not answer in time.") from error
+
+    async def log_out(self) -> None:
+        """Spec, "POST /logout". A login that is gone already is what was wanted."""
+        try:
+            await self._api.post("logout")
+        except AuthExpired:
+            self._account.log.debug("already_logged_out")
+
+
+def _is_cursor_refused(error: AdapterError) -> bool:
+    return code_of(error) == "M_UNKNOWN_POS" or status_of(error) == 400

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an admin can set for a Matrix network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+
+class MatrixSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``networks.<name>.settings`` of the configuration."""
+
+    default_homeserver: str = ""
+    """Used when a user leaves the question for the homeserver empty."""
+    allowed_homeservers: tuple[str, ...] = ()
+    """Server names or URLs that users may link, as they would type them. Empty means any."""
+    allow_private_homeservers: bool = False
+    """Let users link homeservers on this machine and in private networks."""
+    allow_insecure_homeservers: bool = False
+    """Let users link homeservers by http:// that are not on this machine or a private network."""
+    sync_timeout: Annotated[int, msgspec.Meta(ge=1, le=300)] = 30
+    """Seconds for which the homeserver may hold a request while nothing happens."""
+    max_gap: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 500
+    """How many missed events of one room are fetched after an absence."""

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One answer of /sync → events, changes of the book, typing, in parts. No I/O.
+
+Matrix spec, client-server API, "Syncing", "Direct messaging", "Receipts", "Typing notifications".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec.structs import replace
+
+from adapters.matrix.filters import Mode
+from adapters.matrix.gaps import Fill, begins_here, is_room_id, news, rooms_in
+from adapters.matrix.ids import is_user_id, split_user_id
+from adapters.matrix.inbound import (
+    Event,
+    as_dict,
+    as_dicts,
+    display_name,
+    event_id_of,
+    remote_event,
+    timestamp_of,
+)
+from adapters.matrix.marks import marked_contact, read_up_to
+from adapters.matrix.rooms import Book, Draft, Room, RoomId
+from gateway.events import (
+    RemoteEvent,
+    RemoteGap,
+    RemoteInvite,
+    RemoteInviteGone,
+    RemoteProfile,
+    RemoteRead,
+)
+from gateway.ids import RemoteMessageId, RemoteUserId
+
+MAX_EVENTS = 500
+"""In one part: all accounts share one writer, and nobody shall wait long for another's commit."""
+_STEPS = MAX_EVENTS // 2
+"""A step (a room, an event of a timeline) makes two events at the most."""
+
+Parts = Generator["Outcome", None, None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an answer, or one part of it, means."""
+
+    draft: Draft
+    events: list[RemoteEvent] = field(default_factory=list)
+    typing: list[tuple[RoomId, RemoteUserId, bool]] = field(default_factory=list)
+    rooms: dict[RemoteMessageId, RoomId] = field(default_factory=dict)
+    """Where each message is."""
+    ignored: int = 0
+    """How many rooms had something and are groups."""
+    is_last: bool = False
+    """Only now the whole answer is known: the cursor belongs to this part."""
+
+
+def translate(
+    answer: Event,
+    book: Book,
+    *,
+    mode: Mode,
+    account: RemoteUserId,
+    instance: str,
+    fills: Mapping[RoomId, Fill],
+    now: float,
+) -> Iterator[Outcome]:
+    """What the answer means for somebody who knows the book.
+
+    Each part has to be committed, and applied to the book, before the next one is asked for.
+    Whatever part is the last one that is committed, the answer may come again after it: each is
+    complete in itself, with the events and the state that says that they were handed over.
+    """
+    return _Translation(book, mode, account, instance, fills, now).take(answer)
+
+
+class _Translation:
+    """The work on one answer."""
+
+    def __init__(
+        self,
+        book: Book,
+        mode: Mode,
+        account: RemoteUserId,
+        instance: str,
+        fills: Mapping[RoomId, Fill],
+        now: float,
+    ) -> None:
+        self._book = book
+        self._begin()
+        self._mode = mode
+        self._account = account
+        self._instance = instance
+        self._fills = fills
+        self._now = now
+
+    def _begin(self) -> None:
+        """Another part."""
+        self._draft = self._book.draft()
+        self._outcome = Outcome(self._draft)
+        self._steps = 0
+
+    def _say(self, event: RemoteEvent) -> None:
+        self._outcome.events.append(event)
+
+    def _stepped(self) -> bool:
+        """After each step: whether the part is full, and `_cut` is to be called."""
+        self._steps += 1
+        return self._steps >= _STEPS
+
+    def _cut(self) -> Parts:
+        yield self._outcome
+        self._begin()
+
+    def take(self, answer: Event) -> Parts:
+        for event in as_dicts(as_dict(answer.get("account_data")).get("events")):
+            if event.get("type") == "m.direct":
+                yield from self._direct(as_dict(event.get("content")))
+        seen: set[RoomId] = set()
+        for membership in ("join", "leave"):
+            for room_id, content in rooms_in(answer, membership):
+                seen.add(room_id)
+                yield from self._entered(room_id, content, membership)
+        for room_id, content in rooms_in(answer, "invite"):
+            seen.add(room_id)
+            yield from self._invited(room_id, content)
+        if self._mode is not Mode.NEXT:
+            yield from self._leave_all_but(seen)
+        self._outcome.is_last = True
+        yield self._outcome
+
+    # --- which rooms are chats ----------------------------------------------------------------
+
+    def _direct(self, content: Mapping[str, Any]) -> Parts:
+        """Spec, "m.direct": user id → room ids. What we know once stays a chat."""
+        listed: dict[RoomId, list[RemoteUserId]] = {}
+        for user_id, room_ids in content.items():
+            if is_user_id(user_id) and user_id != self._account and isinstance(room_ids, list):
+                for room_id in room_ids:
+                    if is_room_id(room_id):
+                        listed.setdefault(room_id, []).append(RemoteUserId(user_id))
+        for room_id, contacts in listed.items():
+            room = self._draft.room(room_id)
+            if room is None:
+                room = Room(contact=contacts[0])
+            elif room.contact not in contacts:
+                room = replace(room, contact=contacts[0], theirs="")
+            self._draft.put(room_id, replace(room, unlisted=False))
+            if self._stepped():
+                yield from self._cut()
+
+    def _marked(self, events: Sequence[Event]) -> Room | None:
+        """A room that we made and forgot before it was stored."""
+        for event in events:
+            if event.get("type") == "m.room.create" and event.get("sender") == self._account:
+                contact = marked_contact(as_dict(event.get("content")), self._instance)
+                if contact is not None:
+                    self._draft.put_opening(contact, False)
+                    return Room(contact=contact, unlisted=True)
+        return None
+
+    def _leave_all_but(self, seen: set[RoomId]) -> Parts:
+        for room_id, room in self._draft.rooms():
+            if room_id not in seen and room.mine in ("join", "invite"):
+                self._answered(room_id, room)
+                self._draft.put(room_id, replace(room, mine="leave", invite=""))
+                if self._stepped():
+                    yield from self._cut()
+
+    # --- rooms of the account -----------------------------------------------------------------
+
+    def _entered(self, room_id: RoomId, content: Event, membership: str) -> Parts:
+        """A room that the account is in, or was in until now."""
+        state = as_dicts(as_dict(content.get("state")).get("events"))
+        timeline = as_dicts(as_dict(content.get("timeline")).get("events"))
+        room = self._draft.room(room_id) or self._marked([*state, *timeline])
+        if room is None:
+            self._outcome.ignored += 1
+            return
+        self._answered(room_id, room)
+        fill = self._fills.get(room_id, Fill((), True))
+        events = [*fill.events, *timeline]
+        room = replace(room, mine=membership, invite="")
+        room = _with_encryption(room, [*state, *events])
+        self._draft.put(room_id, room)
+        for event in state:
+            room = self._member(room, event)
+            if self._stepped():
+                yield from self._cut()
+        room = yield from self._timeline(room_id, room, events, complete=fill.complete)
+        self._draft.put(room_id, room)
+        for event in as_dicts(as_dict(content.get("ephemeral")).get("events")):
+            self._ephemeral(room_id, room, event)
+            if self._stepped():
+                yield from self._cut()
+        if self._stepped():
+            yield from self._cut()
+
+    def _timeline(
+        self, room_id: RoomId, room: Room, events: Sequence[Event], *, complete: bool
+    ) -> Generator[Outcome, None, Room]:
+        """A room that is cut in two has handed over what comes before the cut, as `news` will
+        find if the answer comes again. Where nothing is told, nothing is to be found either."""
+        new = news(room, events, self._mode, self._account)
+        old_count = len(events) - len(new)
+        if not complete and new and (first := event_id_of(new[0])):
+            self._say(RemoteGap(contact=room.contact, id=RemoteMessageId(first)))
+        for index, event in enumerate(events):
+            room = self._member(room, event)
+            room = self._event(room_id, room, event, tell=index >= old_count)
+            if self._stepped():
+                if index >= old_count:
+                    self._draft.put(room_id, room)
+                yield from self._cut()
+        return room
+
+    def _event(self, room_id: RoomId, room: Room, event: Event, *, tell: bool) -> Room:
+        event_id = event_id_of(event)
+        if not event_id:
+            return room
+        room = replace(room, last=event_id)
+        told = remote_event(
+            event,
+            contact=room.contact,
+            account=self._account,
+            name_of=self._name_of,
+            now=self._now,
+        )
+        if told is None:
+            return room
+        self._outcome.rooms[told.id] = room_id
+        if tell:
+            self._say(told)
+        used = max(room.used, timestamp_of(event, self._now))
+        return replace(room, message=event_id, used=used)
+
+    # --- people -------------------------------------------------------------------------------
+
+    def _member(self, room: Room, event: Event) -> Room:
+        """Membership of the contact, and names. Spec, "m.room.member"."""
+        user_id = event.get("state_key")
+        if event.get("type") != "m.room.member" or not is_user_id(user_id):
+            return room
+        content = as_dict(event.get("content"))
+        membership = content.get("membership")
+        if membership in ("join", "invite"):
+            self._named(user_id, display_name(content), is_contact=user_id == room.contact)
+        if user_id == room.contact and isinstance(membership, str):
+            theirs = membership if membership in ("join", "invite") else "leave"
+            return replace(room, theirs=theirs)
+        return room
+
+    def _named(self, user_id: str, name: str, *, is_contact: bool) -> None:
+        if user_id == self._account or name == self._draft.name(user_id):
+            return
+        self._draft.put_name(user_id, name, is_contact=is_contact)
+        if is_contact:
+            self._say(RemoteProfile(contact=RemoteUserId(user_id), name=name))
+
+    def _name_of(self, user_id: str) -> str:
+        parts = split_user_id(user_id)
+        return self._draft.name(user_id) or (parts[0] if parts else "somebody")
+
+    # --- invitations --------------------------------------------------------------------------
+
+    def _invited(self, room_id: RoomId, content: Event) -> Parts:
+        """Spec, "Stripped state": the inviter, whether it is direct, whether it is encrypted."""
+        events = as_dicts(as_dict(content.get("invite_state")).get("events"))
+        known = self._draft.room(room_id)
+        inviter, direct = self._inviter(events)
+        expected = known is not None and known.contact == inviter
+        if inviter is None or not (direct or expected):
+            self._outcome.ignored += 1
+            return
+        room = known or Room(contact=inviter)
+        if not expected:
+            room = replace(room, contact=inviter)
+        room = _with_encryption(replace(room, theirs="join"), events, stripped=True)
+        for event in events:
+            if event.get("state_key") == inviter:
+                self._member(room, event)
+                if self._stepped():
+                    yield from self._cut()
+        if room.mine != "invite":
+            count = room.invites + 1
+            invite = RemoteMessageId(f"{room_id}#{count}")
+            room = replace(room, mine="invite", invite=invite, invites=count)
+            self._say(RemoteInvite(contact=inviter, id=invite))
+        self._draft.put(room_id, room)
+        if self._stepped():
+            yield from self._cut()
+
+    def _inviter(self, events: Sequence[Event]) -> tuple[RemoteUserId | None, bool]:
+        for event in events:
+            if begins_here(event, "", self._account):
+                sender = event.get("sender")
+                if is_user_id(sender) and sender != self._account:
+                    direct = as_dict(event.get("content")).get("is_direct") is True
+                    return RemoteUserId(sender), direct
+        return None, False
+
+    def _answered(self, room_id: RoomId, room: Room) -> None:
+        """An invitation is gone; the contact may have others that wait."""
+        waiting = any(
+            other.invite and other.contact == room.contact and other_id != room_id
+            for other_id, other in (self._draft.rooms() if room.invite else ())
+        )
+        if room.invite and not waiting:
+            self._say(RemoteInviteGone(contact=room.contact))
+
+    # --- what passes --------------------------------------------------------------------------
+
+    def _ephemeral(self, room_id: RoomId, room: Room, event: Event) -> None:
+        content = as_dict(event.get("content"))
+        if event.get("type") == "m.typing":
+            users = content.get("user_ids")
+            active = isinstance(users, list) and room.contact in users
+            self._outcome.typing.append((room_id, room.contact, active))
+        elif event.get("type") == "m.receipt" and self._mode is not Mode.FIRST:
+            for reader in (room.contact, self._account):
+                up_to = read_up_to(content, reader)
+                if up_to:
+                    up_to = room.message if up_to == room.last and room.message else up_to
+                    self._say(
+                        RemoteRead(
+                            contact=room.contact,
+                            up_to=RemoteMessageId(up_to),
+                            own=reader == self._account,
+                        )
+                    )
+
+
+def _with_encryption(room: Room, events: Sequence[Event], *, stripped: bool = False) -> Room:
+    """Sticky, whatever the content. Clear only if the whole state was there (it has the creation,
+    which in an invitation proves nothing: that is an excerpt)."""
+    if room.encrypted:
+        return room
+    types = [event.get("type") for event in events if event.get("state_key") == ""]
+    if "m.room.encryption" in types:
+        return replace(room, encrypted=True)
+    if "m.room.create" in types and not stripped:
+        return replace(room, encrypted=False)
+    return room

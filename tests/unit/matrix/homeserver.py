@@ -1,0 +1,70 @@
+"""A homeserver that misbehaves on request. Good behaviour is tested on a real one."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass
+class Request:
+    """What was asked."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+
+
+Answer = tuple[int, Any] | web.Response
+Handler = Callable[[Request], Answer]
+
+
+@dataclass
+class Homeserver:
+    """Answers by the first handler whose key ends the path."""
+
+    handlers: dict[str, Handler] = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """One request."""
+        text = await request.text()
+        asked = Request(
+            request.method,
+            request.path.removeprefix("/_matrix/client/v3"),
+            dict(request.query),
+            json.loads(text) if text else None,
+        )
+        self.requests.append(asked)
+        for end, handler in self.handlers.items():
+            if asked.path.endswith(end):
+                answer = handler(asked)
+                if isinstance(answer, web.Response):
+                    return answer
+                return web.json_response(answer[1], status=answer[0])
+        return web.json_response({"errcode": "M_NOT_FOUND", "error": "Not found"}, status=404)
+
+    def paths(self, method: str) -> list[str]:
+        """What was asked by this method."""
+        return [request.path for request in self.requests if request.method == method]
+
+
+@asynccontextmanager
+async def misbehaving(**handlers: Handler) -> AsyncIterator[Homeserver]:
+    """A server on loopback; keys are ends of paths with ``__`` for a slash."""
+    server = Homeserver({key.replace("__", "/"): handler for key, handler in handlers.items()})
+    app = web.Application(client_max_size=2**24)
+    app.router.add_route("*", "/{path:.*}", server.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield server
+    finally:
+        await runner.cleanup()
