@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway under test: started, restarted and killed within the process of the test."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import MutableMapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.adapter import Adapter, Capabilities, Linked
+from gateway.app import Gateway
+from gateway.bridge.network import Network
+from gateway.config import Config
+from gateway.config.tree import Access, Server, Xmpp
+from gateway.config.tree import Network as NetworkConfig
+from gateway.config.tree import Store as StoreConfig
+from gateway.config.values import AccessEntry, BareJid, Domain, Secret
+from gateway.ids import NetworkName, RemoteUserId, UserJid
+from gateway.store import Store
+from gateway.xmpp.component import Component
+from tests.clock import VirtualClock
+from tests.scenario.server import FakeServer
+from tests.scripted.adapter import ForgetfulAdapter, ScriptedAdapter, ScriptedSettings
+from tests.scripted.server import ScriptedNetwork
+
+GATEWAY = "net.example"
+HOME = "home.example"
+"""Domain of our own server; users elsewhere are remote."""
+_PLAYERS = ("tests.scenario.server", "tests.scripted.server")
+SECRET = "component-secret"
+PASSWORD = "user-secret"
+
+
+class SilentAdapter(ScriptedAdapter):
+    """A network with neither typing nor read marks."""
+
+    capabilities = replace(ScriptedAdapter.capabilities, typing=False, read_marks=False)
+
+
+ADAPTERS: dict[str, type[Adapter]] = {
+    "scripted": ScriptedAdapter,
+    "forgetful": ForgetfulAdapter,
+    "silent": SilentAdapter,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Options:
+    """How this gateway is configured."""
+
+    adapter: str = "scripted"
+    auto_accept: bool = False
+    use_privileges: bool = True
+    admins: tuple[str, ...] = ()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Of the network."""
+        return ADAPTERS[self.adapter].capabilities
+
+
+@dataclass(slots=True)
+class House:
+    """Server, gateway and network. Enter it to start all three."""
+
+    folder: Path
+    options: Options = field(default_factory=Options)
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    network: ScriptedNetwork = field(default_factory=ScriptedNetwork)
+    server: FakeServer = field(default_factory=lambda: FakeServer(HOME, GATEWAY, SECRET))
+    logs: list[MutableMapping[str, Any]] = field(default_factory=list)
+    gateway: Gateway | None = None
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _others: set[asyncio.Task[Any]] = field(default_factory=set)
+    _processors: list[Any] = field(default_factory=list)
+
+    async def __aenter__(self) -> House:
+        # Loggers that an earlier test has used may be bound for good: change the list they hold.
+        processors = structlog.get_config()["processors"]
+        self._processors, processors[:] = processors[:], [self._capture]
+        self.network.passwords = dict.fromkeys(("alice", "carol", "dave"), PASSWORD)
+        self.network.people = {"bob": "Bob", "eve": "Eve", "alice": "Alice", "Mixed Case": ""}
+        self.network.idempotent = self.options.capabilities.idempotent_send
+        await self.network.start()
+        await self.server.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.gateway is not None:
+            await self.kill()
+        await self.server.stop()
+        await self.network.stop()
+        structlog.get_config()["processors"][:] = self._processors
+
+    def _capture(self, _: Any, level: str, event: MutableMapping[str, Any]) -> str:
+        self.logs.append({"log_level": level, **event})
+        raise structlog.DropEvent
+
+    @property
+    def config(self) -> Config:
+        """What the gateway is started with."""
+        options = self.options
+        return Config(
+            xmpp=Xmpp(
+                server=Server(domain=Domain(HOME), port=self.server.port),
+                use_privileges=options.use_privileges,
+            ),
+            access=Access(
+                allow=tuple(map(AccessEntry, (HOME, "far.example", "farther.example"))),
+                admins=tuple(map(BareJid, options.admins)),
+            ),
+            store=StoreConfig(
+                database=self.folder / "gateway.db", key_file=self.folder / "gateway.key"
+            ),
+            networks={
+                NetworkName("net"): NetworkConfig(
+                    adapter=options.adapter,
+                    domain=Domain(GATEWAY),
+                    secret=Secret(SECRET),
+                    auto_accept_invites=options.auto_accept,
+                    settings=ScriptedSettings(port=self.network.port),
+                )
+            },
+        )
+
+    # --- the gateway's life ---------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the gateway, on the database of before if there was one."""
+        self._others = asyncio.all_tasks()
+        self.gateway = Gateway(
+            self.config,
+            self.clock,
+            {name: lambda c=c: c for name, c in ADAPTERS.items()},  # type: ignore[misc]
+        )
+        await self.gateway.start(self._stack)
+        self.clock.watch(self._drain)
+
+    async def connected(self) -> None:
+        """Wait until the stream stands."""
+        async with asyncio.timeout(5):
+            await self.server.up.wait()
+        await self.clock.settle()
+
+    async def stop(self) -> None:
+        """A planned stop."""
+        assert self.gateway is not None
+        await self.gateway.stop()
+        await self._stack.aclose()
+        self.gateway = None
+
+    async def kill(self) -> None:
+        """As SIGKILL does: no commit, no stanza and no request after this."""
+        assert self.gateway is not None
+        store = self.store
+        store._writing.cancel()
+        store._writer._waiting.clear()
+        for component in self.gateway._components:
+            connection = component.stream._connection
+            if connection is not None and connection.transport is not None:
+                connection.transport.abort()
+        logs, self.logs = self.logs, []
+        mine = {task for task in asyncio.all_tasks() - self._others if not _plays(task)}
+        for task in mine:
+            task.cancel()
+        if mine:
+            await asyncio.wait(mine)
+        store._writer._waiting.clear()
+        store._writer._idle.set()
+        await self._stack.aclose()
+        self.logs = logs
+        self.gateway = None
+
+    async def _drain(self) -> bool:
+        if self.gateway is None or self.store._writer._idle.is_set():
+            return False
+        await self.store.drain()
+        return True
+
+    # --- what lies inside -----------------------------------------------------------------------
+
+    @property
+    def bridge(self) -> Network:
+        """The gateway's one network."""
+        assert self.gateway is not None
+        return self.gateway._networks[0]
+
+    @property
+    def component(self) -> Component:
+        """The gateway's one component."""
+        assert self.gateway is not None
+        return self.gateway._components[0]
+
+    @property
+    def store(self) -> Store:
+        """The database that the gateway has open."""
+        return self.bridge._store
+
+    async def link(self, user: str, name: str) -> None:
+        """Link an account as a login does, and wait until it is live."""
+        token = f"token-{name}"
+        self.network.tokens[token] = name
+        linked = Linked(realm="scripted", remote_id=RemoteUserId(name), secret=token.encode())
+        await self.bridge.link(UserJid(user), linked)
+        await self.clock.settle()
+
+    def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
+        """Look into the database file."""
+        db = sqlite3.connect(f"file:{self.folder / 'gateway.db'}?mode=ro", uri=True)
+        try:
+            return db.execute(sql).fetchall()
+        finally:
+            db.close()
+
+
+def _plays(task: asyncio.Task[Any]) -> bool:
+    """Whether the task belongs to the server or the network that the test plays."""
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    module = frame.f_globals.get("__name__", "") if frame is not None else ""
+    return task is asyncio.current_task() or module in _PLAYERS

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's side of a component stream (XEP-0114), as well-behaved or not as a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+
+from tests.scenario.patterns import ACCEPT, shown
+
+STREAMS = "http://etherx.jabber.org/streams"
+_PING = "{urn:xmpp:ping}ping"
+
+
+@dataclass(slots=True)
+class FakeServer:
+    """Hosts ``host``, and has one component. Listens on a free loopback port."""
+
+    host: str
+    component: str
+    secret: str
+    received: asyncio.Queue[Element] = field(default_factory=asyncio.Queue)
+    """Stanzas of the gateway, without the barriers."""
+    answers_barriers: bool = True
+    others: str = "are shown"
+    """What becomes of pings to other servers: they are received like all else, or ``answer``, or
+    ``are silent``."""
+    refusal: str = ""
+    """A stream error that answers the handshake, or ``close`` after the header."""
+    mute: bool = False
+    """Connections are taken, and nothing is ever said."""
+    closes: bool = True
+    """A stream that the gateway ends is ended by the server too."""
+    attempts: int = 0
+    """Connections so far."""
+    barriers: list[str] = field(default_factory=list)
+    """Ids of the barriers that came on this stream."""
+    held: list[str] = field(default_factory=list)
+    """Those among them that were not answered."""
+    digests: list[str] = field(default_factory=list)
+    ended_well: bool = False
+    """The gateway has closed its half of the stream."""
+    port: int = 0
+    violations: list[str] = field(default_factory=list)
+    """What a real server would have closed the stream for."""
+    up: asyncio.Event = field(default_factory=asyncio.Event)
+    _server: asyncio.Server | None = None
+    _writer: asyncio.StreamWriter | None = None
+    _all: set[asyncio.StreamWriter] = field(default_factory=set)
+    _serving: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def start(self) -> None:
+        """Listen, on the port of before if there was one."""
+        self._server = await asyncio.start_server(
+            self._connected, "127.0.0.1", self.port, limit=1 << 24
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Cut everything and listen no longer."""
+        if self._server is not None:
+            self._server.close()
+            self.cut()
+            if self._serving:
+                await asyncio.wait(set(self._serving))
+            await self._server.wait_closed()
+            self._server = None
+
+    def cut(self) -> None:
+        """Drop the connection without a word."""
+        self.up.clear()
+        for writer in list(self._all):
+            writer.transport.abort()
+
+    # --- what the server does -------------------------------------------------------------------
+
+    def send(self, xml: str) -> None:
+        """Write to the gateway."""
+        assert self._writer is not None, "the gateway is not connected"
+        self._writer.write(xml.encode())
+
+    async def send_in_pieces(self, xml: str, size: int) -> None:
+        """Write so that stanzas arrive in pieces, and letters too."""
+        assert self._writer is not None, "the gateway is not connected"
+        data = xml.encode()
+        for start in range(0, len(data), size):
+            self._writer.write(data[start : start + size])
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    def stream_error(self, condition: str) -> None:
+        """End the stream as a server does."""
+        self.send(
+            f"<stream:error><{condition} xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>"
+            "</stream:error></stream:stream>"
+        )
+
+    def answer_barriers(self) -> None:
+        """From now on, and those that were held."""
+        self.answers_barriers = True
+        if self._writer is None:
+            self.held.clear()
+        held, self.held = self.held, []
+        for barrier in held:
+            self._answer(barrier)
+
+    def _answer(self, barrier: str) -> None:
+        self.send(f"<iq type='result' from='{self.host}' to='{self.component}' id='{barrier}'/>")
+
+    # --- the stream -----------------------------------------------------------------------------
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        self._all.add(writer)
+        self.attempts += 1
+        try:
+            await self._serve(reader, writer)
+        except ConnectionError:
+            pass
+        except ParseError as error:
+            self.violations.append(f"not well-formed: {error}")
+            writer.transport.abort()
+        finally:
+            self._all.discard(writer)
+            if self._writer is writer:
+                self._writer = None
+                self.up.clear()
+            writer.close()
+            self._serving.discard(task)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        parser: XMLPullParser[Element] = XMLPullParser(("start", "end"))
+        depth = 0
+        root: Element | None = None
+        while data := await reader.read(1 << 16):
+            if self.mute:
+                continue
+            parser.feed(data)
+            for event, element in cast("Iterator[tuple[str, Element]]", parser.read_events()):
+                if event == "start":
+                    if depth == 0:
+                        root = element
+                        self._open(writer)
+                        if self.refusal == "close":
+                            return
+                    depth += 1
+                    continue
+                depth -= 1
+                if depth == 1:
+                    self._take(element, writer)
+                    assert root is not None
+                    root.clear()
+                elif depth == 0:
+                    self.ended_well = True
+                    if not self.closes:
+                        continue
+                    writer.write(b"</stream:stream>")
+                    return
+
+    def _open(self, writer: asyncio.StreamWriter) -> None:
+        self.barriers.clear()
+        self.held.clear()
+        self.ended_well = False
+        writer.write(
+            f"<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept'"
+            f" xmlns:stream='{STREAMS}' from='{self.component}' id='s{self.attempts}'>".encode()
+        )
+
+    def _take(self, element: Element, writer: asyncio.StreamWriter) -> None:
+        if element.tag == f"{ACCEPT}handshake":
+            self._shake_hands(element.text or "", writer)
+        elif self._is_barrier(element):
+            barrier = element.get("id", "")
+            self.barriers.append(barrier)
+            if self.answers_barriers:
+                self._answer(barrier)
+            else:
+                self.held.append(barrier)
+        elif self.others != "are shown" and self._is_ping(element):
+            if self.others == "answer":
+                self._pong(element)
+        else:
+            self._judge(element)
+            self.received.put_nowait(element)
+
+    def _pong(self, ping: Element) -> None:
+        other, ping_id = ping.get("to"), ping.get("id")
+        self.send(f"<iq type='result' from='{other}' to='{self.component}' id='{ping_id}'/>")
+
+    def _shake_hands(self, digest: str, writer: asyncio.StreamWriter) -> None:
+        expected = hashlib.sha1(
+            f"s{self.attempts}{self.secret}".encode(), usedforsecurity=False
+        ).hexdigest()
+        self.digests.append(expected)
+        self._writer = writer
+        if self.refusal or digest != expected:
+            self.stream_error(self.refusal or "not-authorized")
+        else:
+            writer.write(b"<handshake/>")
+            self.up.set()
+
+    def _is_barrier(self, element: Element) -> bool:
+        return self._is_ping(element) and element.get("to") == self.host
+
+    def _is_ping(self, element: Element) -> bool:
+        return element.get("type") == "get" and element.find(_PING) is not None
+
+    def _judge(self, element: Element) -> None:
+        """Prosody and ejabberd end the stream for these (REQ-103)."""
+        domain = element.get("from", "").partition("/")[0].rpartition("@")[2]
+        if domain != self.component or not element.get("to"):
+            self.violations.append(shown(element))

@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The adapter of the scripted network."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.adapter import (
+    AccountContext,
+    Adapter,
+    Capabilities,
+    Contact,
+    Linked,
+    LoginField,
+    LoginFlow,
+    LoginStep,
+    Sent,
+    Session,
+)
+from gateway.errors import (
+    AdapterError,
+    AuthExpired,
+    BadLogin,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Transient,
+    Uncertain,
+    Unsupported,
+)
+from gateway.events import (
+    AcceptInvite,
+    Command,
+    DeclineInvite,
+    MarkRead,
+    RemoteEvent,
+    RemoteGap,
+    RemoteInvite,
+    RemoteInviteGone,
+    RemoteMessage,
+    RemoteProfile,
+    RemoteRead,
+    RemoteUndecryptable,
+    SendText,
+)
+from gateway.ids import RemoteMessageId, RemoteUserId
+
+_ERRORS: dict[str, type[AdapterError]] = {
+    "auth": AuthExpired,
+    "forbidden": Forbidden,
+    "login": BadLogin,
+    "not-found": NotFound,
+    "too-large": TooLarge,
+    "transient": Transient,
+    "unsupported": Unsupported,
+}
+
+
+class ScriptedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the scripted network listens."""
+
+    port: int
+
+
+class ScriptedAdapter(Adapter):
+    """For tests."""
+
+    display_name = "Scripted"
+    settings_type = ScriptedSettings
+    capabilities = Capabilities(
+        idempotent_send=True,
+        echoes_key=True,
+        typing=True,
+        read_marks=True,
+        max_text_bytes=100_000,
+    )
+
+    def address_of(self, remote_id: RemoteUserId) -> str | None:
+        """The id itself, when it is lower case."""
+        return remote_id if remote_id == remote_id.lower() else None
+
+    def contact_at(self, address: str) -> RemoteUserId | None:
+        """Anything is an address, except what is empty or has blanks at its ends."""
+        return RemoteUserId(address) if address and address == address.strip() else None
+
+    def login(self) -> LoginFlow:
+        """User and password."""
+        return _Login(self.context.settings.port)
+
+    def session(self, account: AccountContext) -> Session:
+        """A session."""
+        return ScriptedSession(account, self.context.settings.port)
+
+
+class ForgetfulAdapter(ScriptedAdapter):
+    """The same network without keys: what was sent cannot be recognised."""
+
+    capabilities = Capabilities(
+        idempotent_send=False, typing=True, read_marks=True, max_text_bytes=100_000
+    )
+
+    def session(self, account: AccountContext) -> Session:
+        """A session."""
+        return ForgetfulSession(account, self.context.settings.port)
+
+
+class _Login(LoginFlow):
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def first(self) -> LoginStep:
+        return LoginStep(
+            instructions="Log in to the scripted network.",
+            fields=(
+                LoginField(name="user", label="User"),
+                LoginField(name="password", label="Password", secret=True),
+            ),
+        )
+
+    async def submit(self, answers: Mapping[str, str]) -> LoginStep | Linked:
+        wire = await _Wire.open(self._port)
+        try:
+            reply = await wire.ask(
+                {"op": "login", "user": answers["user"], "password": answers["password"]}
+            )
+        finally:
+            wire.close()
+        return Linked(
+            realm="scripted",
+            remote_id=RemoteUserId(answers["user"]),
+            secret=reply["token"].encode(),
+        )
+
+
+class _HungUp(Transient):
+    def __init__(self) -> None:
+        super().__init__("The scripted network has hung up.")
+
+
+class _Wire:
+    """A connection with numbered requests."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self._writer = writer
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
+
+    @classmethod
+    async def open(cls, port: int) -> _Wire:
+        try:
+            return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 24))
+        except OSError:
+            raise Transient("The scripted network cannot be reached.") from None
+
+    def write(self, line: dict[str, Any]) -> None:
+        self._writer.write(json.dumps(line).encode() + b"\n")
+
+    async def read(self, push: Callable[[dict[str, Any] | AdapterError], None]) -> None:
+        """Answers go to those who wait for them at once, since a commit may wait for one."""
+        try:
+            while True:
+                line = await self.line()
+                if "re" in line:
+                    self.answered(line)
+                else:
+                    push(_checked(line))
+        except AdapterError as error:
+            push(error)
+
+    async def line(self) -> dict[str, Any]:
+        try:
+            line = await self.reader.readline()
+        except ConnectionError:
+            line = b""
+        if not line:
+            raise _HungUp
+        return dict(json.loads(line))
+
+    async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Without a session: the next line is the answer."""
+        self.write({**request, "re": 0})
+        return _checked(await self.line())
+
+    async def request(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Within a session, whose loop hands over the answer."""
+        if self._writer.is_closing():
+            raise _HungUp
+        number = next(self._numbers)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._answers[number] = answer
+        self.write({**request, "re": number})
+        try:
+            return _checked(await answer)
+        finally:
+            self._answers.pop(number, None)
+
+    def answered(self, line: dict[str, Any]) -> None:
+        answer = self._answers.get(line["re"])
+        if answer is not None and not answer.done():
+            answer.set_result(line)
+
+    def close(self) -> None:
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(_HungUp())
+        self._writer.close()
+
+
+def _checked(line: dict[str, Any]) -> dict[str, Any]:
+    kind = line.get("error")
+    if kind is None:
+        return line
+    if kind == "rate":
+        raise RateLimited(line["text"], retry_after_s=line["retry_after_s"])
+    raise _ERRORS[kind](line.get("text", kind))
+
+
+class ScriptedSession(Session):
+    """Reads events, writes commands."""
+
+    def __init__(self, account: AccountContext, port: int) -> None:
+        self._account = account
+        self._port = port
+        self._wire: _Wire | None = None
+
+    async def run(self) -> None:
+        self._wire = wire = await _Wire.open(self._port)
+        pushes: asyncio.Queue[dict[str, Any] | AdapterError] = asyncio.Queue()
+        reading = asyncio.create_task(wire.read(pushes.put_nowait))
+        try:
+            cursor = self._account.cursor
+            wire.write(
+                {
+                    "op": "connect",
+                    "token": self._account.secret.decode(),
+                    "since": None if cursor is None else int(cursor),
+                }
+            )
+            while True:
+                await self._take(wire, await pushes.get())
+        finally:
+            reading.cancel()
+            wire.close()
+
+    async def _take(self, wire: _Wire, push: dict[str, Any] | AdapterError) -> None:
+        if isinstance(push, AdapterError):
+            raise push
+        if "connected" in push:
+            self._account.connected()
+        elif "typing" in push:
+            self._account.typing(RemoteUserId(push["typing"]), push["active"])
+        else:
+            event = push["event"]
+            events = [] if event is None else [self._event(event)]
+            await self._account.commit(events, cursor=str(push["pos"]))
+            wire.write({"op": "ack", "pos": push["pos"]})
+
+    def _event(self, event: dict[str, Any]) -> RemoteEvent:
+        contact = RemoteUserId(event["contact"])
+        message = RemoteMessageId(event.get("id", ""))
+        now = self._account.clock.now()
+        match event["type"]:
+            case "message":
+                return RemoteMessage(
+                    contact=contact,
+                    id=message,
+                    body=event["body"],
+                    sent_at=event.get("sent_at", now),
+                    own=event.get("own", False),
+                    key=event.get("key"),
+                )
+            case "read":
+                return RemoteRead(contact=contact, up_to=message, own=event.get("own", False))
+            case "invite":
+                return RemoteInvite(contact=contact, id=message)
+            case "invite-gone":
+                return RemoteInviteGone(contact=contact)
+            case "profile":
+                return RemoteProfile(contact=contact, name=event["name"])
+            case "encrypted":
+                return RemoteUndecryptable(
+                    contact=contact, id=message, sent_at=now, content=event["content"]
+                )
+            case "gap":
+                return RemoteGap(contact=contact, id=message, about=event.get("about"))
+            case kind:
+                raise AssertionError(f"the test has scripted an unknown event {kind}")
+
+    async def send(self, command: Command, key: str) -> Sent:
+        wire = self._wire
+        if wire is None:
+            raise Transient("There is no connection.")
+        match command:
+            case SendText():
+                reply = await wire.request(
+                    {"op": "send", "to": command.contact, "body": command.body, "key": key}
+                )
+                return Sent(remote_id=RemoteMessageId(reply["id"]))
+            case MarkRead():
+                await wire.request(
+                    {"op": "read", "contact": command.contact, "up_to": command.up_to}
+                )
+            case AcceptInvite() | DeclineInvite():
+                op = "accept" if isinstance(command, AcceptInvite) else "decline"
+                await wire.request({"op": op, "contact": command.contact})
+        return Sent()
+
+    async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
+        if self._wire is not None:
+            await self._wire.request({"op": "typing", "contact": contact, "active": active})
+
+    async def find(self, contact: RemoteUserId) -> Contact:
+        if self._wire is None:
+            raise Transient("There is no connection.")
+        reply = await self._wire.request({"op": "find", "contact": contact})
+        return Contact(name=reply["name"])
+
+    async def log_out(self) -> None:
+        wire = await _Wire.open(self._port)
+        try:
+            await wire.ask({"op": "logout", "token": self._account.secret.decode()})
+        finally:
+            wire.close()
+
+
+class ForgetfulSession(ScriptedSession):
+    """Without keys a text that was not answered is neither sent nor unsent."""
+
+    async def send(self, command: Command, key: str) -> Sent:
+        try:
+            return await super().send(command, key)
+        except _HungUp as error:
+            if isinstance(command, SendText):
+                raise Uncertain("The network hung up before it had confirmed this.") from error
+            raise

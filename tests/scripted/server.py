@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scripted network: people, messages, and faults on demand. One JSON object per line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class SentText:
+    """A text that the network has accepted from an account."""
+
+    id: str
+    sender: str
+    to: str
+    body: str
+    key: str
+
+
+@dataclass(slots=True)
+class ScriptedNetwork:
+    """The network. ``people`` are those who can be found; accounts are people with a password."""
+
+    passwords: dict[str, str] = field(default_factory=lambda: {"alice": "secret"})
+    people: dict[str, str] = field(default_factory=lambda: {"bob": "Bob"})
+    """Id and display name."""
+    idempotent: bool = True
+    """A key that comes again returns the first answer."""
+    sent: list[SentText] = field(default_factory=list)
+    commands: list[dict[str, Any]] = field(default_factory=list)
+    """Everything else that accounts did: read marks, typing, answers to invitations, log-outs."""
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    """Answers for the next sends, instead of success; ``{}`` lets one through."""
+    mute: bool = False
+    """Nothing is answered."""
+    tokens: dict[str, str] = field(default_factory=dict)
+    acknowledged: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    port: int = 0
+    _events: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    _writers: dict[str, asyncio.StreamWriter] = field(default_factory=dict)
+    _all_writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _server: asyncio.Server | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _count: int = 0
+
+    # --- life ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listen on a free loopback port, or again on the port of before."""
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, limit=1 << 24
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Cut all connections and stop listening. What happened is kept."""
+        if self._server is not None:
+            self._server.close()
+            self.cut()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def __aenter__(self) -> ScriptedNetwork:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def cut(self) -> None:
+        """Drop every connection."""
+        for writer in list(self._all_writers):
+            writer.transport.abort()
+
+    # --- what people on the network do ----------------------------------------------------------
+
+    def event(self, account: str, kind: str, **fields: Any) -> dict[str, Any]:
+        """Something happened that concerns an account. Kept until acknowledged."""
+        log = self._events[account]
+        event = {"type": kind, **fields}
+        log.append(event)
+        self._push(account, len(log), event)
+        return event
+
+    def says(self, account: str, contact: str, body: str, **fields: Any) -> str:
+        """A person writes to an account."""
+        self._count += 1
+        message = f"m{self._count}"
+        self.event(account, "message", contact=contact, id=message, body=body, **fields)
+        return message
+
+    def types(self, account: str, contact: str, active: bool) -> None:
+        """A person begins or stops typing; nothing is kept of that."""
+        self._line(account, {"typing": contact, "active": active})
+
+    def revoke(self, account: str) -> None:
+        """The account's tokens are no longer valid."""
+        self.tokens = {t: user for t, user in self.tokens.items() if user != account}
+        self._line(account, {"error": "auth", "text": "The token was revoked."})
+
+    def last_position(self, account: str) -> int:
+        """How many events the account has."""
+        return len(self._events[account])
+
+    async def until(self, condition: Callable[[], bool], limit_s: float = 10.0) -> None:
+        """Wait for something to become true here. Raises TimeoutError."""
+        async with asyncio.timeout(limit_s):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    # --- the wire -------------------------------------------------------------------------------
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._all_writers.add(writer)
+        account = ""
+        try:
+            while line := await reader.readline():
+                request = json.loads(line)
+                if self.mute:
+                    continue
+                if request["op"] == "connect":
+                    account = self._connect(request, writer)
+                else:
+                    reply = self._reply(request, account)
+                    if reply is not None:
+                        _write(writer, {"re": request.get("re"), **reply})
+                self._changed.set()
+        except ConnectionError:
+            pass
+        finally:
+            self._all_writers.discard(writer)
+            if self._writers.get(account) is writer:
+                del self._writers[account]
+            writer.close()
+
+    def _connect(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> str:
+        account = self.tokens.get(request["token"], "")
+        if not account:
+            _write(writer, {"error": "auth", "text": "The token was revoked."})
+            return ""
+        self._writers[account] = writer
+        _write(writer, {"connected": True, "end": len(self._events[account])})
+        since = request["since"]
+        start = len(self._events[account]) if since is None else since
+        if since is None:
+            _write(writer, {"pos": start, "event": None})
+        for position, event in enumerate(self._events[account][start:], start + 1):
+            _write(writer, {"pos": position, "event": event})
+        return account
+
+    def _push(self, account: str, position: int, event: dict[str, Any]) -> None:
+        self._line(account, {"pos": position, "event": event})
+
+    def _line(self, account: str, line: dict[str, Any]) -> None:
+        writer = self._writers.get(account)
+        if writer is not None:
+            _write(writer, line)
+
+    def _reply(self, request: dict[str, Any], account: str) -> dict[str, Any] | None:
+        op = request["op"]
+        if op == "login":
+            if self.passwords.get(request["user"]) != request["password"]:
+                return {"error": "login", "text": "The password is wrong."}
+            token = f"token-{request['user']}-{len(self.tokens)}"
+            self.tokens[token] = request["user"]
+            return {"token": token}
+        if op == "find":
+            name = self.people.get(request["contact"])
+            return (
+                {"error": "not-found", "text": "Nobody of that name."}
+                if name is None
+                else {"name": name}
+            )
+        if op == "ack":
+            self.acknowledged[account] = max(self.acknowledged[account], request["pos"])
+            return None
+        if op == "send":
+            return self._send(request, account)
+        if op == "logout":
+            self.tokens.pop(request["token"], None)
+        self.commands.append({k: v for k, v in request.items() if k not in ("re", "token")})
+        return {}
+
+    def _send(self, request: dict[str, Any], account: str) -> dict[str, Any] | None:
+        if self.idempotent:
+            for before in self.sent:
+                if before.key == request["key"]:
+                    return {"id": before.id}
+        fault = self.faults.pop(0) if self.faults else {}
+        if fault.get("silent") == "before":
+            return None
+        if "error" in fault:
+            return fault
+        if request["to"] not in self.people:
+            return {"error": "not-found", "text": "Nobody of that name."}
+        self._count += 1
+        text = SentText(f"m{self._count}", account, request["to"], request["body"], request["key"])
+        self.sent.append(text)
+        self.event(
+            account,
+            "message",
+            contact=text.to,
+            id=text.id,
+            body=text.body,
+            own=True,
+            **({"key": text.key} if self.idempotent else {}),
+        )
+        if fault.get("cut"):
+            self.cut()
+        return None if fault.get("silent") == "after" else {"id": text.id}
+
+
+def _write(writer: asyncio.StreamWriter, line: dict[str, Any]) -> None:
+    if not writer.is_closing():
+        writer.write(json.dumps(line).encode() + b"\n")
