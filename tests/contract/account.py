@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway's side of the contract, in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import aiohttp
+
+from gateway.adapter import Adapter, Clock, Linked, Logger, Session
+from gateway.errors import StoreUnavailable
+from gateway.events import RemoteEvent, RemoteMessage
+from gateway.ids import NetworkName
+from gateway.tasks import SystemClock
+
+Event = TypeVar("Event")
+_LIMIT_S = 15.0
+
+
+class Log:
+    """Keeps what was logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def _note(self, event: str, **fields: Any) -> None:
+        self.lines.append((event, fields))
+
+    debug = info = warning = error = _note
+
+
+class Context:
+    """A `gateway.adapter.NetworkContext`."""
+
+    def __init__(self, http: aiohttp.ClientSession, settings: Any) -> None:
+        self.name = NetworkName("net")
+        self.settings = settings
+        self.log: Logger = Log()
+        self.clock: Clock = SystemClock()
+        self.http = http
+
+
+class Account:
+    """A `gateway.adapter.AccountContext` that outlives its sessions."""
+
+    def __init__(self, linked: Linked, http: aiohttp.ClientSession) -> None:
+        self.lines = Log()
+        self.log: Logger = self.lines
+        self.clock: Clock = SystemClock()
+        self.http = http
+        self.remote_id = linked.remote_id
+        self.instance = "contract"
+        self.secret = linked.secret
+        self.cursor: str | None = None
+        self.is_live = False
+        self.is_broken = False
+        """The disk is full: commits fail."""
+        self.refused = 0
+        """Commits that have failed."""
+        self.commits = 0
+        self.events: list[RemoteEvent] = []
+        self.typists: list[tuple[str, bool]] = []
+        self._state: dict[str, str] = {}
+        self._changed = asyncio.Event()
+
+    def state(self) -> Mapping[str, str]:
+        """A copy, so that nobody changes it behind a commit's back."""
+        return dict(self._state)
+
+    async def commit(
+        self,
+        events: Sequence[RemoteEvent],
+        *,
+        cursor: str | None = None,
+        state: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """All or nothing, after a turn of the loop."""
+        await asyncio.sleep(0)
+        if self.is_broken:
+            self.refused += 1
+            self._tell()
+            raise StoreUnavailable("the disk is full")
+        self.commits += 1
+        self.cursor = self.cursor if cursor is None else cursor
+        for key, value in (state or {}).items():
+            if value is None:
+                self._state.pop(key, None)
+            else:
+                self._state[key] = value
+        self.events += events
+        self._tell()
+
+    def connected(self) -> None:
+        """The session is live."""
+        self.is_live = True
+        self._tell()
+
+    def typing(self, contact: str, active: bool) -> None:
+        """Latest wins; here all of it is kept."""
+        self.typists.append((contact, active))
+        self._tell()
+
+    # --- for tests ----------------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something is true of this account."""
+        try:
+            async with asyncio.timeout(_LIMIT_S):
+                while not condition():
+                    await self._changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"in vain; events {self.events}, {self.typists}") from None
+
+    def texts(self) -> list[str]:
+        """Bodies of the messages that were committed, in order."""
+        return [event.body for event in self.of(RemoteMessage)]
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        """Committed events of a kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def first(
+        self, kind: type[Event], wanted: Callable[[Event], bool] = lambda _: True
+    ) -> Event:
+        """The first event of a kind that is wanted."""
+
+        def found() -> list[Event]:
+            return [event for event in self.of(kind) if wanted(event)]
+
+        await self.until(found)
+        return found()[0]
+
+    async def text(self, body: str) -> RemoteMessage:
+        """The message with this text."""
+        return await self.first(RemoteMessage, lambda message: message.body == body)
+
+
+class Running:
+    """A session that runs inside of an ``async with`` block, live from its beginning."""
+
+    def __init__(self, adapter: Adapter, account: Account) -> None:
+        self._account = account
+        self.session: Session = adapter.session(account)
+        self.task: asyncio.Task[None] | None = None
+
+    async def start(self) -> asyncio.Task[None]:
+        """Run until it is live or has ended."""
+        self._account.is_live = False
+        self.task = asyncio.create_task(self.session.run())
+        live = asyncio.create_task(self._account.until(lambda: self._account.is_live))
+        await asyncio.wait({self.task, live}, return_when=asyncio.FIRST_COMPLETED)
+        live.cancel()
+        await asyncio.wait({live})
+        return self.task
+
+    async def __aenter__(self) -> Session:
+        task = await self.start()
+        if task.done():
+            await task
+        return self.session
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self.task is not None
+        self.task.cancel()
+        await asyncio.wait({self.task})
+        if not self.task.cancelled() and (error := self.task.exception()) is not None:
+            raise error

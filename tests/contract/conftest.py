@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every adapter with its peer. A server that cannot be started fails the tests that need it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.contract.matrix_peer import matrix_peer
+from tests.contract.peer import Peer
+from tests.contract.scripted_peer import ScriptedPeer
+from tests.peers.synapse import Synapse
+from tests.scripted.adapter import ForgetfulAdapter, ScriptedAdapter
+from tests.scripted.server import ScriptedNetwork
+
+PEERS = ["scripted", "forgetful", "matrix"]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def synapse(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Synapse]:
+    """A running Matrix homeserver for localhost."""
+    async with Synapse(tmp_path_factory.mktemp("synapse")) as server:
+        yield server
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """What all accounts share."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session
+
+
+@pytest.fixture(params=PEERS)
+def network_name(request: pytest.FixtureRequest) -> str:
+    """Which network it is."""
+    return str(request.param)
+
+
+@pytest.fixture
+def homeserver(request: pytest.FixtureRequest, network_name: str) -> Synapse | None:
+    """Started for those who need it."""
+    if network_name != "matrix":
+        return None
+    synapse: Synapse = request.getfixturevalue("synapse")
+    return synapse
+
+
+@pytest.fixture
+async def peer(
+    network_name: str, homeserver: Synapse | None, http: aiohttp.ClientSession
+) -> AsyncIterator[Peer]:
+    """Alice, bob and carol on one of the networks."""
+    if homeserver is not None:
+        async with matrix_peer(homeserver, http) as made:
+            yield made
+    else:
+        kind = ScriptedAdapter if network_name == "scripted" else ForgetfulAdapter
+        async with ScriptedNetwork() as network:
+            yield ScriptedPeer(kind, network, http)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Matrix homeserver as a peer, behind a wire that can be cut."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from adapters.matrix import MatrixAdapter, MatrixSettings
+from gateway.ids import RemoteMessageId, RemoteUserId
+from tests.contract.account import Account, Context
+from tests.contract.peer import Peer
+from tests.contract.proxy import Proxy
+from tests.peers.matrix_client import MatrixClient
+from tests.peers.synapse import Synapse
+
+_numbers = itertools.count()
+
+
+class MatrixPeer(Peer):
+    """People of one test on the shared homeserver."""
+
+    def __init__(
+        self,
+        proxy: Proxy,
+        http: aiohttp.ClientSession,
+        phone: MatrixClient,
+        bob: MatrixClient,
+        carol: MatrixClient,
+    ) -> None:
+        settings = MatrixSettings(allow_private_homeservers=True)
+        context: Any = Context(http, settings)
+        self.adapter = MatrixAdapter(context)
+        self.http = http
+        self.alice = RemoteUserId(phone.user_id)
+        self.bob = RemoteUserId(bob.user_id)
+        self.carol = RemoteUserId(carol.user_id)
+        self.nobody = RemoteUserId(f"@nobody{next(_numbers)}:localhost")
+        self._proxy = proxy
+        self._url = f"http://127.0.0.1:{proxy.port}"
+        self._phone, self._bob, self._carol = phone, bob, carol
+        self._room = ""
+        self._carols_room = ""
+
+    async def meet(self) -> None:
+        """Alice and bob have a chat."""
+        self._room = await self._phone.create_direct(self.bob)
+        await self._bob.join(self._room)
+        await self._phone.wait_member(self._room, self.bob)
+
+    def answers(self) -> Mapping[str, str]:
+        return {"homeserver": self._url, "user": self._phone.user, "password": "secret"}
+
+    def wrong_answers(self) -> Mapping[str, str]:
+        return {**self.answers(), "password": "wrong"}
+
+    async def says(self, body: str) -> RemoteMessageId:
+        return RemoteMessageId(await self._bob.send_text(self._room, body))
+
+    async def says_elsewhere(self, body: str) -> RemoteMessageId:
+        return RemoteMessageId(await self._phone.send_text(self._room, body))
+
+    async def heard(self, body: str) -> list[RemoteMessageId]:
+        await self._bob.wait_text(body, room_id=self._room)
+        # Whatever came before this is here as soon as this is.
+        end = await self.says("(a marker)")
+        await self._bob.wait_for(lambda event: event.event_id == end)
+        found = self._bob.inbox.find(
+            lambda event: event.section == "timeline" and event.body == body
+        )
+        return [RemoteMessageId(event.event_id) for event in found if event.sender == self.alice]
+
+    async def types(self, active: bool) -> None:
+        await self._bob.typing(self._room, active)
+
+    async def sees_typing(self, active: bool) -> None:
+        await self._bob.wait_typing(self._room, self.alice, typing=active)
+
+    async def reads(self, message: RemoteMessageId) -> None:
+        await self._bob.read(self._room, message)
+
+    async def sees_read(self, message: RemoteMessageId) -> None:
+        await self._bob.wait_receipt(message, user_id=self.alice)
+
+    async def carol_invites(self) -> None:
+        # Not by the preset of direct chats: it gives both the power to expel the other one.
+        body = {"preset": "private_chat", "is_direct": True, "invite": [self.alice]}
+        answer = await self._carol.request("POST", "createRoom", body)
+        self._carols_room = str(answer["room_id"])
+
+    async def carol_withdraws(self) -> None:
+        body = {"user_id": self.alice}
+        await self._carol.request("POST", f"rooms/{self._carols_room}/kick", body)
+
+    async def carol_is_answered(self, accepted: bool) -> None:
+        membership = "join" if accepted else "leave"
+        await self._carol.wait_member(self._carols_room, self.alice, membership)
+
+    async def says_secretly(self) -> None:
+        content = {
+            "algorithm": "m.megolm.v1.aes-sha2",
+            "ciphertext": "AwgAEnACgAkLmt6qF84IK++J7UDH2Za1YVchHyprqTqsg",
+            "session_id": "X3lUlvLELLYxeTx4yOVu6UDpasGEVO0Jbu+QFnm0cKQ",
+        }
+        await self._bob.send_event(self._room, "m.room.encrypted", content)
+
+    async def go_down(self) -> None:
+        await self._proxy.stop()
+
+    async def come_up(self) -> None:
+        await self._proxy.start()
+
+    async def lose_next_answer(self) -> None:
+        self._proxy.swallow = lambda data: b"/send/m.room.message/" in data
+
+    async def revoke(self, account: Account) -> None:
+        token = json.loads(account.secret)["access_token"]
+        async with self.http.post(
+            f"{self._url}/_matrix/client/v3/logout", headers={"Authorization": f"Bearer {token}"}
+        ) as answer:
+            assert answer.status == 200
+
+
+@asynccontextmanager
+async def matrix_peer(synapse: Synapse, http: aiohttp.ClientSession) -> AsyncIterator[MatrixPeer]:
+    """People of a test's own."""
+    number = next(_numbers)
+    async with AsyncExitStack() as stack:
+        clients = []
+        for name in ("alice", "bob", "carol"):
+            await synapse.add_user(f"c{number}{name}", "secret")
+            client = MatrixClient(synapse.url, f"c{number}{name}", "secret")
+            clients.append(await stack.enter_async_context(client))
+        proxy = await stack.enter_async_context(Proxy(synapse.port))
+        peer = MatrixPeer(proxy, http, *clients)
+        await peer.meet()
+        yield peer
+        await peer.adapter.stop()

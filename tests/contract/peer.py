@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the suite needs of a network: people on it, and faults of it.
+
+The account of every test is alice. Bob is her contact; there is a chat of both. Carol is somebody
+whom she does not know yet.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import aiohttp
+
+from gateway.adapter import Adapter, Linked
+from gateway.ids import RemoteMessageId, RemoteUserId
+from tests.contract.account import Account, Running
+
+
+class Peer(ABC):
+    """One network, with people of the test's own."""
+
+    adapter: Adapter
+    http: aiohttp.ClientSession
+    alice: RemoteUserId
+    bob: RemoteUserId
+    carol: RemoteUserId
+    nobody: RemoteUserId
+    """An id that no person has."""
+
+    async def link(self) -> Linked:
+        """Log alice in."""
+        linked = await self.adapter.login().submit(self.answers())
+        assert isinstance(linked, Linked)
+        return linked
+
+    async def account(self) -> Account:
+        """A linked account that was connected once, so that it has a cursor."""
+        account = Account(await self.link(), self.http)
+        async with self.running(account):
+            await account.until(lambda: account.cursor is not None)
+        return account
+
+    def running(self, account: Account) -> Running:
+        """The next session of an account."""
+        return Running(self.adapter, account)
+
+    # --- login --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def answers(self) -> Mapping[str, str]:
+        """The right answers to the first step of the login."""
+
+    @abstractmethod
+    def wrong_answers(self) -> Mapping[str, str]:
+        """The same with a wrong password."""
+
+    # --- what people do -------------------------------------------------------------------------
+
+    @abstractmethod
+    async def says(self, body: str) -> RemoteMessageId:
+        """Bob writes to alice."""
+
+    @abstractmethod
+    async def says_elsewhere(self, body: str) -> RemoteMessageId:
+        """Alice writes to bob with another client."""
+
+    @abstractmethod
+    async def heard(self, body: str) -> list[RemoteMessageId]:
+        """All messages of alice to bob with this text, once there is one."""
+
+    @abstractmethod
+    async def types(self, active: bool) -> None:
+        """Bob begins or stops typing."""
+
+    @abstractmethod
+    async def sees_typing(self, active: bool) -> None:
+        """Wait until bob sees that alice types, or has stopped."""
+
+    @abstractmethod
+    async def reads(self, message: RemoteMessageId) -> None:
+        """Bob has read alice's messages up to this one."""
+
+    @abstractmethod
+    async def sees_read(self, message: RemoteMessageId) -> None:
+        """Wait until bob sees that alice has read his message."""
+
+    @abstractmethod
+    async def carol_invites(self) -> None:
+        """Carol asks alice for a chat."""
+
+    @abstractmethod
+    async def carol_withdraws(self) -> None:
+        """Carol takes that back."""
+
+    @abstractmethod
+    async def carol_is_answered(self, accepted: bool) -> None:
+        """Wait until carol sees that alice has accepted or declined."""
+
+    @abstractmethod
+    async def says_secretly(self) -> None:
+        """Bob writes something encrypted that nobody can read."""
+
+    # --- faults -------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def go_down(self) -> None:
+        """The network cannot be reached; connections break."""
+
+    @abstractmethod
+    async def come_up(self) -> None:
+        """It can again."""
+
+    @abstractmethod
+    async def lose_next_answer(self) -> None:
+        """The network takes the next text, but its answer is lost with the connection."""
+
+    @abstractmethod
+    async def revoke(self, account: Account) -> None:
+        """The credentials of an account are no longer valid."""

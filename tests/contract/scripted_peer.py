@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scripted network as a peer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from gateway.adapter import Adapter
+from gateway.ids import RemoteMessageId, RemoteUserId
+from tests.contract.account import Account, Context
+from tests.contract.peer import Peer
+from tests.scripted.adapter import ScriptedSettings
+from tests.scripted.server import ScriptedNetwork
+
+
+class ScriptedPeer(Peer):
+    """Alice, bob and carol on a network of their own."""
+
+    alice = RemoteUserId("alice")
+    bob = RemoteUserId("bob")
+    carol = RemoteUserId("carol")
+    nobody = RemoteUserId("nobody")
+
+    def __init__(
+        self, kind: type[Adapter], network: ScriptedNetwork, http: aiohttp.ClientSession
+    ) -> None:
+        context: Any = Context(http, ScriptedSettings(port=network.port))
+        self.adapter = kind(context)
+        self.http = http
+        self.network = network
+        network.people = {"bob": "Bob", "carol": "Carol"}
+        network.idempotent = kind.capabilities.idempotent_send
+
+    def answers(self) -> Mapping[str, str]:
+        return {"user": "alice", "password": "secret"}
+
+    def wrong_answers(self) -> Mapping[str, str]:
+        return {"user": "alice", "password": "wrong"}
+
+    async def says(self, body: str) -> RemoteMessageId:
+        return RemoteMessageId(self.network.says("alice", "bob", body))
+
+    async def says_elsewhere(self, body: str) -> RemoteMessageId:
+        return RemoteMessageId(self.network.says("alice", "bob", body, own=True))
+
+    async def heard(self, body: str) -> list[RemoteMessageId]:
+        def found() -> list[RemoteMessageId]:
+            return [RemoteMessageId(t.id) for t in self.network.sent if t.body == body]
+
+        await self.network.until(lambda: bool(found()))
+        return found()
+
+    async def types(self, active: bool) -> None:
+        self.network.types("alice", "bob", active)
+
+    async def sees_typing(self, active: bool) -> None:
+        await self._did({"op": "typing", "contact": "bob", "active": active})
+
+    async def reads(self, message: RemoteMessageId) -> None:
+        self.network.event("alice", "read", contact="bob", id=message)
+
+    async def sees_read(self, message: RemoteMessageId) -> None:
+        await self._did({"op": "read", "contact": "bob", "up_to": message})
+
+    async def carol_invites(self) -> None:
+        self.network.event("alice", "invite", contact="carol", id="i1")
+
+    async def carol_withdraws(self) -> None:
+        self.network.event("alice", "invite-gone", contact="carol")
+
+    async def carol_is_answered(self, accepted: bool) -> None:
+        await self._did({"op": "accept" if accepted else "decline", "contact": "carol"})
+
+    async def says_secretly(self) -> None:
+        self.network.event("alice", "encrypted", contact="bob", id="e1", content="{}")
+
+    async def go_down(self) -> None:
+        await self.network.stop()
+
+    async def come_up(self) -> None:
+        await self.network.start()
+
+    async def lose_next_answer(self) -> None:
+        self.network.faults.append({"silent": "after", "cut": True})
+
+    async def revoke(self, account: Account) -> None:
+        self.network.revoke("alice")
+
+    async def _did(self, command: dict[str, Any]) -> None:
+        await self.network.until(lambda: command in self.network.commands)

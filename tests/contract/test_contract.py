@@ -1,0 +1,527 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The promises of `gateway.adapter`, tried on every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from gateway.adapter import Capabilities
+from gateway.errors import (
+    AdapterError,
+    AuthExpired,
+    BadLogin,
+    NotFound,
+    StoreUnavailable,
+    TooLarge,
+    Transient,
+    Uncertain,
+)
+from gateway.events import (
+    AcceptInvite,
+    DeclineInvite,
+    MarkRead,
+    RemoteInvite,
+    RemoteInviteGone,
+    RemoteMessage,
+    RemoteRead,
+    RemoteUndecryptable,
+    SendText,
+)
+from gateway.ids import RemoteMessageId
+from tests.contract.account import Account
+from tests.contract.peer import Peer
+
+_TURNS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 200)
+"""After how many turns of the loop something is cancelled."""
+
+
+# --- login ------------------------------------------------------------------------------------
+
+
+async def test_a_login_asks_and_links(peer: Peer) -> None:
+    step = peer.adapter.login().first()
+    assert step.instructions
+    assert {field.name for field in step.fields} >= peer.answers().keys()
+    assert any(field.secret for field in step.fields)
+    assert all(field.label for field in step.fields)
+    linked = await peer.link()
+    assert linked.remote_id == peer.alice
+    assert linked.realm
+    assert b"secret" not in linked.secret.lower() or len(linked.secret) > len(b"secret")
+
+
+async def test_a_wrong_password_is_asked_for_again(peer: Peer) -> None:
+    flow = peer.adapter.login()
+    names = {field.name for field in flow.first().fields}
+    with pytest.raises(BadLogin) as caught:
+        await flow.submit(peer.wrong_answers())
+    assert caught.value.text
+    assert "wrong" not in peer.wrong_answers().values() or "secret" not in caught.value.text
+    assert caught.value.field in {*names, None}
+    await flow.submit(peer.answers())
+
+
+async def test_a_login_without_a_network_can_be_tried_again(peer: Peer) -> None:
+    flow = peer.adapter.login()
+    fields = {field.name: field for field in flow.first().fields}
+    await peer.go_down()
+    with pytest.raises((Transient, BadLogin)) as caught:
+        await flow.submit(peer.answers())
+    assert caught.value.text
+    if isinstance(caught.value, BadLogin):
+        # Where the address is an answer too, it may be the wrong one; the password never is.
+        assert caught.value.field is not None
+        assert not fields[caught.value.field].secret
+    await peer.come_up()
+    await flow.submit(peer.answers())
+
+
+async def test_two_logins_are_two_sessions(peer: Peer) -> None:
+    first, second = Account(await peer.link(), peer.http), Account(await peer.link(), peer.http)
+    assert first.secret != second.secret
+    await peer.adapter.session(first).log_out()
+    async with peer.running(second):
+        pass
+
+
+# --- events -----------------------------------------------------------------------------------
+
+
+async def test_events_come_in_order_with_a_cursor(peer: Peer) -> None:
+    account = await peer.account()
+    before = account.cursor
+    async with peer.running(account):
+        ids = [await peer.says(f"text {n}") for n in range(5)]
+        await account.text("text 4")
+    messages = account.of(RemoteMessage)
+    assert [(m.id, m.body) for m in messages] == [(i, f"text {n}") for n, i in enumerate(ids)]
+    assert all(m.contact == peer.bob and not m.own for m in messages)
+    assert account.cursor != before
+
+
+async def test_own_messages_from_elsewhere_are_own(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account):
+        sent = await peer.says_elsewhere("by my other client")
+        message = await account.text("by my other client")
+    assert (message.id, message.contact, message.own) == (sent, peer.bob, True)
+    assert message.key is None
+
+
+async def test_what_came_in_between_comes_at_the_next_start_and_once(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account):
+        await peer.says("one")
+        await account.text("one")
+    await peer.says("two")
+    async with peer.running(account):
+        await account.text("two")
+        await peer.says("three")
+        await account.text("three")
+    async with peer.running(account):
+        await peer.says("four")
+        await account.text("four")
+    assert account.texts() == ["one", "two", "three", "four"]
+
+
+async def test_what_was_not_committed_comes_again(peer: Peer) -> None:
+    """The network must not forget it: nothing is acknowledged before it is durable."""
+    account = await peer.account()
+    running = peer.running(account)
+    task = await running.start()
+    account.is_broken = True
+    cursor = account.cursor
+    await peer.says("one")
+    await peer.says("two")
+    await account.until(lambda: account.refused)
+    assert account.texts() == []
+    assert account.cursor == cursor
+    account.is_broken = False
+    await asyncio.wait({task}, timeout=1)
+    if task.done():
+        # It may give up, and says why.
+        assert isinstance(task.exception(), Transient | StoreUnavailable)
+        running = peer.running(account)
+        await running.start()
+    async with running_until_cancelled(running):
+        await account.text("two")
+    assert account.texts() == ["one", "two"]
+
+
+async def test_events_of_a_killed_session_come_again(peer: Peer) -> None:
+    """Cancelled in the middle of its work, wherever that is: nothing is lost, order is kept."""
+    account = await peer.account()
+    bodies = []
+    for turns in _TURNS:
+        bodies.append(f"after {turns}")
+        await peer.says(bodies[-1])
+        running = peer.running(account)
+        task = asyncio.create_task(running.session.run())
+        await _turns(turns)
+        task.cancel()
+        await asyncio.wait({task})
+    async with peer.running(account):
+        await account.text(bodies[-1])
+    assert list(dict.fromkeys(account.texts())) == bodies
+
+
+async def test_an_encrypted_event_is_handed_over_as_it_is(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account):
+        await peer.says_secretly()
+        event = await account.first(RemoteUndecryptable)
+    assert event.contact == peer.bob
+    assert event.id
+    assert event.content
+    assert not event.own
+
+
+# --- invitations ------------------------------------------------------------------------------
+
+
+async def test_an_invitation_is_accepted(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        await peer.carol_invites()
+        invite = await account.first(RemoteInvite)
+        assert invite.contact == peer.carol
+        await session.send(AcceptInvite(contact=peer.carol), "contract.1")
+        await peer.carol_is_answered(accepted=True)
+        # What is repeated has happened already.
+        await session.send(AcceptInvite(contact=peer.carol), "contract.1")
+
+
+async def test_an_invitation_is_declined(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        await peer.carol_invites()
+        await account.first(RemoteInvite)
+        await session.send(DeclineInvite(contact=peer.carol), "contract.1")
+        await peer.carol_is_answered(accepted=False)
+        await session.send(DeclineInvite(contact=peer.carol), "contract.1")
+
+
+async def test_an_invitation_is_withdrawn(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account):
+        await peer.carol_invites()
+        await account.first(RemoteInvite)
+        await peer.carol_withdraws()
+        assert (await account.first(RemoteInviteGone)).contact == peer.carol
+
+
+# --- sending ----------------------------------------------------------------------------------
+
+
+async def test_a_text_is_sent_when_the_session_is_live(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        sent = await session.send(SendText(contact=peer.bob, body="hello"), "contract.1")
+        assert await peer.heard("hello") == [sent.remote_id]
+
+
+async def test_texts_arrive_as_they_are(peer: Peer) -> None:
+    account = await peer.account()
+    texts = [
+        "<b>&amp;</b>", " blanks ", "two\nlines\n", "é e\u0301 漢 🙂 👩\u200d👧", "\u202edlrow",
+        "/hm", "*a*",
+    ]  # fmt: skip
+    async with peer.running(account) as session:
+        for number, text in enumerate(texts):
+            await session.send(SendText(contact=peer.bob, body=text), f"contract.{number}")
+            assert len(await peer.heard(text)) == 1
+            await peer.says(text)
+            await account.first(RemoteMessage, lambda m, text=text: m.body == text and not m.own)  # type: ignore[misc]
+
+
+async def test_commands_of_different_chats_may_overlap(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        sending = [
+            session.send(SendText(contact=to, body=f"to {to}"), f"contract.{number}")
+            for number, to in enumerate((peer.bob, peer.carol))
+        ]
+        results = await asyncio.gather(*sending)
+    assert len({sent.remote_id for sent in results}) == 2
+
+
+# --- capabilities -----------------------------------------------------------------------------
+
+
+async def _idempotent_send(peer: Peer) -> None:
+    account = await peer.account()
+    command = SendText(contact=peer.bob, body="once")
+    async with peer.running(account) as session:
+        first = await session.send(command, "contract.1")
+        assert await session.send(command, "contract.1") == first
+        assert await peer.heard("once") == [first.remote_id]
+    async with peer.running(account) as session:
+        # Another process does not remember anything; the network does.
+        assert await session.send(command, "contract.1") == first
+        other = await session.send(command, "contract.2")
+        assert other != first
+        assert len(await peer.heard("once")) == 2
+
+
+async def _a_lost_answer(peer: Peer) -> None:
+    """The network has the text, and nobody was told."""
+    account = await peer.account()
+    command = SendText(contact=peer.bob, body="lost answer")
+    running = peer.running(account)
+    task = await running.start()
+    await peer.lose_next_answer()
+    if not peer.adapter.capabilities.idempotent_send:
+        with pytest.raises(Uncertain):
+            await running.session.send(command, "contract.1")
+    else:
+        try:
+            sent = await running.session.send(command, "contract.1")
+        except Transient:
+            task.cancel()
+            await asyncio.wait({task})
+            running = peer.running(account)
+            task = await running.start()
+            sent = await running.session.send(command, "contract.1")
+        assert await peer.heard("lost answer") == [sent.remote_id]
+    assert len(await peer.heard("lost answer")) == 1
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def _echoes_key(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        sent = await session.send(SendText(contact=peer.bob, body="echo"), "contract.77")
+        echo = await account.text("echo")
+    assert (echo.own, echo.id, echo.contact) == (True, sent.remote_id, peer.bob)
+    assert echo.key == ("contract.77" if peer.adapter.capabilities.echoes_key else None)
+
+
+async def _typing(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        # So that both have a chat that was used.
+        await session.send(SendText(contact=peer.bob, body="begin"), "contract.1")
+        for active in (True, False):
+            await session.set_typing(peer.bob, active)
+            await peer.sees_typing(active)
+        for active in (True, False):
+            await peer.types(active)
+            await account.until(lambda active=active: (peer.bob, active) in account.typists)  # type: ignore[misc]
+    assert account.typists == [(peer.bob, True), (peer.bob, False)]
+
+
+async def _read_marks(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        sent = await session.send(SendText(contact=peer.bob, body="read this"), "contract.1")
+        assert sent.remote_id is not None
+        await peer.heard("read this")
+        await peer.reads(sent.remote_id)
+        read = await account.first(RemoteRead, lambda read: not read.own)
+        assert (read.contact, read.up_to) == (peer.bob, sent.remote_id)
+        theirs = await peer.says("and you this")
+        await account.text("and you this")
+        await session.send(MarkRead(contact=peer.bob, up_to=theirs), "contract.2")
+        await peer.sees_read(theirs)
+
+
+async def _max_text_bytes(peer: Peer) -> None:
+    """A text of that size is taken whatever it consists of; a longer one never comes here."""
+    account = await peer.account()
+    limit = peer.adapter.capabilities.max_text_bytes
+    async with peer.running(account) as session:
+        for number, char in enumerate(["x", '"', "\\", "\n", "<", "\x7f", "é", "🙂"]):
+            times, rest = divmod(limit, len(char.encode()))
+            text = f"{char * times}{'y' * rest}"
+            assert len(text.encode()) == limit
+            try:
+                sent = await session.send(
+                    SendText(contact=peer.bob, body=text), f"contract.{number}"
+                )
+            except TooLarge:
+                pytest.fail(f"{limit} bytes of {char!r} are refused, but claimed")
+            assert await peer.heard(text) == [sent.remote_id]
+
+
+_EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
+    "idempotent_send": _idempotent_send,
+    "echoes_key": _echoes_key,
+    "typing": _typing,
+    "read_marks": _read_marks,
+    "max_text_bytes": _max_text_bytes,
+}
+_ALWAYS = {"echoes_key", "max_text_bytes"}
+"""These say something in either case."""
+
+
+def test_every_capability_is_tried() -> None:
+    assert _EXERCISES.keys() == {field.name for field in fields(Capabilities)}
+
+
+@pytest.mark.parametrize("capability", sorted(_EXERCISES))
+async def test_what_is_claimed_works(peer: Peer, capability: str) -> None:
+    if capability in _ALWAYS or getattr(peer.adapter.capabilities, capability):
+        await _EXERCISES[capability](peer)
+
+
+async def test_a_lost_answer_is_never_a_second_message(peer: Peer) -> None:
+    await _a_lost_answer(peer)
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+async def test_find_knows_people_and_says_who_is_none(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        await session.find(peer.bob)
+        await session.find(peer.carol)
+        with pytest.raises(NotFound) as caught:
+            await session.find(peer.nobody)
+    assert caught.value.text
+
+
+async def test_a_text_to_nobody_is_refused(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        with pytest.raises(NotFound) as caught:
+            await session.send(SendText(contact=peer.nobody, body="hello?"), "contract.1")
+        assert caught.value.text
+        # It costs that command only.
+        await session.send(SendText(contact=peer.bob, body="still there"), "contract.2")
+
+
+async def test_a_network_that_is_down_is_worth_another_attempt(peer: Peer) -> None:
+    account = await peer.account()
+    running = peer.running(account)
+    task = await running.start()
+    await peer.go_down()
+    commands: list[Awaitable[object]] = [
+        running.session.find(peer.nobody),
+        running.session.send(
+            MarkRead(contact=peer.bob, up_to=RemoteMessageId("m0")), "contract.1"
+        ),
+    ]
+    for command in commands:
+        with pytest.raises(AdapterError) as caught:
+            await command
+        assert isinstance(caught.value, Transient | NotFound)
+    if peer.adapter.capabilities.idempotent_send:
+        with pytest.raises(Transient):
+            await running.session.send(SendText(contact=peer.bob, body="down"), "contract.2")
+    await asyncio.wait({task}, timeout=10)
+    assert isinstance(task.exception(), Transient)
+    again = peer.running(account)
+    assert isinstance((await again.start()).exception(), Transient)
+    await peer.come_up()
+    await peer.says("we are back")
+    async with peer.running(account):
+        await account.text("we are back")
+
+
+async def test_a_revoked_login_is_final(peer: Peer) -> None:
+    account = await peer.account()
+    running = peer.running(account)
+    task = await running.start()
+    await peer.revoke(account)
+    await asyncio.wait({task}, timeout=10)
+    with pytest.raises(AuthExpired) as caught:
+        task.result()
+    assert caught.value.text
+    with pytest.raises(AuthExpired):
+        await peer.running(account).session.run()
+
+
+async def test_a_log_out_revokes_the_login(peer: Peer) -> None:
+    account = await peer.account()
+    await peer.adapter.session(account).log_out()
+    with pytest.raises(AuthExpired):
+        await peer.adapter.session(account).run()
+    # Somebody else may have been first.
+    await peer.adapter.session(account).log_out()
+
+
+async def test_a_log_out_without_a_network_says_so(peer: Peer) -> None:
+    account = await peer.account()
+    await peer.go_down()
+    with pytest.raises(AdapterError) as caught:
+        await peer.adapter.session(account).log_out()
+    assert caught.value.text
+
+
+# --- cancellation -----------------------------------------------------------------------------
+
+
+async def test_a_cancelled_session_leaves_nothing_behind(peer: Peer) -> None:
+    account = await peer.account()
+    await peer.says("something to do")
+    await _settled()
+    before = asyncio.all_tasks()
+    for turns in _TURNS:
+        task = asyncio.create_task(peer.adapter.session(account).run())
+        await _turns(turns)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        await _settled()
+        assert asyncio.all_tasks() - before == _servers(before)
+
+
+async def test_a_cancelled_command_leaves_nothing_behind(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        await session.send(SendText(contact=peer.bob, body="before"), "contract.0")
+        await _settled()
+        before = asyncio.all_tasks()
+        for turns in _TURNS:
+            command = SendText(contact=peer.bob, body=f"cancelled {turns}")
+            task = asyncio.create_task(session.send(command, f"contract.{turns + 1}"))
+            await _turns(turns)
+            task.cancel()
+            await asyncio.wait({task})
+            await _settled()
+            assert asyncio.all_tasks() - before == _servers(before)
+        # The session has survived it.
+        await session.send(SendText(contact=peer.bob, body="after"), "contract.1000")
+        assert len(await peer.heard("after")) == 1
+
+
+# --- helpers ----------------------------------------------------------------------------------
+
+
+class running_until_cancelled:
+    """The rest of a session that was started by hand."""
+
+    def __init__(self, running: Any) -> None:
+        self._running = running
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._running.__aexit__()
+
+
+async def _turns(number: int) -> None:
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def _settled() -> None:
+    """Time for what was cancelled to end, and for the network to notice."""
+    await asyncio.sleep(0.01)
+
+
+def _servers(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """Tasks that belong to the network in this very process, not to the adapter."""
+    return {
+        task
+        for task in asyncio.all_tasks() - before
+        if any(part in repr(task.get_coro()) for part in ("_serve", "Proxy", "_sync_loop"))
+    }
