@@ -1,0 +1,142 @@
+"""A server goes away, and comes back."""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.house import GATEWAY, House
+from tests.peers.process import PeerError
+from tests.peers.prosody import Prosody
+from tests.peers.xmpp_client import Stanza, XmppClient
+
+pytestmark = pytest.mark.timeout(120)
+
+COUNT = 200
+_MAM = "urn:xmpp:mam:2"
+_RSM = "http://jabber.org/protocol/rsm"
+
+
+async def _archive(client: XmppClient, contact: str) -> list[tuple[str, str]]:
+    """Id and text of all that the server has archived from a contact, in order."""
+    form = (
+        "<x xmlns='jabber:x:data' type='submit'>"
+        f"<field var='FORM_TYPE' type='hidden'><value>{_MAM}</value></field>"
+        f"<field var='with'><value>{contact}</value></field></x>"
+    )
+    mark, after = client.inbox.mark(), ""
+    while True:
+        page = f"<set xmlns='{_RSM}'><max>50</max>{after}</set>"
+        answer = await client.iq(None, f"<query xmlns='{_MAM}'>{form}{page}</query>", type="set")
+        fin = answer.child(_MAM, "fin")
+        assert fin is not None, str(answer)
+        if fin.get("complete") == "true":
+            break
+        last = fin.findtext(f"{{{_RSM}}}set/{{{_RSM}}}last")
+        after = f"<after>{last}</after>"
+    path = f"{{{_MAM}}}result/{{urn:xmpp:forward:0}}forwarded/{{jabber:client}}message"
+    found = (stanza.xml.find(path) for stanza in client.inbox.items[mark:])
+    stanzas = [Stanza(message) for message in found if message is not None]
+    return [
+        (stanza.id, stanza.body)
+        for stanza in stanzas
+        if stanza.body is not None and stanza.sender_bare == contact
+    ]
+
+
+async def _reconnect(client: XmppClient) -> None:
+    client.abort()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await client.connect()
+            except PeerError:
+                await asyncio.sleep(0.1)
+            else:
+                return
+
+
+@pytest.mark.parametrize("after", [20, 110])
+async def test_the_xmpp_server_is_killed_in_a_burst(
+    house: House, after: int, record_property: Callable[[str, object], None]
+) -> None:
+    components = {GATEWAY: secrets.token_hex(16)}
+    async with Prosody(house.directory / "prosody", components=components) as prosody:
+        house.prosody = prosody
+        async with house.linked() as scene:
+            await scene.chat()
+
+            async def burst() -> None:
+                for number in range(COUNT):
+                    await scene.bob.send_text(scene.room, f"bob {number}")
+
+            async def trouble() -> None:
+                await scene.alice.wait_message(f"bob {after}", timeout=30)
+                prosody.kill()
+                await asyncio.sleep(0.3)
+                await prosody.start()
+                await _reconnect(scene.alice)
+
+            async with asyncio.TaskGroup() as group:
+                group.create_task(burst())
+                group.create_task(trouble())
+            await scene.alice.wait_message(f"bob {COUNT - 1}", timeout=60)
+            await scene.settled()
+
+            archived = await _archive(scene.alice, scene.bob_jid)
+            live = [(stanza.id, stanza.body or "") for stanza in scene.from_bob()]
+            by_id = dict(archived)
+            assert len(set(by_id.values())) == len(by_id), "one text under two ids"
+            assert list(by_id.values())[1:] == [f"bob {n}" for n in range(COUNT)]
+            assert set(live) <= set(archived)
+            repeated = Counter(id for id, _ in archived)
+            record_property("repeats with the same id", len(archived) - len(repeated))
+
+            # The other direction works again, too.
+            id = scene.alice.send_message(scene.bob_jid, "Still there?")
+            await scene.bob.wait_text("Still there?")
+            await scene.alice.wait_receipt(id)
+
+
+@pytest.mark.parametrize("how", ["stopped", "frozen"])
+async def test_the_homeserver_is_away(house: House, how: str) -> None:
+    async with house.linked() as scene:
+        await scene.chat()
+        if how == "stopped":
+            await house.synapse.stop()
+        else:
+            house.synapse.freeze()
+        try:
+            texts = [f"while it was {how} {number}" for number in range(5)]
+            ids = [scene.alice.send_message(scene.bob_jid, text) for text in texts]
+            await scene.ping_gateway()
+            await asyncio.sleep(1)
+            assert not scene.receipts() & set(ids)
+            assert not scene.errors()
+        finally:
+            if how == "stopped":
+                await house.synapse.start()
+            else:
+                house.synapse.thaw()
+        await scene.bob.wait_text(texts[-1], timeout=40)
+        for id in ids:
+            await scene.alice.wait_receipt(id)
+        assert scene.seen_by_bob() == texts
+        await scene.bob.send_text(scene.room, "I can hear you again.")
+        await scene.alice.wait_message("I can hear you again.", timeout=20)
+
+
+async def test_what_bob_says_while_the_homeserver_is_unreachable_for_us_waits_there(
+    house: House,
+) -> None:
+    async with house.linked() as scene:
+        await scene.chat()
+        await scene.gateway.stop()
+        texts = [f"waiting {number}" for number in range(120)]
+        for text in texts:
+            await scene.bob.send_text(scene.room, text)
+        await scene.gateway.start()
+        await scene.alice.wait_message(texts[-1], timeout=20)
+        assert [stanza.body for stanza in scene.from_bob()][1:] == texts
