@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway in a process of its own, which kills itself at the n-th I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway import config as tree
+from gateway.app import Gateway
+from gateway.config import Config
+from gateway.ids import NetworkName
+from gateway.ops.logs import set_up_logs
+from gateway.store import writer
+from gateway.xmpp.connection import Connection
+from tests.scripted import adapter as scripted
+
+HOST = "example.org"
+COMPONENT = "scripted.example.org"
+SECRET = "component secret"
+NETWORK = NetworkName("scripted")
+ADAPTERS: dict[str, Callable[[], object]] = {
+    "scripted": lambda: scripted.ScriptedAdapter,
+    "forgetful": lambda: scripted.ForgetfulAdapter,
+}
+_SPEED = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One life of a gateway."""
+
+    directory: Path
+    server_port: int
+    network_port: int
+    adapter: str
+    kill_at: int = 0
+    """Number of the I/O at which it dies; 0 for never."""
+    after: bool = False
+    """It dies after that I/O, not before."""
+
+    @property
+    def database(self) -> Path:
+        """Beside it lies the key."""
+        return self.directory / "dragoman.db"
+
+    @property
+    def trace(self) -> Path:
+        """One line for each I/O that was begun."""
+        return self.directory / "trace"
+
+    @property
+    def log(self) -> Path:
+        """JSON lines."""
+        return self.directory / "log"
+
+
+class FastClock:
+    """The real time, ten times as fast: what waits two seconds for a barrier waits 0.2."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, the same for every process."""
+        return time.time() * _SPEED
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic() * _SPEED
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds / _SPEED)
+
+
+class Seams:
+    """Counts the I/O, and kills the process at the one that the job names."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._trace = os.open(job.trace, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def cut(self, owner: Any, name: str, kind: str) -> None:
+        """Put the seam around a function of a module or class."""
+        work = getattr(owner, name)
+
+        @functools.wraps(work)
+        def seam(*args: Any) -> Any:
+            is_last = self._begin(kind)
+            if is_last and not self._job.after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                return work(*args)
+            finally:
+                if is_last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        setattr(owner, name, seam)
+
+    def _begin(self, kind: str) -> bool:
+        with self._lock:
+            self._count += 1
+            os.write(self._trace, f"{kind}\n".encode())
+            return self._count == self._job.kill_at
+
+
+def configuration(job: Job) -> Config:
+    """What an admin would have written."""
+    return Config(
+        xmpp=tree.Xmpp(
+            server=tree.Server(port=job.server_port, domain=tree.Domain(HOST)),
+        ),
+        store=tree.Store(database=job.database),
+        networks={
+            NETWORK: tree.Network(
+                adapter=job.adapter,
+                domain=tree.Domain(COMPONENT),
+                secret=tree.Secret(SECRET),
+                settings=scripted.ScriptedSettings(port=job.network_port),
+            )
+        },
+    )
+
+
+def live(job: Job) -> None:
+    """Run until SIGTERM, or until the I/O of the job."""
+    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 2)
+    os.close(log)
+    set_up_logs("debug", "json")
+    seams = Seams(job)
+    seams.cut(writer, "_commit_group", "commit")
+    seams.cut(Connection, "write", "stream")
+    seams.cut(scripted._Wire, "write", "network")
+    asyncio.run(_main(job))
+
+
+async def _main(job: Job) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    gateway = Gateway(configuration(job), FastClock(), ADAPTERS)
+    async with AsyncExitStack() as stack:
+        await gateway.start(stack)
+        await stop.wait()
+        await gateway.stop()
