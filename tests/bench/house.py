@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Building the gateway for a benchmark: seeded databases, a configuration, the running whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.adapter import Linked
+from gateway.app import Gateway
+from gateway.bridge.accounts import Account, Accounts
+from gateway.config import Config, Domain, Host, Network, Secret, Server, Xmpp
+from gateway.config import Store as StoreFiles
+from gateway.ids import NetworkName, RemoteUserId, UserJid
+from gateway.store import Store, Transaction, addresses, contacts, conversations
+from gateway.store.contacts import ContactRow, Subscription
+from gateway.store.secrets import SecretBox
+from gateway.tasks import SystemClock
+from tests.bench import stanzas
+from tests.bench.measure import settle_garbage
+from tests.scripted.adapter import ScriptedAdapter, ScriptedSettings
+
+NETWORK = NetworkName("scripted")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the peers listen."""
+
+    xmpp: int
+    network: int
+
+
+def database(directory: Path) -> Path:
+    """Of a benchmark's gateway."""
+    return directory / "dragoman.db"
+
+
+def secret_box(directory: Path) -> SecretBox:
+    """Of a benchmark's gateway."""
+    return SecretBox.load(directory / "dragoman.db.key", has_secrets=False)
+
+
+async def seed(directory: Path, count: int, *, contacts_each: int = 1) -> None:
+    """Make a database with linked accounts that have contacts and chats."""
+    store = await Store.open(database(directory))
+    try:
+        found = Accounts(NETWORK, store, secret_box(directory), SystemClock())
+        await asyncio.gather(
+            *(link(found, store, number, contacts_each) for number in range(count))
+        )
+    finally:
+        await store.close()
+
+
+async def link(accounts: Accounts, store: Store, number: int, contacts_each: int = 1) -> Account:
+    """Link one account, without a dialogue."""
+    linked = Linked(
+        realm="scripted",
+        remote_id=RemoteUserId(stanzas.person(number)),
+        secret=f"token-{stanzas.person(number)}".encode(),
+    )
+    account = await accounts.link(UserJid(stanzas.user(number)), linked)
+    friends = [stanzas.contact(number)]
+    friends += [f"{stanzas.contact(number)}.{more}" for more in range(1, contacts_each)]
+
+    def unit(db: Transaction) -> None:
+        for friend in map(RemoteUserId, friends):
+            row = ContactRow(
+                name=friend.title(),
+                to_user=Subscription.GRANTED,
+                from_user=Subscription.GRANTED,
+            )
+            addresses.assign(db, NETWORK, friend, friend)
+            contacts.put(db, account.id, friend, row)
+            conversations.chat(db, account.id, friend)
+
+    await store.write(unit)
+    return account
+
+
+def config(directory: Path, ports: Ports) -> Config:
+    """As the file would give it."""
+    return Config(
+        xmpp=Xmpp(server=Server(host=Host("127.0.0.1"), port=ports.xmpp, domain=Domain(SERVER))),
+        store=StoreFiles(database=database(directory)),
+        networks={
+            NETWORK: Network(
+                adapter=str(NETWORK),
+                domain=Domain(stanzas.COMPONENT),
+                secret=Secret(stanzas.SECRET),
+                settings=ScriptedSettings(port=ports.network),
+            )
+        },
+    )
+
+
+SERVER = stanzas.SERVER
+
+
+def gateway(directory: Path, ports: Ports) -> Gateway:
+    """The whole gateway, with the scripted adapter."""
+    return Gateway(config(directory, ports), SystemClock(), {NETWORK: lambda: ScriptedAdapter})
+
+
+@asynccontextmanager
+async def running(directory: Path, ports: Ports) -> AsyncIterator[None]:
+    """The whole gateway on this loop."""
+    whole = gateway(directory, ports)
+    async with AsyncExitStack() as stack:
+        await whole.start(stack)
+        settle_garbage()
+        try:
+            yield
+        finally:
+            await whole.stop()

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts `tests.bench.peers` and talks to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.bench.house import Ports
+
+
+class Peers:
+    """The XMPP server and the network, in another process."""
+
+    def __init__(self, process: asyncio.subprocess.Process, ports: Ports) -> None:
+        self._process = process
+        self.ports = ports
+
+    async def up(self) -> float:
+        """Monotonic time at which the component's handshake was done."""
+        return float((await self._ask(op="up"))["at"])
+
+    async def live(self, count: int) -> float:
+        """Monotonic time at which so many accounts had connected and acknowledged something."""
+        return float((await self._ask(op="live", count=count))["at"])
+
+    async def traffic(
+        self, directions: Sequence[str], *, count: int, conversations: int, window: int = 1
+    ) -> float:
+        """Send ``count`` messages ``in`` or ``out``. Returns the seconds until all arrived."""
+        answer = await self._ask(
+            op="traffic",
+            directions=directions,
+            count=count,
+            conversations=conversations,
+            window=window,
+        )
+        return float(answer["seconds"])
+
+    async def _ask(self, **request: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
+        return await _line(self._process)
+
+
+async def _line(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    assert process.stdout is not None
+    line = await process.stdout.readline()
+    if not line:
+        raise RuntimeError("the peers of the benchmark have ended; see the error above")
+    return dict(json.loads(line))
+
+
+@asynccontextmanager
+async def peers(people: int) -> AsyncIterator[Peers]:
+    """Run the peers."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.bench.peers", str(people)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Peers(process, Ports(**await _line(process)))
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        await process.wait()

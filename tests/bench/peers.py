@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The other side, in a process of its own: the XMPP server and the scripted network.
+
+Started by `peer_process.Peers`. One JSON request per line on stdin, one answer per line on stdout.
+Every conversation has a window: the next message is sent when one of the last has arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import sys
+import time
+from contextlib import suppress
+from typing import Any
+
+from tests.bench import stanzas
+from tests.bench.xmpp_server import FakeServer
+from tests.scripted.server import ScriptedNetwork
+
+_FORGET_S = 0.02
+
+
+class _Traffic:
+    """Messages of one direction, in a closed loop, until enough have arrived."""
+
+    def __init__(self, both: _Both, inbound: bool, request: dict[str, Any]) -> None:
+        self._both = both
+        self._inbound = inbound
+        self._to_send = self._missing = request["count"]
+        self._done = asyncio.Event()
+        self._conversations = request["conversations"]
+        self._window = request["window"]
+
+    async def run(self) -> float:
+        """Returns the seconds it took."""
+        began = time.monotonic()
+        for _ in range(self._window):
+            for number in range(self._conversations):
+                self._send(number)
+        async with asyncio.timeout(60):
+            await self._done.wait()
+        return time.monotonic() - began
+
+    def arrived(self, sender: str, receipt: bool) -> None:
+        """A message of a contact, or a receipt of one, has come to its user."""
+        if receipt == self._inbound:
+            return
+        self._missing -= 1
+        if self._missing == 0:
+            self._done.set()
+        self._send(int(sender.removeprefix(stanzas.contact(0)[:-1])))
+
+    def _send(self, number: int) -> None:
+        if self._to_send == 0:
+            return
+        self._to_send -= 1
+        if self._inbound:
+            self._both.network.says(stanzas.person(number), stanzas.contact(number), stanzas.BODY)
+        else:
+            stanza = stanzas.chat(number, f"bench-{next(self._both.ids)}")
+            self._both.server.write(stanza.encode())
+
+
+class _Both:
+    """The two peers, and the requests to them."""
+
+    def __init__(self, people: int) -> None:
+        self.ids = itertools.count()
+        self.server = FakeServer()
+        self.network = ScriptedNetwork(
+            people={stanzas.contact(number): "Friend" for number in range(people)},
+            tokens={f"token-{stanzas.person(n)}": stanzas.person(n) for n in range(people)},
+        )
+        self._traffic: list[_Traffic] = []
+        self.server.on_message = self._arrived
+
+    def _arrived(self, sender: str, receipt: bool) -> None:
+        for traffic in self._traffic:
+            traffic.arrived(sender, receipt)
+
+    async def forget(self) -> None:
+        """The scripted network looks for doubles in everything it was ever sent."""
+        while True:
+            await asyncio.sleep(_FORGET_S)
+            self.network.sent.clear()
+
+    async def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Carry out one request."""
+        match request["op"]:
+            case "up":
+                await self.server.up.wait()
+                return {"at": self.server.up_at}
+            case "live":
+                acknowledged = self.network.acknowledged
+                await self.network.until(lambda: len(acknowledged) >= request["count"], 60)
+                return {"at": time.monotonic()}
+            case "traffic":
+                return {"seconds": await self._run(request)}
+            case op:
+                raise AssertionError(f"unknown request {op}")
+
+    async def _run(self, request: dict[str, Any]) -> float:
+        self._traffic = [
+            _Traffic(self, direction == "in", request) for direction in request["directions"]
+        ]
+        return max(await asyncio.gather(*(traffic.run() for traffic in self._traffic)))
+
+
+async def _main(people: int) -> None:
+    loop = asyncio.get_running_loop()
+    both = _Both(people)
+    listener = await loop.create_server(lambda: both.server, "127.0.0.1", 0)
+    requests = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
+    async with both.network:
+        forgetting = asyncio.ensure_future(both.forget())
+        _print({"xmpp": listener.sockets[0].getsockname()[1], "network": both.network.port})
+        while line := await requests.readline():
+            _print(await both.answer(json.loads(line)))
+        forgetting.cancel()
+    listener.close()
+
+
+def _print(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_main(int(sys.argv[1])))

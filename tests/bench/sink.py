@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A component without a server: bytes are handed in, what it writes is counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import structlog
+from slixmpp.xmlstream import XMLStream
+
+from gateway.app import Context
+from gateway.bridge.accounts import Account
+from gateway.bridge.intents import IncomingText
+from gateway.bridge.network import Network, NetworkSettings
+from gateway.bridge.outbound import Limits
+from gateway.ids import RemoteUserId
+from gateway.store import Store
+from gateway.tasks import SystemClock
+from gateway.xmpp.access import AccessList
+from gateway.xmpp.component import Component, ComponentSettings
+from gateway.xmpp.connection import Connection
+from gateway.xmpp.dispatch import Dispatch
+from gateway.xmpp.stream import ServerSettings
+from tests.bench import house, stanzas
+from tests.scripted.adapter import ScriptedAdapter, ScriptedSettings
+
+
+class Sink(asyncio.Transport):
+    """Takes everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def write(self, data: Any) -> None:
+        """Count it."""
+        self.bytes += len(data)
+
+    def is_closing(self) -> bool:
+        """Never."""
+        return False
+
+    def abort(self) -> None:
+        """Nothing is open."""
+
+
+def shake_hands(stream: XMLStream) -> Sink:
+    """Connect a slixmpp stream to nothing. Returns where its bytes go."""
+    sink = Sink()
+    stream.connection_made(sink)
+    stream.data_received(stanzas.OPENING)
+    stream.data_received(stanzas.HANDSHAKE)
+    return sink
+
+
+class CountingNetwork(Network):
+    """Takes texts from the XMPP side and only counts them."""
+
+    taken = 0
+
+    def send_text(self, account: Account, contact: RemoteUserId, text: IncomingText) -> None:
+        """The end of the way that is measured."""
+        self.taken += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A component with its way in and its way out."""
+
+    network: CountingNetwork
+    component: Component
+    connection: Connection
+    sink: Sink
+    accounts: list[Account]
+
+
+@asynccontextmanager
+async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
+    """A real component of a real network, whose stream ends in a `Sink`."""
+    async with AsyncExitStack() as stack:
+        store = await Store.open(house.database(directory))
+        stack.push_async_callback(store.close)
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+        context = Context(
+            name=house.NETWORK,
+            settings=ScriptedSettings(port=1),
+            log=structlog.get_logger("bench"),
+            clock=SystemClock(),
+            http=http,
+        )
+        network = CountingNetwork(
+            NetworkSettings(name=house.NETWORK, limits=Limits()),
+            ScriptedAdapter(context),
+            store,
+            house.secret_box(directory),
+        )
+        linked = [await house.link(network.accounts, store, number) for number in range(accounts)]
+        component = Component(_settings(), network)
+        connection = Connection(
+            stanzas.COMPONENT,
+            stanzas.SECRET,
+            ("127.0.0.1", 1),
+            component.stream._ready,
+            Dispatch(component).take,
+            SystemClock(),
+        )
+        sink = shake_hands(connection)
+        yield Bench(network, component, connection, sink, linked)
+        await store.drain()
+
+
+def _settings() -> ComponentSettings:
+    return ComponentSettings(
+        server=ServerSettings(
+            domain=stanzas.COMPONENT,
+            secret=stanzas.SECRET,
+            host="127.0.0.1",
+            port=1,
+            server_domain=stanzas.SERVER,
+        ),
+        local_domains=(stanzas.SERVER,),
+        use_privileges=True,
+        access=AccessList(("*",)),
+        name="Scripted",
+        kind="scripted",
+    )

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A server for one component: takes its handshake, answers its pings, counts what it delivers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+from xml.etree.ElementTree import Element, XMLPullParser
+
+from tests.bench import stanzas
+
+_ACCEPT = "{jabber:component:accept}"
+_BODY = f"{_ACCEPT}body"
+_RECEIVED = "{urn:xmpp:receipts}received"
+_PING = "{urn:xmpp:ping}ping"
+
+
+class FakeServer(asyncio.Protocol):
+    """One connection at a time."""
+
+    def __init__(self) -> None:
+        self.up_at = 0.0
+        """Monotonic time of the last handshake."""
+        self.up = asyncio.Event()
+        self.on_message: Callable[[str, bool], None] = lambda sender, receipt: None
+        """Called with the sender's localpart for each message and for each receipt."""
+        self._transport: asyncio.Transport
+        self._parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
+        self._depth = 0
+        self._root: Element | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The component is there."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._parser = XMLPullParser(("start", "end"))
+        self._depth = 0
+        self._root = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self.up.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Read its stanzas."""
+        self._parser.feed(data)
+        for event, element in stanzas.events(self._parser):
+            if event == "start":
+                self._depth += 1
+                if self._root is None:
+                    self._root = element
+                    self.write(stanzas.OPENING)
+                continue
+            self._depth -= 1
+            if self._depth == 0:
+                self._transport.close()
+            elif self._depth == 1:
+                self._take(element)
+                if self._root is not None:
+                    self._root.clear()
+
+    def write(self, data: bytes) -> None:
+        """Write to the component."""
+        self._transport.write(data)
+
+    def _take(self, element: Element) -> None:
+        kind = element.tag.removeprefix(_ACCEPT)
+        if kind == "message":
+            localpart = element.get("from", "").partition("@")[0]
+            if element.find(_BODY) is not None:
+                self.on_message(localpart, False)
+            elif element.find(_RECEIVED) is not None:
+                self.on_message(localpart, True)
+        elif kind == "iq" and element.find(_PING) is not None:
+            reply = (
+                f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}'"
+                f" to='{element.get('from')}'/>"
+            )
+            self.write(reply.encode())
+        elif kind == "handshake":
+            self.write(stanzas.HANDSHAKE)
+            self.up_at = time.monotonic()
+            self.up.set()
