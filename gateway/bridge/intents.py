@@ -22,7 +22,7 @@ from gateway.bridge.outcome import receipt
 from gateway.bridge.ports import XmppPort
 from gateway.errors import StoreUnavailable
 from gateway.events import FailureReason, MarkRead, SendText
-from gateway.ids import NetworkName, RemoteUserId, StanzaId
+from gateway.ids import ConversationId, NetworkName, RemoteUserId, StanzaId
 from gateway.store import Store, Transaction, contacts, conversations, journal
 from gateway.store.conversations import Origin
 from gateway.store.journal import InboundRow, OutboundRow, OutboundState
@@ -116,31 +116,12 @@ class Intents:
         known = conversations.by_alias(db, conversation, text.id) if text.id else None
         if known is not None and known.origin is Origin.ELSEWHERE:
             return None  # our own copy, sent in the user's name, comes back (REQ-1006)
-        content = _digest(text.body)
-        # A message without an id is never a repetition of another one.
-        since = now - _DOUBLES_S if text.id else now
-        for earlier in journal.earlier_outbound(db, conversation, text.id, text.origin_id, since):
-            if not text.id or earlier.digest != content or earlier.state is OutboundState.FAILED:
-                continue
-            again = OutboundRow(
-                id=earlier.id,
-                account=account.id,
-                conversation=conversation,
-                contact=contact,
-                message=None,
-                stanza_id=text.id,
-                sender=text.sender,
-                receipt=text.receipt,
-                command=None,
-                committed_at=now,
-            )
-            if earlier.state is OutboundState.COMMITTED:
-                journal.readdress(db, again)
-                return _Readdressed(again)
-            return receipt(db, self._network, account, again, now) if text.receipt else None
-        row = contacts.get(db, account.id, contact)
-        if row.invited:
-            contacts.put(db, account.id, contact, replace(row, invited=False))
+        earlier = _earlier(db, conversation, text, now)
+        if earlier is not None:
+            return self._repeated(db, account, text, conversation, contact, earlier, now)
+        known_contact = contacts.get(db, account.id, contact)
+        if known_contact.invited:
+            contacts.put(db, account.id, contact, replace(known_contact, invited=False))
         message = conversations.add_message(
             db,
             conversation,
@@ -157,11 +138,39 @@ class Intents:
             message=message,
             stanza_id=text.id,
             sender=text.sender,
-            digest=content,
+            digest=_digest(text.body),
             receipt=text.receipt,
             command=SendText(contact=contact, body=text.body),
             now=now,
         )
+
+    def _repeated(
+        self,
+        db: Transaction,
+        account: Account,
+        text: IncomingText,
+        conversation: ConversationId,
+        contact: RemoteUserId,
+        earlier: journal.Earlier,
+        now: float,
+    ) -> InboundRow | _Readdressed | None:
+        """A message came again: nothing is sent, but its answer goes to where it came from now."""
+        again = OutboundRow(
+            id=earlier.id,
+            account=account.id,
+            conversation=conversation,
+            contact=contact,
+            message=None,
+            stanza_id=text.id,
+            sender=text.sender,
+            receipt=text.receipt,
+            command=None,
+            committed_at=now,
+        )
+        if earlier.state is OutboundState.COMMITTED:
+            journal.readdress(db, again)
+            return _Readdressed(again)
+        return receipt(db, self._network, account, again, now) if text.receipt else None
 
     def _text_committed(
         self, account: Account, row: OutboundRow | InboundRow | _Readdressed | None
@@ -224,3 +233,17 @@ class Intents:
 def _digest(body: str) -> bytes:
     """Tells a repeated message from another one under a reused id (REQ-911)."""
     return hashlib.blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _earlier(
+    db: Transaction, conversation: ConversationId, text: IncomingText, now: float
+) -> journal.Earlier | None:
+    """The row that this message repeats, unless the network has refused that one."""
+    if not text.id:
+        return None
+    content = _digest(text.body)
+    since = now - _DOUBLES_S
+    for row in journal.earlier_outbound(db, conversation, text.id, text.origin_id, since):
+        if row.digest == content and row.state is not OutboundState.FAILED:
+            return row
+    return None
