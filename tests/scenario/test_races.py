@@ -310,3 +310,36 @@ async def test_req_461_after_a_hundred_bounces_a_row_is_given_up(house: House) -
     await house.clock.advance(3_600)
     assert _received(house) == []
     assert "delivery_given_up" in events(house)
+
+
+async def test_an_error_of_the_bare_domain_repeats_no_ordinary_row(house: House) -> None:
+    await running(house)
+    house.network.says("alice", "bob", "hello")
+    await house.clock.advance(5)
+    (row,) = (stanza for stanza in _received(house) if "message" in stanza.tag)
+    house.server.send(
+        f"<message type='error' from='home.example' to='{GATEWAY}' id='{row.get('id')}'><error"
+        " type='auth'><forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+    )
+    await house.clock.advance(5)
+    assert _received(house) == []
+
+
+async def test_req_301_who_removes_a_contact_during_its_look_up_is_not_subscribed(
+    house: House,
+) -> None:
+    await running(house)
+    gate = asyncio.Event()
+
+    async def find(contact: RemoteUserId) -> Contact:
+        await gate.wait()
+        return Contact(name="Eve")
+
+    _replace(house, "find", find)
+    for kind in ("subscribe", "unsubscribe"):
+        house.server.send(f"<presence type='{kind}' from='{ALICE}' to='eve@{GATEWAY}'/>")
+        await house.clock.settle()
+    _received(house)
+    gate.set()
+    await house.clock.settle()
+    assert [stanza.get("type") for stanza in _received(house)] == []
