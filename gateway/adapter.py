@@ -214,8 +214,10 @@ class AccountContext(Protocol):
         """Make events, cursor and changes of the state durable, all or nothing, in this order.
 
         A ``cursor`` of None leaves it as it is; a state value of None deletes its key. Events that
-        were committed before are ignored. Raises `gateway.errors.StoreUnavailable`: nothing was
-        committed, and the session should end with `Transient` or try again.
+        were committed before are ignored. On a network without keys it may wait until a `send`
+        that is under way has its answer, so answers are never read behind it. Raises
+        `gateway.errors.StoreUnavailable`: nothing was committed, and the session should end with
+        `Transient` or try again.
         """
 
     def connected(self) -> None:
