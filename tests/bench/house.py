@@ -64,11 +64,9 @@ async def link(accounts: Accounts, store: Store, number: int, contacts_each: int
         secret=f"token-{stanzas.person(number)}".encode(),
     )
     account = await accounts.link(UserJid(stanzas.user(number)), linked)
-    friends = [stanzas.contact(number)]
-    friends += [f"{stanzas.contact(number)}.{more}" for more in range(1, contacts_each)]
 
     def unit(db: Transaction) -> None:
-        for friend in map(RemoteUserId, friends):
+        for friend in map(RemoteUserId, stanzas.contacts(number, contacts_each)):
             row = ContactRow(
                 name=friend.title(),
                 to_user=Subscription.GRANTED,

@@ -41,6 +41,14 @@ class Peers:
         )
         return float(answer["seconds"])
 
+    async def answer_after(self, seconds: float) -> None:
+        """Let the network take its time from now on."""
+        await self._ask(op="slow", seconds=seconds)
+
+    async def probe(self, accounts: int, contacts_each: int) -> None:
+        """Ask for the presence of every contact, until each has answered."""
+        await self._ask(op="probe", accounts=accounts, contacts_each=contacts_each)
+
     async def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")

@@ -98,6 +98,11 @@ class _Both:
                 return {"at": time.monotonic()}
             case "traffic":
                 return {"seconds": await self._run(request)}
+            case "slow":
+                self.network.answer_s = request["seconds"]
+                return {}
+            case "probe":
+                return await self._probe(request["accounts"], request["contacts_each"])
             case op:
                 raise AssertionError(f"unknown request {op}")
 
@@ -106,6 +111,20 @@ class _Both:
             _Traffic(self, direction == "in", request) for direction in request["directions"]
         ]
         return max(await asyncio.gather(*(traffic.run() for traffic in self._traffic)))
+
+    async def _probe(self, accounts: int, contacts_each: int) -> dict[str, Any]:
+        """Every user asks for the presence of all their contacts, some at a time."""
+        missing: set[str] = set()
+        self.server.on_presence = missing.discard
+        for number in range(accounts):
+            names = stanzas.contacts(number, contacts_each)
+            missing.update(names)
+            for name in names:
+                self.server.write(stanzas.probe(number, name).encode())
+            async with asyncio.timeout(60):
+                while missing:  # noqa: ASYNC110 - the answers come from another process
+                    await asyncio.sleep(_FORGET_S)
+        return {}
 
 
 async def _main(people: int) -> None:

@@ -16,6 +16,8 @@ from tests.bench.peer_process import Peers, peers
 
 _CONVERSATIONS = 100
 _COUNT = 1_500
+_SLOW_COUNT = 300
+"""So many take three rounds of all conversations."""
 _TICK_S = 0.001
 _DELAY_S = 1.0
 _IDLE_S = 1.0
@@ -25,7 +27,7 @@ _GOAL_MS = 50.0
 async def measure(directory: Path, repetitions: int) -> Group:
     """Messages in both directions, while commits take their normal time or a second."""
     await house.seed(directory, _CONVERSATIONS)
-    idle, normal, delayed = [], [], []
+    idle, normal, delayed, slow = [], [], [], []
     async with peers(_CONVERSATIONS) as other, house.running(directory, other.ports):
         await other.up()
         await other.live(_CONVERSATIONS)
@@ -36,12 +38,16 @@ async def measure(directory: Path, repetitions: int) -> Group:
             await asyncio.sleep(0.1)
             delayed.append(await _stall_ms(_traffic(other)))
             await delaying
+            await other.answer_after(_DELAY_S)
+            slow.append(await _stall_ms(_traffic(other, _SLOW_COUNT)))
+            await other.answer_after(0)
     return Group(
         title="Longest stall of the loop",
         note=(
             f"While {_COUNT:,} messages go each way in {_CONVERSATIONS} conversations; the wall "
             "time by which a timer of the loop came late, so what else runs here counts too. "
-            "Delayed: the writer's thread waits 1 s for its transaction."
+            "Delayed: the writer's thread waits 1 s for its transaction. Slow network: "
+            f"{_SLOW_COUNT} messages each way."
         ),
         figures=[
             Figure(what="no messages", unit="ms", values=idle, less_is_better=True),
@@ -53,12 +59,19 @@ async def measure(directory: Path, repetitions: int) -> Group:
                 goal=_GOAL_MS,
                 less_is_better=True,
             ),
+            Figure(
+                what="messages, network answers after 1 s",
+                unit="ms",
+                values=slow,
+                goal=_GOAL_MS,
+                less_is_better=True,
+            ),
         ],
     )
 
 
-async def _traffic(other: Peers) -> None:
-    await other.traffic(["in", "out"], count=_COUNT, conversations=_CONVERSATIONS)
+async def _traffic(other: Peers, count: int = _COUNT) -> None:
+    await other.traffic(["in", "out"], count=count, conversations=_CONVERSATIONS)
 
 
 async def _stall_ms(work: Coroutine[Any, Any, None]) -> float:

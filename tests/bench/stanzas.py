@@ -40,6 +40,17 @@ def contact(number: int) -> str:
     return f"friend{number}"
 
 
+def contacts(number: int, count: int) -> list[str]:
+    """The ids of ``count`` contacts of user ``number``."""
+    first = contact(number)
+    return [first, *(f"{first}.{more}" for more in range(1, count))]
+
+
+def probe(number: int, name: str) -> str:
+    """A user's server asks for the presence of a contact."""
+    return f"<presence from='{user(number)}' to='{name}@{COMPONENT}' type='probe'/>"
+
+
 def chat(number: int, message: str) -> str:
     """A message as Conversations or Gajim send it: five extensions."""
     return (

@@ -26,6 +26,8 @@ class FakeServer(asyncio.Protocol):
         self.up = asyncio.Event()
         self.on_message: Callable[[str, bool], None] = lambda sender, receipt: None
         """Called with the sender's localpart for each message and for each receipt."""
+        self.on_presence: Callable[[str], None] = lambda sender: None
+        """Called with the sender's localpart for each available presence."""
         self._transport: asyncio.Transport
         self._parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
         self._depth = 0
@@ -73,6 +75,8 @@ class FakeServer(asyncio.Protocol):
                 self.on_message(localpart, False)
             elif element.find(_RECEIVED) is not None:
                 self.on_message(localpart, True)
+        elif kind == "presence" and element.get("type") is None:
+            self.on_presence(element.get("from", "").partition("@")[0])
         elif kind == "iq" and element.find(_PING) is not None:
             reply = (
                 f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}'"

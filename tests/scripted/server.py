@@ -38,6 +38,8 @@ class ScriptedNetwork:
     """Answers for the next sends, instead of success; ``{}`` lets one through."""
     mute: bool = False
     """Nothing is answered."""
+    answer_s: float = 0.0
+    """How long an answer takes."""
     tokens: dict[str, str] = field(default_factory=dict)
     acknowledged: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     port: int = 0
@@ -129,7 +131,7 @@ class ScriptedNetwork:
                 else:
                     reply = self._reply(request, account)
                     if reply is not None:
-                        _write(writer, {"re": request.get("re"), **reply})
+                        self._answer(writer, {"re": request.get("re"), **reply})
                 self._changed.set()
         except ConnectionError:
             pass
@@ -138,6 +140,12 @@ class ScriptedNetwork:
             if self._writers.get(account) is writer:
                 del self._writers[account]
             writer.close()
+
+    def _answer(self, writer: asyncio.StreamWriter, reply: dict[str, Any]) -> None:
+        if self.answer_s:
+            asyncio.get_running_loop().call_later(self.answer_s, _write, writer, reply)
+        else:
+            _write(writer, reply)
 
     def _connect(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> str:
         account = self.tokens.get(request["token"], "")
