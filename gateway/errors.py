@@ -8,6 +8,7 @@ GatewayError
 │   ├── DatabaseInUse        another instance holds the database
 │   └── DatabaseTooNew       written by a newer version
 ├── SecretUnreadable         the key is missing or another one; the account must log in again
+├── SettingRefused           there is no such setting, or not with this value
 ├── StanzaRefused            our own output broke a rule of the stream; costs that one stanza
 └── AdapterError             what an adapter raises; its text is shown to the user
     ├── Transient            worth another attempt
@@ -76,6 +77,10 @@ class DatabaseTooNew(StoreError):
 
 class SecretUnreadable(GatewayError):
     """A secret cannot be opened with the key at hand."""
+
+
+class SettingRefused(GatewayError):
+    """A user cannot set this. The text is shown to them."""
 
 
 class StanzaRefused(GatewayError):

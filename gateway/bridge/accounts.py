@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import structlog
 
 from gateway.adapter import Clock, Linked
-from gateway.errors import Forbidden, SecretUnreadable
+from gateway.bridge import settings
+from gateway.bridge.settings import Settings
+from gateway.errors import Forbidden, SecretUnreadable, SettingRefused
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.store import Store, Transaction, accounts
 from gateway.store.accounts import AccountRow, AccountStatus
@@ -16,6 +20,8 @@ from gateway.store.secrets import SecretBox
 
 if TYPE_CHECKING:
     from gateway.bridge.link import Link
+
+log = structlog.get_logger("accounts")
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +35,7 @@ class Account:
     secret: bytes | None = field(repr=False)
     cursor: str | None
     state: dict[str, str]
+    settings: Settings = field(default_factory=Settings)
     link: Link | None = field(default=None, repr=False)
     """Its supervised connection, while the account may connect."""
 
@@ -103,6 +110,24 @@ class Accounts:
         else:
             await self._store.write(lambda db: accounts.set_status(db, account.id, status))
 
+    async def change_settings(self, account: Account, changes: Mapping[str, Any]) -> Settings:
+        """Change some settings. Two changes at once both count, also after the other.
+
+        Raises `SettingRefused`, `StoreUnavailable`, or `LookupError` if the account is gone.
+        """
+        settings.changed(account.settings, changes)  # refused before anything is queued
+
+        def unit(db: Transaction) -> Settings:
+            before = _settings(accounts.settings(db, account.id), account.id)
+            after = settings.changed(before, changes)
+            accounts.set_settings(db, account.id, settings.encoded(after))
+            return after
+
+        def committed(after: Settings) -> None:
+            account.settings = after
+
+        return await self._store.write(unit, committed)
+
     async def remove(self, account: Account) -> None:
         """Delete the account with everything that belongs to it."""
         await self._store.write(lambda db: accounts.remove(db, account.id))
@@ -124,8 +149,17 @@ class Accounts:
             secret=secret,
             cursor=row.cursor,
             state=accounts.state(self._store.reader, row.id),
+            settings=_settings(row.settings, row.id),
         )
 
 
 def _context(account: AccountId) -> str:
     return f"account {account}"
+
+
+def _settings(stored: str, account: AccountId) -> Settings:
+    try:
+        return settings.decoded(stored)
+    except SettingRefused:
+        log.warning("settings_unreadable", account=account)
+        return Settings()

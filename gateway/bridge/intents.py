@@ -200,7 +200,7 @@ class Intents:
 
     def displayed(self, account: Account, contact: RemoteUserId, message: StanzaId) -> None:
         """The user has read everything up to a message (REQ-414)."""
-        if not self._capabilities.read_marks:
+        if not self._capabilities.read_marks or not account.settings.send_read_marks:
             return
         now = self._clock.now()
 

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -24,6 +25,7 @@ from gateway.bridge.link import Link, LinkHooks, LinkState
 from gateway.bridge.outbound import Limits, Outbound
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
+from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
 from gateway.errors import AdapterError, Forbidden, Transient
 from gateway.events import GatewayNotice
@@ -204,6 +206,17 @@ class Network:
         await self._store.checkpoint()
         return warning
 
+    def settings_of(self, account: Account) -> Settings:
+        """What the user has set; what may be set is in `gateway.bridge.settings.FIELDS`."""
+        return account.settings
+
+    async def change_settings(self, account: Account, **changes: Any) -> Settings:
+        """Change some settings, at once and for ever. Returns all of them.
+
+        Raises `SettingRefused`, `StoreUnavailable`, or `LookupError` if the account is gone.
+        """
+        return await self.accounts.change_settings(account, changes)
+
     def counts(self, account: Account) -> tuple[int, int]:
         """How many rows wait, inbound and outbound."""
         return journal.count_open(self._store.reader, account.id)
@@ -325,7 +338,7 @@ class Network:
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         """The user began or stopped typing."""
-        if self.adapter.capabilities.typing:
+        if self.adapter.capabilities.typing and (account.settings.send_typing or not active):
             self._typing.set(account, contact, active)
 
     async def find(self, account: Account, contact: RemoteUserId) -> Contact:

@@ -34,9 +34,11 @@ class AccountRow:
     secret: bytes | None = field(repr=False)
     cursor: str | None
     status: AccountStatus
+    settings: str
+    """What the user has set, in the bridge's own form; empty if nothing."""
 
 
-_COLUMNS = "id, network, user, realm, remote_id, secret, cursor, status"
+_COLUMNS = "id, network, user, realm, remote_id, secret, cursor, status, settings"
 
 
 def _row(values: tuple[object, ...]) -> AccountRow:
@@ -49,6 +51,7 @@ def _row(values: tuple[object, ...]) -> AccountRow:
         secret=values[5],  # type: ignore[arg-type]
         cursor=values[6],  # type: ignore[arg-type]
         status=AccountStatus(str(values[7])),
+        settings=str(values[8]),
     )
 
 
@@ -125,6 +128,19 @@ def set_secret(
 def set_status(db: Transaction, account: AccountId, status: AccountStatus) -> None:
     """Change whether the account may connect."""
     db.execute("UPDATE account SET status = ? WHERE id = ?", (status, account))
+
+
+def settings(db: Connection, account: AccountId) -> str:
+    """What the user has set. Raises `LookupError` if the account was removed meanwhile."""
+    found = db.execute("SELECT settings FROM account WHERE id = ?", (account,)).fetchone()
+    if found is None:
+        raise LookupError(f"account {account}")
+    return str(found[0])
+
+
+def set_settings(db: Transaction, account: AccountId, stored: str) -> None:
+    """Replace what the user has set."""
+    db.execute("UPDATE account SET settings = ? WHERE id = ?", (stored, account))
 
 
 def set_cursor(db: Transaction, account: AccountId, cursor: str, now: float) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from gateway.ids import UserJid
 from tests.scenario.house import House
 from tests.scenario.patterns import Mismatch, Names, fill, match, parse, shown
 
@@ -117,6 +118,13 @@ class Play:
             self.server.send(f"<presence type='{kind}' from='{user}' to='{puppet}'/>")
             await self.clock.settle()
         await self._forget()
+
+    @step("<jid> sets (\\w+): (\\S+)")
+    async def sets(self, user: str, name: str, value: str) -> None:
+        account = self.house.bridge.accounts.of(UserJid(user))
+        assert account is not None
+        await self.house.bridge.change_settings(account, **{name: value})
+        await self.clock.settle()
 
     @step("given all that is settled")
     async def given_settled(self) -> None:

@@ -66,3 +66,16 @@ async def test_a_row_does_not_show_its_secret(store: Store) -> None:
         return repr(accounts.get(db, account))
 
     assert "token" not in await store.write(unit)
+
+
+async def test_settings_belong_to_one_account_and_end_with_it(store: Store) -> None:
+    alice = await store.write(lambda db: _add(db, ALICE, "https://a.example"))
+    carol = await store.write(
+        lambda db: _add(db, CAROL, "https://a.example", RemoteUserId("@c:example.org"))
+    )
+    await store.write(lambda db: accounts.set_settings(db, alice, "{}"))
+    assert accounts.settings(store.reader, alice) == "{}"
+    assert accounts.settings(store.reader, carol) == ""
+    await store.write(lambda db: accounts.remove(db, alice))
+    with pytest.raises(LookupError):
+        accounts.settings(store.reader, alice)
