@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +19,7 @@ import structlog
 
 from gateway.adapter import Adapter, Clock, Sent
 from gateway.bridge.accounts import Account
+from gateway.bridge.actors import CACHED, Actor, Actors
 from gateway.bridge.link import Link
 from gateway.bridge.outcome import Unreachable, settle
 from gateway.errors import (
@@ -32,7 +32,7 @@ from gateway.errors import (
     Unsupported,
 )
 from gateway.events import Command
-from gateway.ids import AccountId, ConversationId, NetworkName, RemoteUserId, RowId
+from gateway.ids import AccountId, NetworkName, RemoteUserId, RowId
 from gateway.store import Store, journal
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow, OutboundRow
@@ -40,10 +40,11 @@ from gateway.tasks import Tasks, is_cancelled, within
 
 log = structlog.get_logger("outbound")
 
-_CACHED = 200
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
 _ECHO_WAIT_S = 10.0
+_STARTED_AT_ONCE = 50
+"""Actors that read their journal before the loop has a turn for others."""
 _LAST_WORDS_S = 10.0
 """How long the actors of an account that is removed may take to refuse what waits."""
 
@@ -57,42 +58,6 @@ class Limits:
     warning_s: float = 30.0
     attempt_s: float = 120.0
     """One attempt; the next one has the same key."""
-
-
-class _Actor:
-    """One conversation's commands, in order. Memory is a cache of the journal's head."""
-
-    __slots__ = (
-        "account",
-        "attempt_at",
-        "contact",
-        "conversation",
-        "more",
-        "newest",
-        "overdue",
-        "pending",
-        "quiet",
-        "task",
-        "wake",
-        "warned",
-    )
-
-    def __init__(self, account: Account, conversation: ConversationId) -> None:
-        self.account = account
-        self.conversation = conversation
-        self.contact = RemoteUserId("")
-        self.pending: deque[OutboundRow] = deque()
-        self.newest = 0
-        self.more = False
-        self.task: asyncio.Task[None] | None = None
-        self.wake = asyncio.Event()
-        self.attempt_at: float | None = None
-        """Monotonic start of the running attempt."""
-        self.overdue = False
-        """The watchdog has ended the attempt."""
-        self.warned = False
-        self.quiet = asyncio.Event()
-        self.quiet.set()
 
 
 class Outbound:
@@ -114,25 +79,35 @@ class Outbound:
         self._tasks = tasks
         self._deliver = deliver
         self._clock: Clock = adapter.context.clock
-        self._actors: dict[ConversationId, _Actor] = {}
+        self._actors = Actors()
 
     def load(self, account_of: Callable[[AccountId], Account | None]) -> None:
         """Take up what an earlier process left undecided."""
+        found = []
         for account_id, conversation in journal.open_outbound_conversations(
             self._store.reader, self._network
         ):
             account = account_of(account_id)
             if account is not None:
-                actor = self._actor(account, conversation)
+                actor = self._actors.of(account, conversation)
                 actor.more = True
+                found.append(actor)
+        self._tasks.spawn(self._start_all(found), "taking up what was left")
+
+    async def _start_all(self, actors: Sequence[Actor]) -> None:
+        """A few at a time, so that many of them do not hold up the loop."""
+        for number, actor in enumerate(actors, start=1):
+            if self._actors.find(actor.conversation) is actor:
                 self._start(actor)
+            if number % _STARTED_AT_ONCE == 0:
+                await self._clock.sleep(0)
 
     def offer(self, account: Account, row: OutboundRow) -> None:
         """A row that was just committed, in commit order."""
-        actor = self._actor(account, row.conversation)
+        actor = self._actors.of(account, row.conversation)
         if row.id <= actor.newest:
             return  # it was read from the journal before its commit was told here
-        if actor.more or len(actor.pending) >= _CACHED:
+        if actor.more or len(actor.pending) >= CACHED:
             actor.more = True
         else:
             self._admit(actor, row)
@@ -140,16 +115,15 @@ class Outbound:
 
     def link_changed(self, account: Account) -> None:
         """The account's link went up or down."""
-        for actor in self._actors.values():
-            if actor.account is account:
-                actor.wake.set()
+        for actor in self._actors.of_account(account):
+            actor.wake.set()
 
     async def quiet(self, account: Account, contacts: Set[RemoteUserId]) -> None:
         """Wait until no row of these chats is between send and answer, at most 10 s in all."""
         busy = [
             actor.quiet.wait()
-            for actor in self._actors.values()
-            if actor.account is account and actor.contact in contacts and not actor.quiet.is_set()
+            for actor in self._actors.of_account(account)
+            if actor.contact in contacts and not actor.quiet.is_set()
         ]
         if busy:
             with contextlib.suppress(TimeoutError):
@@ -157,7 +131,7 @@ class Outbound:
 
     def readdress(self, row: OutboundRow) -> None:
         """A waiting message came again: its answer goes to where it came from now."""
-        actor = self._actors.get(row.conversation)
+        actor = self._actors.find(row.conversation)
         for waiting in actor.pending if actor is not None else ():
             if waiting.id == row.id:
                 waiting.sender, waiting.stanza_id = row.sender, row.stanza_id
@@ -166,16 +140,12 @@ class Outbound:
     async def forget(self, account: Account) -> None:
         """The account is being removed: what waits is refused, then its actors end."""
         self.link_changed(account)
-        tasks = [
-            actor.task
-            for actor in self._actors.values()
-            if actor.account is account and actor.task is not None
-        ]
+        tasks = [a.task for a in self._actors.of_account(account) if a.task is not None]
         if tasks:
             with contextlib.suppress(TimeoutError):
                 await within(self._clock, _LAST_WORDS_S, asyncio.wait(tasks))
-        for actor in [a for a in self._actors.values() if a.account is account]:
-            self._actors.pop(actor.conversation, None)
+        for actor in self._actors.of_account(account):
+            self._actors.drop(actor)
             if actor.task is not None:
                 actor.task.cancel()
 
@@ -183,10 +153,10 @@ class Outbound:
         """The watchdog: warns of slow attempts, ends hung ones, wakes those past their limit."""
         while True:
             await self._clock.sleep(1.0)
-            for actor in tuple(self._actors.values()):
+            for actor in self._actors:
                 self._check(actor)
 
-    def _check(self, actor: _Actor) -> None:
+    def _check(self, actor: Actor) -> None:
         if actor.attempt_at is None:
             if actor.pending and self._clock.monotonic() >= actor.pending[0].deadline:
                 actor.wake.set()
@@ -201,31 +171,23 @@ class Outbound:
 
     # --- the actor ------------------------------------------------------------------------------
 
-    def _actor(self, account: Account, conversation: ConversationId) -> _Actor:
-        actor = self._actors.get(conversation)
-        if actor is None:
-            actor = self._actors[conversation] = _Actor(account, conversation)
-        return actor
-
-    def _start(self, actor: _Actor) -> None:
+    def _start(self, actor: Actor) -> None:
         if actor.task is None:
             actor.task = self._tasks.spawn(self._work(actor), f"outbound {actor.conversation}")
             actor.task.add_done_callback(lambda task: self._end(actor, task))
 
-    def _end(self, actor: _Actor, task: asyncio.Task[None]) -> None:
+    def _end(self, actor: Actor, task: asyncio.Task[None]) -> None:
         actor.task = None
-        if self._actors.get(actor.conversation) is not actor:
+        if self._actors.find(actor.conversation) is not actor:
             return
         if task.cancelled() or task.exception() is not None:
-            # Its rows stay in the journal; whatever starts it again reads them first.
-            actor.pending.clear()
-            actor.newest, actor.more = 0, True
+            actor.forget_rows()
         elif actor.pending or actor.more:
             self._start(actor)
         else:
-            del self._actors[actor.conversation]
+            self._actors.drop(actor)
 
-    async def _work(self, actor: _Actor) -> None:
+    async def _work(self, actor: Actor) -> None:
         while True:
             try:
                 row = self._head(actor)
@@ -242,28 +204,26 @@ class Outbound:
                 log.exception("row_not_settled", row=row.id)
             actor.pending.popleft()
 
-    def _head(self, actor: _Actor) -> OutboundRow | None:
+    def _head(self, actor: Actor) -> OutboundRow | None:
         if not actor.pending and actor.more:
             rows = journal.open_outbound(
                 self._store.reader,
                 actor.conversation,
                 RowId(actor.newest),
-                _CACHED,
+                CACHED,
             )
-            actor.more = len(rows) == _CACHED
+            actor.more = len(rows) == CACHED
             for row in rows:
                 self._admit(actor, row)
         return actor.pending[0] if actor.pending else None
 
-    def _admit(self, actor: _Actor, row: OutboundRow) -> None:
+    def _admit(self, actor: Actor, row: OutboundRow) -> None:
         # The time since the commit counts; a clock that is set does not.
         left_s = row.committed_at + self._limits.send_s - self._clock.now()
         row.deadline = self._clock.monotonic() + min(max(left_s, 0.0), self._limits.send_s)
-        actor.contact = row.contact
-        actor.pending.append(row)
-        actor.newest = row.id
+        actor.admit(row)
 
-    async def _carry_out(self, actor: _Actor, row: OutboundRow) -> Sent | AdapterError:
+    async def _carry_out(self, actor: Actor, row: OutboundRow) -> Sent | AdapterError:
         keyed = self._adapter.capabilities.idempotent_send
         command = row.command
         if command is None:
@@ -276,7 +236,7 @@ class Outbound:
         return await self._try(actor, row, command, keyed=keyed)
 
     async def _try(
-        self, actor: _Actor, row: OutboundRow, command: Command, *, keyed: bool
+        self, actor: Actor, row: OutboundRow, command: Command, *, keyed: bool
     ) -> Sent | AdapterError:
         """Attempt until it succeeds, fails for certain, or the time is over."""
         retry_s = _FIRST_RETRY_S
@@ -317,7 +277,7 @@ class Outbound:
             return  # a crash now is told as uncertain, which is only too careful
 
     async def _attempt(
-        self, actor: _Actor, row: OutboundRow, command: Command, *, keyed: bool
+        self, actor: Actor, row: OutboundRow, command: Command, *, keyed: bool
     ) -> Sent:
         """One attempt. Raises any `AdapterError`; `Unreachable` when the time is over."""
         link = await self._live_link(actor, row)
@@ -349,7 +309,7 @@ class Outbound:
             actor.attempt_at = None
             actor.overdue = False
 
-    async def _live_link(self, actor: _Actor, row: OutboundRow) -> Link:
+    async def _live_link(self, actor: Actor, row: OutboundRow) -> Link:
         while True:
             link = actor.account.link
             if link is not None and link.session is not None:
@@ -364,7 +324,7 @@ class Outbound:
 
     # --- the outcome ----------------------------------------------------------------------------
 
-    async def _settle(self, actor: _Actor, row: OutboundRow, outcome: Sent | AdapterError) -> None:
+    async def _settle(self, actor: Actor, row: OutboundRow, outcome: Sent | AdapterError) -> None:
         """Commit the outcome with what tells it. Repeats until the store takes it."""
         retry_s = _FIRST_RETRY_S
         while True:

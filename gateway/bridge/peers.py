@@ -14,7 +14,6 @@ has had its time: what cannot be delivered comes back as an error.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -48,7 +47,23 @@ class _Peer:
     probing: asyncio.Task[None] | None = None
     used_at: float = 0.0
     waiting: list[Callable[[], None]] = field(default_factory=list)
-    awaited: OrderedDict[RowId, InboundRow] = field(default_factory=OrderedDict)
+    awaited: dict[RowId, InboundRow] = field(default_factory=dict)
+    by_id: dict[tuple[UserJid, StanzaId], RowId] = field(default_factory=dict)
+    """What a client may say that it has."""
+
+    def add(self, row: InboundRow) -> None:
+        """Wait until the server has it."""
+        self.awaited[row.id] = row
+        # An error has the id that the user's client chose, and nobody acknowledges it.
+        if not isinstance(row.delivery, Failure):
+            self.by_id[row.user, row.stanza_id] = row.id
+
+    def take(self, row: RowId | None) -> InboundRow | None:
+        """Wait no longer. None if nobody did."""
+        taken = self.awaited.pop(row, None) if row is not None else None
+        if taken is not None and self.by_id.get((taken.user, taken.stanza_id)) == row:
+            del self.by_id[taken.user, taken.stanza_id]
+        return taken
 
 
 class Peers:
@@ -87,32 +102,26 @@ class Peers:
     def await_settling(self, row: InboundRow) -> None:
         """Our server has taken the row over; theirs may not have."""
         peer = self._peer(row.user)
-        peer.awaited[row.id] = row
+        peer.add(row)
         self._probe(peer)
 
     def received(self, user: UserJid, message: StanzaId) -> bool:
         """A receipt of the user's client. False if no such row is awaited."""
         peer = self._peers.get(_domain(user))
-        for row in peer.awaited.values() if peer is not None else ():
-            # An error has the id that the user's client chose, and nobody acknowledges it.
-            if (row.user, row.stanza_id) == (user, message) and not _is_error(row):
-                self._take_off(row)
-                self._settle([row])
-                return True
-        return False
-
-    def _take_off(self, row: InboundRow) -> None:
-        self._peer(row.user).awaited.pop(row.id, None)
+        row = peer.take(peer.by_id.get((user, message))) if peer is not None else None
+        if row is not None:
+            self._settle([row])
+        return row is not None
 
     def take_back(self, row: InboundRow) -> None:
         """The row bounced; it is not awaited any longer."""
-        self._take_off(row)
+        self._peer(row.user).take(row.id)
 
     def forget(self, account: AccountId) -> None:
         """The account was removed."""
         for peer in self._peers.values():
             for key in [key for key, row in peer.awaited.items() if row.account == account]:
-                del peer.awaited[key]
+                peer.take(key)
 
     def stream_lost(self) -> None:
         """Our own stream broke: pings under way will not be answered."""
@@ -181,6 +190,7 @@ class Peers:
             peer.silent = False
             rows = list(peer.awaited.values())
             peer.awaited.clear()
+            peer.by_id.clear()
             if rows:
                 log.info("peer_back", domain=peer.domain, written_again=len(rows))
                 self._again(rows)
@@ -194,7 +204,7 @@ class Peers:
     def _take(self, peer: _Peer, written_before: float) -> None:
         done = [row for row in peer.awaited.values() if row.written_at <= written_before]
         for row in done:
-            del peer.awaited[row.id]
+            peer.take(row.id)
         self._settle(done)
 
 
@@ -202,10 +212,6 @@ def _resume_all(peer: _Peer) -> None:
     waiting, peer.waiting = peer.waiting, []
     for resume in waiting:
         resume()
-
-
-def _is_error(row: InboundRow) -> bool:
-    return isinstance(row.delivery, Failure)
 
 
 def _domain(user: UserJid) -> str:

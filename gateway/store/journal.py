@@ -190,16 +190,18 @@ def recent_inbound(db: Connection, stanza_id: StanzaId) -> list[InboundRow]:
     return list(islice((row for row in rows if not isinstance(row.delivery, Failure)), _RECENT))
 
 
-def open_inbound_conversations(db: Connection, network: NetworkName) -> list[ConversationId]:
+def open_inbound_conversations(
+    db: Connection, network: NetworkName
+) -> list[tuple[AccountId, ConversationId]]:
     """Conversations of a network with unsettled rows."""
     rows = db.execute(
-        "SELECT DISTINCT inbound.conversation FROM inbound"
+        "SELECT DISTINCT conversation.account, inbound.conversation FROM inbound"
         " JOIN conversation ON conversation.id = inbound.conversation"
         " JOIN account ON account.id = conversation.account"
         " WHERE inbound.state < 2 AND account.network = ?",
         (network,),
     )
-    return [ConversationId(conversation) for (conversation,) in rows]
+    return [(AccountId(account), ConversationId(conversation)) for account, conversation in rows]
 
 
 def set_inbound_state(

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The actors of the outbound direction: one for each conversation that has undecided rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+
+from gateway.bridge.accounts import Account
+from gateway.ids import AccountId, ConversationId, RemoteUserId
+from gateway.store.journal import OutboundRow
+
+CACHED = 200
+"""Rows of one conversation kept in memory; the rest waits in the journal."""
+
+
+class Actor:
+    """One conversation's commands, in order. Memory is a cache of the journal's head."""
+
+    __slots__ = (
+        "account",
+        "attempt_at",
+        "contact",
+        "conversation",
+        "more",
+        "newest",
+        "overdue",
+        "pending",
+        "quiet",
+        "task",
+        "wake",
+        "warned",
+    )
+
+    def __init__(self, account: Account, conversation: ConversationId) -> None:
+        self.account = account
+        self.conversation = conversation
+        self.contact = RemoteUserId("")
+        self.pending: deque[OutboundRow] = deque()
+        self.newest = 0
+        self.more = False
+        self.task: asyncio.Task[None] | None = None
+        self.wake = asyncio.Event()
+        self.attempt_at: float | None = None
+        """Monotonic start of the running attempt."""
+        self.overdue = False
+        """The watchdog has ended the attempt."""
+        self.warned = False
+        self.quiet = asyncio.Event()
+        self.quiet.set()
+
+    def admit(self, row: OutboundRow) -> None:
+        """Take a row into memory, behind those that are there."""
+        self.contact = row.contact
+        self.pending.append(row)
+        self.newest = row.id
+
+    def forget_rows(self) -> None:
+        """Its rows stay in the journal; whatever starts it again reads them first."""
+        self.pending.clear()
+        self.newest, self.more = 0, True
+
+
+class Actors:
+    """All actors of one network. No look-up is linear in the number of accounts."""
+
+    def __init__(self) -> None:
+        self._actors: dict[ConversationId, Actor] = {}
+        self._of_account: dict[AccountId, dict[ConversationId, Actor]] = {}
+
+    def __iter__(self) -> Iterator[Actor]:
+        return iter(tuple(self._actors.values()))
+
+    def of(self, account: Account, conversation: ConversationId) -> Actor:
+        """The actor of a conversation, made if there is none."""
+        actor = self._actors.get(conversation)
+        if actor is None:
+            actor = self._actors[conversation] = Actor(account, conversation)
+            self._of_account.setdefault(account.id, {})[conversation] = actor
+        return actor
+
+    def find(self, conversation: ConversationId) -> Actor | None:
+        """The actor of a conversation, if it has undecided rows."""
+        return self._actors.get(conversation)
+
+    def of_account(self, account: Account) -> tuple[Actor, ...]:
+        """All actors of an account."""
+        return tuple(self._of_account.get(account.id, {}).values())
+
+    def drop(self, actor: Actor) -> None:
+        """Nothing is left to do for it."""
+        if self._actors.get(actor.conversation) is actor:
+            del self._actors[actor.conversation]
+            own = self._of_account[actor.account.id]
+            del own[actor.conversation]
+            if not own:
+                del self._of_account[actor.account.id]

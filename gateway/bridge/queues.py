@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ordered queues of the inbound direction, one for each conversation that has open rows.
+
+Memory is a cache of the journal's head. Nothing here is linear in the number of conversations, but
+for the removal of an account, which looks at its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from gateway.adapter import Clock
+from gateway.ids import AccountId, ConversationId, RowId, StanzaId, UserJid
+from gateway.store.journal import InboundRow
+from gateway.tasks import Tasks
+
+CACHED = 500
+"""Rows of one conversation kept in memory; the rest waits in the journal."""
+
+
+class Queue:
+    """One conversation's rows."""
+
+    __slots__ = (
+        "account",
+        "blocked_since",
+        "conversation",
+        "has_turn",
+        "in_flight",
+        "more",
+        "newest",
+        "paused",
+        "paused_until",
+        "pending",
+    )
+
+    def __init__(self, account: AccountId, conversation: ConversationId) -> None:
+        self.account = account
+        self.conversation = conversation
+        self.pending: deque[InboundRow] = deque()
+        self.in_flight = 0
+        """How many of its rows are written and not proved."""
+        self.newest = 0
+        """Id of the newest row that has been in memory."""
+        self.more = False
+        """The journal has rows that are not in memory yet."""
+        self.paused = False
+        self.paused_until = 0.0
+        self.blocked_since: float | None = None
+        """Monotonic; since when the server of its user cannot be reached."""
+        self.has_turn = False
+
+    def add(self, row: InboundRow) -> None:
+        """A row that was just committed, in commit order."""
+        if row.id <= self.newest:
+            return  # it was read from the journal before its commit was told here
+        if self.more or len(self.pending) >= CACHED:
+            self.more = True
+        else:
+            self.pending.append(row)
+            self.newest = row.id
+
+    def put_back(self, rows: Sequence[InboundRow]) -> None:
+        """Rows that are written again, before all that is newer."""
+        for row in rows:
+            row.resent = True
+        if not self.newest:
+            # A fresh queue must not believe that the journal has nothing after these rows.
+            self.more = True
+        if self.more:
+            self.newest = max(self.newest, *(row.id for row in rows))
+        self.pending = deque(sorted((*rows, *self.pending), key=lambda row: row.id))
+
+
+class Queues:
+    """All queues of one network, and whose turn it is."""
+
+    def __init__(self, clock: Clock, tasks: Tasks, pump: Callable[[], None]) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._pump = pump
+        self._queues: dict[ConversationId, Queue] = {}
+        self._of_account: dict[AccountId, dict[ConversationId, Queue]] = {}
+        self._turns: deque[Queue] = deque()
+        self._in_flight: dict[RowId, InboundRow] = {}
+        """Not more than the stream takes without proof."""
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+    def of(self, account: AccountId, conversation: ConversationId) -> Queue:
+        """The queue of a conversation, made if there is none."""
+        queue = self._queues.get(conversation)
+        if queue is None:
+            queue = self._queues[conversation] = Queue(account, conversation)
+            self._of_account.setdefault(account, {})[conversation] = queue
+        return queue
+
+    def find(self, conversation: ConversationId) -> Queue | None:
+        """The queue of a conversation, if it has open rows."""
+        return self._queues.get(conversation)
+
+    def enqueue(self, queue: Queue) -> None:
+        """Let it have a turn."""
+        if not queue.has_turn:
+            queue.has_turn = True
+            self._turns.append(queue)
+
+    def next(self) -> Queue | None:
+        """Whose turn it is."""
+        if not self._turns:
+            return None
+        queue = self._turns.popleft()
+        queue.has_turn = False
+        return queue
+
+    def put_back(self, rows: Sequence[InboundRow]) -> Queue:
+        """Rows of one conversation that are written again."""
+        queue = self.of(rows[0].account, rows[0].conversation)
+        queue.put_back(rows)
+        self.enqueue(queue)
+        return queue
+
+    def resume(self, queue: Queue) -> Callable[[], None]:
+        """What ends a pause."""
+
+        def resume() -> None:
+            queue.paused = False
+            self.enqueue(queue)
+            self._pump()
+
+        return resume
+
+    def pause(self, queue: Queue, seconds: float) -> None:
+        """Write nothing of this conversation for a while."""
+        queue.paused = True
+        queue.paused_until = until = max(queue.paused_until, self._clock.monotonic() + seconds)
+
+        async def resume() -> None:
+            await self._clock.sleep(until - self._clock.monotonic())
+            if queue.paused_until <= until:
+                self.resume(queue)()
+
+        self._tasks.spawn(resume(), f"redelivery of {queue.conversation}")
+
+    def forget_if_empty(self, queue: Queue) -> None:
+        """Nothing is left to do for it: do not keep it."""
+        busy = queue.pending or queue.in_flight or queue.more or queue.paused or queue.has_turn
+        if not busy:
+            self._drop(queue)
+
+    def forget(self, account: AccountId) -> None:
+        """The account was removed with all its rows."""
+        queues = self._of_account.get(account, {})
+        for row in [row for row in self._in_flight.values() if row.conversation in queues]:
+            del self._in_flight[row.id]
+        for queue in tuple(queues.values()):
+            queue.pending.clear()
+            queue.in_flight = 0
+            queue.more = False
+            self._drop(queue)
+
+    def _drop(self, queue: Queue) -> None:
+        if self._queues.get(queue.conversation) is queue:
+            del self._queues[queue.conversation]
+            own = self._of_account[queue.account]
+            del own[queue.conversation]
+            if not own:
+                del self._of_account[queue.account]
+
+    # --- what is written and not proved ----------------------------------------------------------
+
+    def written(self, queue: Queue, row: InboundRow) -> None:
+        """The row is on its way."""
+        queue.in_flight += 1
+        self._in_flight[row.id] = row
+
+    def proved(self, row: InboundRow) -> bool:
+        """It has arrived. False if this writing proves nothing: it bounced, or was forgotten."""
+        if self._in_flight.get(row.id) is not row:
+            return False
+        self.take_back(row)
+        return True
+
+    def take_back(self, row: InboundRow) -> None:
+        """The row is not on its way any longer, if it was."""
+        if self._in_flight.pop(row.id, None) is not None:
+            queue = self._queues[row.conversation]
+            queue.in_flight -= 1
+            self.forget_if_empty(queue)
+
+    def lost(self) -> None:
+        """What was on its way is written again."""
+        by_conversation: dict[ConversationId, list[InboundRow]] = {}
+        for row in self._in_flight.values():
+            by_conversation.setdefault(row.conversation, []).append(row)
+        self._in_flight.clear()
+        for conversation, rows in by_conversation.items():
+            self._queues[conversation].in_flight = 0
+            self.put_back(rows)
+
+    def received(self, user: UserJid, message: StanzaId) -> None:
+        """A client has it before our own server has answered for it."""
+        for row in self._in_flight.values():
+            if row.stanza_id == message and row.user == user:
+                row.received = True

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows that did not get through: they are written again, given up, or become dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from gateway.adapter import Clock
+from gateway.bridge.peers import Peers
+from gateway.bridge.persist import Persist
+from gateway.bridge.ports import XmppPort
+from gateway.bridge.queues import Queue, Queues
+from gateway.events import GatewayNotice, Notice, OwnDisplayed, OwnMessage
+from gateway.ids import NetworkName, StanzaId, UserJid, stanza_id
+from gateway.store import Store, Transaction, journal
+from gateway.store.journal import InboundRow, InboundState
+
+log = structlog.get_logger("delivery")
+
+_REDELIVERIES = 100
+"""With the waits between them about two days (REQ-461), whatever the clock is set to."""
+_FIRST_REDELIVERY_S = 5.0
+_LONGEST_REDELIVERY_S = 1800.0
+_BLOCKED_LIMIT_S = 48 * 3600.0
+_REWORDINGS = 3
+"""How often a refused own message is said in another way; once is enough, unless it is odd."""
+
+_NOT_CONVERTED = (
+    "A message could not be converted for XMPP. Please look at it on the network itself."
+)
+
+
+class Redelivery:
+    """What becomes of rows that came back, or that nobody takes."""
+
+    def __init__(
+        self, network: NetworkName, store: Store, clock: Clock, persist: Persist, queues: Queues
+    ) -> None:
+        self._network = network
+        self._store = store
+        self._clock = clock
+        self._persist = persist
+        self._queues = queues
+        self._port: XmppPort
+        self._peers: Peers
+        self._offer: Callable[[list[InboundRow]], None]
+
+    def attach(
+        self, port: XmppPort, peers: Peers, offer: Callable[[list[InboundRow]], None]
+    ) -> None:
+        """Connect to the XMPP side."""
+        self._port, self._peers, self._offer = port, peers, offer
+
+    def bounced(self, user: UserJid, message: StanzaId, *, temporary: bool) -> None:
+        """A stanza of ours came back as an error (REQ-461)."""
+        row = self._sent(message, lambda row: row.user == user)
+        if row is None:
+            return
+        if not temporary or row.bounces >= _REDELIVERIES:
+            self.give_up(row)
+            return
+        delay = min(_FIRST_REDELIVERY_S * 2**row.bounces, _LONGEST_REDELIVERY_S)
+        queue = self._again(row)
+        log.info("bounced", row=row.id, again_in_s=delay)
+        self._queues.pause(queue, delay)
+
+    def not_in_their_name(self, domain: str, message: StanzaId) -> None:
+        """Our server refused what was sent in its user's name: said in another way (REQ-1006)."""
+
+        def concerns(row: InboundRow) -> bool:
+            return (
+                isinstance(row.delivery, OwnMessage | OwnDisplayed)
+                and row.user.rpartition("@")[2] == domain
+                and self._port.is_local(row.user)
+                and row.bounces < _REWORDINGS
+            )
+
+        row = self._sent(message, concerns)
+        if row is not None:
+            self._again(row)
+
+    def is_blocked_too_long(self, queue: Queue) -> bool:
+        """The server of its user has not been reached for longer than anybody waits."""
+        now = self._clock.monotonic()
+        if queue.blocked_since is None:
+            queue.blocked_since = now
+        return now - queue.blocked_since > _BLOCKED_LIMIT_S
+
+    def give_up(self, row: InboundRow) -> None:
+        """Their server does not take it, and nobody is left to be told but the log."""
+        log.warning("delivery_given_up", row=row.id, bounces=row.bounces)
+        now = self._clock.now()
+        self._persist.write(
+            lambda db: journal.set_inbound_state(db, [row.id], InboundState.DEAD, now)
+        )
+
+    def dead_letter(self, row: InboundRow) -> None:
+        """One line in the conversation instead; the next row goes on."""
+        now = self._clock.now()
+        told = isinstance(row.delivery, Notice | GatewayNotice)
+
+        def unit(db: Transaction) -> list[InboundRow]:
+            journal.set_inbound_state(db, [row.id], InboundState.DEAD, now)
+            if told:
+                return []
+            sid = stanza_id(self._network, row.user, row.contact, "dead-letter", row.id)
+            kind = Notice if row.contact else GatewayNotice
+            return [
+                journal.add_inbound(
+                    db,
+                    account=row.account,
+                    conversation=row.conversation,
+                    user=row.user,
+                    contact=row.contact,
+                    stanza_id=sid,
+                    delivery=kind(id=sid, text=_NOT_CONVERTED),
+                    now=now,
+                )
+            ]
+
+        self._persist.write(unit, self._offer)
+
+    def _sent(
+        self, message: StanzaId, concerns: Callable[[InboundRow], bool]
+    ) -> InboundRow | None:
+        """The row that came back. From here on its earlier writing proves nothing any more."""
+        sent = journal.recent_inbound(self._store.reader, message)
+        row = next(filter(concerns, sent), None)
+        if row is None:
+            return None
+        queue = self._queues.find(row.conversation)
+        if queue is not None and any(other.id == row.id for other in queue.pending):
+            return None
+        self._queues.take_back(row)
+        self._peers.take_back(row)
+        return row
+
+    def _again(self, row: InboundRow) -> Queue:
+        now = self._clock.now()
+        self._persist.write(lambda db: journal.bounce(db, row.id, now))
+        row.state = InboundState.COMMITTED
+        return self._queues.put_back([row])
