@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import secrets
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -13,9 +14,9 @@ from typing import Any
 from tests.demo.login import Talk, befriend_gateway
 from tests.gateway_process import GatewayProcess, matrix_network
 from tests.peers.matrix_client import MatrixClient
-from tests.peers.prosody import Prosody
 from tests.peers.synapse import Synapse
 from tests.peers.xmpp_client import RECEIPTS, Stanza, XmppClient
+from tests.peers.xmpp_server import XmppServer
 
 GATEWAY = "matrix.localhost"
 OTHER_GATEWAY = "other.localhost"
@@ -28,9 +29,16 @@ _numbers = itertools.count(1)
 class House:
     """Two servers, and a directory for the gateway."""
 
-    prosody: Prosody
+    xmpp: XmppServer
     synapse: Synapse
     directory: Path
+
+    @asynccontextmanager
+    async def own_server(self, **options: Any) -> AsyncIterator[XmppServer]:
+        """An XMPP server of the same kind for this test alone."""
+        directory, components = self.directory / "server", {GATEWAY: secrets.token_hex(16)}
+        async with type(self.xmpp)(directory, components=components, **options) as self.xmpp:
+            yield self.xmpp
 
     def gateway(
         self, networks: Mapping[str, Mapping[str, Any]] | None = None, **options: Any
@@ -38,23 +46,23 @@ class House:
         """A gateway that is not started yet; by default with one network."""
         return GatewayProcess(
             self.directory / "gateway",
-            component_port=self.prosody.component_port,
+            component_port=self.xmpp.component_port,
             networks=networks or {"matrix": self.network(GATEWAY)},
             **options,
         )
 
     def network(self, domain: str, **more: Any) -> dict[str, Any]:
         """A Matrix network at one of the server's component hosts."""
-        return matrix_network(domain, self.prosody.components[domain], **more)
+        return matrix_network(domain, self.xmpp.components[domain], **more)
 
     def xmpp_client(self, user: str, *, resource: str = "test") -> XmppClient:
         """A client of a new or existing user."""
-        self.prosody.add_user(user, PASSWORD)
+        self.xmpp.add_user(user, PASSWORD)
         return XmppClient(
             user,
             PASSWORD,
-            port=self.prosody.c2s_port,
-            ca_file=self.prosody.ca_file,
+            port=self.xmpp.c2s_port,
+            ca_file=self.xmpp.ca_file,
             resource=resource,
         )
 

@@ -1,6 +1,5 @@
 """A chat as both people see it, apart from failures."""
 
-import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -9,7 +8,6 @@ import pytest
 
 from tests.demo.login import befriend
 from tests.e2e.house import GATEWAY, House, Scene
-from tests.peers.prosody import Prosody
 from tests.peers.xmpp_client import Stanza
 
 _CARBONS = "{urn:xmpp:carbons:2}"
@@ -34,13 +32,11 @@ async def _alice_writes_with_her_phone(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("fixed", [False, True], ids=["debian", "fixed"])
-async def test_own_messages_are_shown_as_sent_by_alice(house: House, fixed: bool) -> None:
+async def test_own_messages_are_shown_as_sent_by_alice(prosody_house: House, fixed: bool) -> None:
+    house = prosody_house
     async with AsyncExitStack() as stack:
         if fixed:
-            components = {GATEWAY: secrets.token_hex(16)}
-            house.prosody = await stack.enter_async_context(
-                Prosody(house.directory / "prosody", components=components, fix_privilege=True)
-            )
+            await stack.enter_async_context(house.own_server(fix_privilege=True))
         scene = await stack.enter_async_context(house.linked())
         await scene.alice.enable_carbons()
         await scene.chat()
@@ -70,10 +66,7 @@ async def test_own_messages_without_privileges(
 ) -> None:
     async with AsyncExitStack() as stack:
         if not server_grants:
-            components = {GATEWAY: secrets.token_hex(16)}
-            house.prosody = await stack.enter_async_context(
-                Prosody(house.directory / "prosody", components=components, privileged=False)
-            )
+            await stack.enter_async_context(house.own_server(privileged=False))
         scene = await stack.enter_async_context(house.linked(**options))
         await scene.alice.enable_carbons()
         await scene.chat()
@@ -134,8 +127,8 @@ async def test_read_marks_both_ways(house: House) -> None:
         await scene.alice.wait_marker(id)
 
 
-async def test_what_alice_reads_with_her_phone_is_read_on_xmpp(house: House) -> None:
-    async with house.linked() as scene:
+async def test_what_alice_reads_with_her_phone_is_read_on_xmpp(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
         await scene.alice.enable_carbons()
         await scene.chat()
         event_id = await scene.bob.send_text(scene.room, "Read me anywhere.")

@@ -1,46 +1,50 @@
 """The servers and clients that the other end-to-end tests stand on."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.peers.ejabberd import Ejabberd
 from tests.peers.matrix_client import MatrixClient
 from tests.peers.process import PeerError
 from tests.peers.prosody import Prosody
 from tests.peers.synapse import Synapse
 from tests.peers.xmpp_client import XmppClient
+from tests.peers.xmpp_server import XmppServer
 
 
-def _xmpp(server: Prosody, user: str, password: str = 'a "secret" \\ ü') -> XmppClient:
+def _xmpp(server: XmppServer, user: str, password: str = 'a "secret" \\ ü') -> XmppClient:
     server.add_user(user, password)
     return XmppClient(user, password, port=server.c2s_port, ca_file=server.ca_file)
 
 
-async def test_client_logs_in_over_tls_and_pings(prosody: Prosody) -> None:
-    async with _xmpp(prosody, "anna") as anna:
+async def test_client_logs_in_over_tls_and_pings(xmpp_server: XmppServer) -> None:
+    async with _xmpp(xmpp_server, "anna") as anna:
         await anna.ping()
         assert await anna.roster() == {}
 
 
 async def test_client_refuses_a_server_of_another_authority(
-    prosody: Prosody, tmp_path: Path
+    xmpp_server: XmppServer, tmp_path: Path
 ) -> None:
     stranger = Prosody(tmp_path)
-    prosody.add_user("anton", "secret")
-    client = XmppClient("anton", "secret", port=prosody.c2s_port, ca_file=stranger.ca_file)
+    xmpp_server.add_user("anton", "secret")
+    client = XmppClient("anton", "secret", port=xmpp_server.c2s_port, ca_file=stranger.ca_file)
     with pytest.raises(PeerError, match="cannot log in"):
         await client.connect()
 
 
-async def test_client_with_a_wrong_password_is_refused(prosody: Prosody) -> None:
-    prosody.add_user("berta", "right")
-    client = XmppClient("berta", "wrong", port=prosody.c2s_port, ca_file=prosody.ca_file)
+async def test_client_with_a_wrong_password_is_refused(xmpp_server: XmppServer) -> None:
+    xmpp_server.add_user("berta", "right")
+    client = XmppClient("berta", "wrong", port=xmpp_server.c2s_port, ca_file=xmpp_server.ca_file)
     with pytest.raises(PeerError, match="cannot log in"):
         await client.connect()
 
 
-async def test_two_xmpp_users_talk(prosody: Prosody) -> None:
-    async with _xmpp(prosody, "cora") as cora, _xmpp(prosody, "dave.d") as dave:
+async def test_two_xmpp_users_talk(xmpp_server: XmppServer) -> None:
+    async with _xmpp(xmpp_server, "cora") as cora, _xmpp(xmpp_server, "dave.d") as dave:
         id = cora.send_message(dave.jid, "<hello> & 'good day' 🎉")
         message = await dave.wait_message("<hello> & 'good day' 🎉", sender=cora.bare)
         assert message.id == id
@@ -52,8 +56,8 @@ async def test_two_xmpp_users_talk(prosody: Prosody) -> None:
         assert (await cora.wait_error(lost)).sender == "nobody@localhost"
 
 
-async def test_a_subscription_waits_for_the_user(prosody: Prosody) -> None:
-    async with _xmpp(prosody, "emma") as emma, _xmpp(prosody, "finn") as finn:
+async def test_a_subscription_waits_for_the_user(xmpp_server: XmppServer) -> None:
+    async with _xmpp(xmpp_server, "emma") as emma, _xmpp(xmpp_server, "finn") as finn:
         emma.subscribe(finn.bare)
         await finn.wait_presence("subscribe", sender=emma.bare)
         await finn.ping()
@@ -64,11 +68,17 @@ async def test_a_subscription_waits_for_the_user(prosody: Prosody) -> None:
         assert (await emma.roster())[finn.bare].get("subscription") == "to"
 
 
-@pytest.mark.parametrize("fix_privilege", [False, True])
-async def test_prosody_keeps_users_and_ports_over_a_restart(
-    tmp_path: Path, fix_privilege: bool
+@pytest.mark.parametrize(
+    "kind",
+    [Prosody, partial(Prosody, fix_privilege=True), Ejabberd],
+    ids=["prosody", "prosody fixed", "ejabberd"],
+)
+async def test_an_xmpp_server_keeps_users_and_ports_over_a_restart(
+    tmp_path: Path, kind: Callable[[Path], XmppServer]
 ) -> None:
-    async with Prosody(tmp_path, fix_privilege=fix_privilege) as server:
+    server = kind(tmp_path)
+    server.add_user("gina", "known before the start")
+    async with server:
         async with _xmpp(server, "gina") as gina:
             server.freeze()
             gina.send_raw("<iq type='get' id='late'><ping xmlns='urn:xmpp:ping'/></iq>")
@@ -84,9 +94,19 @@ async def test_prosody_keeps_users_and_ports_over_a_restart(
     assert not server.running
 
 
-async def test_a_server_that_ends_at_once_says_why(tmp_path: Path) -> None:
-    server = Prosody(tmp_path, extra_global="this is not Lua")
-    with pytest.raises(PeerError, match="Prosody did not start"):
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda directory: Prosody(directory, extra_global="this is not Lua"),
+        lambda directory: Ejabberd(directory, options={"no_such_option": True}),
+    ],
+    ids=["prosody", "ejabberd"],
+)
+async def test_a_server_that_ends_at_once_says_why(
+    tmp_path: Path, broken: Callable[[Path], XmppServer]
+) -> None:
+    server = broken(tmp_path)
+    with pytest.raises(PeerError, match="did not start: it ended at once"):
         await server.start()
     assert not server.running
 

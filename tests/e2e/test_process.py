@@ -73,7 +73,7 @@ async def test_check_of_a_good_file(house: House) -> None:
     code, out, err = await _dragoman("check", "--config", str(gateway.config_file))
     assert (code, err) == (0, "")
     assert f"{gateway.config_file} is fine." in out
-    assert house.prosody.components[GATEWAY] not in out
+    assert house.xmpp.components[GATEWAY] not in out
     assert not gateway.database.exists()
 
 

@@ -1,15 +1,13 @@
 """A server goes away, and comes back."""
 
 import asyncio
-import secrets
 from collections import Counter
 from collections.abc import Callable
 
 import pytest
 
-from tests.e2e.house import GATEWAY, House
+from tests.e2e.house import House
 from tests.peers.process import PeerError
-from tests.peers.prosody import Prosody
 from tests.peers.xmpp_client import Stanza, XmppClient
 
 pytestmark = pytest.mark.timeout(120)
@@ -62,42 +60,39 @@ async def _reconnect(client: XmppClient) -> None:
 async def test_the_xmpp_server_is_killed_in_a_burst(
     house: House, after: int, record_property: Callable[[str, object], None]
 ) -> None:
-    components = {GATEWAY: secrets.token_hex(16)}
-    async with Prosody(house.directory / "prosody", components=components) as prosody:
-        house.prosody = prosody
-        async with house.linked() as scene:
-            await scene.chat()
+    async with house.own_server() as server, house.linked() as scene:
+        await scene.chat()
 
-            async def burst() -> None:
-                for number in range(COUNT):
-                    await scene.bob.send_text(scene.room, f"bob {number}")
+        async def burst() -> None:
+            for number in range(COUNT):
+                await scene.bob.send_text(scene.room, f"bob {number}")
 
-            async def trouble() -> None:
-                await scene.alice.wait_message(f"bob {after}", timeout=30)
-                prosody.kill()
-                await asyncio.sleep(0.3)
-                await prosody.start()
-                await _reconnect(scene.alice)
+        async def trouble() -> None:
+            await scene.alice.wait_message(f"bob {after}", timeout=30)
+            server.kill()
+            await asyncio.sleep(0.3)
+            await server.start()
+            await _reconnect(scene.alice)
 
-            async with asyncio.TaskGroup() as group:
-                group.create_task(burst())
-                group.create_task(trouble())
-            await scene.alice.wait_message(f"bob {COUNT - 1}", timeout=60)
-            await scene.settled()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(burst())
+            group.create_task(trouble())
+        await scene.alice.wait_message(f"bob {COUNT - 1}", timeout=60)
+        await scene.settled()
 
-            archived = await _archive(scene.alice, scene.bob_jid)
-            live = [(stanza.id, stanza.body or "") for stanza in scene.from_bob()]
-            by_id = dict(archived)
-            assert len(set(by_id.values())) == len(by_id), "one text under two ids"
-            assert list(by_id.values())[1:] == [f"bob {n}" for n in range(COUNT)]
-            assert set(live) <= set(archived)
-            repeated = Counter(id for id, _ in archived)
-            record_property("repeats with the same id", len(archived) - len(repeated))
+        archived = await _archive(scene.alice, scene.bob_jid)
+        live = [(stanza.id, stanza.body or "") for stanza in scene.from_bob()]
+        by_id = dict(archived)
+        assert len(set(by_id.values())) == len(by_id), "one text under two ids"
+        assert list(by_id.values())[1:] == [f"bob {n}" for n in range(COUNT)]
+        assert set(live) <= set(archived)
+        repeated = Counter(id for id, _ in archived)
+        record_property("repeats with the same id", len(archived) - len(repeated))
 
-            # The other direction works again, too.
-            id = scene.alice.send_message(scene.bob_jid, "Still there?")
-            await scene.bob.wait_text("Still there?")
-            await scene.alice.wait_receipt(id)
+        # The other direction works again, too.
+        id = scene.alice.send_message(scene.bob_jid, "Still there?")
+        await scene.bob.wait_text("Still there?")
+        await scene.alice.wait_receipt(id)
 
 
 @pytest.mark.parametrize("how", ["stopped", "frozen"])

@@ -4,15 +4,13 @@ import grp
 import os
 import pwd
 import re
-import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .certificates import CertificateFiles
-from .ports import LOOPBACK, free_ports
+from .ports import LOOPBACK
 from .process import PeerError
-from .server import Server
+from .xmpp_server import XmppServer
 
 # fmt: off
 _MODULES = (
@@ -39,12 +37,8 @@ _PRIVILEGE_SOURCES = (
 )
 
 
-class Prosody(Server):
-    """Prosody with one virtual host, one MUC service, file upload, and external components.
-
-    Clients must use STARTTLS, with a certificate of the authority in `ca_file`. Everything
-    else of the federation is switched off.
-    """
+class Prosody(XmppServer):
+    """Prosody with one virtual host, one MUC service, file upload, and external components."""
 
     def __init__(
         self,
@@ -59,33 +53,16 @@ class Prosody(Server):
     ) -> None:
         """Set up a server in `directory`; `components` are hosts with their secrets.
 
-        With `privileged`, components get the privileges of XEP-0356. Debian's module nests the
-        `<namespace/>` elements of the iq permission in one another; `fix_privilege` loads a copy
-        with that put right. `extra_global` and `extra_host` are added to the configuration.
+        Debian's module for privileges nests the `<namespace/>` elements of the iq permission in
+        one another; `fix_privilege` loads a copy with that put right. `extra_global` and
+        `extra_host` are added to the configuration.
         """
-        self.c2s_port, self.component_port, self.http_port = ports = free_ports(3)
-        super().__init__(directory, ports)
-        self.domain = domain
-        self.components = dict(components or {f"matrix.{domain}": secrets.token_hex(16)})
-        self.muc_domain = f"conference.{domain}"
-        self.upload_domain = f"upload.{domain}"
+        super().__init__(directory, domain, components, privileged=privileged)
         self.log_file = self.directory / "prosody.log"
         self.config_file = self.directory / "prosody.cfg.lua"
-        self._certificates = CertificateFiles(self.directory / "certs", domain)
-        self._privileged = privileged
         self._fix_privilege = fix_privilege
         self._extra_global = extra_global
         self._extra_host = extra_host
-
-    @property
-    def ca_file(self) -> Path:
-        """The authority that clients have to trust."""
-        return self._certificates.ca
-
-    @property
-    def websocket_url(self) -> str:
-        """Where clients in a browser connect; without encryption, on this machine alone."""
-        return f"ws://{self.domain}:{self.http_port}/xmpp-websocket"
 
     def add_user(self, user: str, password: str) -> str:
         """Make an account, also while the server runs, and return its bare JID.
