@@ -79,6 +79,7 @@ class Component:
         self._dispatch = Dispatch(self)
         hooks = StreamHooks(
             stanza=self._dispatch.take,
+            excessive=self._dispatch.refuse_excessive,
             up=network.stream_up,
             lost=self._lost,
             taken_over=network.delivery.taken_over,

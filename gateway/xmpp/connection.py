@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
-from typing import Any
-from xml.etree.ElementTree import Element
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+from xml.etree.ElementTree import Element, ParseError
 
 from slixmpp import ComponentXMPP
 
@@ -26,6 +28,31 @@ logging.getLogger("slixmpp").setLevel(logging.CRITICAL + 1)
 
 _STANZAS = frozenset({f"{ACCEPT}message", f"{ACCEPT}presence", f"{ACCEPT}iq"})
 _HANDSHAKE_LIMIT_S = 20.0
+MAX_DEPTH = 100
+"""Elements in one another, within one stanza (REQ-713)."""
+MAX_ELEMENTS = 10_000
+"""Of one stanza (REQ-713)."""
+_HIGH_WATER = 256 * 1024
+"""Bytes that the socket has not taken: from here on stanzas wait in the `Outbox`."""
+_LOW_WATER = 64 * 1024
+_PROLOG_BYTES = 4096
+_HEADER = re.compile(rb"\s*(<\?xml[^<>]*\?>)?\s*<[A-Za-z_]")
+"""How a stream begins: without a DTD, and so without entities (RFC 6120 §11.1, REQ-713)."""
+_ENCODING = re.compile(rb"encoding\s*=\s*.(?!utf-8.)", re.IGNORECASE)
+"""Another encoding than RFC 6120 §11.6 allows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionHooks:
+    """Whom a connection tells what."""
+
+    ready: Callable[[Connection], None]
+    """The server has accepted the handshake."""
+    stanza: Callable[[Element], None]
+    excessive: Callable[[Element], None]
+    """A stanza that is too deep or has too many elements; its children are gone (REQ-713)."""
+    pressure: Callable[[bool], None]
+    """The server stopped (True) or went on (False) taking what we write."""
 
 
 class ConnectionFailed(Exception):
@@ -44,14 +71,18 @@ class Connection(ComponentXMPP):
         domain: str,
         secret: str,
         address: tuple[str, int],
-        on_ready: Callable[[Connection], None],
-        on_stanza: Callable[[Element], None],
+        hooks: ConnectionHooks,
         clock: Clock,
     ) -> None:
         super().__init__(domain, secret, *address)  # type: ignore[no-untyped-call]
-        self._on_ready = on_ready
-        self._on_stanza = on_stanza
+        self._hooks = hooks
         self._clock = clock
+        self._opening: bytes | None = b""
+        """What came before the root element was complete; None after that."""
+        self._elements = 0
+        self._excessive = False
+        self.heard_at = clock.monotonic()
+        """When the server last sent anything; monotonic."""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
         self.end_reason = "the server closed the stream"
@@ -93,13 +124,87 @@ class Connection(ComponentXMPP):
         if self._run_out_filters is not None:
             self._run_out_filters.cancel()
 
-    # --- slixmpp's side -------------------------------------------------------------------------
+    # --- the socket's side ----------------------------------------------------------------------
 
-    def _spawn_event(self, xml: Element) -> None:
-        if xml.tag in _STANZAS:
-            self._on_stanza(xml)
+    def connection_made(self, transport: Any, send_event: bool = True) -> None:
+        """See `asyncio.Protocol.connection_made`."""
+        transport.set_write_buffer_limits(_HIGH_WATER, _LOW_WATER)
+        super().connection_made(transport, send_event)
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol.pause_writing`."""
+        self._hooks.pressure(True)
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol.resume_writing`."""
+        self._hooks.pressure(False)
+
+    def data_received(self, data: bytes | str) -> None:
+        """What slixmpp does, with bounds on a stanza, and without its answers to bad XML."""
+        self.heard_at = self._clock.monotonic()
+        if self._opening is not None:
+            data = self._opened(data)
+        if self.parser is None or not data:
+            return
+        self.parser.feed(data)
+        try:
+            self._read(cast("Iterator[tuple[str, Element]]", self.parser.read_events()))
+        except ParseError:
+            self._give_up("the server sent what is not XML")
+
+    def _opened(self, data: bytes | str) -> bytes:
+        """All that has come, once it is the beginning of a stream; nothing before."""
+        assert self._opening is not None
+        self._opening = begun = self._opening + (
+            data if isinstance(data, bytes) else data.encode()
+        )
+        header = _HEADER.match(begun)
+        if header is None and (b"<!" in begun or len(begun) > _PROLOG_BYTES):
+            self._give_up("the server does not speak XMPP")
+        elif header is not None and header[1] and _ENCODING.search(header[1]):
+            self._give_up("the server does not speak UTF-8")
+        elif header is not None:
+            self._opening = None
+            return begun
+        return b""
+
+    def _give_up(self, reason: str) -> None:
+        self.end_reason = reason
+        self.drop()
+
+    def _read(self, events: Iterator[tuple[str, Element]]) -> None:
+        for event, element in events:
+            if event == "start":
+                if self.xml_depth == 0:
+                    self.xml_root = element
+                    self.start_stream_handler(element)  # type: ignore[no-untyped-call]
+                self.xml_depth += 1
+                self._elements += 1
+                if self._elements > MAX_ELEMENTS or self.xml_depth > MAX_DEPTH + 1:
+                    self._excessive = True
+                continue
+            self.xml_depth -= 1
+            if self.xml_depth == 1:
+                self._complete(element)
+            elif self.xml_depth == 0:
+                self.abort()
+                return
+            elif self._excessive:
+                element.clear()  # so that it costs no memory either
+
+    def _complete(self, stanza: Element) -> None:
+        excessive, self._excessive, self._elements = self._excessive, False, 0
+        if excessive:
+            del stanza[:]
+            self._hooks.excessive(stanza)
+        elif stanza.tag in _STANZAS:
+            self._hooks.stanza(stanza)
         else:
-            super()._spawn_event(xml)
+            self._spawn_event(stanza)
+        if self.xml_root is not None:
+            self.xml_root.clear()
+
+    # --- slixmpp's side -------------------------------------------------------------------------
 
     def reschedule_connection_attempt(self) -> None:
         """slixmpp would try again by itself; the stream does that, with its own back-off."""
@@ -108,7 +213,7 @@ class Connection(ComponentXMPP):
         # Stanzas may follow the handshake in the same read: everything must stand before them.
         if not self._ready.done():
             self._ready.set_result(None)
-            self._on_ready(self)
+            self._hooks.ready(self)
 
     def _stream_error(self, error: Any) -> None:
         condition = error["condition"]

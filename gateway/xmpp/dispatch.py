@@ -58,6 +58,22 @@ class Dispatch:
             log.exception("stanza_failed", kind=element.tag, id=element.get("id", ""))
             self._say_failed(element)
 
+    def refuse_excessive(self, element: Element) -> None:
+        """A stanza of which only the outermost element was kept (REQ-713)."""
+        log.warning("excessive_stanza", domain=split(element.get("from", "")).domain)
+        kind = element.get("type", "")
+        if kind not in ("error", "result") and element.tag != f"{ACCEPT}presence":
+            self._component.stream.send(
+                Stanza(
+                    element.tag.removeprefix(ACCEPT),
+                    element.get("to", ""),
+                    element.get("from", ""),
+                    "error",
+                    element.get("id", ""),
+                    errors.POLICY_VIOLATION.xml("This has too many XML elements."),
+                )
+            )
+
     def _say_failed(self, element: Element) -> None:
         kind = element.get("type", "normal")
         if element.tag == f"{ACCEPT}iq" and kind in ("get", "set"):

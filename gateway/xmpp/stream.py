@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""XEP-0114: the component's stream for ever: reconnecting, the single exit, the barrier.
+"""XEP-0114: the component's stream for ever: reconnecting, the single exit, liveness.
 
-XEP-0114 has no acknowledgements. After at most 200 rows or 2 s a ping goes to our own server; its
-answer proves that everything written before it was taken over (REQ-903). Rows without that proof
-are written again on the next connection.
+Rows whose barrier was not answered are written again on the next connection. A server from which
+nothing has come for 30 s is pinged too, and one that does not answer for another 30 s is left, so
+that it bounces what it would else feed to a dead socket (REQ-914).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import random
 import secrets
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
@@ -25,18 +24,19 @@ from gateway.errors import StanzaRefused
 from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks, is_cancelled, within
 from gateway.text import is_clean
+from gateway.xmpp.barriers import BARRIER_LIMIT_S, Barriers
 from gateway.xmpp.codec.xml import Stanza
-from gateway.xmpp.connection import Connection, ConnectionFailed
+from gateway.xmpp.connection import Connection, ConnectionFailed, ConnectionHooks
 from gateway.xmpp.jid import split
+from gateway.xmpp.outbox import MAX_BYTES, Outbox
 
 log = structlog.get_logger("stream")
 
 MAX_STANZA_BYTES = 256 * 1024
-WINDOW = 500
-"""Rows that may be written without a proof that they were taken over."""
-BARRIER_ROWS = 200
-BARRIER_S = 2.0
-BARRIER_LIMIT_S = 30.0
+SILENCE_S = 30.0
+"""After so long without a word of the server it is pinged."""
+_MOMENT_S = 0.01
+_PING = "<ping xmlns='urn:xmpp:ping'/>"
 _PING_LIMIT_S = 30.0
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
@@ -62,17 +62,11 @@ class StreamHooks:
     """Whom the stream tells what."""
 
     stanza: Callable[[Element], None]
+    excessive: Callable[[Element], None]
+    """A stanza that is too deep or has too many elements, without its children (REQ-713)."""
     up: Callable[[], None]
     lost: Callable[[], None]
     taken_over: Callable[[Sequence[InboundRow]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Barrier:
-    id: str
-    rows: int
-    """How many rows of the window its answer proves, after those of earlier barriers."""
-    sent_at: float
 
 
 class Stream:
@@ -86,14 +80,10 @@ class Stream:
         self._tasks = Tasks(f"stream {settings.domain}")
         self._connection: Connection | None = None
         self._stopping = False
-        self._buffer: list[bytes] = []
-        self._window: deque[InboundRow] = deque()
-        self._all_proved = asyncio.Event()
-        self._barriers: deque[_Barrier] = deque()
-        self._barrier_watch: asyncio.Task[None] | None = None
-        self._unbarriered = 0
-        self._barrier_timer: asyncio.Task[None] | None = None
+        self._outbox: Outbox | None = None
+        self._barriers = Barriers(self._send_barrier, self._barriers_overdue, clock, self._tasks)
         self._answers: dict[str, Callable[[Element | None], None]] = {}
+        self._silence: asyncio.Task[None] | None = None
         self._up = False
         self._has_answered = False
         """The server has answered a barrier on this connection, and before that it has told what
@@ -106,7 +96,13 @@ class Stream:
 
     def has_room(self) -> bool:
         """Rows may be written."""
-        return self._has_answered and not self._stopping and len(self._window) < WINDOW
+        return (
+            self._has_answered
+            and not self._stopping
+            and self._barriers.has_room
+            and self._outbox is not None
+            and not self._outbox.congested
+        )
 
     # --- the single exit ------------------------------------------------------------------------
 
@@ -120,17 +116,14 @@ class Stream:
         except StanzaRefused as error:
             self._log.error("stanza_refused", kind=stanza.kind, id=stanza.id, reason=str(error))
         else:
-            self._write(data)
+            # Availability is state: a newer one follows. Subscriptions are not.
+            state = stanza.kind == "presence" and stanza.type in ("", "unavailable")
+            self._write(data, droppable=state)
 
     def send_row(self, row: InboundRow, stanza: Stanza) -> None:
         """Write the stanza of a row. Raises `StanzaRefused`."""
         self._write(self._checked(stanza))
-        self._window.append(row)
-        self._unbarriered += 1
-        if self._unbarriered >= BARRIER_ROWS:
-            self._barrier()
-        elif self._barrier_timer is None:
-            self._barrier_timer = self._tasks.spawn(self._barrier_soon(), "barrier timer")
+        self._barriers.written(row)
 
     def _checked(self, stanza: Stanza) -> bytes:
         if split(stanza.sender).domain != self._settings.domain:
@@ -145,17 +138,30 @@ class Stream:
             raise StanzaRefused(f"it has {len(data)} bytes")
         return data
 
-    def _write(self, data: bytes) -> None:
-        if not self._up:
-            return
-        if not self._buffer:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._buffer.append(data)
+    def _write(self, data: bytes, *, droppable: bool = False) -> None:
+        if self._up and self._outbox is not None:
+            self._outbox.add(data, droppable=droppable)
 
-    def _flush(self) -> None:
-        data, self._buffer = b"".join(self._buffer), []
-        if self._connection is not None and data:
-            self._connection.write(data)
+    def _pressed(self, congested: bool) -> None:
+        """The server stopped or went on reading."""
+        outbox = self._outbox
+        if outbox is None:
+            return
+        outbox.congested = congested
+        if congested:
+            if not self._barriers.is_waiting:
+                self._barriers.send()  # from now on it has that long to read again
+            return
+        if outbox.dropped:
+            self._log.warning("presence_dropped", count=outbox.dropped)
+            outbox.dropped = 0
+        outbox.flush()
+        if self.has_room():
+            self._hooks.taken_over([])
+
+    def _outbox_full(self) -> None:
+        self._log.error("server_does_not_read", waiting_bytes=MAX_BYTES)
+        self._drop("the server does not read")
 
     # --- requests of ours -----------------------------------------------------------------------
 
@@ -179,7 +185,7 @@ class Stream:
             else:
                 answered(Ping.ANSWERED)
 
-        self.request(domain, "<ping xmlns='urn:xmpp:ping'/>", reply, _PING_LIMIT_S)
+        self.request(domain, _PING, reply, _PING_LIMIT_S)
 
     async def _give_up(self, request_id: str, limit_s: float) -> None:
         await self._clock.sleep(limit_s)
@@ -194,7 +200,7 @@ class Stream:
         if answered is not None:
             answered(element)
             return True
-        if any(barrier.id == reply_id for barrier in self._barriers):
+        if self._barriers.knows(reply_id):
             if element.get("from", "") == self._settings.server_domain:
                 self._barrier_answered(reply_id)
             return True
@@ -202,38 +208,9 @@ class Stream:
 
     # --- the barrier ----------------------------------------------------------------------------
 
-    async def _barrier_soon(self) -> None:
-        await self._clock.sleep(BARRIER_S)
-        self._barrier_timer = None
-        if self._unbarriered:
-            self._barrier()
-
-    def _barrier(self) -> None:
-        barrier = secrets.token_hex(16)
-        now = self._clock.monotonic()
-        self._barriers.append(_Barrier(barrier, self._unbarriered, now))
-        self._unbarriered = 0
-        self.send(
-            Stanza(
-                "iq",
-                self._settings.domain,
-                self._settings.server_domain,
-                "get",
-                barrier,
-                "<ping xmlns='urn:xmpp:ping'/>",
-            )
-        )
-        if self._barrier_watch is None:
-            self._barrier_watch = self._tasks.spawn(self._watch_barriers(), "barrier limit")
-
-    async def _watch_barriers(self) -> None:
-        while self._barriers:
-            oldest = self._barriers[0]
-            await self._clock.sleep(oldest.sent_at + BARRIER_LIMIT_S - self._clock.monotonic())
-            if self._barriers and self._barriers[0] is oldest:
-                self._barriers_overdue()
-                break
-        self._barrier_watch = None
+    def _send_barrier(self, barrier: str) -> None:
+        own, server = self._settings.domain, self._settings.server_domain
+        self.send(Stanza("iq", own, server, "get", barrier, _PING))
 
     def _barriers_overdue(self) -> None:
         if self._connection is not None:
@@ -242,24 +219,30 @@ class Stream:
                 seconds=BARRIER_LIMIT_S,
                 advice=f"is {self._settings.server_domain} hosted by this server?",
             )
-            self._connection.end_reason = "the server did not answer a ping"
-            self._connection.drop()
+            self._drop("the server did not answer a ping")
 
     def _barrier_answered(self, barrier: str) -> None:
-        """Barriers are answered in order, so an answer proves all earlier ones too."""
-        proved = 0
-        while self._barriers:
-            oldest = self._barriers.popleft()
-            proved += oldest.rows
-            if oldest.id == barrier:
-                break
-        rows_taken = [self._window.popleft() for _ in range(proved)]
+        rows = self._barriers.answered(barrier)
         if not self._has_answered:
             self._has_answered = True
             self._hooks.up()
-        self._hooks.taken_over(rows_taken)
-        if not self._window:
-            self._all_proved.set()
+        self._hooks.taken_over(rows)
+
+    async def _watch_silence(self, connection: Connection) -> None:
+        """Ping a server that says nothing (REQ-914); the barrier's limit does the rest."""
+        while not connection.ended.is_set():
+            patience_s = connection.heard_at + SILENCE_S - self._clock.monotonic()
+            if patience_s > _MOMENT_S:
+                await self._clock.sleep(patience_s)
+            else:
+                if not self._barriers.is_waiting:
+                    self._barriers.send()
+                await self._clock.sleep(SILENCE_S)
+
+    def _drop(self, reason: str) -> None:
+        if self._connection is not None:
+            self._connection.end_reason = reason
+            self._connection.drop()
 
     # --- the life of the stream -----------------------------------------------------------------
 
@@ -303,8 +286,12 @@ class Stream:
             settings.domain,
             settings.secret,
             (settings.host, settings.port),
-            self._ready,
-            self._hooks.stanza,
+            ConnectionHooks(
+                ready=self._ready,
+                stanza=self._hooks.stanza,
+                excessive=self._hooks.excessive,
+                pressure=self._pressed,
+            ),
             self._clock,
         )
         try:
@@ -316,9 +303,11 @@ class Stream:
 
     def _ready(self, connection: Connection) -> None:
         self._connection = connection
+        self._outbox = Outbox(connection.write, self._outbox_full)
         self._up = True
         self._log.info("stream_up")
-        self._barrier()  # shows at once whether the server answers barriers (REQ-904)
+        self._barriers.send()  # shows at once whether the server answers them (REQ-904)
+        self._silence = self._tasks.spawn(self._watch_silence(connection), "silence")
 
     def _down(self) -> None:
         if self._connection is None:
@@ -326,10 +315,12 @@ class Stream:
         self._connection.drop()
         self._connection = None
         self._up = self._has_answered = False
-        self._buffer.clear()
-        self._window.clear()
-        self._barriers.clear()
-        self._unbarriered = 0
+        if self._outbox is not None:
+            self._outbox.clear()
+            self._outbox = None
+        if self._silence is not None:
+            self._silence.cancel()
+        self._barriers.reset()
         self._hooks.lost()
 
     async def stop(self) -> None:
@@ -337,18 +328,18 @@ class Stream:
         self._stopping = True
         connection = self._connection
         if connection is not None:
-            if self._window:
-                self._all_proved.clear()
-                self._barrier()
+            if self._barriers.unproved:
+                self._barriers.send()
                 await self._proved(connection)
-            self._flush()
             self._up = False  # nothing may follow the end of our half
+            if self._outbox is not None:
+                self._outbox.close()
             await connection.close(_CLOSE_WAIT_S)
         await self._tasks.cancel()
 
     async def _proved(self, connection: Connection) -> None:
         ways = [
-            self._tasks.spawn(self._all_proved.wait(), "proof"),
+            self._tasks.spawn(self._barriers.all_proved.wait(), "proof"),
             self._tasks.spawn(connection.ended.wait(), "end of the connection"),
         ]
         with contextlib.suppress(TimeoutError):

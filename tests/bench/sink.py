@@ -24,7 +24,7 @@ from gateway.store import Store
 from gateway.tasks import SystemClock
 from gateway.xmpp.access import AccessList
 from gateway.xmpp.component import Component, ComponentSettings
-from gateway.xmpp.connection import Connection
+from gateway.xmpp.connection import Connection, ConnectionHooks
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.stream import ServerSettings
 from tests.bench import house, stanzas
@@ -41,6 +41,9 @@ class Sink(asyncio.Transport):
     def write(self, data: Any) -> None:
         """Count it."""
         self.bytes += len(data)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """It never holds anything."""
 
     def is_closing(self) -> bool:
         """Never."""
@@ -106,8 +109,12 @@ async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
             stanzas.COMPONENT,
             stanzas.SECRET,
             ("127.0.0.1", 1),
-            component.stream._ready,
-            Dispatch(component).take,
+            ConnectionHooks(
+                ready=component.stream._ready,
+                stanza=Dispatch(component).take,
+                excessive=lambda _: None,
+                pressure=lambda _: None,
+            ),
             SystemClock(),
         )
         sink = shake_hands(connection)

@@ -31,6 +31,7 @@ class FakeServer:
     ``are silent``."""
     refusal: str = ""
     """A stream error that answers the handshake, or ``close`` after the header."""
+    prolog: str = "<?xml version='1.0'?>"
     mute: bool = False
     """Connections are taken, and nothing is ever said."""
     closes: bool = True
@@ -75,6 +76,16 @@ class FakeServer:
         self.up.clear()
         for writer in list(self._all):
             writer.transport.abort()
+
+    def freeze(self) -> None:
+        """Neither read nor speak, on an open connection: it hangs, or its machine is gone."""
+        assert self._writer is not None, "the gateway is not connected"
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def thaw(self) -> None:
+        """Go on with what came meanwhile."""
+        assert self._writer is not None, "the gateway is not connected"
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]
 
     # --- what the server does -------------------------------------------------------------------
 
@@ -168,7 +179,7 @@ class FakeServer:
         self.held.clear()
         self.ended_well = False
         writer.write(
-            f"<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept'"
+            f"{self.prolog}<stream:stream xmlns='jabber:component:accept'"
             f" xmlns:stream='{STREAMS}' from='{self.component}' id='s{self.attempts}'>".encode()
         )
 

@@ -29,21 +29,23 @@ FORBIDDEN = StanzaError("auth", "forbidden")
 INTERNAL = StanzaError("wait", "internal-server-error")
 ITEM_NOT_FOUND = StanzaError("cancel", "item-not-found")
 NOT_ACCEPTABLE = StanzaError("modify", "not-acceptable")
+POLICY_VIOLATION = StanzaError("modify", "policy-violation")
 REGISTRATION_REQUIRED = StanzaError("auth", "registration-required")
 REMOTE_TIMEOUT = StanzaError("wait", "remote-server-timeout")
+RESOURCE_CONSTRAINT = StanzaError("wait", "resource-constraint")
 SERVICE_UNAVAILABLE = StanzaError("cancel", "service-unavailable")
 
 OF_REASON = {
     FailureReason.NOT_FOUND: ITEM_NOT_FOUND,
     FailureReason.FORBIDDEN: FORBIDDEN,
     FailureReason.TOO_LARGE: NOT_ACCEPTABLE,
-    FailureReason.RATE_LIMITED: StanzaError("wait", "resource-constraint"),
+    FailureReason.RATE_LIMITED: RESOURCE_CONSTRAINT,
     FailureReason.UNREACHABLE: StanzaError("wait", "recipient-unavailable"),
     FailureReason.NETWORK_ERROR: REMOTE_TIMEOUT,
     FailureReason.ENCRYPTED: NOT_ACCEPTABLE,
     FailureReason.UNSUPPORTED: NOT_ACCEPTABLE,
     FailureReason.UNREGISTERED: REGISTRATION_REQUIRED,
-    FailureReason.BUSY: StanzaError("wait", "resource-constraint"),
+    FailureReason.BUSY: RESOURCE_CONSTRAINT,
     FailureReason.UNCERTAIN: StanzaError("wait", "undefined-condition"),
 }
 
