@@ -24,6 +24,7 @@ from gateway.config.tree import Network as NetworkConfig
 from gateway.errors import GatewayError
 from gateway.ids import NetworkName
 from gateway.ops.logs import set_up_logs
+from gateway.ops.loopwatch import LoopWatch
 from gateway.registry import Adapters, adapter_class
 from gateway.store import Store, accounts
 from gateway.store.pruning import Pruning
@@ -78,9 +79,11 @@ async def _main(config: Config) -> None:
         await gateway.start(stack)
         # What start-up made stays: no collection has to look at it again.
         gc.freeze()
-        await stop.wait()
-        log.info("stopping")
-        await gateway.stop()
+        # Not before: the first start of a new version may migrate the database for long.
+        with LoopWatch(config.process.stuck_limit):
+            await stop.wait()
+            log.info("stopping")
+            await gateway.stop()
     await _end_the_rest()
 
 

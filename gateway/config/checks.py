@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 Values = Mapping[str, tuple[Any, Place]]
 """What could be read: path of the key → its value and place."""
 
+_LEAST_STUCK_S = 10.0
+
 
 def check(values: Values, problems: Problems) -> None:
     """Report everything that is wrong between keys."""
     _check_host(values, problems)
     _check_domains(values, problems)
     _check_limits(values, problems)
+    _check_stuck_limit(values, problems)
     _check_key_file(values, problems)
 
 
@@ -76,6 +79,12 @@ def _check_limits(values: Values, problems: Problems) -> None:
             _place_of("attempt_limit", section, values),
             "must not be longer than delivery.send_limit",
         )
+
+
+def _check_stuck_limit(values: Values, problems: Problems) -> None:
+    limit, place = values.get("process.stuck_limit", (_LEAST_STUCK_S, Place()))
+    if limit < _LEAST_STUCK_S:
+        problems.add(place, f"must be at least {_LEAST_STUCK_S:g}s; a busy disk takes seconds")
 
 
 def _place_of(key: str, section: Place, values: Values) -> Place:

@@ -89,6 +89,13 @@ class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     format: Literal["console", "json"] = "console"
 
 
+class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The process itself."""
+
+    stuck_limit: Duration = Duration(60)
+    """The process ends, to be started again, when it has done nothing at all for so long."""
+
+
 class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One network: an adapter with a component domain of its own."""
 
@@ -118,6 +125,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     store: Store = Store()
     delivery: Delivery = Delivery()
     log: Log = Log()
+    process: Process = Process()
     networks: Mapping[NetworkName, Network]
 
     def __post_init__(self) -> None:

@@ -291,6 +291,10 @@ MISTAKES = {
         good(delivery="{send_limit: 1m}"),
         "9: delivery.attempt_limit: must not be longer than delivery.send_limit",
     ),
+    "ends itself too soon": (
+        good(process="{stuck_limit: 5s}"),
+        "9: process.stuck_limit: must be at least 10s; a busy disk takes seconds",
+    ),
     "pattern": (
         good(access='{allow: ["*.example.org"]}'),
         f'9: access.allow[0]: {ENTRY}, found "*.example.org"',
@@ -873,7 +877,7 @@ def test_the_documentation_has_every_key() -> None:
     documented = set(re.findall(r"^\| `([a-z_.]+)`", text, re.MULTILINE))
     example = yaml.safe_load(EXAMPLE.read_text())
     keys = {f"server.{key}" for key in example["xmpp"].pop("server")}
-    keys.update(*(example[section] for section in ("xmpp", "access", "store", "delivery", "log")))
-    keys.update(example["networks"]["matrix"])
+    keys.update(example.pop("networks")["matrix"])
+    keys.update(*example.values())
     keys.update(f"settings.{key}" for key in yaml.safe_load(commented_settings()))
     assert documented == keys

@@ -15,8 +15,9 @@ from gateway.tasks import SystemClock, Tasks, is_cancelled, within
 from gateway.xmpp.stream import ServerSettings
 
 _PROCESS = """
-import asyncio, os, signal
+import asyncio, os, signal, types
 from gateway import app, tasks
+from gateway.config import tree
 
 app._END_LIMIT_S = 0.1
 
@@ -37,7 +38,7 @@ class Gateway:
         {stop}
 
 app.Gateway = Gateway
-asyncio.run(app._main(None))
+asyncio.run(app._main(types.SimpleNamespace(process=tree.Process())))
 """
 
 
