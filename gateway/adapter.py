@@ -105,6 +105,9 @@ class Capabilities:
     """`Session.set_typing` works, and `AccountContext.typing` is reported."""
     read_marks: bool = False
     """`MarkRead` works, and `RemoteRead` is reported."""
+    live_only: bool = False
+    """The network keeps nothing: what is not taken at once cannot be had later. Then `commit` does
+    not wait while much of the account waits for its user; what is too much is cut, and told."""
     max_text_bytes: int = 65536
     """Longest text in UTF-8. Longer ones are refused before they reach the adapter."""
 
@@ -215,7 +218,9 @@ class AccountContext(Protocol):
 
         A ``cursor`` of None leaves it as it is; a state value of None deletes its key. Events that
         were committed before are ignored. On a network without keys it may wait until a `send`
-        that is under way has its answer, so answers are never read behind it. Raises
+        that is under way has its answer, so answers are never read behind it. While too much waits
+        for the user it waits too (not for a commit without events), for days perhaps: nothing more
+        is fetched until then. Raises
         `gateway.errors.StoreUnavailable`: nothing was committed, and the session should end with
         `Transient` or try again.
         """

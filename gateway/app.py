@@ -17,8 +17,9 @@ import structlog
 
 from gateway import __version__
 from gateway.adapter import Adapter, Clock, Logger
+from gateway.bridge.actors import Limits
+from gateway.bridge.backlog import Marks
 from gateway.bridge.network import Network, NetworkSettings
-from gateway.bridge.outbound import Limits
 from gateway.config import Config
 from gateway.config.tree import Network as NetworkConfig
 from gateway.errors import GatewayError
@@ -159,7 +160,9 @@ class Gateway:
                     send_s=delivery.send_limit,
                     warning_s=delivery.attempt_warning,
                     attempt_s=delivery.attempt_limit,
+                    rows=delivery.outbound_rows,
                 ),
+                marks=Marks(rows=delivery.inbound_rows, size=delivery.inbound_size),
             ),
             adapter,
             store,

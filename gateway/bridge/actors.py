@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from gateway.bridge.accounts import Account
 from gateway.ids import AccountId, ConversationId, RemoteUserId
@@ -13,6 +14,19 @@ from gateway.store.journal import OutboundRow
 
 CACHED = 200
 """Rows of one conversation kept in memory; the rest waits in the journal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a command may take, in seconds (REQ-224), and how many may wait."""
+
+    send_s: float = 600.0
+    """From the commit to the error."""
+    warning_s: float = 30.0
+    attempt_s: float = 120.0
+    """One attempt; the next one has the same key."""
+    rows: int = 10_000
+    """Of one account that may wait."""
 
 
 class Actor:

@@ -11,11 +11,12 @@ its queue, with the same ids. What comes back is in `gateway.bridge.redelivery`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
 from gateway.adapter import Clock
+from gateway.bridge.backlog import Backlog
 from gateway.bridge.peers import Peers
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
@@ -24,6 +25,7 @@ from gateway.bridge.redelivery import Redelivery
 from gateway.errors import StanzaRefused
 from gateway.ids import AccountId, ConversationId, NetworkName, RowId, StanzaId, UserJid
 from gateway.store import Store, journal
+from gateway.store.backlog import waiting_inbound
 from gateway.store.journal import InboundRow, InboundState
 from gateway.tasks import Tasks
 
@@ -40,16 +42,23 @@ class Delivery:
     """The inbound direction of one network."""
 
     def __init__(
-        self, network: NetworkName, store: Store, clock: Clock, tasks: Tasks, persist: Persist
+        self,
+        network: NetworkName,
+        store: Store,
+        clock: Clock,
+        tasks: Tasks,
+        persist: Persist,
+        backlog: Backlog,
     ) -> None:
         self._network = network
+        self._backlog = backlog
         self._store = store
         self._clock = clock
         self._persist = persist
         self._port: XmppPort
         self._peers: Peers
         self._queues = Queues(clock, tasks, self.pump)
-        self._redelivery = Redelivery(network, store, clock, persist, self._queues)
+        self._redelivery = Redelivery(network, store, clock, persist, backlog, self._queues)
         self._pumping = False
         self._reads = 0
         self._started = clock.now()
@@ -62,6 +71,7 @@ class Delivery:
 
     def load(self) -> None:
         """Take up what an earlier process left unsettled."""
+        self._backlog.load(waiting_inbound(self._store.reader, self._network))
         for account, conversation in journal.open_inbound_conversations(
             self._store.reader, self._network
         ):
@@ -69,8 +79,9 @@ class Delivery:
             queue.more = True
             self._queues.enqueue(queue)
 
-    def offer(self, rows: Iterable[InboundRow]) -> None:
+    def offer(self, rows: Sequence[InboundRow]) -> None:
         """Rows that were just committed, in commit order."""
+        self._backlog.added(rows)
         for row in rows:
             queue = self._queues.of(row.account, row.conversation)
             queue.add(row)
@@ -140,6 +151,7 @@ class Delivery:
 
     def forget(self, account: AccountId) -> None:
         """The account was removed with all its rows."""
+        self._backlog.forget(account)
         self._queues.forget(account)
         self._peers.forget(account)
 
@@ -221,7 +233,11 @@ class Delivery:
 
     def _settle(self, rows: Sequence[InboundRow]) -> None:
         if rows:
-            self._set_state([row.id for row in rows], InboundState.SETTLED)
+            now = self._clock.now()
+            self._persist.write(
+                lambda db: journal.close_inbound(db, rows, InboundState.SETTLED, now),
+                self._backlog.done,
+            )
 
     def _set_state(self, rows: Sequence[RowId], state: InboundState) -> None:
         now = self._clock.now()

@@ -7,12 +7,13 @@ before, and a repeated event finds its own first copy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from gateway.bridge.addresses import Addresses
+from gateway.bridge.cut import cut
 from gateway.bridge.splitting import NAME_CHARS, brief, split_text
 from gateway.events import (
     AcceptInvite,
@@ -83,6 +84,8 @@ class Intake:
     user: UserJid
     addresses: Addresses
     auto_accept: bool
+    is_cutting: Callable[[AccountId], bool]
+    """Messages of this account cannot be kept."""
 
     def unit(self, db: Transaction, events: Sequence[RemoteEvent], now: float) -> Committed:
         """Apply events in order."""
@@ -137,6 +140,9 @@ class Intake:
     def _message(self, db: Transaction, event: RemoteMessage, now: float, out: Committed) -> None:
         conversation = self._chat(db, event.contact)
         if event.own and self._is_echo(db, conversation, event):
+            return
+        if self.is_cutting(self.account):
+            cut(db, conversation, event.id)
             return
         origin = Origin.ELSEWHERE if event.own else Origin.CONTACT
         sent_at = min(event.sent_at, now)
@@ -208,6 +214,9 @@ class Intake:
         self, db: Transaction, event: RemoteUndecryptable, now: float, out: Committed
     ) -> None:
         conversation = self._chat(db, event.contact)
+        if self.is_cutting(self.account):
+            cut(db, conversation, event.id)
+            return
         conversations.hold(
             db,
             conversation,

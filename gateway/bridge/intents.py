@@ -47,10 +47,19 @@ class IncomingText:
 
 
 @dataclass(frozen=True, slots=True)
+class _Full:
+    """Too much waits for the network already."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Readdressed:
     """A repetition of what still waits: its answer goes to where it came from now."""
 
     row: OutboundRow
+
+
+_Decision = OutboundRow | InboundRow | _Readdressed | _Full | None
+"""About a text. None: it is dropped, since it is our own copy or known already."""
 
 
 class Intents:
@@ -65,6 +74,7 @@ class Intents:
         clock: Clock,
         *,
         send: Callable[[Account, OutboundRow], None],
+        is_full: Callable[[Account], bool],
         readdress: Callable[[OutboundRow], None],
         deliver: Callable[[list[InboundRow]], None],
     ) -> None:
@@ -74,6 +84,7 @@ class Intents:
         self._addresses = addresses
         self._clock = clock
         self._send = send
+        self._is_full = is_full
         self._readdress = readdress
         self._deliver = deliver
         self._port: XmppPort
@@ -97,7 +108,7 @@ class Intents:
         now = self._clock.now()
         written = self._store.write(
             lambda db: self._text_unit(db, account, contact, text, now),
-            lambda row: self._text_committed(account, row),
+            lambda row: self._text_decided(account, contact, text, row),
         )
         written.add_done_callback(lambda done: self._if_refused(done, contact, text))
 
@@ -108,7 +119,7 @@ class Intents:
         contact: RemoteUserId,
         text: IncomingText,
         now: float,
-    ) -> OutboundRow | InboundRow | _Readdressed | None:
+    ) -> _Decision:
         conversation = conversations.find_chat(db, account.id, contact)
         if conversation is None:
             self._addresses.assign(db, contact)
@@ -119,6 +130,8 @@ class Intents:
         earlier = _earlier(db, conversation, text, now)
         if earlier is not None:
             return self._repeated(db, account, text, conversation, contact, earlier, now)
+        if self._is_full(account):
+            return _Full()
         known_contact = contacts.get(db, account.id, contact)
         if known_contact.invited:
             contacts.put(db, account.id, contact, replace(known_contact, invited=False))
@@ -172,15 +185,22 @@ class Intents:
             return _Readdressed(again)
         return receipt(db, self._network, account, again, now) if text.receipt else None
 
-    def _text_committed(
-        self, account: Account, row: OutboundRow | InboundRow | _Readdressed | None
+    def _text_decided(
+        self, account: Account, contact: RemoteUserId, text: IncomingText, decision: _Decision
     ) -> None:
-        if isinstance(row, _Readdressed):
-            self._readdress(row.row)
-        elif isinstance(row, OutboundRow):
-            self._send(account, row)
-        elif row is not None:
-            self._deliver([row])
+        match decision:
+            case OutboundRow():
+                self._send(account, decision)
+            case InboundRow():
+                self._deliver([decision])
+            case _Readdressed():
+                self._readdress(decision.row)
+            case _Full():
+                self._refuse_for_now(
+                    contact,
+                    text,
+                    "Too many of your messages wait for the network. Please try again later.",
+                )
 
     def _if_refused(
         self, written: asyncio.Future[Any], contact: RemoteUserId, text: IncomingText
@@ -190,13 +210,14 @@ class Intents:
             return
         if not isinstance(error, StoreUnavailable):
             log.error("text_not_committed", exc_info=error)
-        self._port.refuse(
+        self._refuse_for_now(
             contact,
-            text.sender,
-            text.id,
-            FailureReason.BUSY,
+            text,
             "The gateway cannot store messages at the moment. Please try again later.",
         )
+
+    def _refuse_for_now(self, contact: RemoteUserId, text: IncomingText, why: str) -> None:
+        self._port.refuse(contact, text.sender, text.id, FailureReason.BUSY, why)
 
     def displayed(self, account: Account, contact: RemoteUserId, message: StanzaId) -> None:
         """The user has read everything up to a message (REQ-414)."""
@@ -227,7 +248,11 @@ class Intents:
                 now=now,
             )
 
-        self._store.write(unit, lambda row: self._text_committed(account, row))
+        def committed(row: OutboundRow | None) -> None:
+            if row is not None:
+                self._send(account, row)
+
+        self._store.write(unit, committed)
 
 
 def _digest(body: str) -> bytes:

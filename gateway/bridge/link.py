@@ -22,7 +22,7 @@ from gateway.bridge.inbound import Committed, Intake
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable
 from gateway.events import RemoteEvent, RemoteMessage
-from gateway.ids import RemoteUserId
+from gateway.ids import AccountId, RemoteUserId
 from gateway.store import Store, Transaction, accounts
 from gateway.tasks import is_cancelled
 
@@ -60,6 +60,8 @@ class LinkHooks:
     typing: Callable[[Account, RemoteUserId, bool], None]
     quiet: Callable[[Account, Set[RemoteUserId]], Awaitable[None]]
     """Awaited before own messages are committed, on networks that do not return the key."""
+    room: Callable[[AccountId], Awaitable[None]]
+    """Awaited before events are committed: too much may wait for the user (REQ-712)."""
 
 
 class Link:
@@ -213,6 +215,8 @@ class Link:
         state: Mapping[str, str | None] | None = None,
     ) -> None:
         """See `gateway.adapter.AccountContext.commit`."""
+        if events:
+            await self._hooks.room(self._account.id)
         await self._until_quiet(events)
         now = self.clock.now()
         account = self._account.id

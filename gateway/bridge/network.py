@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from gateway.adapter import Adapter, Clock, Contact, Linked
 from gateway.bridge.accounts import Account, Accounts
+from gateway.bridge.actors import Limits
 from gateway.bridge.addresses import Addresses
+from gateway.bridge.backlog import Backlog, Marks
 from gateway.bridge.contacts import Contacts
+from gateway.bridge.cut import tell_cut
 from gateway.bridge.delivery import Delivery
 from gateway.bridge.inbound import Committed, Intake
 from gateway.bridge.intents import IncomingText, Intents
 from gateway.bridge.link import Link, LinkHooks, LinkState
-from gateway.bridge.outbound import Limits, Outbound
+from gateway.bridge.outbound import Outbound
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.settings import Settings
@@ -30,7 +33,7 @@ from gateway.bridge.typing import Typing
 from gateway.errors import AdapterError, Forbidden, Transient
 from gateway.events import GatewayNotice
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid, stanza_id
-from gateway.store import Store, Transaction, accounts, contacts, conversations, journal
+from gateway.store import Store, Transaction, accounts, backlog, contacts, conversations, journal
 from gateway.store.accounts import AccountStatus
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow
@@ -56,6 +59,7 @@ class NetworkSettings:
     name: NetworkName
     auto_accept: bool = False
     limits: Limits
+    marks: Marks = field(default_factory=Marks)
     login_concurrency: int = 8
 
 
@@ -76,7 +80,15 @@ class Network:
         self._persist = Persist(store, self._clock, self._tasks)
         self.accounts = Accounts(settings.name, store, box, self._clock)
         self.addresses = Addresses(settings.name, adapter, store)
-        self.delivery = Delivery(settings.name, store, self._clock, self._tasks, self._persist)
+        self._backlog = Backlog(
+            settings.name,
+            settings.marks,
+            live_only=adapter.capabilities.live_only,
+            has_room=self._has_room,
+        )
+        self.delivery = Delivery(
+            settings.name, store, self._clock, self._tasks, self._persist, self._backlog
+        )
         self._outbound = Outbound(
             settings.name, adapter, store, settings.limits, self._tasks, self.delivery.offer
         )
@@ -95,6 +107,7 @@ class Network:
             self.addresses,
             self._clock,
             send=self._outbound.offer,
+            is_full=self._outbound.is_full,
             readdress=self._outbound.readdress,
             deliver=self.delivery.offer,
         )
@@ -112,6 +125,9 @@ class Network:
         """Read what is stored. Before the stream is up, so that the first stanza finds it."""
         by_id = {account.id: account for account in self.accounts.load()}
         self.delivery.load()
+        for cut in backlog.accounts_with_cut(self._store.reader, self.name):
+            if not self._backlog.is_cutting(cut):
+                self._has_room(cut)
         for account in by_id.values():
             link = self._prepare(account)
             # What the user last saw; a restart is not to be seen at all (REQ-143).
@@ -217,9 +233,18 @@ class Network:
         """
         return await self.accounts.change_settings(account, changes)
 
+    def is_full(self, account: Account) -> bool:
+        """So much waits for the user that nothing more is fetched."""
+        return self._backlog.is_full(account.id)
+
+    def _has_room(self, account: AccountId) -> None:
+        """What was cut while there was none is told before anything that comes now."""
+        now = self._clock.now()
+        self._persist.write(lambda db: tell_cut(db, self.name, account, now), self.delivery.offer)
+
     def counts(self, account: Account) -> tuple[int, int]:
         """How many rows wait, inbound and outbound."""
-        return journal.count_open(self._store.reader, account.id)
+        return backlog.count_open(self._store.reader, account.id)
 
     async def _revoke(self, account: Account) -> str:
         link = account.link
@@ -252,6 +277,7 @@ class Network:
             user=account.user,
             addresses=self.addresses,
             auto_accept=self._settings.auto_accept,
+            is_cutting=self._backlog.is_cutting,
         )
         hooks = LinkHooks(
             committed=lambda committed: self._committed(account, committed),
@@ -261,6 +287,7 @@ class Network:
                 account.user, contact, active
             ),
             quiet=self._outbound.quiet,
+            room=self._backlog.room,
         )
         account.link = link = Link(account, self.adapter, intake, self._store, hooks, self._gate)
         return link

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
 from gateway.adapter import Adapter, Clock, Sent
 from gateway.bridge.accounts import Account
-from gateway.bridge.actors import CACHED, Actor, Actors
+from gateway.bridge.actors import CACHED, Actor, Actors, Limits
 from gateway.bridge.link import Link
 from gateway.bridge.outcome import Unreachable, settle
 from gateway.errors import (
@@ -33,7 +33,7 @@ from gateway.errors import (
 )
 from gateway.events import Command
 from gateway.ids import AccountId, NetworkName, RemoteUserId, RowId
-from gateway.store import Store, journal
+from gateway.store import Store, backlog, journal
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow, OutboundRow
 from gateway.tasks import Tasks, is_cancelled, within
@@ -47,17 +47,6 @@ _STARTED_AT_ONCE = 50
 """Actors that read their journal before the loop has a turn for others."""
 _LAST_WORDS_S = 10.0
 """How long the actors of an account that is removed may take to refuse what waits."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long a command may take, in seconds (REQ-224)."""
-
-    send_s: float = 600.0
-    """From the commit to the error."""
-    warning_s: float = 30.0
-    attempt_s: float = 120.0
-    """One attempt; the next one has the same key."""
 
 
 class Outbound:
@@ -80,9 +69,12 @@ class Outbound:
         self._deliver = deliver
         self._clock: Clock = adapter.context.clock
         self._actors = Actors()
+        self._open: Counter[AccountId] = Counter()
+        """Commands that wait, by account."""
 
     def load(self, account_of: Callable[[AccountId], Account | None]) -> None:
         """Take up what an earlier process left undecided."""
+        self._open.update(backlog.waiting_outbound(self._store.reader, self._network))
         found = []
         for account_id, conversation in journal.open_outbound_conversations(
             self._store.reader, self._network
@@ -104,6 +96,7 @@ class Outbound:
 
     def offer(self, account: Account, row: OutboundRow) -> None:
         """A row that was just committed, in commit order."""
+        self._open[account.id] += 1
         actor = self._actors.of(account, row.conversation)
         if row.id <= actor.newest:
             return  # it was read from the journal before its commit was told here
@@ -112,6 +105,10 @@ class Outbound:
         else:
             self._admit(actor, row)
         self._start(actor)
+
+    def is_full(self, account: Account) -> bool:
+        """So much waits for the network that no more is taken (REQ-712)."""
+        return self._open[account.id] >= self._limits.rows
 
     def link_changed(self, account: Account) -> None:
         """The account's link went up or down."""
@@ -144,6 +141,7 @@ class Outbound:
         if tasks:
             with contextlib.suppress(TimeoutError):
                 await within(self._clock, _LAST_WORDS_S, asyncio.wait(tasks))
+        self._open.pop(account.id, None)
         for actor in self._actors.of_account(account):
             self._actors.drop(actor)
             if actor.task is not None:
@@ -346,5 +344,6 @@ class Outbound:
                 retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
             else:
                 actor.quiet.set()
+                self._open[actor.account.id] -= 1
                 log.debug("settled", row=row.id, told=len(committed.inbound))
                 return

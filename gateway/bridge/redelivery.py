@@ -8,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from gateway.adapter import Clock
+from gateway.bridge.backlog import Backlog
 from gateway.bridge.peers import Peers
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
@@ -36,12 +37,19 @@ class Redelivery:
     """What becomes of rows that came back, or that nobody takes."""
 
     def __init__(
-        self, network: NetworkName, store: Store, clock: Clock, persist: Persist, queues: Queues
+        self,
+        network: NetworkName,
+        store: Store,
+        clock: Clock,
+        persist: Persist,
+        backlog: Backlog,
+        queues: Queues,
     ) -> None:
         self._network = network
         self._store = store
         self._clock = clock
         self._persist = persist
+        self._backlog = backlog
         self._queues = queues
         self._port: XmppPort
         self._peers: Peers
@@ -93,7 +101,8 @@ class Redelivery:
         log.warning("delivery_given_up", row=row.id, bounces=row.bounces)
         now = self._clock.now()
         self._persist.write(
-            lambda db: journal.set_inbound_state(db, [row.id], InboundState.DEAD, now)
+            lambda db: journal.close_inbound(db, [row], InboundState.DEAD, now),
+            self._backlog.done,
         )
 
     def dead_letter(self, row: InboundRow) -> None:
@@ -101,26 +110,30 @@ class Redelivery:
         now = self._clock.now()
         told = isinstance(row.delivery, Notice | GatewayNotice)
 
-        def unit(db: Transaction) -> list[InboundRow]:
-            journal.set_inbound_state(db, [row.id], InboundState.DEAD, now)
+        def unit(db: Transaction) -> tuple[list[InboundRow], list[InboundRow]]:
+            closed = journal.close_inbound(db, [row], InboundState.DEAD, now)
             if told:
-                return []
+                return closed, []
             sid = stanza_id(self._network, row.user, row.contact, "dead-letter", row.id)
             kind = Notice if row.contact else GatewayNotice
-            return [
-                journal.add_inbound(
-                    db,
-                    account=row.account,
-                    conversation=row.conversation,
-                    user=row.user,
-                    contact=row.contact,
-                    stanza_id=sid,
-                    delivery=kind(id=sid, text=_NOT_CONVERTED),
-                    now=now,
-                )
-            ]
+            line = journal.add_inbound(
+                db,
+                account=row.account,
+                conversation=row.conversation,
+                user=row.user,
+                contact=row.contact,
+                stanza_id=sid,
+                delivery=kind(id=sid, text=_NOT_CONVERTED),
+                now=now,
+            )
+            return closed, [line]
 
-        self._persist.write(unit, self._offer)
+        def written(result: tuple[list[InboundRow], list[InboundRow]]) -> None:
+            closed, lines = result
+            self._backlog.done(closed)
+            self._offer(lines)
+
+        self._persist.write(unit, written)
 
     def _sent(
         self, message: StanzaId, concerns: Callable[[InboundRow], bool]
@@ -139,6 +152,6 @@ class Redelivery:
 
     def _again(self, row: InboundRow) -> Queue:
         now = self._clock.now()
-        self._persist.write(lambda db: journal.bounce(db, row.id, now))
+        self._persist.write(lambda db: journal.bounce(db, row, now), self._backlog.added)
         row.state = InboundState.COMMITTED
         return self._queues.put_back([row])

@@ -19,6 +19,7 @@ from gateway.config.values import (
     Duration,
     Host,
     Secret,
+    Size,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Network",
     "Secret",
     "Server",
+    "Size",
     "Store",
     "Xmpp",
     "load_config",

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec.structs import force_setattr
 
-from gateway.config.values import AccessEntry, BareJid, Domain, Duration, Host, Secret
+from gateway.config.values import AccessEntry, BareJid, Domain, Duration, Host, Secret, Size
 from gateway.ids import NetworkName
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -68,7 +68,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Time limits of messages."""
+    """Limits of messages: how long they may take, and how many may wait."""
 
     send_limit: Duration = Duration(600)
     """What the network did not take in this time comes back to its sender as an error."""
@@ -78,6 +78,12 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """An attempt that lasts longer is ended."""
     alias_retention: Duration = Duration(400 * 86400)
     """How long a message can still be corrected, replied to or marked as read."""
+    inbound_rows: Count = 50_000
+    """When so much waits for one user, no more is fetched until less than half is left."""
+    inbound_size: Size = Size(256_000_000)
+    """The same in bytes of content."""
+    outbound_rows: Count = 10_000
+    """When so much of one user waits for a network, more of it is refused."""
     login_concurrency: Count = 8
     """How many accounts connect to their networks at once after a start."""
 

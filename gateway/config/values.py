@@ -48,6 +48,22 @@ class Duration(float):
         return cls(number)
 
 
+class Size(int):
+    """A number of bytes, more than zero, written with its unit."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a size with its unit, such as 500kB, 256MB or 1GB"
+    _UNITS: ClassVar = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``500kB``, ``256MB`` or ``1GB``. Raises `ValueError`."""
+        number = _scaled(text, cls._UNITS)
+        if number == 0:
+            raise ValueError(text)
+        return cls(number)
+
+
 def _scaled(text: str, units: dict[str, int]) -> int:
     match = _NUMBER_AND_UNIT.fullmatch(text.strip())
     if match is None or match[2] not in units:

@@ -76,6 +76,8 @@ class InboundRow:
     """Monotonic; of a row that comes from the store, when it last changed by the clock."""
     received: bool = False
     """A client of the user has said so."""
+    size: int = 0
+    """Bytes of its payload."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -117,10 +119,11 @@ def add_inbound(
     now: float,
 ) -> InboundRow:
     """Append to the inbound journal."""
+    payload = _encode(delivery)
     made = db.execute(
         "INSERT INTO inbound (conversation, stanza_id, payload, committed_at, changed_at)"
         " VALUES (?, ?, ?, ?, ?)",
-        (conversation, stanza_id, _encode(delivery), now, now),
+        (conversation, stanza_id, payload, now, now),
     )
     assert made.lastrowid is not None
     return InboundRow(
@@ -132,6 +135,7 @@ def add_inbound(
         stanza_id=stanza_id,
         delivery=delivery,
         committed_at=now,
+        size=len(payload),
     )
 
 
@@ -159,6 +163,7 @@ def _inbound(values: Sequence[object]) -> InboundRow:
         written_at=values[10],  # type: ignore[arg-type]
         # It comes from the store, not from the hand that committed it: it may have been written.
         resent=True,
+        size=len(values[6]),  # type: ignore[arg-type]
     )
 
 
@@ -207,19 +212,29 @@ def open_inbound_conversations(
 def set_inbound_state(
     db: Transaction, rows: Iterable[RowId], state: InboundState, now: float
 ) -> None:
-    """Move rows to another state."""
+    """Move rows from one open state to another."""
     db.executemany(
         "UPDATE inbound SET state = ?, changed_at = ? WHERE id = ?",
         [(state, now, row) for row in rows],
     )
 
 
-def bounce(db: Transaction, row: RowId, now: float) -> None:
-    """A row came back and is written again."""
+def close_inbound(
+    db: Transaction, rows: Iterable[InboundRow], state: InboundState, now: float
+) -> list[InboundRow]:
+    """Rows are settled or dead. Returns those that were open until now."""
+    change = "UPDATE inbound SET state = ?, changed_at = ? WHERE id = ? AND state < 2"
+    return [row for row in rows if db.execute(change, (state, now, row.id)).rowcount]
+
+
+def bounce(db: Transaction, row: InboundRow, now: float) -> list[InboundRow]:
+    """A row came back and is written again. Returns it if it was not open any longer."""
+    found = db.execute("SELECT state FROM inbound WHERE id = ?", (row.id,)).fetchone()
     db.execute(
         "UPDATE inbound SET state = ?, bounces = bounces + 1, changed_at = ? WHERE id = ?",
-        (InboundState.COMMITTED, now, row),
+        (InboundState.COMMITTED, now, row.id),
     )
+    return [row] if found is not None and found[0] >= InboundState.SETTLED else []
 
 
 def add_outbound(
@@ -369,16 +384,3 @@ def settle_outbound(db: Transaction, row: RowId, state: OutboundState, now: floa
         "UPDATE outbound SET state = ?, changed_at = ?, payload = NULL WHERE id = ?",
         (state, now, row),
     )
-
-
-def count_open(db: Connection, account: AccountId) -> tuple[int, int]:
-    """How many rows of an account wait, inbound and outbound."""
-    counts = [
-        db.execute(
-            f"SELECT count(*) FROM {table} JOIN conversation ON conversation.id = conversation"
-            f" WHERE account = ? AND state < {first_done}",
-            (account,),
-        ).fetchone()[0]
-        for table, first_done in (("inbound", 2), ("outbound", 2))
-    ]
-    return counts[0], counts[1]

@@ -16,9 +16,9 @@ from slixmpp.xmlstream import XMLStream
 
 from gateway.app import Context
 from gateway.bridge.accounts import Account
+from gateway.bridge.actors import Limits
 from gateway.bridge.intents import IncomingText
 from gateway.bridge.network import Network, NetworkSettings
-from gateway.bridge.outbound import Limits
 from gateway.ids import RemoteUserId
 from gateway.store import Store
 from gateway.tasks import SystemClock

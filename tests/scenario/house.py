@@ -17,7 +17,7 @@ from gateway.adapter import Adapter, Capabilities, Linked
 from gateway.app import Gateway
 from gateway.bridge.network import Network
 from gateway.config import Config
-from gateway.config.tree import Access, Server, Xmpp
+from gateway.config.tree import Access, Delivery, Server, Xmpp
 from gateway.config.tree import Network as NetworkConfig
 from gateway.config.tree import Store as StoreConfig
 from gateway.config.values import AccessEntry, BareJid, Domain, Secret
@@ -43,10 +43,17 @@ class SilentAdapter(ScriptedAdapter):
     capabilities = replace(ScriptedAdapter.capabilities, typing=False, read_marks=False)
 
 
+class LiveAdapter(ScriptedAdapter):
+    """A network that keeps nothing."""
+
+    capabilities = replace(ScriptedAdapter.capabilities, live_only=True)
+
+
 ADAPTERS: dict[str, type[Adapter]] = {
     "scripted": ScriptedAdapter,
     "forgetful": ForgetfulAdapter,
     "silent": SilentAdapter,
+    "live-only": LiveAdapter,
 }
 
 
@@ -58,6 +65,8 @@ class Options:
     auto_accept: bool = False
     use_privileges: bool = True
     admins: tuple[str, ...] = ()
+    inbound_rows: int | str = 50_000
+    outbound_rows: int | str = 10_000
 
     @property
     def capabilities(self) -> Capabilities:
@@ -114,6 +123,9 @@ class House:
             access=Access(
                 allow=tuple(map(AccessEntry, (HOME, "far.example", "farther.example"))),
                 admins=tuple(map(BareJid, options.admins)),
+            ),
+            delivery=Delivery(
+                inbound_rows=int(options.inbound_rows), outbound_rows=int(options.outbound_rows)
             ),
             store=StoreConfig(
                 database=self.folder / "gateway.db", key_file=self.folder / "gateway.key"

@@ -153,8 +153,10 @@ async def _status(talk: Dialogue) -> None:
         LinkState.STOPPED: "logged out; send “login”",
     }[phase]
     inbound, outbound = talk.network.counts(account)
+    full = "\nNothing more is fetched until less waits for you."
     talk.say(
         f"{account.remote_id}: {words}.\nWaiting: {inbound} to you, {outbound} to the network."
+        f"{full if talk.network.is_full(account) else ''}"
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.bridge.backlog import Backlog, Marks
 from gateway.bridge.delivery import Delivery
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import Ping, XmppPort
@@ -62,11 +63,12 @@ class Box:
         self.tasks = Tasks("test")
         self.account = AccountId(0)
         self.chats: list[ConversationId] = []
+        self.backlog = Backlog(NETWORK, Marks(), live_only=False, has_room=lambda _: None)
 
     def delivery(self, *, local: bool) -> tuple[Delivery, Port]:
         """As after a start of the process."""
         persist = Persist(self.store, self.clock, self.tasks)
-        delivery = Delivery(NETWORK, self.store, self.clock, self.tasks, persist)
+        delivery = Delivery(NETWORK, self.store, self.clock, self.tasks, persist, self.backlog)
         port = Port(local=local)
         delivery.attach(cast("XmppPort", cast("Any", port)))
         return delivery, port
