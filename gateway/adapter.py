@@ -106,8 +106,8 @@ class Capabilities:
     read_marks: bool = False
     """`MarkRead` works, and `RemoteRead` is reported."""
     live_only: bool = False
-    """The network keeps nothing: what is not taken at once cannot be had later. Then `commit` does
-    not wait while much of the account waits for its user; what is too much is cut, and told."""
+    """The network keeps nothing: what is not taken at once cannot be had later. Then
+    `AccountContext.ready` never waits; when too much waits for the user, some is cut, and told."""
     max_text_bytes: int = 65536
     """Longest text in UTF-8. Longer ones are refused before they reach the adapter."""
 
@@ -207,6 +207,13 @@ class AccountContext(Protocol):
     def state(self) -> Mapping[str, str]:
         """The account's own key-value store as last committed. Small: it is kept in memory."""
 
+    async def ready(self) -> None:
+        """Wait until more may be fetched; call it before each fetch but the first.
+
+        It waits, for days perhaps, while too much waits for the user. A session that never calls
+        it is made to wait in `commit`, with the events it has. What the user sends goes on.
+        """
+
     async def commit(
         self,
         events: Sequence[RemoteEvent],
@@ -218,9 +225,7 @@ class AccountContext(Protocol):
 
         A ``cursor`` of None leaves it as it is; a state value of None deletes its key. Events that
         were committed before are ignored. On a network without keys it may wait until a `send`
-        that is under way has its answer, so answers are never read behind it. While too much waits
-        for the user it waits too (not for a commit without events), for days perhaps: nothing more
-        is fetched until then. Raises
+        that is under way has its answer, so answers are never read behind it. Raises
         `gateway.errors.StoreUnavailable`: nothing was committed, and the session should end with
         `Transient` or try again.
         """

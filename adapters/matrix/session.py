@@ -74,6 +74,8 @@ class MatrixSession(Session):
         timeout_s, is_connected = 0, False
         try:
             while True:
+                if is_connected:
+                    await self._account.ready()
                 try:
                     answer = await self._poll(since, mode, timeout_s)
                 except AdapterError as error:

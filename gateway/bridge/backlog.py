@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """High-water marks: how much waits for each user, and who has to wait because of it (REQ-712).
 
-Above the mark the account's session waits in `gateway.adapter.AccountContext.commit`, so the
-network keeps what comes, until less than half of the mark is left. Where a network keeps nothing
+Above the mark the account's session waits (`gateway.adapter.AccountContext.ready`), so the network
+keeps what comes, until less than half of the mark is left. Where a network keeps nothing
 (`gateway.adapter.Capabilities.live_only`) intake goes on to twice the mark; what comes beyond is
 cut, counted, and said in its conversation once there is room again.
 
@@ -103,7 +103,7 @@ class Backlog:
         return load is not None and load.cutting
 
     async def room(self, account: AccountId) -> None:
-        """Wait until the account may commit events."""
+        """Wait until more may be fetched for the account."""
         load = self._loads.get(account)
         if load is not None and load.full and not self._live_only:
             await load.room.wait()

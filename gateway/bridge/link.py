@@ -61,7 +61,7 @@ class LinkHooks:
     quiet: Callable[[Account, Set[RemoteUserId]], Awaitable[None]]
     """Awaited before own messages are committed, on networks that do not return the key."""
     room: Callable[[AccountId], Awaitable[None]]
-    """Awaited before events are committed: too much may wait for the user (REQ-712)."""
+    """Awaited before more is fetched: too much may wait for the user (REQ-712)."""
 
 
 class Link:
@@ -85,6 +85,8 @@ class Link:
         self._session: Session | None = None
         self._live_since: float | None = None
         self._starting = False
+        self._asks = False
+        """Its sessions ask whether they may fetch, so that commits need not wait."""
         self.task: asyncio.Task[None] | None = None
         self.phase = self.shown = LinkState.CONNECTING
         """What it does, and what the user was last shown of it."""
@@ -207,6 +209,11 @@ class Link:
         """The adapter's own key-value store."""
         return self._account.state
 
+    async def ready(self) -> None:
+        """See `gateway.adapter.AccountContext.ready`."""
+        self._asks = True
+        await self._hooks.room(self._account.id)
+
     async def commit(
         self,
         events: Sequence[RemoteEvent],
@@ -215,7 +222,7 @@ class Link:
         state: Mapping[str, str | None] | None = None,
     ) -> None:
         """See `gateway.adapter.AccountContext.commit`."""
-        if events:
+        if events and not self._asks:
             await self._hooks.room(self._account.id)
         await self._until_quiet(events)
         now = self.clock.now()

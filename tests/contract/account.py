@@ -60,6 +60,11 @@ class Account:
         self.refused = 0
         """Commits that have failed."""
         self.commits = 0
+        self.has_room = asyncio.Event()
+        """Nothing more is fetched until it is set."""
+        self.has_room.set()
+        self.waits = False
+        self._asks = False
         self.events: list[RemoteEvent] = []
         self.typists: list[tuple[str, bool]] = []
         self._state: dict[str, str] = {}
@@ -68,6 +73,16 @@ class Account:
     def state(self) -> Mapping[str, str]:
         """A copy, so that nobody changes it behind a commit's back."""
         return dict(self._state)
+
+    async def ready(self) -> None:
+        """As long as a test wants it."""
+        self._asks = True
+        await self._room()
+
+    async def _room(self) -> None:
+        self.waits = not self.has_room.is_set()
+        self._tell()
+        await self.has_room.wait()
 
     async def commit(
         self,
@@ -78,6 +93,8 @@ class Account:
     ) -> None:
         """All or nothing, after a turn of the loop."""
         await asyncio.sleep(0)
+        if events and not self._asks:
+            await self._room()
         if self.is_broken:
             self.refused += 1
             self._tell()

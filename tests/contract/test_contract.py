@@ -129,6 +129,29 @@ async def test_what_came_in_between_comes_at_the_next_start_and_once(peer: Peer)
     assert account.texts() == ["one", "two", "three", "four"]
 
 
+async def test_while_nothing_may_be_fetched_the_user_can_write(peer: Peer) -> None:
+    """Too much waits for the user (REQ-712): the network keeps what comes, not what they say."""
+    account = await peer.account()
+
+    def of_bob() -> list[str]:
+        return [message.body for message in account.of(RemoteMessage) if not message.own]
+
+    async with peer.running(account) as session:
+        await peer.says("zero")
+        await account.text("zero")
+        account.has_room.clear()
+        for number in range(3):
+            await peer.says(str(number))
+        await account.until(lambda: account.waits)
+        texts = of_bob()
+        for contact in (peer.bob, peer.carol):
+            await session.send(SendText(contact=contact, body="hello"), f"contract.{contact}")
+        assert of_bob() == texts
+        account.has_room.set()
+        await account.text("2")
+    assert of_bob() == ["zero", "0", "1", "2"]
+
+
 async def test_what_was_not_committed_comes_again(peer: Peer) -> None:
     """The network must not forget it: nothing is acknowledged before it is durable."""
     account = await peer.account()
@@ -349,14 +372,25 @@ async def _max_text_bytes(peer: Peer) -> None:
             assert await peer.heard(text) == [sent.remote_id]
 
 
+async def _live_only(peer: Peer) -> None:
+    account = await peer.account()
+    await peer.says("while nobody listened")
+    async with peer.running(account):
+        await peer.says("now")
+        await account.text("now")
+    expected = [] if peer.adapter.capabilities.live_only else ["while nobody listened"]
+    assert account.texts() == [*expected, "now"]
+
+
 _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "idempotent_send": _idempotent_send,
     "echoes_key": _echoes_key,
     "typing": _typing,
     "read_marks": _read_marks,
+    "live_only": _live_only,
     "max_text_bytes": _max_text_bytes,
 }
-_ALWAYS = {"echoes_key", "max_text_bytes"}
+_ALWAYS = {"echoes_key", "live_only", "max_text_bytes"}
 """These say something in either case."""
 
 

@@ -64,6 +64,9 @@ class MemoryAccount:
         """A copy, so that nobody changes it behind a commit's back."""
         return dict(self.stored)
 
+    async def ready(self) -> None:
+        """More may be fetched."""
+
     async def commit(
         self,
         events: Sequence[RemoteEvent],
