@@ -45,7 +45,7 @@ import msgspec
 if TYPE_CHECKING:
     import aiohttp
 
-    from gateway.events import Command, RemoteEvent
+    from gateway.events import Command, Presence, RemoteEvent
     from gateway.ids import NetworkName, RemoteMessageId, RemoteUserId
 
 __all__ = [
@@ -108,6 +108,9 @@ class Capabilities:
     live_only: bool = False
     """The network keeps nothing: what is not taken at once cannot be had later. Then
     `AccountContext.ready` never waits; when too much waits for the user, some is cut, and told."""
+    presence: bool = False
+    """`Session.set_presence` works, and `AccountContext.presence` is reported. Without it contacts
+    are shown as available while the account is linked (REQ-310)."""
     max_text_bytes: int = 65536
     """Longest text in UTF-8. Longer ones are refused before they reach the adapter."""
 
@@ -236,6 +239,14 @@ class AccountContext(Protocol):
     def typing(self, contact: RemoteUserId, active: bool) -> None:
         """The contact began or stopped typing. Latest wins; never stored."""
 
+    def presence(self, contact: RemoteUserId, presence: Presence) -> None:
+        """How the contact can be reached now. Latest wins, and repeating it costs nothing.
+
+        Kept over sessions and restarts. Somebody of whom nothing was ever told is shown as
+        available, so tell of those whom the network says to be away, and tell only of people with
+        whom the account has a chat.
+        """
+
 
 class Session(ABC):
     """The live connection of one account."""
@@ -263,6 +274,14 @@ class Session(ABC):
     @abstractmethod
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """The user types, or stopped. Best effort: errors are ignored."""
+
+    async def set_presence(self, presence: Presence) -> None:  # noqa: B027 - a capability
+        """How the user can be reached, for the people of the network (REQ-317).
+
+        Called after ``connected`` and when it changes, not more than once in 30 s. Until then the
+        network is to be told nothing: to be connected does not mean to be online. It holds until
+        the next call or the end of ``run``. Best effort: errors are ignored.
+        """
 
     @abstractmethod
     async def find(self, contact: RemoteUserId) -> Contact:

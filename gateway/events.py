@@ -103,6 +103,35 @@ RemoteEvent = (
 )
 
 
+# --- presence, in both directions --------------------------------------------------------------
+
+
+class Availability(enum.StrEnum):
+    """RFC 6121 §4.7.2.1, as far as other networks have it."""
+
+    AVAILABLE = "available"
+    AWAY = "away"
+    XA = "xa"
+    """Away for long."""
+    DND = "dnd"
+    UNAVAILABLE = "unavailable"
+
+
+class Presence(_Record, frozen=True, kw_only=True):
+    """How somebody can be reached. State, not an event: the latest counts, and none is stored."""
+
+    availability: Availability = Availability.AVAILABLE
+    status: str = ""
+    """Words of the person."""
+    idle_since: float | None = None
+    """Seconds since the epoch. Only where the network knows it well: a "recently" belongs into
+    ``status`` (REQ-311)."""
+
+
+AVAILABLE = Presence()
+UNAVAILABLE = Presence(availability=Availability.UNAVAILABLE)
+
+
 # --- core → XMPP ------------------------------------------------------------------------------
 
 

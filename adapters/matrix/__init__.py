@@ -7,6 +7,7 @@
 ``session``           the /sync loop; ``sync`` translates an answer, ``inbound`` an event,
                       ``history`` fetches what an answer left out
 ``outbound``          commands; ``opening`` finds or makes the room for them
+``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
 ``rooms``             the book of direct rooms; ``ledger`` makes its changes durable
 ``http``, ``errors``  the client-server API, and what a homeserver refuses
 ====================  ==========================================================================
@@ -49,6 +50,7 @@ class MatrixAdapter(Adapter):
         echoes_key=True,
         typing=True,
         read_marks=True,
+        presence=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )
 

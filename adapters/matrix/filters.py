@@ -5,8 +5,12 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Callable, Sequence, Set
 
+from adapters.matrix.http import Api
 from adapters.matrix.inbound import MESSAGE_TYPES
+from gateway.errors import Transient
+from gateway.ids import RemoteUserId
 
 _STATE = ("m.room.create", "m.room.encryption", "m.room.member")
 _TIMELINE = (*MESSAGE_TYPES, *_STATE, "m.reaction", "m.room.redaction")
@@ -23,12 +27,17 @@ class Mode(enum.Enum):
     """The cursor was refused. What follows the last known event of each room."""
 
 
-def filter_for(mode: Mode) -> str:
-    """Spec, "Filtering". Lazy-loaded members: rooms of 5,000 people must cost nothing."""
+def filter_for(mode: Mode, people: Sequence[str] = ()) -> str:
+    """Spec, "Filtering". Lazy-loaded members: rooms of 5,000 people must cost nothing.
+
+    Nor must their presence, so it is asked for ``people`` alone.
+    """
     limit = 1 if mode is Mode.FIRST else 50
     return _compact(
         {
-            "presence": {"not_types": ["*"]},
+            "presence": {"types": ["m.presence"], "senders": people}
+            if people
+            else {"not_types": ["*"]},
             "account_data": {"types": ["m.direct"]},
             "room": {
                 "timeline": {"limit": limit, "lazy_load_members": True, "types": _TIMELINE},
@@ -45,3 +54,32 @@ HISTORY_FILTER = json.dumps({"types": _TIMELINE, "lazy_load_members": True})
 
 def _compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
+
+
+_LONGEST = 4_000
+"""Of a filter within an address; a longer one is left with the homeserver."""
+
+
+class Filters:
+    """The filter of the next request. Spec, "POST /user/{userId}/filter"."""
+
+    def __init__(self, account: RemoteUserId, api: Callable[[], Api]) -> None:
+        self._account = account
+        self._api = api
+        self._left: tuple[str, str] | None = None
+        """The last long filter, and its id at the homeserver."""
+
+    async def of(self, mode: Mode, contacts: Set[RemoteUserId]) -> str:
+        """The filter, or its id. Raises what the homeserver refuses."""
+        wanted = filter_for(mode, sorted({*contacts, self._account}))
+        if len(wanted) <= _LONGEST:
+            return wanted
+        if self._left is None or self._left[0] != wanted:
+            answer = await self._api().post(
+                "user", self._account, "filter", body=json.loads(wanted)
+            )
+            filter_id = answer.get("filter_id")
+            if not isinstance(filter_id, str):
+                raise Transient("The homeserver's answer is not one of Matrix.")
+            self._left = wanted, filter_id
+        return self._left[1]

@@ -72,6 +72,10 @@ class Book:
         """All direct rooms."""
         return self._rooms
 
+    def contacts(self) -> set[RemoteUserId]:
+        """The people of the direct rooms."""
+        return {room.contact for room in self._rooms.values()}
+
     def rooms_of(self, contact: RemoteUserId) -> list[tuple[RoomId, Room]]:
         """The rooms of a contact, the most recently used first."""
         found = [entry for entry in self._rooms.items() if entry[1].contact == contact]

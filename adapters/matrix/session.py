@@ -17,7 +17,7 @@ import msgspec
 
 from adapters.matrix import history
 from adapters.matrix.errors import code_of, status_of
-from adapters.matrix.filters import Mode, filter_for
+from adapters.matrix.filters import Filters, Mode
 from adapters.matrix.gaps import gaps
 from adapters.matrix.http import MIB, Answer, Api, beside, dismantle
 from adapters.matrix.inbound import display_name
@@ -25,12 +25,13 @@ from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
+from adapters.matrix.presences import Contacts, Own
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.sync import MAX_EVENTS, Outcome, translate
 from adapters.matrix.typists import Typists
 from gateway.adapter import AccountContext, Contact, Sent, Session
 from gateway.errors import AdapterError, AuthExpired, Transient
-from gateway.events import Command
+from gateway.events import Command, Presence
 from gateway.ids import RemoteUserId
 
 _SYNC_LIMIT = 32 * MIB
@@ -51,6 +52,9 @@ class MatrixSession(Session):
         self._settings = settings
         self._ledger = Ledger(account)
         self._typists = Typists(account.typing)
+        self._presences = Contacts(account)
+        self._own_presence = Own(account, lambda: self._api)
+        self._filters = Filters(account.remote_id, lambda: self._api)
         self._is_live = False
 
     @cached_property
@@ -72,6 +76,9 @@ class MatrixSession(Session):
         since = self._account.cursor
         mode = Mode.FIRST if since is None else Mode.NEXT
         timeout_s, is_connected = 0, False
+        if mode is Mode.NEXT:
+            self._presences.begin(self._ledger.book.contacts())
+        awake = asyncio.create_task(self._own_presence.keep())
         try:
             while True:
                 if is_connected:
@@ -90,11 +97,16 @@ class MatrixSession(Session):
                     is_connected = True
                 mode, timeout_s = Mode.NEXT, self._settings.sync_timeout
         finally:
+            awake.cancel()
             self._is_live = False
             self._typists.forget()
 
     async def _poll(self, since: str | None, mode: Mode, timeout_s: int) -> Answer:
-        query = {"timeout": str(timeout_s * 1000), "filter": filter_for(mode)}
+        query = {
+            "timeout": str(timeout_s * 1000),
+            "filter": await self._filters.of(mode, self._ledger.book.contacts()),
+            "set_presence": self._own_presence.of_sync,
+        }
         if since is not None:
             query["since"] = since
         patience_s = _PATIENCE_S if mode is Mode.NEXT and timeout_s else _FIRST_PATIENCE_S
@@ -136,6 +148,7 @@ class MatrixSession(Session):
                 )
                 self._after(part)
                 ignored += part.ignored
+        self._presences.take(content, mode, self._ledger.book.contacts())
         if ignored:
             self._account.log.info("groups_ignored", rooms=ignored)
         await beside(is_large, dismantle, [content, *missed])
@@ -153,6 +166,10 @@ class MatrixSession(Session):
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""
         await self._outbound.set_typing(contact, active)
+
+    async def set_presence(self, presence: Presence) -> None:
+        """See `gateway.adapter.Session.set_presence`."""
+        await self._own_presence.set(presence)
 
     async def find(self, contact: RemoteUserId) -> Contact:
         """Spec, "GET /profile/{userId}"."""

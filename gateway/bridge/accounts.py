@@ -11,6 +11,7 @@ import structlog
 
 from gateway.adapter import Clock, Linked
 from gateway.bridge import settings
+from gateway.bridge.devices import Devices
 from gateway.bridge.settings import Settings
 from gateway.errors import Forbidden, SecretUnreadable, SettingRefused
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
@@ -36,6 +37,8 @@ class Account:
     cursor: str | None
     state: dict[str, str]
     settings: Settings = field(default_factory=Settings)
+    devices: Devices = field(default_factory=Devices, repr=False)
+    """Where the user is online."""
     link: Link | None = field(default=None, repr=False)
     """Its supervised connection, while the account may connect."""
 

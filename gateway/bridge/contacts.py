@@ -20,12 +20,13 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
+from gateway.bridge.presence import Presences
 from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.bridge.waves import Item, Waves
 from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited
-from gateway.events import AcceptInvite, Command, DeclineInvite
+from gateway.events import UNAVAILABLE, AcceptInvite, Command, DeclineInvite
 from gateway.ids import AccountId, RemoteUserId
 from gateway.store import Store, Transaction, contacts, conversations, journal
-from gateway.store.accounts import AccountStatus
 from gateway.store.contacts import ContactRow, Subscription
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import OutboundRow
@@ -49,6 +50,8 @@ class Contacts:
         tasks: Tasks,
         persist: Persist,
         send: Callable[[Account, OutboundRow], None],
+        presences: Presences,
+        waves: Waves,
     ) -> None:
         self._store = store
         self._addresses = addresses
@@ -56,6 +59,8 @@ class Contacts:
         self._tasks = tasks
         self._send = send
         self._persist = persist
+        self._presences = presences
+        self._waves = waves
         self._lookups: dict[AccountId, deque[RemoteUserId]] = {}
         self._port: XmppPort
 
@@ -66,10 +71,6 @@ class Contacts:
     def name(self, account: Account, contact: RemoteUserId) -> str:
         """The contact's name, or nothing."""
         return contacts.get(self._store.reader, account.id, contact).name
-
-    def is_available(self, account: Account) -> bool:
-        """Whether the account's puppets are shown as available."""
-        return account.status is AccountStatus.LINKED
 
     def is_known(self, account: Account, contact: RemoteUserId) -> bool:
         """Whether the contact was seen before, so that nobody has to be asked."""
@@ -105,7 +106,7 @@ class Contacts:
 
         def then() -> None:
             self._port.subscription("unsubscribed", account.user, contact)
-            self._port.presence(account.user, contact, available=False)
+            self._port.presence(account.user, contact, UNAVAILABLE)
 
         self._change(account, contact, to_user=Subscription.NONE, then=then)
 
@@ -122,10 +123,10 @@ class Contacts:
         """The user's server asks for the contact's presence. Answered without I/O (REQ-304)."""
         row = contacts.get(self._store.reader, account.id, contact)
         if row.to_user is Subscription.GRANTED:
-            self._show(account, contact)
+            self._presences.probed(account, contact)
         elif row is contacts.UNKNOWN:
             # Perhaps our database is older than their roster: nothing is revoked for that.
-            self._port.presence(account.user, contact, available=False)
+            self._port.presence(account.user, contact, UNAVAILABLE)
         elif row.to_user is Subscription.NONE:
             self._port.subscription("unsubscribed", account.user, contact)
 
@@ -148,17 +149,11 @@ class Contacts:
             )
             await asyncio.wait([changed])
 
-    def show_all(self, account: Account) -> None:
-        """The account's availability changed: one presence of each puppet, the gateway's last."""
-        shown = contacts.subscribed(self._store.reader, account.id)
-        for contact in sorted(shown, key=lambda contact: contact == GATEWAY):
-            self._show(account, contact)
-
     def show_gateway(self, account: Account) -> None:
         """The state of the link changed: the gateway's presence says so (REQ-142)."""
         row = contacts.get(self._store.reader, account.id, GATEWAY)
         if row.to_user is Subscription.GRANTED:
-            self._show(account, GATEWAY)
+            self._presences.show(account, GATEWAY)
 
     def went_live(self, account: Account) -> None:
         """Requests that could not be answered while the link was down."""
@@ -173,17 +168,19 @@ class Contacts:
     def say_goodbye(self, account: Account, known: Sequence[RemoteUserId]) -> None:
         """The account is removed: end every subscription, the gateway's last (REQ-209)."""
         self._lookups.pop(account.id, None)
-        for contact in known:
-            for kind in ("unsubscribe", "unsubscribed"):
-                self._port.subscription(kind, account.user, contact)
-            self._port.presence(account.user, contact, available=False)
+        for rank, contact in enumerate(known):
+            # Whether or not the user is there: it ends what is in their roster.
+            item = Item(("goodbye", contact), partial(self._end, account, contact), is_state=False)
+            self._waves.add(account.user, item, rank)
+        self._waves.begin()
+
+    def _end(self, account: Account, contact: RemoteUserId, _: bool) -> int:
+        for kind in ("unsubscribe", "unsubscribed"):
+            self._port.subscription(kind, account.user, contact)
+        self._port.presence(account.user, contact, UNAVAILABLE)
+        return 3
 
     # --- inside ----------------------------------------------------------------------------------
-
-    def _show(self, account: Account, contact: RemoteUserId) -> None:
-        # The gateway itself is there even if the account is not: its status says what to do.
-        available = contact == GATEWAY or self.is_available(account)
-        self._port.presence(account.user, contact, available=available)
 
     def _is_known(self, account: Account, contact: RemoteUserId, row: ContactRow) -> bool:
         return (
@@ -264,7 +261,7 @@ class Contacts:
 
         def then() -> None:
             self._port.subscription("subscribed", account.user, contact)
-            self._show(account, contact)
+            self._presences.show(account, contact)
             if ask:
                 self._port.subscription(
                     "subscribe", account.user, contact, name=name or before.name

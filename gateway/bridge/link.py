@@ -21,7 +21,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.inbound import Committed, Intake
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable
-from gateway.events import RemoteEvent, RemoteMessage
+from gateway.events import Presence, RemoteEvent, RemoteMessage
 from gateway.ids import AccountId, RemoteUserId
 from gateway.store import Store, Transaction, accounts
 from gateway.tasks import is_cancelled
@@ -45,6 +45,8 @@ class LinkState(enum.Enum):
     RETRYING = enum.auto()
     EXPIRED = enum.auto()
     STOPPED = enum.auto()
+    WAITING = enum.auto()
+    """For its user to come online (REQ-221)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class LinkHooks:
     expired: Callable[[Account, str], None]
     """The user has to log in again; the sentence says why."""
     typing: Callable[[Account, RemoteUserId, bool], None]
+    presence: Callable[[Account, RemoteUserId, Presence], None]
     quiet: Callable[[Account, Set[RemoteUserId]], Awaitable[None]]
     """Awaited before own messages are committed, on networks that do not return the key."""
     room: Callable[[AccountId], Awaitable[None]]
@@ -280,3 +283,7 @@ class Link:
     def typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.AccountContext.typing`."""
         self._hooks.typing(self._account, contact, active)
+
+    def presence(self, contact: RemoteUserId, presence: Presence) -> None:
+        """See `gateway.adapter.AccountContext.presence`."""
+        self._hooks.presence(self._account, contact, presence)

@@ -18,6 +18,7 @@ from gateway.adapter import Adapter, Clock, Contact, Linked
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.actors import Limits
 from gateway.bridge.addresses import Addresses
+from gateway.bridge.attendance import Attendance
 from gateway.bridge.backlog import Backlog, Marks
 from gateway.bridge.contacts import Contacts
 from gateway.bridge.cut import tell_cut
@@ -92,6 +93,19 @@ class Network:
         self._outbound = Outbound(
             settings.name, adapter, store, settings.limits, self._tasks, self.delivery.offer
         )
+        self._attendance = Attendance(
+            settings.name,
+            store,
+            self.accounts,
+            self._clock,
+            self._tasks,
+            self._persist,
+            is_offered=adapter.capabilities.presence,
+            run=self._run,
+            link_changed=self._link_changed,
+        )
+        self.audience = self._attendance.audience
+        self._presences = self._attendance.presences
         self.contacts = Contacts(
             store,
             self.addresses,
@@ -99,6 +113,8 @@ class Network:
             self._tasks,
             self._persist,
             self._outbound.offer,
+            self._presences,
+            self._attendance.waves,
         )
         self.intents = Intents(
             settings.name,
@@ -119,6 +135,7 @@ class Network:
         self._port = port
         self.delivery.attach(port)
         self.contacts.attach(port)
+        self._attendance.attach(port)
         self.intents.attach(port)
 
     def load(self) -> None:
@@ -135,24 +152,29 @@ class Network:
             if account.status is AccountStatus.EXPIRED and account.secret is None:
                 self._tell_expired(account, "The gateway can no longer read your login.")
         self._outbound.load(by_id.get)
+        self._attendance.load()
 
     async def start(self, permits: Callable[[UserJid], bool] = lambda _: True) -> None:
         """Begin to connect the accounts of those who may, most recently active first."""
         await self.adapter.start()
         for account in self.accounts:
             if account.status is AccountStatus.LINKED and account.link is not None:
-                if permits(account.user):
-                    self._run(account, account.link)
-                else:
+                if not permits(account.user):
                     log.warning("account_not_admitted", network=self.name, account=account.id)
                     account.link.phase = LinkState.STOPPED
                     account.link.trouble = "The admin of this gateway does not admit you"
+                elif self._attendance.following.may_connect(account):
+                    self._run(account, account.link)
+                else:
+                    self._attendance.following.rest(account)
+        self._attendance.start()
         self._tasks.spawn(self._outbound.watch(), "watchdog")
 
     async def stop(self) -> None:
         """End all sessions and actors. What is not settled stays in the journals."""
         self.delivery.stop()
         await self._links.cancel()
+        self._attendance.stop()
         await self._tasks.cancel()
         await self.adapter.stop()
 
@@ -161,7 +183,13 @@ class Network:
         for account in self.accounts:
             if account.link is not None:
                 self._show(account, account.link)
+        self._attendance.stream_up()
         self.delivery.pump()
+
+    def stream_lost(self) -> None:
+        """What was written on it may not have arrived."""
+        self.delivery.lost()
+        self._attendance.stream_lost()
 
     # --- accounts --------------------------------------------------------------------------------
 
@@ -182,7 +210,7 @@ class Network:
         self._run(account, self._prepare(account))
         self._outbound.link_changed(account)
         if before is not None:
-            self.contacts.show_all(account)
+            self._presences.show_all(account)
         return account
 
     async def discard(self, user: UserJid, linked: Linked) -> None:
@@ -207,7 +235,8 @@ class Network:
             await self.accounts.set_status(account, AccountStatus.LOGGED_OUT)
         finally:
             self._outbound.link_changed(account)  # what waits is refused now
-        self.contacts.show_all(account)
+        self._attendance.following.forget(account)
+        self._presences.show_all(account)
         return warning
 
     async def unregister(self, account: Account) -> str:
@@ -218,6 +247,7 @@ class Network:
         known = self.contacts.known(account)
         await self.accounts.remove(account)
         self.delivery.forget(account.id)
+        self._attendance.forget(account)
         self.contacts.say_goodbye(account, known)
         await self._store.checkpoint()
         return warning
@@ -231,7 +261,9 @@ class Network:
 
         Raises `SettingRefused`, `StoreUnavailable`, or `LookupError` if the account is gone.
         """
-        return await self.accounts.change_settings(account, changes)
+        settings = await self.accounts.change_settings(account, changes)
+        self._attendance.settings_changed(account)
+        return settings
 
     def is_full(self, account: Account) -> bool:
         """So much waits for the user that nothing more is fetched."""
@@ -286,6 +318,7 @@ class Network:
             typing=lambda account, contact, active: self._port.typing(
                 account.user, contact, active
             ),
+            presence=self._presences.told,
             quiet=self._outbound.quiet,
             room=self._backlog.room,
         )
@@ -295,6 +328,7 @@ class Network:
     def _run(self, account: Account, link: Link) -> None:
         link.phase = LinkState.CONNECTING
         link.task = self._links.spawn(link.run(), f"account {account.id}")
+        self._attendance.link_changed(account)
 
     def _link_changed(self, account: Account) -> None:
         link = account.link
@@ -302,6 +336,7 @@ class Network:
             return
         self._outbound.link_changed(account)
         self._show(account, link)
+        self._attendance.link_changed(account)
         if link.session is not None:
             self.contacts.went_live(account)
 
@@ -309,13 +344,13 @@ class Network:
         """Tell the user of a state of the link that lasts, once the stream can carry it."""
         if (
             link.phase is link.shown
-            or link.phase in (LinkState.CONNECTING, LinkState.STOPPED)
+            or link.phase in (LinkState.CONNECTING, LinkState.STOPPED, LinkState.WAITING)
             or not self._port.is_up()
         ):
             return
         link.shown = link.phase
         if link.phase is LinkState.EXPIRED:
-            self.contacts.show_all(account)
+            self._presences.show_all(account)
         else:
             self.contacts.show_gateway(account)
 
@@ -352,6 +387,8 @@ class Network:
         self._persist.write(unit, self.delivery.offer)
 
     def _committed(self, account: Account, committed: Committed) -> None:
+        for inbound in committed.inbound:
+            self._presences.talked(account, inbound.contact)
         self.delivery.offer(committed.inbound)
         for row in committed.outbound:
             self._outbound.offer(account, row)
@@ -361,6 +398,8 @@ class Network:
     def send_text(self, account: Account, contact: RemoteUserId, text: IncomingText) -> None:
         """Commit a text; the receipt or the error follows."""
         self._typing.set(account, contact, active=False)
+        self._presences.talked(account, contact)
+        self._attendance.following.wake(account)
         self.intents.send_text(account, contact, text)
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Callable
 from typing import Protocol
 
-from gateway.events import FailureReason
+from gateway.events import FailureReason, Presence
 from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.journal import InboundRow
 
@@ -58,5 +58,8 @@ class XmppPort(Protocol):
     ) -> None:
         """``subscribe``, ``subscribed``, ``unsubscribe`` or ``unsubscribed`` from a puppet."""
 
-    def presence(self, user: UserJid, contact: RemoteUserId, available: bool) -> None:
-        """A puppet's presence; the contact '' is the gateway itself."""
+    def presence(self, user: UserJid, contact: RemoteUserId, presence: Presence) -> None:
+        """A puppet's presence; the contact '' is the gateway itself, whose status it knows."""
+
+    def probe(self, user: UserJid, contact: RemoteUserId) -> None:
+        """Ask the user's server, in the name of a puppet that may see the user, who is there."""

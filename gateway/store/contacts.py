@@ -78,6 +78,16 @@ def known(db: Connection, account: AccountId) -> list[RemoteUserId]:
     return [RemoteUserId(remote) for (remote,) in rows]
 
 
+def any_that_sees(db: Connection, account: AccountId) -> RemoteUserId | None:
+    """A contact who receives the user's presence, if there is one."""
+    found = db.execute(
+        "SELECT remote_id FROM contact WHERE account = ? AND from_user = ? AND remote_id <> ''"
+        " LIMIT 1",
+        (account, Subscription.GRANTED),
+    ).fetchone()
+    return RemoteUserId(found[0]) if found else None
+
+
 def asked(db: Connection, account: AccountId) -> list[RemoteUserId]:
     """Contacts whom the user wants to see and who are not looked up yet."""
     rows = db.execute(

@@ -14,7 +14,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.link import LinkState
 from gateway.bridge.network import Network
 from gateway.bridge.ports import Ping
-from gateway.events import FailureReason
+from gateway.events import Availability, FailureReason, Presence
 from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow
@@ -23,6 +23,7 @@ from gateway.xmpp import jid
 from gateway.xmpp.access import AccessList
 from gateway.xmpp.codec import errors, outgoing
 from gateway.xmpp.codec.outgoing import Route
+from gateway.xmpp.codec.presence import puppet_presence
 from gateway.xmpp.codec.xml import Stanza, text
 from gateway.xmpp.console.chat import Console
 from gateway.xmpp.dispatch import Dispatch
@@ -38,6 +39,7 @@ _STATUS = {
     LinkState.RETRYING: ("away", "Not connected: {trouble}"),
     LinkState.EXPIRED: ("dnd", "Please log in again: {trouble}"),
     LinkState.STOPPED: ("xa", "Logged out"),
+    LinkState.WAITING: ("xa", "Not connected: waiting for you to come online"),
 }
 
 
@@ -98,7 +100,7 @@ class Component:
 
     def _lost(self) -> None:
         self.privileges.reset()
-        self.network.delivery.lost()
+        self.network.stream_lost()
 
     def account_of(self, user: UserJid) -> Account | None:
         """The user's account, if the admin still admits them (REQ-705)."""
@@ -169,15 +171,18 @@ class Component:
         """See `XmppPort.subscription`."""
         self.stream.send(outgoing.subscription(kind, self.puppet(contact), user, name))
 
-    def presence(self, user: UserJid, contact: RemoteUserId, available: bool) -> None:
+    def presence(self, user: UserJid, contact: RemoteUserId, presence: Presence) -> None:
         """See `XmppPort.presence`."""
         sender = f"{self.puppet(contact)}/{self.resource}"
-        if not available:
-            self.stream.send(Stanza("presence", sender, user, "unavailable"))
-        elif contact == GATEWAY:
+        if contact == GATEWAY and presence.availability is not Availability.UNAVAILABLE:
             self.stream.send(Stanza("presence", sender, user, inner=self._gateway_status(user)))
         else:
-            self.stream.send(Stanza("presence", sender, user, inner=self.iqs.puppet.caps()))
+            caps = self.iqs.puppet.caps()
+            self.stream.send(puppet_presence(sender, user, presence, caps, self._clock.now()))
+
+    def probe(self, user: UserJid, contact: RemoteUserId) -> None:
+        """See `XmppPort.probe`."""
+        self.stream.send(Stanza("presence", self.puppet(contact), user, "probe"))
 
     def _gateway_status(self, user: UserJid) -> str:
         account = self.network.accounts.of(user)

@@ -16,12 +16,12 @@ import structlog
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText
 from gateway.ids import RemoteUserId, StanzaId
-from gateway.store.conversations import GATEWAY
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import ACCEPT, IncomingMessage, read_message
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
+from gateway.xmpp.presence import PresenceStanzas
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -43,7 +43,7 @@ class Dispatch:
         self._network = component.network
         self._kinds: dict[str, Callable[[Element], None]] = {
             f"{ACCEPT}message": self._message,
-            f"{ACCEPT}presence": self._presence,
+            f"{ACCEPT}presence": PresenceStanzas(component).take,
             f"{ACCEPT}iq": self._iq,
         }
 
@@ -53,6 +53,8 @@ class Dispatch:
             log.warning("not_for_us", to=element.get("to", ""))  # REQ-702
             return
         try:
+            if self._network.audience.unreached and element.get("type") != "error":
+                self._network.audience.heard(split(element.get("from", "")).bare)
             self._kinds[element.tag](element)
         except Exception:
             log.exception("stanza_failed", kind=element.tag, id=element.get("id", ""))
@@ -177,58 +179,6 @@ class Dispatch:
     def _refuse(self, message: IncomingMessage, error: errors.StanzaError, text: str) -> None:
         self._component.stream.send(
             Stanza("message", message.to, message.sender, "error", message.id, error.xml(text))
-        )
-
-    # --- presence -------------------------------------------------------------------------------
-
-    def _presence(self, element: Element) -> None:
-        kind = element.get("type", "")
-        if kind not in ("subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe"):
-            if not kind and split(element.get("to", "")).local.startswith("#"):
-                self._refuse_join(element)
-            return  # availability of users: nothing depends on it yet, and it comes in floods
-        sender, to = split(element.get("from", "")), split(element.get("to", ""))
-        account = self._component.account_of(sender.bare)
-        contact = GATEWAY if not to.local else self._network.addresses.contact(to.local)
-        if account is None:
-            self._presence_of_stranger(kind, sender, to)
-        elif contact is None:
-            if kind == "subscribe":
-                self._unsubscribed(to, sender)
-                self._component.say(sender.bare, f"There is no contact {to.bare}.")
-            elif kind == "probe":
-                self._unavailable(to, sender)
-        else:
-            getattr(self._network.contacts, kind)(account, contact)
-
-    def _presence_of_stranger(self, kind: str, sender: Address, to: Address) -> None:
-        """REQ-308, REQ-705, and a first contact with the gateway itself."""
-        if not to.local:
-            self._component.console.presence_of_stranger(kind, sender.bare)
-        elif kind == "subscribe":
-            self._unsubscribed(to, sender)
-            self._component.console.welcome(sender.bare)
-        elif kind == "probe":
-            # Perhaps our database was lost: "unsubscribed" would empty rosters (REQ-303).
-            self._unavailable(to, sender)
-
-    def _unsubscribed(self, to: Address, sender: Address) -> None:
-        self._component.stream.send(Stanza("presence", to.bare, sender.bare, "unsubscribed"))
-
-    def _unavailable(self, to: Address, sender: Address) -> None:
-        self._component.stream.send(Stanza("presence", to.bare, sender.bare, "unavailable"))
-
-    def _refuse_join(self, element: Element) -> None:
-        error = errors.ITEM_NOT_FOUND.xml("There are no rooms here yet.")
-        self._component.stream.send(
-            Stanza(
-                "presence",
-                element.get("to", ""),
-                element.get("from", ""),
-                "error",
-                element.get("id", ""),
-                error,
-            )
         )
 
 

@@ -11,7 +11,7 @@ import aiohttp
 
 from gateway.adapter import Adapter, Clock, Linked, Logger, Session
 from gateway.errors import StoreUnavailable
-from gateway.events import RemoteEvent, RemoteMessage
+from gateway.events import Presence, RemoteEvent, RemoteMessage
 from gateway.ids import NetworkName
 from gateway.tasks import SystemClock
 
@@ -67,6 +67,7 @@ class Account:
         self._asks = False
         self.events: list[RemoteEvent] = []
         self.typists: list[tuple[str, bool]] = []
+        self.presences: dict[str, Presence] = {}
         self._state: dict[str, str] = {}
         self._changed = asyncio.Event()
 
@@ -117,6 +118,11 @@ class Account:
     def typing(self, contact: str, active: bool) -> None:
         """Latest wins; here all of it is kept."""
         self.typists.append((contact, active))
+        self._tell()
+
+    def presence(self, contact: str, presence: Presence) -> None:
+        """Latest wins."""
+        self.presences[contact] = presence
         self._tell()
 
     # --- for tests ----------------------------------------------------------------------------

@@ -12,14 +12,20 @@ from typing import Any
 import aiohttp
 
 from adapters.matrix import MatrixAdapter, MatrixSettings
+from gateway.events import Availability, Presence
 from gateway.ids import RemoteMessageId, RemoteUserId
 from tests.contract.account import Account, Context
 from tests.contract.peer import Peer
 from tests.contract.proxy import Proxy
-from tests.peers.matrix_client import MatrixClient
+from tests.peers.matrix_client import MatrixClient, MatrixEvent
 from tests.peers.synapse import Synapse
 
 _numbers = itertools.count()
+_STATES = {
+    Availability.AVAILABLE: "online",
+    Availability.AWAY: "unavailable",
+    Availability.UNAVAILABLE: "offline",
+}
 
 
 class MatrixPeer(Peer):
@@ -80,6 +86,21 @@ class MatrixPeer(Peer):
 
     async def sees_typing(self, active: bool) -> None:
         await self._bob.wait_typing(self._room, self.alice, typing=active)
+
+    async def shows(self, presence: Presence) -> None:
+        await self._bob.set_presence(_STATES[presence.availability], presence.status)
+
+    async def is_alone(self) -> None:
+        await self._phone.set_presence("offline", "")
+
+    async def sees_presence(self, availability: Availability, status: str = "") -> None:
+        wanted = (_STATES[availability], status or None)
+
+        def found(event: MatrixEvent) -> bool:
+            shown = (event.content.get("presence"), event.content.get("status_msg") or None)
+            return (event.type, event.sender) == ("m.presence", self.alice) and shown == wanted
+
+        await self._bob.wait_for(found)
 
     async def reads(self, message: RemoteMessageId) -> None:
         await self._bob.read(self._room, message)

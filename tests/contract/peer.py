@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from gateway.adapter import Adapter, Linked
+from gateway.events import Availability, Presence
 from gateway.ids import RemoteMessageId, RemoteUserId
 from tests.contract.account import Account, Running
 
@@ -76,6 +77,17 @@ class Peer(ABC):
     @abstractmethod
     async def sees_typing(self, active: bool) -> None:
         """Wait until bob sees that alice types, or has stopped."""
+
+    @abstractmethod
+    async def shows(self, presence: Presence) -> None:
+        """Bob says how he can be reached."""
+
+    async def is_alone(self) -> None:  # noqa: B027 - only where other clients count too
+        """Alice's other client is not there."""
+
+    @abstractmethod
+    async def sees_presence(self, availability: Availability, status: str = "") -> None:
+        """Wait until bob sees alice like that."""
 
     @abstractmethod
     async def reads(self, message: RemoteMessageId) -> None:

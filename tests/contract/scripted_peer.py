@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from gateway.adapter import Adapter
+from gateway.events import Availability, Presence
 from gateway.ids import RemoteMessageId, RemoteUserId
 from tests.contract.account import Account, Context
 from tests.contract.peer import Peer
@@ -58,6 +59,13 @@ class ScriptedPeer(Peer):
 
     async def sees_typing(self, active: bool) -> None:
         await self._did({"op": "typing", "contact": "bob", "active": active})
+
+    async def shows(self, presence: Presence) -> None:
+        state = {"availability": presence.availability, "status": presence.status}
+        self.network.shows("alice", "bob", **state, idle_since=presence.idle_since)
+
+    async def sees_presence(self, availability: Availability, status: str = "") -> None:
+        await self._did({"op": "presence", "show": availability, "status": status})
 
     async def reads(self, message: RemoteMessageId) -> None:
         self.network.event("alice", "read", contact="bob", id=message)

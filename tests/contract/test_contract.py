@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,8 +24,10 @@ from gateway.errors import (
 )
 from gateway.events import (
     AcceptInvite,
+    Availability,
     DeclineInvite,
     MarkRead,
+    Presence,
     RemoteInvite,
     RemoteInviteGone,
     RemoteMessage,
@@ -354,6 +357,35 @@ async def _read_marks(peer: Peer) -> None:
         await peer.sees_read(theirs)
 
 
+async def _presence(peer: Peer) -> None:
+    """The last state of each, in both directions, and nothing before the gateway says so."""
+    account = await peer.account()
+
+    def is_bob(availability: Availability, status: str) -> bool:
+        shown = account.presences.get(peer.bob)
+        return shown is not None and (shown.availability, shown.status) == (availability, status)
+
+    async with peer.running(account) as session:
+        for availability, status in (
+            (Availability.AWAY, "At lunch"),
+            (Availability.AVAILABLE, "Back"),
+            (Availability.UNAVAILABLE, ""),
+            (Availability.AVAILABLE, ""),
+        ):
+            await peer.shows(Presence(availability=availability, status=status))
+            await account.until(partial(is_bob, availability, status))
+        await peer.is_alone()
+        for availability, status in (
+            (Availability.AVAILABLE, "Here"),
+            (Availability.AWAY, "Not quite"),
+            (Availability.UNAVAILABLE, ""),
+        ):
+            await session.set_presence(Presence(availability=availability, status=status))
+            await peer.sees_presence(availability, status)
+    assert peer.alice not in account.presences
+    assert account.presences.keys() <= {peer.bob, peer.carol}
+
+
 async def _max_text_bytes(peer: Peer) -> None:
     """A text of that size is taken whatever it consists of; a longer one never comes here."""
     account = await peer.account()
@@ -388,6 +420,7 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "typing": _typing,
     "read_marks": _read_marks,
     "live_only": _live_only,
+    "presence": _presence,
     "max_text_bytes": _max_text_bytes,
 }
 _ALWAYS = {"echoes_key", "live_only", "max_text_bytes"}

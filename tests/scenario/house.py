@@ -38,9 +38,11 @@ PASSWORD = "user-secret"
 
 
 class SilentAdapter(ScriptedAdapter):
-    """A network with neither typing nor read marks."""
+    """A network with neither typing, nor read marks, nor presence."""
 
-    capabilities = replace(ScriptedAdapter.capabilities, typing=False, read_marks=False)
+    capabilities = replace(
+        ScriptedAdapter.capabilities, typing=False, read_marks=False, presence=False
+    )
 
 
 class LiveAdapter(ScriptedAdapter):
@@ -221,6 +223,10 @@ class House:
         linked = Linked(realm="scripted", remote_id=RemoteUserId(name), secret=token.encode())
         await self.bridge.link(UserJid(user), linked)
         await self.clock.settle()
+
+    def forget_presence(self) -> None:
+        """What was shown to users was shown long ago: no doubt that it has arrived."""
+        self.bridge._attendance.waves._written.clear()
 
     def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
         """Look into the database file."""

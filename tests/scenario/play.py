@@ -101,6 +101,7 @@ class Play:
         """What belongs to the set-up is not looked at."""
         await self.clock.settle()
         self.server.received = asyncio.Queue()
+        self.house.forget_presence()
         self._seen_texts = len(self.network.sent)
         self._seen_commands = len(self.network.commands)
 
@@ -210,6 +211,10 @@ class Play:
         self.server.others = how
         await self.clock.settle()
 
+    @step("probes are shown")
+    async def shows_probes(self) -> None:
+        self.server.shows_probes = True
+
     @step("stream breaks")
     async def stream_breaks(self) -> None:
         await self.clock.settle()
@@ -251,6 +256,11 @@ class Play:
         for event in list(self.network._events[account]):
             fields = dict(event)
             self.network.event(account, fields.pop("type"), **fields)
+        await self.clock.settle()
+
+    @step("network shows: <who> to <who> <json>")
+    async def shows(self, contact: str, account: str, presence: str) -> None:
+        self.network.shows(account, contact, **json.loads(presence))
         await self.clock.settle()
 
     @step("network types: <who> -> <who>( no more)?")

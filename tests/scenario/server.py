@@ -32,6 +32,10 @@ class FakeServer:
     refusal: str = ""
     """A stream error that answers the handshake, or ``close`` after the header."""
     prolog: str = "<?xml version='1.0'?>"
+    shows_probes: bool = False
+    """Probes of our users are received like all else; otherwise only `probes` has them."""
+    probes: list[str] = field(default_factory=list)
+    """Who was asked for, by whom."""
     mute: bool = False
     """Connections are taken, and nothing is ever said."""
     closes: bool = True
@@ -193,6 +197,9 @@ class FakeServer:
                 self._answer(barrier)
             else:
                 self.held.append(barrier)
+        elif element.get("type") == "probe" and not self.shows_probes:
+            self._judge(element)
+            self.probes.append(f"{element.get('from')} -> {element.get('to')}")
         elif self.others != "are shown" and self._is_ping(element):
             if self.others == "answer":
                 self._pong(element)

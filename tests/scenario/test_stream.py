@@ -42,6 +42,7 @@ async def running(house: House, user: str = ALICE, name: str = "alice") -> None:
     await house.connected()
     await house.link(user, name)
     await bodies(house)
+    house.forget_presence()
 
 
 def events(house: House) -> list[str]:
@@ -386,6 +387,10 @@ async def test_req_304_306_5000_probes_without_the_writer(
     monkeypatch.setattr(house.store, "write", None)
     probe = f"<presence type='probe' from='{ALICE}' to='bob@{GATEWAY}'/>"
     change = f"<presence from='{ALICE}/x' to='bob@{GATEWAY}'><show>away</show></presence>"
-    house.server.send((probe + change) * 5000)
-    assert len(await bodies(house)) == 5000
+    for _ in range(10):
+        house.server.send((probe + change) * 500)
+        assert await bodies(house)
+        await house.clock.advance(1)
+    # What has not been answered yet has one answer.
+    assert len(await bodies(house)) <= 1
     monkeypatch.undo()

@@ -40,6 +40,7 @@ from gateway.events import (
     Command,
     DeclineInvite,
     MarkRead,
+    Presence,
     RemoteEvent,
     RemoteGap,
     RemoteInvite,
@@ -79,6 +80,7 @@ class ScriptedAdapter(Adapter):
         echoes_key=True,
         typing=True,
         read_marks=True,
+        presence=True,
         max_text_bytes=100_000,
     )
 
@@ -103,7 +105,11 @@ class ForgetfulAdapter(ScriptedAdapter):
     """The same network without keys: what was sent cannot be recognised."""
 
     capabilities = Capabilities(
-        idempotent_send=False, typing=True, read_marks=True, max_text_bytes=100_000
+        idempotent_send=False,
+        typing=True,
+        read_marks=True,
+        presence=True,
+        max_text_bytes=100_000,
     )
 
     def session(self, account: AccountContext) -> Session:
@@ -257,6 +263,9 @@ class ScriptedSession(Session):
             self._account.connected()
         elif "typing" in push:
             self._account.typing(RemoteUserId(push["typing"]), push["active"])
+        elif "presence" in push:
+            presence = msgspec.convert(push["is"], Presence)
+            self._account.presence(RemoteUserId(push["presence"]), presence)
         else:
             event = push["event"]
             events = [] if event is None else [self._event(event)]
@@ -316,6 +325,11 @@ class ScriptedSession(Session):
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         if self._wire is not None:
             await self._wire.request({"op": "typing", "contact": contact, "active": active})
+
+    async def set_presence(self, presence: Presence) -> None:
+        if self._wire is not None:
+            shown = {"show": presence.availability, "status": presence.status}
+            await self._wire.request({"op": "presence", **shown})
 
     async def find(self, contact: RemoteUserId) -> Contact:
         if self._wire is None:

@@ -100,6 +100,10 @@ class ScriptedNetwork:
         """A person begins or stops typing; nothing is kept of that."""
         self._line(account, {"typing": contact, "active": active})
 
+    def shows(self, account: str, contact: str, **presence: Any) -> None:
+        """A person comes, leaves or says how they are; nothing is kept of that."""
+        self._line(account, {"presence": contact, "is": presence})
+
     def revoke(self, account: str) -> None:
         """The account's tokens are no longer valid."""
         self.tokens = {t: user for t, user in self.tokens.items() if user != account}

@@ -12,6 +12,7 @@ import structlog
 
 from gateway.bridge.network import Network
 from gateway.errors import GatewayError
+from gateway.events import AVAILABLE, UNAVAILABLE
 from gateway.ids import UserJid
 from gateway.store.conversations import GATEWAY
 from gateway.tasks import is_cancelled
@@ -193,11 +194,11 @@ class Console:
                 self.welcome(user)
                 return
             self._component.subscription("subscribed", user, GATEWAY)
-            self._component.presence(user, GATEWAY, available=True)
+            self._component.presence(user, GATEWAY, AVAILABLE)
             self.welcome(user)
         elif kind == "probe":
             admitted = self._component.access.permits(user)
-            self._component.presence(user, GATEWAY, available=admitted)
+            self._component.presence(user, GATEWAY, AVAILABLE if admitted else UNAVAILABLE)
         elif kind == "unsubscribe":
             self._component.subscription("unsubscribed", user, GATEWAY)
 

@@ -151,6 +151,7 @@ async def _status(talk: Dialogue) -> None:
         LinkState.RETRYING: f"not connected, trying again{trouble}",
         LinkState.EXPIRED: f"the login has expired{trouble}; send “login”",
         LinkState.STOPPED: "logged out; send “login”",
+        LinkState.WAITING: "not connected until you are online, as you have set it",
     }[phase]
     inbound, outbound = talk.network.counts(account)
     full = "\nNothing more is fetched until less waits for you."

@@ -9,7 +9,7 @@ import aiohttp
 from adapters.matrix import MatrixAdapter, MatrixSettings
 from gateway.adapter import Clock, Linked, Logger, Session
 from gateway.errors import StoreUnavailable
-from gateway.events import RemoteEvent, RemoteMessage
+from gateway.events import Presence, RemoteEvent, RemoteMessage
 from gateway.ids import NetworkName, RemoteUserId
 from gateway.tasks import SystemClock
 from tests.peers.inbox import Inbox
@@ -95,6 +95,10 @@ class MemoryAccount:
     def typing(self, contact: RemoteUserId, active: bool) -> None:
         """Put with the events, as a tuple."""
         self.inbox.add(("typing", contact, active))
+
+    def presence(self, contact: RemoteUserId, presence: Presence) -> None:
+        """Put with the events, as a tuple."""
+        self.inbox.add(("presence", contact, presence))
 
     def messages(self, contact: str = "") -> list[RemoteMessage]:
         """The messages that were handed over, of one contact or of all."""

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Presence, of contacts and of the account. Matrix spec, client-server API, "Presence".
+
+Homeservers may have no presence at all, or none of other servers' people. Then nothing is ever
+told, and the gateway shows such contacts as available. Only where a server is known to tell its
+people's presence does silence at a first synchronisation mean that somebody is offline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+
+from adapters.matrix.filters import Mode
+from adapters.matrix.http import Api
+from adapters.matrix.ids import is_user_id
+from adapters.matrix.inbound import Event, as_dict, as_dicts
+from gateway.adapter import AccountContext
+from gateway.errors import AdapterError
+from gateway.events import UNAVAILABLE, Availability, Presence
+from gateway.ids import RemoteUserId
+
+_MOST = 10_000
+"""Contacts whose presence is remembered."""
+_REFRESH_S = 240.0
+"""Synapse takes people for idle after five minutes without a sign of them."""
+_FROM_MATRIX = {
+    "online": Availability.AVAILABLE,
+    "unavailable": Availability.AWAY,
+    "offline": Availability.UNAVAILABLE,
+    "busy": Availability.DND,
+    "org.matrix.msc3026.busy": Availability.DND,
+}
+_TO_MATRIX = {
+    Availability.AVAILABLE: "online",
+    Availability.AWAY: "unavailable",
+    Availability.XA: "unavailable",
+    Availability.DND: "unavailable",
+    Availability.UNAVAILABLE: "offline",
+}
+
+
+def presences(answer: Event, now: float) -> Iterator[tuple[RemoteUserId, Presence]]:
+    """What an answer of /sync says."""
+    for event in as_dicts(as_dict(answer.get("presence")).get("events")):
+        sender, content = event.get("sender"), as_dict(event.get("content"))
+        availability = _FROM_MATRIX.get(str(content.get("presence")))
+        if event.get("type") != "m.presence" or availability is None or not is_user_id(sender):
+            continue
+        status, ago = content.get("status_msg"), content.get("last_active_ago")
+        idle_since = None
+        if availability is Availability.AWAY and isinstance(ago, int) and 0 <= ago < now * 1000:
+            idle_since = now - ago / 1000
+        yield (
+            RemoteUserId(str(sender)),
+            Presence(
+                availability=availability,
+                status=status if isinstance(status, str) else "",
+                idle_since=idle_since,
+            ),
+        )
+
+
+class Contacts:
+    """The presence of the people of direct rooms."""
+
+    def __init__(self, account: AccountContext) -> None:
+        self._account = account
+        self._known: set[RemoteUserId] = set()
+        """Of whom the gateway knows whatever there is to know."""
+        self._tell: set[str] = set()
+        """Servers that tell presence."""
+
+    def begin(self, contacts: Iterable[RemoteUserId]) -> None:
+        """A session continues: what these were last is known already."""
+        self._known.update(contacts)
+
+    def take(self, answer: Event, mode: Mode, contacts: set[RemoteUserId]) -> None:
+        """Tell what an answer says."""
+        if mode is not Mode.NEXT:
+            self._known.clear()
+        own = self._account.remote_id
+        for user_id, presence in presences(answer, self._account.clock.now()):
+            self._tell.add(_server_of(user_id))
+            if user_id in contacts and user_id != own and len(self._known) < _MOST:
+                self._known.add(user_id)
+                self._account.presence(user_id, presence)
+        for user_id in contacts - self._known:
+            if _server_of(user_id) in self._tell:
+                self._known.add(user_id)
+                self._account.presence(user_id, UNAVAILABLE)
+
+
+def _server_of(user_id: str) -> str:
+    return user_id.partition(":")[2]
+
+
+class Own:
+    """The account's own presence: said with each /sync, and at once when it changes."""
+
+    def __init__(self, account: AccountContext, api: Callable[[], Api]) -> None:
+        self._account = account
+        self._api = api
+        self._presence = UNAVAILABLE
+
+    @property
+    def of_sync(self) -> str:
+        """For ``set_presence`` of /sync: to be connected does not mean to be online."""
+        return _TO_MATRIX[self._presence.availability]
+
+    async def set(self, presence: Presence) -> None:
+        """Spec, "PUT /presence/{userId}/status". Raises what the homeserver refuses."""
+        self._presence = presence
+        await self._put()
+
+    async def keep(self) -> None:
+        """Nobody sees what people do on XMPP; who is there does not fall asleep here."""
+        while True:
+            await self._account.clock.sleep(_REFRESH_S)
+            if self.of_sync == "online":
+                with contextlib.suppress(AdapterError):
+                    await self._put()
+
+    async def _put(self) -> None:
+        body: dict[str, str] = {"presence": self.of_sync}
+        if self._presence.status:
+            body["status_msg"] = self._presence.status
+        await self._api().put("presence", self._account.remote_id, "status", body=body)

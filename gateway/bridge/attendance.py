@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is there, on either side: the parts that know it, put together for one network.
+
+================  ============================================================================
+``audience``      which users are there, as far as their servers tell; ``devices`` of one user
+``presence``      what each user is shown of each contact; ``snapshot`` saves it
+``waves``         paces what is shown
+``publishing``    what the network is told of a user
+``following``     connects accounts only while their users are there, if they want that
+================  ============================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.adapter import Clock
+from gateway.bridge.accounts import Account, Accounts
+from gateway.bridge.audience import Audience
+from gateway.bridge.following import Following
+from gateway.bridge.link import Link
+from gateway.bridge.persist import Persist
+from gateway.bridge.ports import XmppPort
+from gateway.bridge.presence import Presences
+from gateway.bridge.publishing import Publishing
+from gateway.bridge.snapshot import Snapshot
+from gateway.bridge.waves import Waves
+from gateway.ids import NetworkName
+from gateway.store import Store
+from gateway.tasks import Tasks
+
+
+class Attendance:
+    """Presence of one network, in both directions."""
+
+    def __init__(
+        self,
+        network: NetworkName,
+        store: Store,
+        accounts: Accounts,
+        clock: Clock,
+        tasks: Tasks,
+        persist: Persist,
+        *,
+        is_offered: bool,
+        run: Callable[[Account, Link], None],
+        link_changed: Callable[[Account], None],
+    ) -> None:
+        self._tasks = tasks
+        self.waves = Waves(clock, tasks)
+        self._snapshot = Snapshot(network, store, clock, persist)
+        self.presences = Presences(store, clock, tasks, self.waves, self._snapshot)
+        self._publishing = Publishing(clock, tasks, is_offered=is_offered)
+        self.following = Following(clock, tasks, run=run, changed=link_changed)
+        self.audience = Audience(
+            store,
+            accounts,
+            clock,
+            tasks,
+            self.presences,
+            self.waves,
+            changed=self._devices_changed,
+        )
+
+    def attach(self, port: XmppPort) -> None:
+        """Connect to the XMPP side."""
+        for part in (self.waves, self.presences, self.audience):
+            part.attach(port)
+
+    def load(self) -> None:
+        """Read what was saved last."""
+        self.presences.load()
+
+    def start(self) -> None:
+        """Begin to save."""
+        self._tasks.spawn(self._snapshot.run(), "snapshot of presence")
+
+    def stop(self) -> None:
+        """Save what changed since the last time."""
+        self._snapshot.save()
+
+    def stream_up(self) -> None:
+        """Ask who is there, and tell what has waited."""
+        self.audience.stream_up()
+        self.waves.stream_up()
+
+    def stream_lost(self) -> None:
+        """What was written on it may not have arrived, and who left did so unseen."""
+        self.waves.stream_lost()
+        self.audience.stream_lost()
+
+    def link_changed(self, account: Account) -> None:
+        """The account's link went up or down, or has just begun."""
+        self.presences.link_changed(account)
+        if account.link is not None and account.link.session is not None:
+            self._publishing.publish(account)
+
+    def settings_changed(self, account: Account) -> None:
+        """The user has changed a setting: it counts at once."""
+        self.following.look(account)
+        self._publishing.publish(account)
+
+    def forget(self, account: Account) -> None:
+        """The account was removed."""
+        for part in (self.presences, self._publishing, self.following, self.audience):
+            part.forget(account)
+
+    def _devices_changed(self, account: Account) -> None:
+        self._publishing.changed(account)
+        self.following.look(account)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which devices of a user are there, as far as their server tells us.
+
+The server sends each change of a device to the gateway and to every puppet that may see the user,
+so a roster of 5,000 contacts means 5,000 stanzas at once (REQ-306): what is done here for one of
+them is a comparison and nothing else.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gateway.events import Availability, Presence
+
+_MAX_DEVICES = 32
+"""Of one user; the oldest is forgotten."""
+_ORDER = (Availability.AVAILABLE, Availability.DND, Availability.AWAY, Availability.XA)
+"""Which of several devices speaks for the user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """What a device says of itself."""
+
+    presence: Presence = field(default_factory=Presence)
+    priority: int = 0
+    caps_node: str = ""
+    caps_ver: str = ""
+    """XEP-0115: what the client can do."""
+
+
+class Reach(enum.Enum):
+    """Whether the user can see presence."""
+
+    UNKNOWN = enum.auto()
+    """Nothing was heard since the start: they may be there."""
+    ONLINE = enum.auto()
+    OFFLINE = enum.auto()
+
+
+class Devices:
+    """The available devices of one user.
+
+    A device that leaves tells everybody whom it had told that it was there. It tells a single
+    puppet the same when that puppet may no longer see the user. So for users who let the gateway
+    itself see them only what the gateway is told counts; for others, what all puppets are told.
+    """
+
+    __slots__ = ("_devices", "_doubtful", "_elsewhere", "reach")
+
+    def __init__(self) -> None:
+        self.reach = Reach.UNKNOWN
+        self._devices: dict[str, Device] = {}
+        self._elsewhere: dict[str, set[str]] = {}
+        """Devices that the gateway itself has not seen → localparts of puppets that have."""
+        self._doubtful: set[str] = set()
+
+    def __iter__(self) -> Iterator[tuple[str, Device]]:
+        return iter(self._devices.items())
+
+    def __contains__(self, resource: str) -> bool:
+        return resource in self._devices
+
+    def seen(self, resource: str, witness: str, device: Device) -> bool:
+        """A device is there; ``witness`` is the localpart that was told, '' for the gateway.
+
+        Returns whether anything is new.
+        """
+        if self._doubtful:
+            self._doubtful.discard(resource)
+        before = self._devices.get(resource)
+        if before is None:
+            if len(self._devices) >= _MAX_DEVICES:
+                self._remove(next(iter(self._devices)))
+            if witness:
+                self._elsewhere[resource] = {witness}
+        elif not witness:
+            self._elsewhere.pop(resource, None)
+        elif (witnesses := self._elsewhere.get(resource)) is not None:
+            witnesses.add(witness)
+        if before == device:
+            return False
+        self._devices[resource] = device
+        self.reach = Reach.ONLINE
+        return True
+
+    def gone(self, resource: str, witness: str) -> bool:
+        """A device is not there for ``witness``; all of them if there is no resource.
+
+        Returns whether it was the last thing that held the device.
+        """
+        if not resource:
+            if witness and self._devices:
+                return False  # only the gateway's word counts for all
+            return self._clear()
+        witnesses = self._elsewhere.get(resource)
+        if witness:
+            if witnesses is None:
+                return False
+            witnesses.discard(witness)
+            if witnesses:
+                return False
+        if resource not in self._devices:
+            return False
+        self._remove(resource)
+        if not self._devices:
+            self.reach = Reach.OFFLINE
+        return True
+
+    def _clear(self) -> bool:
+        was_offline = self.reach is Reach.OFFLINE
+        self.forget()
+        self.reach = Reach.OFFLINE
+        return not was_offline
+
+    def _remove(self, resource: str) -> None:
+        del self._devices[resource]
+        self._elsewhere.pop(resource, None)
+        self._doubtful.discard(resource)
+
+    def forget(self) -> None:
+        """Nothing is known any more."""
+        self._devices.clear()
+        self._elsewhere.clear()
+        self._doubtful.clear()
+        self.reach = Reach.UNKNOWN
+
+    def doubt(self) -> None:
+        """Word of what left may have been lost: who does not come again is gone."""
+        self._doubtful = set(self._devices)
+
+    def settle(self) -> bool:
+        """Drop what did not come again. Returns whether anything was dropped."""
+        dropped = list(self._doubtful)
+        for resource in dropped:
+            self._remove(resource)
+        if dropped and not self._devices:
+            self.reach = Reach.OFFLINE
+        return bool(dropped)
+
+    def best(self) -> Presence | None:
+        """The presence of the device that is best reached; None if there is no device."""
+        if not self._devices:
+            return None
+        best = min(
+            self._devices.values(),
+            key=lambda d: (_ORDER.index(d.presence.availability), -d.priority),
+        )
+        return best.presence

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What users are shown of their contacts' presence.
+
+State, in memory: the latest counts, and no row of a journal is ever made of it. A user is told
+what changed, at most once in 30 s for each contact (REQ-314). What there is when a device comes
+online is told by the answers to the probes of its server (REQ-315), and nobody who is not there is
+told anything (REQ-316). A contact of whom the network says nothing is available (REQ-310), unless
+the account has been without its network for five minutes (REQ-223).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from functools import partial
+
+from gateway.adapter import Clock
+from gateway.bridge.accounts import Account
+from gateway.bridge.devices import Reach
+from gateway.bridge.link import LinkState
+from gateway.bridge.ports import XmppPort
+from gateway.bridge.snapshot import Snapshot
+from gateway.bridge.splitting import brief
+from gateway.bridge.waves import Item, Waves
+from gateway.events import AVAILABLE, UNAVAILABLE, Availability, Presence
+from gateway.ids import AccountId, RemoteUserId
+from gateway.store import Store, contacts
+from gateway.store.accounts import AccountStatus
+from gateway.store.contacts import Subscription
+from gateway.store.conversations import GATEWAY
+from gateway.tasks import Tasks
+
+_PACE_S = 30.0
+"""Between two presences of one contact for one user."""
+_TICK_S = 1.0
+_HIDDEN_AFTER_S = 300.0
+"""How long contacts keep their presence without a link."""
+_PROBES_COME_S = 10.0
+"""A server that has not asked for anything by then has what it knows from somewhere else."""
+_STATUS_CHARS = 1000
+_MAX_CONTACTS = 50_000
+"""Of one account, whose presence is remembered."""
+_FIRST, _LAST = float("-inf"), float("inf")
+_IDLE_GRAIN_S = 60.0
+
+
+class _Contact:
+    """One contact, as one user sees them."""
+
+    __slots__ = ("forced", "generation", "recent", "shown", "shown_at", "state", "waits")
+
+    def __init__(self) -> None:
+        self.state: Presence | None = None
+        self.shown: Presence | None = None
+        self.shown_at = float("-inf")
+        self.generation = 0
+        """In which stay of the user it was shown."""
+        self.recent = 0
+        self.forced = False
+        """The user is told even what they were told before."""
+        self.waits = False
+        """Its turn comes, or the 30 s end."""
+
+
+class _Shown:
+    """What one account is shown."""
+
+    __slots__ = ("came_at", "contacts", "generation", "hidden", "hiding", "probed_at", "waiting")
+
+    def __init__(self) -> None:
+        self.contacts: dict[RemoteUserId, _Contact] = {}
+        self.hidden = False
+        """All are unavailable, because the link is down."""
+        self.hiding: asyncio.Task[None] | None = None
+        self.generation = 0
+        """Counts the stays of the user: what was shown before they left counts no more."""
+        self.came_at = float("-inf")
+        self.probed_at = float("-inf")
+        self.waiting: asyncio.Task[None] | None = None
+
+
+class Presences:
+    """The presence of all contacts of one network."""
+
+    def __init__(
+        self, store: Store, clock: Clock, tasks: Tasks, waves: Waves, snapshot: Snapshot
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._tasks = tasks
+        self._waves = waves
+        self._snapshot = snapshot
+        self._port: XmppPort
+        self._shown: dict[AccountId, _Shown] = {}
+        self._recent = itertools.count(1)
+        self._later: list[tuple[float, int, Account, RemoteUserId]] = []
+        self._numbers = itertools.count()
+        self._timer: asyncio.Task[None] | None = None
+        self._to_prepare: deque[tuple[Account, bool]] = deque()
+        self._preparing: asyncio.Task[None] | None = None
+
+    def attach(self, port: XmppPort) -> None:
+        """Connect to the XMPP side."""
+        self._port = port
+
+    def load(self) -> None:
+        """What was last known, and last shown: a restart is not to be seen (REQ-143)."""
+        for account, contact, presence in self._snapshot.load():
+            shown = self._shown.setdefault(account, _Shown())
+            if contact == GATEWAY:
+                shown.hidden = presence.availability is Availability.UNAVAILABLE
+            else:
+                shown.contacts.setdefault(contact, _Contact()).state = presence
+        newest = 0
+        for account, contact, recent in self._snapshot.recent_chats():
+            shown = self._shown.setdefault(account, _Shown())
+            shown.contacts.setdefault(contact, _Contact()).recent = recent
+            newest = max(newest, recent)
+        self._recent = itertools.count(newest + 1)
+        for shown in self._shown.values():
+            for one in shown.contacts.values():
+                one.shown = UNAVAILABLE if shown.hidden else one.state
+
+    def forget(self, account: Account) -> None:
+        """The account was removed."""
+        shown = self._shown.pop(account.id, None)
+        for task in (shown.hiding, shown.waiting) if shown is not None else ():
+            if task is not None:
+                task.cancel()
+        self._snapshot.forget(account.id)
+        self._waves.forget(account.user)
+
+    # --- what is true ----------------------------------------------------------------------------
+
+    def of(self, account: Account, contact: RemoteUserId) -> Presence:
+        """What the user is to see of a contact now. The gateway itself is always there."""
+        if contact == GATEWAY:
+            return AVAILABLE
+        shown = self._of(account)
+        if shown.hidden or account.status is not AccountStatus.LINKED:
+            return UNAVAILABLE
+        one = shown.contacts.get(contact)
+        return AVAILABLE if one is None or one.state is None else one.state
+
+    def told(self, account: Account, contact: RemoteUserId, presence: Presence) -> None:
+        """The network says how a contact can be reached."""
+        if contact in (GATEWAY, account.remote_id):
+            return
+        shown = self._of(account)
+        one = shown.contacts.get(contact)
+        if one is None:
+            if len(shown.contacts) >= _MAX_CONTACTS:
+                return
+            one = shown.contacts[contact] = _Contact()
+        presence = Presence(
+            availability=presence.availability,
+            status=brief(presence.status, _STATUS_CHARS),
+            idle_since=presence.idle_since,
+        )
+        if one.state is not None and _is_same(one.state, presence):
+            return
+        if one.state is None and one.shown is None:
+            one.shown = AVAILABLE  # what nobody has told is shown so
+        one.state = presence
+        self._snapshot.changed(account.id, contact, presence)
+        self._offer(account, contact, one)
+
+    def talked(self, account: Account, contact: RemoteUserId) -> None:
+        """Something was said in the chat: it is the most recent one now."""
+        if contact != GATEWAY:
+            self._one(account, contact).recent = next(self._recent)
+
+    # --- telling the user ------------------------------------------------------------------------
+
+    def show(self, account: Account, contact: RemoteUserId) -> None:
+        """Tell the user at once, whatever they were told before."""
+        self._one(account, contact).forced = True
+        self._waves.now(account.user, self._item(account, contact))
+
+    def probed(self, account: Account, contact: RemoteUserId) -> None:
+        """The user's server asks, because a device came online (REQ-315)."""
+        self._of(account).probed_at = self._clock.monotonic()
+        self._force(account, contact)
+
+    def show_all(self, account: Account) -> None:
+        """The user did something that changes all contacts: a wave of it, the gateway last."""
+        if account.devices.reach is not Reach.OFFLINE:
+            self._one(account, GATEWAY).forced = True
+            self._prepare_one(account, again=False)
+            self._waves.begin()
+
+    def _force(self, account: Account, contact: RemoteUserId) -> None:
+        one = self._one(account, contact)
+        one.forced = True
+        rank = _FIRST if contact == GATEWAY else -one.recent
+        self._waves.add(account.user, self._item(account, contact), rank)
+
+    def _offer(self, account: Account, contact: RemoteUserId, one: _Contact) -> None:
+        if one.waits or account.devices.reach is Reach.OFFLINE:
+            return
+        one.waits = True
+        due = one.shown_at + _PACE_S
+        if due <= self._clock.monotonic():
+            self._waves.add(account.user, self._item(account, contact), -one.recent)
+        else:
+            heapq.heappush(self._later, (due, next(self._numbers), account, contact))
+            if self._timer is None:
+                self._timer = self._tasks.spawn(self._when_due(), "presence pace")
+
+    async def _when_due(self) -> None:
+        while self._later:
+            await self._clock.sleep(_TICK_S)
+            now = self._clock.monotonic()
+            while self._later and self._later[0][0] <= now:
+                _, _, account, contact = heapq.heappop(self._later)
+                rank = -self._one(account, contact).recent
+                self._waves.add(account.user, self._item(account, contact), rank)
+        self._timer = None
+
+    def _item(self, account: Account, contact: RemoteUserId) -> Item:
+        return Item(contact, partial(self._write, account, contact))
+
+    def _write(self, account: Account, contact: RemoteUserId, again: bool) -> int:
+        """Tell what is true now. Returns how many stanzas that took."""
+        shown = self._shown.get(account.id)
+        if shown is None:
+            return 0
+        one = self._one(account, contact)
+        one.waits = False
+        forced, one.forced = one.forced or again, False
+        presence = self.of(account, contact)
+        if not forced:
+            if account.devices.reach is Reach.OFFLINE:
+                return 0
+            before = one.shown if one.generation == shown.generation else UNAVAILABLE
+            if before is not None and _is_same(before, presence):
+                return 0
+        if not self._may_see(account, contact):
+            return 0
+        one.shown, one.generation = presence, shown.generation
+        one.shown_at = self._clock.monotonic()
+        self._port.presence(account.user, contact, presence)
+        return 1
+
+    def _may_see(self, account: Account, contact: RemoteUserId) -> bool:
+        row = contacts.get(self._store.reader, account.id, contact)
+        return row.to_user is Subscription.GRANTED
+
+    # --- waves -----------------------------------------------------------------------------------
+
+    def _prepare(self, account: Account, *, again: bool) -> None:
+        """Accounts get ready one by one: a homeserver that is away concerns all of its users."""
+        self._of(account)
+        self._to_prepare.append((account, again))
+        if self._preparing is None:
+            self._preparing = self._tasks.spawn(self._prepare_all(), "presence waves")
+
+    async def _prepare_all(self) -> None:
+        try:
+            while self._to_prepare:
+                account, again = self._to_prepare.popleft()
+                if account.id in self._shown and account.devices.reach is not Reach.OFFLINE:
+                    self._prepare_one(account, again=again)
+                await self._clock.sleep(0)
+        finally:
+            self._preparing = None
+
+    def _prepare_one(self, account: Account, *, again: bool) -> None:
+        for contact in contacts.subscribed(self._store.reader, account.id):
+            one = self._one(account, contact)
+            is_there = self.of(account, contact).availability is not Availability.UNAVAILABLE
+            one.forced |= again and is_there
+            rank = _LAST if contact == GATEWAY else -one.recent
+            self._waves.add(account.user, self._item(account, contact), rank)
+
+    # --- the link --------------------------------------------------------------------------------
+
+    def link_changed(self, account: Account) -> None:
+        """The link went up or down, or has just begun (REQ-223)."""
+        shown, phase = self._of(account), account.link.phase if account.link is not None else None
+        if phase is LinkState.LIVE:
+            if shown.hiding is not None:
+                shown.hiding.cancel()
+                shown.hiding = None
+            if shown.hidden:
+                self._hide(account, shown, False)
+        elif (
+            phase in (LinkState.CONNECTING, LinkState.RETRYING)
+            and shown.hiding is None
+            and not shown.hidden
+        ):
+            shown.hiding = self._tasks.spawn(self._hide_later(account, shown), "presence hidden")
+
+    async def _hide_later(self, account: Account, shown: _Shown) -> None:
+        await self._clock.sleep(_HIDDEN_AFTER_S)
+        shown.hiding = None
+        phase = account.link.phase if account.link is not None else None
+        if phase in (LinkState.CONNECTING, LinkState.RETRYING):
+            self._hide(account, shown, True)
+
+    def _hide(self, account: Account, shown: _Shown, hidden: bool) -> None:
+        shown.hidden = hidden
+        self._snapshot.changed(account.id, GATEWAY, UNAVAILABLE if hidden else AVAILABLE)
+        self._prepare(account, again=False)
+
+    # --- the user --------------------------------------------------------------------------------
+
+    def device_came(self, account: Account) -> None:
+        """Their server will ask for all it wants; if it asks for nothing, it is told (REQ-315)."""
+        shown = self._of(account)
+        shown.came_at = self._clock.monotonic()
+        if shown.waiting is None:
+            shown.waiting = self._tasks.spawn(self._await_probes(account, shown), "probes")
+
+    async def _await_probes(self, account: Account, shown: _Shown) -> None:
+        while (left := shown.came_at + _PROBES_COME_S - self._clock.monotonic()) > 0:
+            await self._clock.sleep(left)
+        shown.waiting = None
+        # Some servers ask a moment before they tell who came.
+        if shown.probed_at < shown.came_at - 1 and account.devices.reach is Reach.ONLINE:
+            self._prepare(account, again=True)
+
+    def left(self, account: Account) -> None:
+        """The last device is gone: nobody is told anything (REQ-316)."""
+        self._of(account).generation += 1
+        for item in self._waves.clear(account.user):
+            one = self._one(account, RemoteUserId(str(item.key)))
+            one.waits = one.forced = False
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _of(self, account: Account) -> _Shown:
+        shown = self._shown.get(account.id)
+        if shown is None:
+            shown = self._shown[account.id] = _Shown()
+        return shown
+
+    def _one(self, account: Account, contact: RemoteUserId) -> _Contact:
+        shown = self._of(account)
+        one = shown.contacts.get(contact)
+        if one is None:
+            one = shown.contacts[contact] = _Contact()
+        return one
+
+
+def _is_same(one: Presence, other: Presence) -> bool:
+    """Whether nobody would see a difference: clocks of networks are not exact."""
+    if (one.availability, one.status) != (other.availability, other.status):
+        return False
+    if one.idle_since is None or other.idle_since is None:
+        return one.idle_since is other.idle_since
+    return abs(one.idle_since - other.idle_since) < _IDLE_GRAIN_S

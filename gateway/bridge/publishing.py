@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the network is told of the user's presence (REQ-317). Best effort; nothing is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from gateway.adapter import Clock, Session
+from gateway.bridge.accounts import Account
+from gateway.bridge.devices import Reach
+from gateway.bridge.settings import Publish
+from gateway.errors import AdapterError
+from gateway.events import AVAILABLE, UNAVAILABLE, Presence
+from gateway.ids import AccountId
+from gateway.tasks import Tasks, within
+
+_DEBOUNCE_S = 30.0
+_LIMIT_S = 30.0
+"""For one request."""
+
+
+class Publishing:
+    """The presence of one network's users."""
+
+    def __init__(self, clock: Clock, tasks: Tasks, *, is_offered: bool) -> None:
+        self._clock = clock
+        self._tasks = tasks
+        self._is_offered = is_offered
+        self._waiting: dict[AccountId, asyncio.Task[None]] = {}
+        self._told: dict[AccountId, tuple[Session, Presence]] = {}
+
+    def changed(self, account: Account) -> None:
+        """A device came, left or changed. What is true in half a minute is published."""
+        if self._is_offered and account.id not in self._waiting:
+            self._start(account, _DEBOUNCE_S)
+
+    def publish(self, account: Account) -> None:
+        """The session has become live, or the user has changed a setting."""
+        if self._is_offered:
+            self._stop_waiting(account.id)
+            self._start(account, 0)
+
+    def forget(self, account: Account) -> None:
+        """The account was removed."""
+        self._stop_waiting(account.id)
+        self._told.pop(account.id, None)
+
+    def _start(self, account: Account, wait_s: float) -> None:
+        self._waiting[account.id] = self._tasks.spawn(self._tell(account, wait_s), "own presence")
+
+    def _stop_waiting(self, account: AccountId) -> None:
+        waiting = self._waiting.pop(account, None)
+        if waiting is not None:
+            waiting.cancel()
+
+    async def _tell(self, account: Account, wait_s: float) -> None:
+        await self._clock.sleep(wait_s)
+        self._waiting.pop(account.id, None)
+        session = account.link.session if account.link is not None else None
+        presence = wanted(account)
+        if (
+            session is None
+            or presence is None
+            or self._told.get(account.id) == (session, presence)
+        ):
+            return
+        self._told[account.id] = session, presence
+        with contextlib.suppress(AdapterError, TimeoutError):
+            await within(self._clock, _LIMIT_S, session.set_presence(presence))
+
+
+def wanted(account: Account) -> Presence | None:
+    """What the network is to know; None as long as nothing is known here."""
+    match account.settings.publish_presence:
+        case Publish.NEVER:
+            return UNAVAILABLE
+        case Publish.ONLINE:
+            return AVAILABLE
+        case Publish.MIRROR:
+            best = account.devices.best()
+            if best is None and account.devices.reach is Reach.OFFLINE:
+                return UNAVAILABLE
+            return best

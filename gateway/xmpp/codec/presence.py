@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Presence: of users' devices, read; of puppets, written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from xml.etree.ElementTree import Element
+
+from gateway.bridge.devices import Device
+from gateway.events import Availability, Presence
+from gateway.xmpp.codec.incoming import ACCEPT
+from gateway.xmpp.codec.xml import Stanza, text
+
+_SHOWS = {
+    "away": Availability.AWAY,
+    "xa": Availability.XA,
+    "dnd": Availability.DND,
+}
+_STATUS_CHARS = 1000
+_CAPS_CHARS = 256
+_CAPS = "{http://jabber.org/protocol/caps}c"
+_SHOW, _STATUS, _PRIORITY = f"{ACCEPT}show", f"{ACCEPT}status", f"{ACCEPT}priority"
+_STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas"
+_NO_PHOTO_KNOWN = "<x xmlns='vcard-temp:x:update'/>"
+"""XEP-0153 §4.1: an empty ``<photo/>`` would erase what clients have (REQ-313)."""
+
+
+def read_device(element: Element) -> Device:
+    """An available presence of a user. Never raises, whatever it holds."""
+    availability, status, priority = Availability.AVAILABLE, "", 0
+    node = ver = ""
+    for child in element:
+        tag = child.tag
+        if tag == _SHOW:
+            availability = _SHOWS.get((child.text or "").strip(), Availability.AVAILABLE)
+        elif tag == _STATUS:
+            status = status or (child.text or "")[:_STATUS_CHARS]
+        elif tag == _PRIORITY:
+            priority = _priority((child.text or "").strip())
+        elif tag == _CAPS:
+            node, ver = child.get("node", "")[:_CAPS_CHARS], child.get("ver", "")[:_CAPS_CHARS]
+    return Device(
+        presence=Presence(availability=availability, status=status),
+        priority=priority,
+        caps_node=node,
+        caps_ver=ver,
+    )
+
+
+def _priority(value: str) -> int:
+    try:
+        return max(-128, min(127, int(value[:5])))
+    except ValueError:
+        return 0
+
+
+def puppet_presence(sender: str, user: str, presence: Presence, caps: str, now: float) -> Stanza:
+    """RFC 6121 §4.7. A puppet's priority is 0, which need not be said (REQ-310)."""
+    status = f"<status>{text(presence.status)}</status>" if presence.status else ""
+    if presence.availability is Availability.UNAVAILABLE:
+        return Stanza("presence", sender, user, "unavailable", inner=status)
+    show = (
+        f"<show>{presence.availability}</show>"
+        if presence.availability is not Availability.AVAILABLE
+        else ""
+    )
+    idle = _idle(presence.idle_since, now)
+    return Stanza("presence", sender, user, inner=f"{show}{status}{idle}{caps}{_NO_PHOTO_KNOWN}")
+
+
+def _idle(since: float | None, now: float) -> str:
+    """XEP-0319 §2.1. What lies in the future, or before all networks, is no time (REQ-311)."""
+    if since is None or not 0 < since <= now:
+        return ""
+    when = datetime.fromtimestamp(since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"<idle xmlns='urn:xmpp:idle:1' since='{when}'/>"
+
+
+def error_of(element: Element) -> str:
+    """The defined condition of a presence of type error; '' if it has none."""
+    for child in element:
+        if child.tag.rpartition("}")[2] == "error":
+            for condition in child:
+                namespace, _, name = condition.tag.rpartition("}")
+                if namespace == _STANZAS and name != "text":
+                    return name
+    return ""
