@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import structlog
+from msgspec import structs
 
 from gateway import __version__
 from gateway.adapter import Adapter, Clock, Logger
@@ -33,6 +34,7 @@ from gateway.store.secrets import SecretBox
 from gateway.tasks import SystemClock, Tasks
 from gateway.xmpp.access import AccessList
 from gateway.xmpp.component import Component, ComponentSettings
+from gateway.xmpp.limits import LimitSettings, Rate
 from gateway.xmpp.stream import ServerSettings
 
 log = structlog.get_logger("app")
@@ -187,6 +189,9 @@ class Gateway:
             name=network.name,
             kind=network.adapter,
             admins=access.admins,
+            limits=LimitSettings(
+                **{name: Rate(*rate) for name, rate in structs.asdict(self._config.limits).items()}
+            ),
         )
 
     async def stop(self) -> None:

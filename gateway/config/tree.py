@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec.structs import force_setattr
 
-from gateway.config.values import AccessEntry, BareJid, Domain, Duration, Host, Secret, Size
+from gateway.config.values import AccessEntry, BareJid, Domain, Duration, Host, Rate, Secret, Size
 from gateway.ids import NetworkName
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -95,6 +95,25 @@ class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     format: Literal["console", "json"] = "console"
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much users and strangers may send; a rate is also the size of a burst (REQ-711)."""
+
+    messages: Rate = Rate((2000, 300))
+    """Of one user, with a text."""
+    signals: Rate = Rate((10_000, 300))
+    """Of one user: receipts, read marks, typing."""
+    iqs: Rate = Rate((5000, 300))
+    """Of one user."""
+    subscriptions: Rate = Rate((5000, 600))
+    """Of one user."""
+    stranger: Rate = Rate((60, 60))
+    """All stanzas of one person who is not admitted by name and has no account."""
+    strange_domain: Rate = Rate((300, 60))
+    """All stanzas of such people of one domain."""
+    strangers: Rate = Rate((3000, 60))
+    """All stanzas of such people of all domains."""
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The process itself."""
 
@@ -130,6 +149,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     access: Access = Access()
     store: Store = Store()
     delivery: Delivery = Delivery()
+    limits: Limits = Limits()
     log: Log = Log()
     process: Process = Process()
     networks: Mapping[NetworkName, Network]

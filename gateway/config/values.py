@@ -19,6 +19,7 @@ _LABEL = re.compile(r"(?!-)(?:[^\W_]|-){1,63}(?<!-)")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _NOT_IN_LOCALPART = re.compile(r"[\x00-\x20\x7f\"&'/:<>@\s]")
 _MAX_PART_BYTES = 1023
+_MOST_OF_A_RATE = 1_000_000_000
 
 
 @runtime_checkable
@@ -62,6 +63,23 @@ class Size(int):
         if number == 0:
             raise ValueError(text)
         return cls(number)
+
+
+class Rate(tuple[int, float]):
+    """How much of something is taken in how many seconds, and at once after a pause."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a number in a time, such as 600/5m"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``600/5m``. Raises `ValueError`."""
+        count, slash, time = text.partition("/")
+        if not slash or not count.strip().isascii() or not count.strip().isdigit():
+            raise ValueError(text)
+        if not 1 <= int(count) <= _MOST_OF_A_RATE:
+            raise ValueError(text)
+        return cls((int(count), Duration.parse(time)))
 
 
 def _scaled(text: str, units: dict[str, int]) -> int:

@@ -18,9 +18,13 @@ class AccessList:
     allow: Collection[str]
     deny: Collection[str] = ()
 
+    def names(self, user: UserJid) -> bool:
+        """Whether the user, or their domain, is admitted by name and not by ``*`` alone."""
+        return user in self.allow or user.rpartition("@")[2] in self.allow
+
     def permits(self, user: UserJid) -> bool:
         """Whether this user may link an account."""
         domain = user.rpartition("@")[2]
         if user in self.deny or domain in self.deny:
             return False
-        return "*" in self.allow or user in self.allow or domain in self.allow
+        return "*" in self.allow or self.names(user)

@@ -28,6 +28,7 @@ from gateway.xmpp.codec.xml import Stanza, text
 from gateway.xmpp.console.chat import Console
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.iq import IqService
+from gateway.xmpp.limits import Limits, LimitSettings, Standing
 from gateway.xmpp.privilege import Privileges
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
 
@@ -56,6 +57,7 @@ class ComponentSettings:
     kind: str
     """The gateway's type in disco: ``matrix``."""
     admins: Sequence[str] = ()
+    limits: LimitSettings
 
 
 class Component:
@@ -68,6 +70,7 @@ class Component:
         self.kind = settings.kind
         self.admins = settings.admins
         self.access = settings.access
+        self.limits = Limits(settings.limits)
         self.resource = settings.kind
         """The one resource of the gateway and of every puppet, for ever (REQ-405)."""
         self.tasks = Tasks(f"component {self.domain}")
@@ -82,6 +85,7 @@ class Component:
         hooks = StreamHooks(
             stanza=self._dispatch.take,
             excessive=self._dispatch.refuse_excessive,
+            may_answer=self._may_answer,
             up=network.stream_up,
             lost=self._lost,
             taken_over=network.delivery.taken_over,
@@ -105,6 +109,20 @@ class Component:
     def account_of(self, user: UserJid) -> Account | None:
         """The user's account, if the admin still admits them (REQ-705)."""
         return self.network.accounts.of(user) if self.access.permits(user) else None
+
+    def standing(self, user: UserJid) -> Standing:
+        """How somebody stands to the gateway, asked at each stanza (REQ-705)."""
+        if not self.access.permits(user):
+            return Standing.STRANGER
+        if self.network.accounts.of(user) is not None:
+            return Standing.LINKED
+        if self.is_local(user) or self.access.names(user) or self.console.talks_with(user):
+            return Standing.KNOWN
+        return Standing.STRANGER
+
+    def _may_answer(self, to: str) -> bool:
+        user = jid.split(to).bare
+        return self.limits.may_answer(user) or self.standing(user) is not Standing.STRANGER
 
     def puppet(self, contact: RemoteUserId) -> str:
         """Bare JID of a contact's puppet, or of the gateway."""

@@ -21,6 +21,7 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import ACCEPT, IncomingMessage, read_message
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
+from gateway.xmpp.limits import Kind, Rarely, Repeats, Standing
 from gateway.xmpp.presence import PresenceStanzas
 
 if TYPE_CHECKING:
@@ -32,6 +33,12 @@ _ENCRYPTED = (
     "This gateway cannot read end-to-end encrypted messages. "
     "Please turn off encryption for this chat and send it again."
 )
+_TOO_MUCH = "You are sending too much at once. Please wait a minute and try again."
+_LOOP = (
+    "You have sent the same text 20 times within a minute. Please wait a minute. "
+    "This keeps programs from answering each other for ever."
+)
+_SUBSCRIPTIONS = frozenset({"subscribe", "subscribed", "unsubscribe", "unsubscribed"})
 _UNREGISTERED = "You have no account here yet. Send “login” to {gateway} to link one."
 
 
@@ -41,6 +48,9 @@ class Dispatch:
     def __init__(self, component: Component) -> None:
         self._component = component
         self._network = component.network
+        self._clock = component.network.adapter.context.clock
+        self._repeats = Repeats()
+        self._rarely = Rarely()
         self._kinds: dict[str, Callable[[Element], None]] = {
             f"{ACCEPT}message": self._message,
             f"{ACCEPT}presence": PresenceStanzas(component).take,
@@ -50,31 +60,68 @@ class Dispatch:
     def take(self, element: Element) -> None:
         """Handle one stanza."""
         if split(element.get("to", "")).domain != self._component.domain:
-            log.warning("not_for_us", to=element.get("to", ""))  # REQ-702
+            if (unsaid := self._unsaid("not_for_us")) is not None:  # REQ-702
+                log.warning("not_for_us", to=element.get("to", ""), unsaid=unsaid)
             return
+        sender = split(element.get("from", "")).bare
+        before = self._component.limits.credit(sender)
         try:
+            if not self._is_taken(element):
+                return
             if self._network.audience.unreached and element.get("type") != "error":
                 self._network.audience.heard(split(element.get("from", "")).bare)
             self._kinds[element.tag](element)
         except Exception:
             log.exception("stanza_failed", kind=element.tag, id=element.get("id", ""))
             self._say_failed(element)
+        finally:
+            if element.tag != f"{ACCEPT}iq":  # those may be answered later
+                self._component.limits.answered(sender, before)
+
+    def _is_taken(self, element: Element) -> bool:
+        """The limits of its sender. What is more is refused, and nothing is done for it."""
+        component, now = self._component, self._clock.monotonic()
+        sender = split(element.get("from", ""))
+        if not sender.local and component.is_local(sender.bare):
+            return True  # our own server itself
+        standing = component.standing(sender.bare)
+        kind = _kind(element, standing)
+        component.limits.heard(sender.bare, standing)
+        if kind is None or component.limits.takes(kind, sender.bare, standing, now):
+            return True
+        if (unsaid := self._unsaid("limit_reached")) is not None:
+            log.warning("limit_reached", kind=kind.value, domain=sender.domain, unsaid=unsaid)
+        if _wants_answer(element) and component.limits.may_refuse(sender.bare, standing, now):
+            self._error(element, errors.RESOURCE_CONSTRAINT, _TOO_MUCH)
+        return False
+
+    def _unsaid(self, event: str) -> int | None:
+        return self._rarely.unsaid(event, self._clock.monotonic())
 
     def refuse_excessive(self, element: Element) -> None:
         """A stanza of which only the outermost element was kept (REQ-713)."""
-        log.warning("excessive_stanza", domain=split(element.get("from", "")).domain)
-        kind = element.get("type", "")
-        if kind not in ("error", "result") and element.tag != f"{ACCEPT}presence":
-            self._component.stream.send(
-                Stanza(
-                    element.tag.removeprefix(ACCEPT),
-                    element.get("to", ""),
-                    element.get("from", ""),
-                    "error",
-                    element.get("id", ""),
-                    errors.POLICY_VIOLATION.xml("This has too many XML elements."),
-                )
+        sender = split(element.get("from", ""))
+        if (unsaid := self._unsaid("excessive_stanza")) is not None:
+            log.warning("excessive_stanza", domain=sender.domain, unsaid=unsaid)
+        if (
+            element.tag != f"{ACCEPT}presence"
+            and element.get("type", "") not in ("error", "result")
+            and self._is_taken(element)
+        ):
+            self._error(element, errors.POLICY_VIOLATION, "This has too many XML elements.")
+
+    def _error(self, element: Element, error: errors.StanzaError, text: str) -> None:
+        """Answer any kind of stanza with an error."""
+        self._component.stream.send(
+            Stanza(
+                element.tag.removeprefix(ACCEPT),
+                element.get("to", ""),
+                element.get("from", ""),
+                "error",
+                element.get("id", ""),
+                error.xml(text),
             )
+        )
 
     def _say_failed(self, element: Element) -> None:
         kind = element.get("type", "normal")
@@ -101,9 +148,7 @@ class Dispatch:
             return
         if message.privilege is not None:
             if not split(message.to).local:
-                self._component.privileges.advertised(
-                    split(message.sender).bare, message.privilege
-                )
+                self._component.privileges.advertised(message.sender, message.privilege)
             return
         to = split(message.to)
         if not to.local:
@@ -163,7 +208,10 @@ class Dispatch:
         if message.chat_state:
             self._component.knows_chat_states.add(sender.bare)
         if message.body is not None:
-            self._network.send_text(account, contact, _text(message))
+            if self._repeats.is_loop(account.user, contact, message.body, self._clock.monotonic()):
+                self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
+            else:
+                self._network.send_text(account, contact, _text(message))
             return
         self._signals(message, account, contact)
 
@@ -180,6 +228,27 @@ class Dispatch:
         self._component.stream.send(
             Stanza("message", message.to, message.sender, "error", message.id, error.xml(text))
         )
+
+
+def _kind(element: Element, standing: Standing) -> Kind | None:
+    """As what a stanza is measured. None: it is cheap, or an answer that we wait for."""
+    of_type = element.get("type", "")
+    if element.tag == f"{ACCEPT}iq":
+        return Kind.IQS if of_type in ("get", "set") else None
+    if element.tag == f"{ACCEPT}presence":
+        if of_type in _SUBSCRIPTIONS or standing is Standing.STRANGER:
+            return Kind.SUBSCRIPTIONS
+        return None  # state of users, and probes for that of contacts (REQ-304)
+    if of_type == "error":
+        return None if standing is Standing.LINKED else Kind.SIGNALS
+    return Kind.SIGNALS if element.find(f"{ACCEPT}body") is None else Kind.MESSAGES
+
+
+def _wants_answer(element: Element) -> bool:
+    if element.tag == f"{ACCEPT}iq":
+        return element.get("type") in ("get", "set")
+    body = element.find(f"{ACCEPT}body") if element.tag == f"{ACCEPT}message" else None
+    return body is not None and element.get("type") != "error"
 
 
 def _text(message: IncomingMessage) -> IncomingText:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element
 
 import structlog
@@ -16,7 +17,7 @@ from gateway import __version__
 from gateway.bridge.accounts import Account
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, NotFound
-from gateway.ids import RemoteUserId
+from gateway.ids import RemoteUserId, UserJid
 from gateway.tasks import is_cancelled, within
 from gateway.xmpp import disco
 from gateway.xmpp.codec import errors
@@ -32,6 +33,8 @@ log = structlog.get_logger("iq")
 
 _LIMIT_S = 25.0
 """For an answer within 30 s (REQ-129), also if the network takes its time."""
+MAX_OPEN_OF_USER = 100
+MAX_OPEN = 2000
 _PUBSUB = "{http://jabber.org/protocol/pubsub}"
 
 
@@ -64,6 +67,8 @@ class IqService:
         self._component = component
         network = component.network
         self._network = network
+        self._open: Counter[UserJid] = Counter()
+        """Requests that wait for their answers."""
         kind = component.kind
         self.gateway = disco.gateway_entity(kind, component.name, component.admins)
         self.puppet = disco.puppet_client(
@@ -114,11 +119,27 @@ class IqService:
             # Everything about nobody: OMEMO look-ups included, at once (REQ-135).
             self._refuse(element, Refused(errors.ITEM_NOT_FOUND, self._unknown(to)))
         elif self._needs_lookup(request):
-            self._component.tasks.spawn(
-                self._for_puppet(element, self._of_puppet.get(key), request), "iq"
-            )
+            answer = self._of_puppet.get(key)
+            self._later(sender.bare, element, lambda: self._for_puppet(element, answer, request))
         else:
             self._answer(element, self._of_puppet.get(key), request)
+
+    def _later(
+        self, user: UserJid, element: Element, work: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Answer in a task of its own; the number of those has a bound (REQ-712)."""
+        if self._open[user] >= MAX_OPEN_OF_USER or self._open.total() >= MAX_OPEN:
+            said = "Too many of your requests wait for an answer. Please try again later."
+            self._refuse(element, Refused(errors.RESOURCE_CONSTRAINT, said))
+            return
+
+        def done() -> None:
+            self._open[user] -= 1
+            if not self._open[user]:
+                del self._open[user]
+
+        self._open[user] += 1
+        self._component.tasks.spawn(work(), "iq", done=done)
 
     def _is_foreign(self, to: Address) -> bool:
         return to.resource not in ("", self._component.resource)

@@ -7,6 +7,7 @@ in is therefore split by the letter and echoed as it came; what we make ourselve
 
 from __future__ import annotations
 
+import string
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from slixmpp import JID, InvalidJID
 from gateway.errors import StanzaRefused
 from gateway.ids import UserJid
 
+_ASCII_LOWER = {ord(letter): letter.lower() for letter in string.ascii_uppercase}
 _REMEMBERED_LENGTH = 128
 """Of addresses that are remembered in parts; strangers choose theirs."""
 
@@ -40,7 +42,12 @@ def split(jid: str) -> Address:
 def _parts(jid: str) -> Address:
     bare, _, resource = jid.partition("/")
     local, _, domain = bare.rpartition("@")
-    return Address(local.lower(), domain.lower().rstrip("."), resource)
+    return Address(_folded(local), _folded(domain).rstrip("."), resource)
+
+
+def _folded(part: str) -> str:
+    """Other letters were folded by the server that sent it, or are not ours to take for equal."""
+    return part.lower() if part.isascii() else part.translate(_ASCII_LOWER)
 
 
 _remembered_parts = lru_cache(maxsize=16_384)(_parts)

@@ -18,6 +18,11 @@ from gateway.ids import UserJid
 log = structlog.get_logger("privilege")
 
 _PERM = "{urn:xmpp:privilege:2}perm"
+_FORWARDED = "{urn:xmpp:forward:0}forwarded"
+
+
+_SAID = 10
+"""Lines in the log for one connection: strangers may send as many of these as they like."""
 
 
 class Privileges:
@@ -27,12 +32,18 @@ class Privileges:
         self._local_domains = frozenset(local_domains)
         self._wanted = wanted
         self._may_send: set[str] = set()
+        self._said = 0
 
-    def advertised(self, domain: str, privilege: Element) -> None:
-        """A server tells what it grants."""
-        if domain not in self._local_domains:
-            log.warning("privileges_from_stranger", domain=domain)
+    def advertised(self, sender: str, privilege: Element) -> None:
+        """A server tells what it grants; all that it granted before is void."""
+        if sender not in self._local_domains:  # a bare domain, to the letter
+            if self._said < _SAID:
+                self._said += 1
+                log.warning("privileges_from_stranger", domain=sender.rpartition("@")[2])
             return
+        if privilege.find(_FORWARDED) is not None:
+            return  # an answer to a request in somebody's name, and we make none (REQ-704)
+        domain = sender
         granted = {perm.get("access", ""): perm.get("type", "") for perm in privilege.iter(_PERM)}
         if granted.get("message") == "outgoing":
             self._may_send.add(domain)
@@ -49,6 +60,7 @@ class Privileges:
     def reset(self) -> None:
         """A new stream: everything is learnt anew."""
         self._may_send.clear()
+        self._said = 0
 
     def may_send_as(self, user: UserJid) -> str:
         """The user's domain, if messages may be sent in their name; else empty."""

@@ -64,6 +64,8 @@ class StreamHooks:
     stanza: Callable[[Element], None]
     excessive: Callable[[Element], None]
     """A stanza that is too deep or has too many elements, without its children (REQ-713)."""
+    may_answer: Callable[[str], bool]
+    """Whether anything more may go to this address (REQ-717)."""
     up: Callable[[], None]
     lost: Callable[[], None]
     taken_over: Callable[[Sequence[InboundRow]], None]
@@ -115,7 +117,8 @@ class Stream:
             data = self._checked(stanza)
         except StanzaRefused as error:
             self._log.error("stanza_refused", kind=stanza.kind, id=stanza.id, reason=str(error))
-        else:
+            return
+        if self._hooks.may_answer(stanza.to):
             # Availability is state: a newer one follows. Subscriptions are not.
             state = stanza.kind == "presence" and stanza.type in ("", "unavailable")
             self._write(data, droppable=state)

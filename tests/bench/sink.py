@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from gateway.xmpp.access import AccessList
 from gateway.xmpp.component import Component, ComponentSettings
 from gateway.xmpp.connection import Connection, ConnectionHooks
 from gateway.xmpp.dispatch import Dispatch
+from gateway.xmpp.limits import LimitSettings, Rate
 from gateway.xmpp.stream import ServerSettings
 from tests.bench import house, stanzas
 from tests.scripted.adapter import ScriptedAdapter, ScriptedSettings
@@ -122,6 +124,10 @@ async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
         await store.drain()
 
 
+_NO_LIMIT = Rate(1_000_000_000, 1.0)
+"""Measured like any other, and never reached."""
+
+
 def _settings() -> ComponentSettings:
     return ComponentSettings(
         server=ServerSettings(
@@ -134,6 +140,9 @@ def _settings() -> ComponentSettings:
         local_domains=(stanzas.SERVER,),
         use_privileges=True,
         access=AccessList(("*",)),
+        limits=LimitSettings(
+            **{field.name: _NO_LIMIT for field in dataclasses.fields(LimitSettings)}
+        ),
         name="Scripted",
         kind="scripted",
     )

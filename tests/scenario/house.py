@@ -17,7 +17,7 @@ from gateway.adapter import Adapter, Capabilities, Linked
 from gateway.app import Gateway
 from gateway.bridge.network import Network
 from gateway.config import Config
-from gateway.config.tree import Access, Delivery, Server, Xmpp
+from gateway.config.tree import Access, Delivery, Limits, Server, Xmpp
 from gateway.config.tree import Network as NetworkConfig
 from gateway.config.tree import Store as StoreConfig
 from gateway.config.values import AccessEntry, BareJid, Domain, Secret
@@ -67,6 +67,8 @@ class Options:
     auto_accept: bool = False
     use_privileges: bool = True
     admins: tuple[str, ...] = ()
+    allow: tuple[str, ...] = (HOME, "far.example", "farther.example")
+    limits: Limits = field(default_factory=Limits)
     inbound_rows: int | str = 50_000
     outbound_rows: int | str = 10_000
 
@@ -123,12 +125,13 @@ class House:
                 use_privileges=options.use_privileges,
             ),
             access=Access(
-                allow=tuple(map(AccessEntry, (HOME, "far.example", "farther.example"))),
+                allow=tuple(map(AccessEntry, options.allow)),
                 admins=tuple(map(BareJid, options.admins)),
             ),
             delivery=Delivery(
                 inbound_rows=int(options.inbound_rows), outbound_rows=int(options.outbound_rows)
             ),
+            limits=options.limits,
             store=StoreConfig(
                 database=self.folder / "gateway.db", key_file=self.folder / "gateway.key"
             ),

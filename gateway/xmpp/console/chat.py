@@ -143,6 +143,10 @@ class Console:
             )
         )
 
+    def talks_with(self, user: UserJid) -> bool:
+        """Whether a command is being carried out for somebody."""
+        return user in self._talks
+
     def take(self, message: IncomingMessage) -> None:
         """A message of a user to the gateway."""
         user = split(message.sender).bare
