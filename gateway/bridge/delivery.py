@@ -116,18 +116,21 @@ class Delivery:
         """Our server has answered a barrier that was sent after these rows."""
         local: list[InboundRow] = []
         remote: list[InboundRow] = []
+        lost: list[InboundRow] = []
         for row in rows:
             if not self._queues.proved(row):
                 continue  # it bounced before, or its account is gone
             if row.received or self._port.is_local(row.user):
                 local.append(row)
-            else:
+            elif self._peers.await_settling(row):
                 row.state = InboundState.TAKEN_OVER
                 remote.append(row)
-                self._peers.await_settling(row)
+            else:
+                lost.append(row)
         self._settle(local)
         if remote:
             self._set_state([row.id for row in remote], InboundState.TAKEN_OVER)
+        self._write_again(lost)
         self.pump()
 
     def lost(self) -> None:
@@ -140,9 +143,16 @@ class Delivery:
         if not self._peers.received(user, message):
             self._queues.received(user, message)
 
-    def bounced(self, user: UserJid, message: StanzaId, *, temporary: bool) -> None:
-        """A stanza of ours came back as an error (REQ-461)."""
+    def bounced(
+        self, user: UserJid, message: StanzaId, *, temporary: bool, unreachable: bool = False
+    ) -> None:
+        """A stanza of ours came back as an error (REQ-461).
+
+        ``unreachable``: a server says so, because it cannot reach the user's server.
+        """
         self._redelivery.bounced(user, message, temporary=temporary)
+        if unreachable and not self._port.is_local(user):
+            self._peers.unreachable(user)
 
     def not_in_their_name(self, domain: str, message: StanzaId) -> None:
         """Our server refused what was sent in its user's name: said in another way (REQ-1006)."""
@@ -221,7 +231,9 @@ class Delivery:
                 queue.pending.append(row)
 
     def _write_again(self, rows: Sequence[InboundRow]) -> None:
-        """A silent server answers again: what it may have lost is written once more."""
+        """A server may have lost what was written: it gets it once more."""
+        if not rows:
+            return
         self._set_state([row.id for row in rows], InboundState.COMMITTED)
         by_conversation: dict[ConversationId, list[InboundRow]] = {}
         for row in rows:

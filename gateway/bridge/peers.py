@@ -3,8 +3,12 @@
 
 Our server's answer to a barrier says nothing of theirs. A row to a remote user is settled by a
 receipt of their client, by an answer of their server to a ping that was sent at least 10 s after
-the row, or after 15 min. A server that was silent and answers again may have lost what it had
-read: its unsettled rows are written once more.
+the row, or after 15 min. Until then it is written once more, to a server that may have lost it:
+
+- it was silent, or could not be reached, and answers again;
+- it has been up for a shorter time than before: it was killed and is back within seconds, and what
+  was on its way vanishes without an error;
+- our own stream broke: a server that is killed loses what it holds for others.
 
 A new server is pinged before the first row, because stanzas may overtake one another while two
 servers connect. One that does not answer pings is written to all the same, after the first ping
@@ -14,17 +18,19 @@ has had its time: what cannot be delivered comes back as an error.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from gateway.adapter import Clock
-from gateway.bridge.ports import Ping, XmppPort
+from gateway.bridge.ports import Ping, Pong, XmppPort
 from gateway.events import Failure
 from gateway.ids import AccountId, RowId, StanzaId, UserJid
 from gateway.store.journal import InboundRow
-from gateway.tasks import Tasks
+from gateway.tasks import Tasks, within
 
 log = structlog.get_logger("peers")
 
@@ -32,6 +38,7 @@ _SETTLING_S = 10.0
 _SETTLE_ANYWAY_S = 15 * 60.0
 _FIRST_RETRY_S = 5.0
 _LONGEST_RETRY_S = 300.0
+_CLOCKS_DIFFER_S = 2.0
 _IDLE_S = 600.0
 """After this long without traffic a server counts as new: its connection may be gone."""
 
@@ -42,9 +49,15 @@ class _Peer:
     reachable: bool = False
     ever_reached: bool = False
     silent: bool = False
+    up_since: tuple[float, float] | None = None
+    """Monotonic; the earliest and the latest time at which it can have been started."""
+    lost_before: float = -math.inf
+    """Monotonic; what was written before, and is not settled, may be lost."""
     answers_pings: bool = True
     """False if the very first ping had no answer: then errors have to do."""
     probing: asyncio.Task[None] | None = None
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    """Somebody cannot wait until rows have had time to be stored."""
     used_at: float = 0.0
     waiting: list[Callable[[], None]] = field(default_factory=list)
     awaited: dict[RowId, InboundRow] = field(default_factory=dict)
@@ -65,6 +78,13 @@ class _Peer:
             del self.by_id[taken.user, taken.stanza_id]
         return taken
 
+    def take_all(self) -> list[InboundRow]:
+        """Wait for nothing any longer."""
+        rows = list(self.awaited.values())
+        self.awaited.clear()
+        self.by_id.clear()
+        return rows
+
 
 class Peers:
     """The remote servers of one network's users."""
@@ -83,8 +103,6 @@ class Peers:
         self._again = again
         self._peers: dict[str, _Peer] = {}
         self._tasks = Tasks("peers")
-        self._stream = 0
-        """Counts our own streams."""
 
     def may_write(self, user: UserJid, resume: Callable[[], None]) -> bool:
         """Whether the user's server is known to answer; if not, ``resume`` is called later."""
@@ -96,14 +114,18 @@ class Peers:
         if peer.reachable or not peer.answers_pings:
             return True
         peer.waiting.append(resume)
+        peer.hurry.set()
         self._probe(peer)
         return False
 
-    def await_settling(self, row: InboundRow) -> None:
-        """Our server has taken the row over; theirs may not have."""
+    def await_settling(self, row: InboundRow) -> bool:
+        """Our server has taken the row over; theirs may not have. False if it may be lost."""
         peer = self._peer(row.user)
+        if row.written_at < peer.lost_before:
+            return False
         peer.add(row)
         self._probe(peer)
+        return True
 
     def received(self, user: UserJid, message: StanzaId) -> bool:
         """A receipt of the user's client. False if no such row is awaited."""
@@ -123,9 +145,22 @@ class Peers:
             for key in [key for key, row in peer.awaited.items() if row.account == account]:
                 peer.take(key)
 
+    def unreachable(self, user: UserJid) -> None:
+        """A server says that the user's cannot be reached."""
+        peer = self._peer(user)
+        peer.silent, peer.reachable = True, False
+        peer.hurry.set()
+        self._probe(peer)
+
     def stream_lost(self) -> None:
         """Our own stream broke: pings under way will not be answered."""
-        self._stream += 1
+        for peer in self._peers.values():
+            peer.reachable = False  # our server has to connect to it anew
+            if peer.probing is not None:
+                peer.probing.cancel()
+                peer.probing = None
+            self._write_again(peer)
+            _resume_all(peer)
 
     def stop(self) -> None:
         """End all probing."""
@@ -147,32 +182,39 @@ class Peers:
             await self._ping_on(peer)
         finally:
             # Here, and not when the task is done: in between somebody may begin to wait.
-            peer.probing = None
+            if peer.probing is asyncio.current_task():
+                peer.probing = None
 
     async def _ping_on(self, peer: _Peer) -> None:
         retry_s = _FIRST_RETRY_S
         while peer.waiting or peer.awaited:
             if not peer.waiting and peer.reachable and not peer.silent:
-                await self._clock.sleep(_SETTLING_S)
-            asked_at, stream = self._clock.monotonic(), self._stream
+                await self._give_time(peer)
+            asked_at = self._clock.monotonic()
             answer = await self._ping(peer.domain)
             self._settle_old(peer)
-            if answer is Ping.ANSWERED:
+            if answer.outcome is Ping.ANSWERED:
                 retry_s = _FIRST_RETRY_S
-                self._answered(peer, asked_at)
+                self._answered(peer, asked_at, answer.uptime_s)
                 continue
-            if stream == self._stream and self._port.is_up():
-                self._silent(peer, answer)
+            if self._port.is_up():
+                self._silent(peer, answer.outcome)
             # Otherwise our own stream broke, and that says nothing of theirs.
             await self._clock.sleep(retry_s)
             retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
 
-    async def _ping(self, domain: str) -> Ping:
-        answer: asyncio.Future[Ping] = asyncio.get_running_loop().create_future()
+    async def _give_time(self, peer: _Peer) -> None:
+        """Until the server must have stored what it got, unless somebody is in a hurry."""
+        peer.hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            await within(self._clock, _SETTLING_S, peer.hurry.wait())
 
-        def answered(ping: Ping) -> None:
+    async def _ping(self, domain: str) -> Pong:
+        answer: asyncio.Future[Pong] = asyncio.get_running_loop().create_future()
+
+        def answered(pong: Pong) -> None:
             if not answer.done():
-                answer.set_result(ping)
+                answer.set_result(pong)
 
         self._port.ping(domain, answered)
         return await answer
@@ -184,19 +226,31 @@ class Peers:
         peer.silent, peer.reachable = True, False
         _resume_all(peer)  # those who still may not write come back
 
-    def _answered(self, peer: _Peer, asked_at: float) -> None:
+    def _answered(self, peer: _Peer, asked_at: float, uptime_s: int | None) -> None:
         peer.reachable = peer.ever_reached = peer.answers_pings = True
-        if peer.silent:
+        restarted = self._was_restarted(peer, asked_at, uptime_s)
+        if peer.silent or restarted:
             peer.silent = False
-            rows = list(peer.awaited.values())
-            peer.awaited.clear()
-            peer.by_id.clear()
-            if rows:
-                log.info("peer_back", domain=peer.domain, written_again=len(rows))
-                self._again(rows)
+            again = self._write_again(peer)
+            log.info("peer_back", domain=peer.domain, restarted=restarted, written_again=again)
         else:
             self._take(peer, asked_at - _SETTLING_S)
         _resume_all(peer)
+
+    def _was_restarted(self, peer: _Peer, asked_at: float, uptime_s: int | None) -> bool:
+        if uptime_s is None:
+            return False
+        before = peer.up_since
+        peer.up_since = (asked_at - uptime_s - 1, self._clock.monotonic() - uptime_s)
+        return before is not None and peer.up_since[0] - _CLOCKS_DIFFER_S > before[1]
+
+    def _write_again(self, peer: _Peer) -> int:
+        """Its unsettled rows; those that our server has not taken over yet follow when it has."""
+        peer.lost_before = self._clock.monotonic()
+        rows = peer.take_all()
+        if rows:
+            self._again(rows)
+        return len(rows)
 
     def _settle_old(self, peer: _Peer) -> None:
         self._take(peer, self._clock.monotonic() - _SETTLE_ANYWAY_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.events import FailureReason, Presence
@@ -19,6 +20,15 @@ class Ping(enum.Enum):
     UNREACHABLE = enum.auto()
     """Our own server says that it cannot be reached."""
     SILENT = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """What came of a ping, and what the answer says."""
+
+    outcome: Ping
+    uptime_s: int | None = None
+    """Whole seconds since the server was started, if it tells (XEP-0012, section 5)."""
 
 
 class XmppPort(Protocol):
@@ -39,7 +49,7 @@ class XmppPort(Protocol):
     def is_local(self, user: UserJid) -> bool:
         """Whether the user's account is on our own server."""
 
-    def ping(self, domain: str, answered: Callable[[Ping], None]) -> None:
+    def ping(self, domain: str, answered: Callable[[Pong], None]) -> None:
         """Ping a server; tells once what came of it."""
 
     def refuse(

@@ -13,7 +13,7 @@ from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.link import LinkState
 from gateway.bridge.network import Network
-from gateway.bridge.ports import Ping
+from gateway.bridge.ports import Pong
 from gateway.events import Availability, FailureReason, Presence
 from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
@@ -29,6 +29,7 @@ from gateway.xmpp.console.chat import Console
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.iq import IqService
 from gateway.xmpp.limits import Limits, LimitSettings, Standing
+from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
 
@@ -142,9 +143,9 @@ class Component:
         """See `XmppPort.is_local`."""
         return user.rpartition("@")[2] in self._local_domains
 
-    def ping(self, domain: str, answered: Callable[[Ping], None]) -> None:
+    def ping(self, domain: str, answered: Callable[[Pong], None]) -> None:
         """See `XmppPort.ping`."""
-        self.stream.ping(domain, answered)
+        ping(self.stream, domain, answered)
 
     def write(self, row: InboundRow) -> None:
         """See `XmppPort.write`."""

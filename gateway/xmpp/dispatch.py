@@ -169,6 +169,9 @@ class Dispatch:
             sender.bare,
             StanzaId(message.id),
             temporary=message.condition in errors.TEMPORARY,
+            # A client's errors come from a resource: it says nothing of its server.
+            unreachable=not sender.resource
+            and (message.error_type, message.condition) in errors.SERVER_AWAY,
         )
 
     def _to_gateway(self, message: IncomingMessage) -> None:

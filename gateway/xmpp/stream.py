@@ -19,7 +19,6 @@ from xml.etree.ElementTree import Element
 import structlog
 
 from gateway.adapter import Clock
-from gateway.bridge.ports import Ping
 from gateway.errors import StanzaRefused
 from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks, is_cancelled, within
@@ -37,7 +36,6 @@ SILENCE_S = 30.0
 """After so long without a word of the server it is pinged."""
 _MOMENT_S = 0.01
 _PING = "<ping xmlns='urn:xmpp:ping'/>"
-_PING_LIMIT_S = 30.0
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
 _HEALTHY_S = 60.0
@@ -177,19 +175,6 @@ class Stream:
         self._tasks.spawn(self._give_up(request_id, limit_s), "request limit")
         self.send(Stanza("iq", self._settings.domain, to, "get", request_id, payload))
 
-    def ping(self, domain: str, answered: Callable[[Ping], None]) -> None:
-        """Ping another server. Any answer counts, unless ours answers for it (REQ-905)."""
-
-        def reply(element: Element | None) -> None:
-            if element is None or split(element.get("from", "")).domain != domain:
-                answered(Ping.SILENT)
-            elif any("remote-server" in child.tag for child in element.iter()):
-                answered(Ping.UNREACHABLE)
-            else:
-                answered(Ping.ANSWERED)
-
-        self.request(domain, _PING, reply, _PING_LIMIT_S)
-
     async def _give_up(self, request_id: str, limit_s: float) -> None:
         await self._clock.sleep(limit_s)
         answered = self._answers.pop(request_id, None)
@@ -324,7 +309,8 @@ class Stream:
         if self._silence is not None:
             self._silence.cancel()
         self._barriers.reset()
-        self._hooks.lost()
+        if not self._stopping:
+            self._hooks.lost()
 
     async def stop(self) -> None:
         """A planned end: prove what was written, close our half, read to the end."""

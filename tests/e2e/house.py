@@ -30,8 +30,17 @@ class House:
     """Two servers, and a directory for the gateway."""
 
     xmpp: XmppServer
+    """The gateway's, and alice's as well unless she has another."""
     synapse: Synapse
     directory: Path
+    domain: str = GATEWAY
+    away: XmppServer | None = None
+    """Alice's server, if it is another one."""
+
+    @property
+    def home(self) -> XmppServer:
+        """Where alice has her account."""
+        return self.away or self.xmpp
 
     @asynccontextmanager
     async def own_server(self, **options: Any) -> AsyncIterator[XmppServer]:
@@ -47,7 +56,9 @@ class House:
         return GatewayProcess(
             self.directory / "gateway",
             component_port=self.xmpp.component_port,
-            networks=networks or {"matrix": self.network(GATEWAY)},
+            networks=networks or {"matrix": self.network(self.domain)},
+            server_domain=self.xmpp.domain,
+            more={"access": {"allow": ["*"]}},
             **options,
         )
 
@@ -57,12 +68,13 @@ class House:
 
     def xmpp_client(self, user: str, *, resource: str = "test") -> XmppClient:
         """A client of a new or existing user."""
-        self.xmpp.add_user(user, PASSWORD)
+        self.home.add_user(user, PASSWORD)
         return XmppClient(
             user,
             PASSWORD,
-            port=self.xmpp.c2s_port,
-            ca_file=self.xmpp.ca_file,
+            port=self.home.c2s_port,
+            ca_file=self.home.ca_file,
+            domain=self.home.domain,
             resource=resource,
         )
 
@@ -85,7 +97,7 @@ class House:
             alice = await stack.enter_async_context(self.xmpp_client(f"alice{number}"))
             phone = await stack.enter_async_context(await self.matrix_client(f"alice{number}"))
             bob = await stack.enter_async_context(await self.matrix_client(f"bob{number}"))
-            talk = Talk(alice, GATEWAY)
+            talk = Talk(alice, self.domain)
             yield Scene(self, gateway, alice, phone, bob, talk)
 
     @asynccontextmanager
@@ -112,7 +124,7 @@ class Scene:
     @property
     def bob_jid(self) -> str:
         """Bob as alice sees him."""
-        return f"{self.bob.user}%localhost@{GATEWAY}"
+        return f"{self.bob.user}%localhost@{self.house.domain}"
 
     async def log_in(self) -> None:
         """Link alice's account, and make the gateway a contact."""

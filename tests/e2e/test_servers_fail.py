@@ -6,54 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.e2e.archive import archive, reconnect
 from tests.e2e.house import House
-from tests.peers.process import PeerError
-from tests.peers.xmpp_client import Stanza, XmppClient
 
 pytestmark = pytest.mark.timeout(120)
 
 COUNT = 200
-_MAM = "urn:xmpp:mam:2"
-_RSM = "http://jabber.org/protocol/rsm"
-
-
-async def _archive(client: XmppClient, contact: str) -> list[tuple[str, str]]:
-    """Id and text of all that the server has archived from a contact, in order."""
-    form = (
-        "<x xmlns='jabber:x:data' type='submit'>"
-        f"<field var='FORM_TYPE' type='hidden'><value>{_MAM}</value></field>"
-        f"<field var='with'><value>{contact}</value></field></x>"
-    )
-    mark, after = client.inbox.mark(), ""
-    while True:
-        page = f"<set xmlns='{_RSM}'><max>50</max>{after}</set>"
-        answer = await client.iq(None, f"<query xmlns='{_MAM}'>{form}{page}</query>", type="set")
-        fin = answer.child(_MAM, "fin")
-        assert fin is not None, str(answer)
-        if fin.get("complete") == "true":
-            break
-        last = fin.findtext(f"{{{_RSM}}}set/{{{_RSM}}}last")
-        after = f"<after>{last}</after>"
-    path = f"{{{_MAM}}}result/{{urn:xmpp:forward:0}}forwarded/{{jabber:client}}message"
-    found = (stanza.xml.find(path) for stanza in client.inbox.items[mark:])
-    stanzas = [Stanza(message) for message in found if message is not None]
-    return [
-        (stanza.id, stanza.body)
-        for stanza in stanzas
-        if stanza.body is not None and stanza.sender_bare == contact
-    ]
-
-
-async def _reconnect(client: XmppClient) -> None:
-    client.abort()
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                await client.connect()
-            except PeerError:
-                await asyncio.sleep(0.1)
-            else:
-                return
 
 
 @pytest.mark.parametrize("after", [20, 110])
@@ -72,7 +30,7 @@ async def test_the_xmpp_server_is_killed_in_a_burst(
             server.kill()
             await asyncio.sleep(0.3)
             await server.start()
-            await _reconnect(scene.alice)
+            await reconnect(scene.alice)
 
         async with asyncio.TaskGroup() as group:
             group.create_task(burst())
@@ -80,7 +38,7 @@ async def test_the_xmpp_server_is_killed_in_a_burst(
         await scene.alice.wait_message(f"bob {COUNT - 1}", timeout=60)
         await scene.settled()
 
-        archived = await _archive(scene.alice, scene.bob_jid)
+        archived = await archive(scene.alice, scene.bob_jid)
         live = [(stanza.id, stanza.body or "") for stanza in scene.from_bob()]
         by_id = dict(archived)
         assert len(set(by_id.values())) == len(by_id), "one text under two ids"

@@ -12,46 +12,55 @@ from cryptography.x509.oid import NameOID
 from .ports import LOOPBACK
 
 
-class CertificateFiles:
-    """The files of one authority (`ca`) and one server certificate (`certificate`, `key`)."""
+class Authority:
+    """Signs server certificates; `file` is what those have to trust who shall believe it."""
 
-    def __init__(self, directory: Path, domain: str) -> None:
-        """Use the files in `directory`, or make them there for `domain` and its subdomains."""
-        self.ca = directory / "ca.pem"
-        self.certificate = directory / "server.pem"
-        self.key = directory / "server.key"
-        if not self.certificate.exists():
-            directory.mkdir(parents=True, exist_ok=True)
-            self._make(domain)
-
-    def _make(self, domain: str) -> None:
-        ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-        ca_name = _name("Loopback test authority")
-        ca = (
-            _builder(ca_name, ca_name, ca_key)
+    def __init__(self, directory: Path) -> None:
+        """Make a new one."""
+        self.file = directory / "ca.pem"
+        self.name = _name("Loopback test authority")
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        certificate = (
+            _builder(self.name, self.name, self.key)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(_usage(ca=True), critical=True)
-            .add_extension(_key_id(ca_key), critical=False)
-            .sign(ca_key, hashes.SHA256())
+            .add_extension(_key_id(self.key), critical=False)
+            .sign(self.key, hashes.SHA256())
         )
+        self.file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+
+class CertificateFiles:
+    """The files of one server certificate (`certificate`, `key`) and its authority (`ca`)."""
+
+    def __init__(self, directory: Path, domain: str, authority: Authority | None = None) -> None:
+        """Make them in `directory` for `domain` and its subdomains; by default with a new `ca`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.certificate = directory / "server.pem"
+        self.key = directory / "server.key"
+        authority = authority or Authority(directory)
+        self.ca = authority.file
+        self._make(domain, authority)
+
+    def _make(self, domain: str, authority: Authority) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
         alternatives: list[x509.GeneralName] = [
             x509.DNSName(domain),
             x509.DNSName(f"*.{domain}"),
             x509.IPAddress(ip_address(LOOPBACK)),
         ]
         leaf = (
-            _builder(_name(domain), ca_name, key)
+            _builder(_name(domain), authority.name, key)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(ca=False), critical=True)
             .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
             .add_extension(_key_id(key), critical=False)
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()),
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()),
                 critical=False,
             )
-            .sign(ca_key, hashes.SHA256())
+            .sign(authority.key, hashes.SHA256())
         )
-        self.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
         self.key.touch(mode=0o600)
         self.key.write_bytes(
             key.private_bytes(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .federation import S2S_PORT, Federation
 from .ports import LOOPBACK
 from .process import PeerError
 from .xmpp_server import XmppServer
@@ -22,9 +23,16 @@ _UPLOAD_BYTES = 64 * 1024 * 1024
 _PLAIN_MODULES = (
     "mod_adhoc", "mod_admin_extra", "mod_blocking", "mod_bosh", "mod_caps", "mod_carboncopy",
     "mod_client_state", "mod_disco", "mod_http_api", "mod_last", "mod_ping", "mod_privacy",
-    "mod_private", "mod_time", "mod_vcard", "mod_vcard_xupdate", "mod_version",
+    "mod_private", "mod_register", "mod_time", "mod_vcard", "mod_vcard_xupdate", "mod_version",
 )
 # fmt: on
+
+# Without the first line Erlang's resolver asks whom /etc/resolv.conf names, whatever else is said.
+_INETRC = """{{resolv_conf,""}}.
+{{hosts_file,""}}.
+{{nameserver,{{127,0,0,1}},{port}}}.
+{{lookup,[file,native]}}.
+"""
 
 
 class Ejabberd(XmppServer):
@@ -41,13 +49,16 @@ class Ejabberd(XmppServer):
         components: Mapping[str, str] | None = None,
         *,
         privileged: bool = True,
+        federation: Federation | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """Set up a server in `directory`; `options` are more top-level settings, or other ones.
 
         Version 23.01 knows an older form of the privileges (`urn:xmpp:privilege:1`).
         """
-        super().__init__(directory, domain, components, privileged=privileged)
+        super().__init__(
+            directory, domain, components, privileged=privileged, federation=federation
+        )
         self.log_file = self.directory / "log" / "ejabberd.log"
         self.config_file = self.directory / "ejabberd.yml"
         self._options = dict(options or {})
@@ -104,6 +115,10 @@ class Ejabberd(XmppServer):
             "ERL_LIBS": str(beams[-1].parent.parent),
             "HOME": str(self.directory / "home"),
         }
+        if self._federation is not None:
+            names = self.directory / "inetrc"
+            names.write_text(_INETRC.format(port=self._federation.dns_port))
+            env["ERL_INETRC"] = str(names)
         mnesia = f'"{self.directory / "mnesia"}"'
         return [program, "-noinput", "-mnesia", "dir", mnesia, "-s", "ejabberd"], env
 
@@ -116,7 +131,12 @@ class Ejabberd(XmppServer):
             "ca_file": str(certificates.ca),
             "auth_method": "internal",
             "auth_password_format": "plain",
-            "s2s_access": "none",
+            "s2s_access": "all" if self._federation else "none",
+            "s2s_use_starttls": "required",
+            # As the documentation tells admins to set it: by default 300 s, during which ejabberd
+            # refuses to connect to a server that could not be reached.
+            "s2s_max_retry_delay": 5,
+            "outgoing_s2s_families": ["ipv4"],
             "registration_timeout": "infinity",
             "listen": self._listeners(),
             "acl": {"gateways": {"server": sorted(self.components)}},
@@ -138,7 +158,18 @@ class Ejabberd(XmppServer):
 
     def _listeners(self) -> list[dict[str, Any]]:
         limit = {"max_stanza_size": _MAX_STANZA_BYTES}
+        federated = []
+        if self._federation is not None:
+            federated.append(
+                {
+                    "port": S2S_PORT,
+                    "ip": self._federation.address(self.domain),
+                    "module": "ejabberd_s2s_in",
+                    **limit,
+                }
+            )
         return [
+            *federated,
             {
                 "port": self.c2s_port,
                 "ip": LOOPBACK,

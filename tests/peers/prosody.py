@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .federation import S2S_PORT, Federation
 from .ports import LOOPBACK
 from .process import PeerError
 from .xmpp_server import XmppServer
@@ -47,6 +48,7 @@ class Prosody(XmppServer):
         components: Mapping[str, str] | None = None,
         *,
         privileged: bool = True,
+        federation: Federation | None = None,
         fix_privilege: bool = False,
         extra_global: str = "",
         extra_host: str = "",
@@ -57,7 +59,9 @@ class Prosody(XmppServer):
         one another; `fix_privilege` loads a copy with that put right. `extra_global` and
         `extra_host` are added to the configuration.
         """
-        super().__init__(directory, domain, components, privileged=privileged)
+        super().__init__(
+            directory, domain, components, privileged=privileged, federation=federation
+        )
         self.log_file = self.directory / "prosody.log"
         self.config_file = self.directory / "prosody.cfg.lua"
         self._fix_privilege = fix_privilege
@@ -113,7 +117,10 @@ pidfile = {_lua(self.directory / "prosody.pid")}
 data_path = {_lua(self.directory / "data")}
 plugin_paths = {{ {_lua(self.directory / "modules")} }}
 certificates = {_lua(certificates.ca.parent)}
-ssl = {{ certificate = {_lua(certificates.certificate)}; key = {_lua(certificates.key)} }}
+ssl = {{
+    certificate = {_lua(certificates.certificate)}; key = {_lua(certificates.key)};
+    cafile = {_lua(certificates.ca)};
+}}
 network_backend = "epoll"
 interfaces = {{ "{LOOPBACK}" }}; local_interfaces = {{ "{LOOPBACK}" }}
 c2s_ports = {{ {self.c2s_port} }}; c2s_direct_tls_ports = {{ }}
@@ -129,7 +136,7 @@ smacks_hibernation_time = 60
 -- a client that is told of no STUN server asks one on the internet
 external_services = {{ {{ type = "stun"; transport = "udp"; host = "{LOOPBACK}"; port = 3478 }} }}
 log = {{ {{ levels = {{ min = "debug" }}; to = "file"; filename = {_lua(self.log_file)} }} }}
-modules_disabled = {{ "s2s"; "posix" }}
+{self._federated()}
 modules_enabled = {{ {" ".join(f'"{name}";' for name in _MODULES)} }}
 {self._extra_global}
 
@@ -151,6 +158,20 @@ Component {_lua(self.upload_domain)} "http_file_share"
     http_file_share_size_limit = 64*1024*1024
     http_file_share_access = {{ {" ".join(f"{_lua(host)};" for host in sorted(hosts))} }}
 {components}"""
+
+    def _federated(self) -> str:
+        if self._federation is None:
+            return 'modules_disabled = { "s2s"; "posix" }'
+        # Servers log in to one another by certificate. Names are looked up in the file only:
+        # nobody listens at the forwarder, and .test is no zone that is asked for elsewhere.
+        return f"""modules_disabled = {{ "posix" }}
+s2s_interfaces = {{ {_lua(self._federation.address(self.domain))} }}
+s2s_ports = {{ {S2S_PORT} }}; s2s_direct_tls_ports = {{ }}
+s2s_secure_auth = true
+use_ipv6 = false
+unbound = {{
+    resolvconf = false; forward = "{LOOPBACK}@9"; hoststxt = {_lua(self._federation.hosts_file)};
+}}"""
 
 
 def _lua(value: str | Path) -> str:

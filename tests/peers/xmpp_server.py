@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .certificates import CertificateFiles
+from .federation import Federation
 from .ports import free_ports
 from .server import Server
 
@@ -23,10 +24,12 @@ class XmppServer(Server):
         components: Mapping[str, str] | None = None,
         *,
         privileged: bool = True,
+        federation: Federation | None = None,
     ) -> None:
         """Set up a server in `directory`; `components` are hosts with their secrets.
 
-        With `privileged`, components get what this server knows of XEP-0356.
+        With `privileged`, components get what this server knows of XEP-0356. Without a
+        `federation` there is no other server in the world.
         """
         self.c2s_port, self.component_port, self.http_port = ports = free_ports(3)
         super().__init__(directory, ports)
@@ -34,7 +37,10 @@ class XmppServer(Server):
         self.components = dict(components or {f"matrix.{domain}": secrets.token_hex(16)})
         self.muc_domain = f"conference.{domain}"
         self.upload_domain = f"upload.{domain}"
-        self._certificates = CertificateFiles(self.directory / "certs", domain)
+        self._certificates = CertificateFiles(
+            self.directory / "certs", domain, federation.authority if federation else None
+        )
+        self._federation = federation
         self._privileged = privileged
 
     @property

@@ -14,6 +14,7 @@ from tests.scenario.patterns import ACCEPT, shown
 
 STREAMS = "http://etherx.jabber.org/streams"
 _PING = "{urn:xmpp:ping}ping"
+_LAST = "{jabber:iq:last}query"
 
 
 @dataclass(slots=True)
@@ -200,7 +201,7 @@ class FakeServer:
         elif element.get("type") == "probe" and not self.shows_probes:
             self._judge(element)
             self.probes.append(f"{element.get('from')} -> {element.get('to')}")
-        elif self.others != "are shown" and self._is_ping(element):
+        elif self.others != "are shown" and self._asks_uptime(element):
             if self.others == "answer":
                 self._pong(element)
         else:
@@ -225,6 +226,9 @@ class FakeServer:
 
     def _is_barrier(self, element: Element) -> bool:
         return self._is_ping(element) and element.get("to") == self.host
+
+    def _asks_uptime(self, element: Element) -> bool:
+        return element.get("type") == "get" and element.find(_LAST) is not None
 
     def _is_ping(self, element: Element) -> bool:
         return element.get("type") == "get" and element.find(_PING) is not None

@@ -63,3 +63,13 @@ TEMPORARY = frozenset(
 A server that cannot reach another one says ``cancel/remote-server-not-found``, although that
 passes.
 """
+
+SERVER_AWAY = frozenset(
+    (kind, condition)
+    for kind in ("cancel", "wait")
+    for condition in ("remote-server-not-found", "remote-server-timeout")
+) | {("cancel", "recipient-unavailable")}
+"""What servers say when they cannot reach another one, or have lost the connection to it.
+
+The last is Prosody's word for what was written and not acknowledged (XEP-0198).
+"""

@@ -28,7 +28,9 @@ class IncomingMessage:
     chat_state: str = ""
     encrypted: bool = False
     condition: str = ""
-    """Of an error."""
+    """Of an error,"""
+    error_type: str = ""
+    """and its type."""
     privilege: Element | None = None
 
 
@@ -62,6 +64,7 @@ def _chat_state(message: IncomingMessage, child: Element) -> None:
 
 
 def _error(message: IncomingMessage, child: Element) -> None:
+    message.error_type = child.get("type", "")
     for condition in child:
         if condition.tag.startswith(_STANZAS) and not condition.tag.endswith("}text"):
             message.condition = condition.tag[len(_STANZAS) :]

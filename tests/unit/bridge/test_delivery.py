@@ -12,7 +12,7 @@ import pytest
 from gateway.bridge.backlog import Backlog, Marks
 from gateway.bridge.delivery import Delivery
 from gateway.bridge.persist import Persist
-from gateway.bridge.ports import Ping, XmppPort
+from gateway.bridge.ports import Ping, Pong, XmppPort
 from gateway.events import ChatMessage
 from gateway.ids import AccountId, ConversationId, NetworkName, RemoteUserId, StanzaId, UserJid
 from gateway.store import Store, Transaction, accounts, conversations, journal
@@ -45,9 +45,9 @@ class Port:
         """All users are."""
         return self.local
 
-    def ping(self, domain: str, answered: Callable[[Ping], None]) -> None:
+    def ping(self, domain: str, answered: Callable[[Pong], None]) -> None:
         """Every server is there."""
-        answered(Ping.ANSWERED)
+        answered(Pong(Ping.ANSWERED))
 
     def bodies(self) -> list[str]:
         """What was written."""

@@ -1,0 +1,54 @@
+"""What a user's server has kept for them, and how a client comes back to it."""
+
+import asyncio
+
+from tests.peers.process import PeerError
+from tests.peers.xmpp_client import Stanza, XmppClient
+
+_MAM = "urn:xmpp:mam:2"
+_RSM = "http://jabber.org/protocol/rsm"
+
+
+async def archive(client: XmppClient, contact: str) -> list[tuple[str, str]]:
+    """Id and text of all that the server has archived from a contact, in order."""
+    form = (
+        "<x xmlns='jabber:x:data' type='submit'>"
+        f"<field var='FORM_TYPE' type='hidden'><value>{_MAM}</value></field>"
+        f"<field var='with'><value>{contact}</value></field></x>"
+    )
+    mark, after = client.inbox.mark(), ""
+    while True:
+        page = f"<set xmlns='{_RSM}'><max>250</max>{after}</set>"
+        answer = await client.iq(None, f"<query xmlns='{_MAM}'>{form}{page}</query>", type="set")
+        fin = answer.child(_MAM, "fin")
+        assert fin is not None, str(answer)
+        if fin.get("complete") == "true":
+            break
+        last = fin.findtext(f"{{{_RSM}}}set/{{{_RSM}}}last")
+        after = f"<after>{last}</after>"
+    path = f"{{{_MAM}}}result/{{urn:xmpp:forward:0}}forwarded/{{jabber:client}}message"
+    found = (stanza.xml.find(path) for stanza in client.inbox.items[mark:])
+    stanzas = [Stanza(message) for message in found if message is not None]
+    return [
+        (stanza.id, stanza.body)
+        for stanza in stanzas
+        if stanza.body is not None and stanza.sender_bare == contact
+    ]
+
+
+async def reconnect(client: XmppClient) -> None:
+    """Come back to a server that was away."""
+    client.abort()
+    await connect(client)
+
+
+async def connect(client: XmppClient) -> None:
+    """Log in as soon as the server lets in anybody."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                await client.connect()
+            except PeerError:
+                await asyncio.sleep(0.1)
+            else:
+                return
