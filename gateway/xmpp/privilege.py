@@ -18,6 +18,8 @@ from gateway.ids import UserJid
 log = structlog.get_logger("privilege")
 
 _PERM = "{urn:xmpp:privilege:2}perm"
+_OLD = "{urn:xmpp:privilege:1}privilege"
+_TOO_OLD = "ejabberd knows the present ones since 24.10; until then own messages begin with You:"
 _FORWARDED = "{urn:xmpp:forward:0}forwarded"
 
 
@@ -44,6 +46,11 @@ class Privileges:
         if privilege.find(_FORWARDED) is not None:
             return  # an answer to a request in somebody's name, and we make none (REQ-704)
         domain = sender
+        if privilege.tag == _OLD:
+            self._may_send.discard(domain)
+            if self._wanted:
+                log.warning("privileges_too_old", domain=domain, advice=_TOO_OLD)
+            return
         granted = {perm.get("access", ""): perm.get("type", "") for perm in privilege.iter(_PERM)}
         if granted.get("message") == "outgoing":
             self._may_send.add(domain)

@@ -23,6 +23,7 @@ from gateway.errors import StanzaRefused
 from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks, is_cancelled, within
 from gateway.text import is_clean
+from gateway.xmpp.advice import advice_on
 from gateway.xmpp.barriers import BARRIER_LIMIT_S, Barriers
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.connection import Connection, ConnectionFailed, ConnectionHooks
@@ -263,6 +264,7 @@ class Stream:
                 "stream_down",
                 reason=reason,
                 again_in_s=round(wait_s, 1),
+                **advice_on(reason, self._settings.domain),
                 **({"alarm": "is a second gateway running?"} if conflict else {}),
             )
             await self._clock.sleep(wait_s)

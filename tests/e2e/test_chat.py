@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.demo.login import befriend
 from tests.e2e.house import GATEWAY, House, Scene
+from tests.peers.ejabberd import Ejabberd
+from tests.peers.synapse import Synapse
 from tests.peers.xmpp_client import Stanza
 
 _CARBONS = "{urn:xmpp:carbons:2}"
@@ -69,6 +72,21 @@ async def test_own_messages_without_privileges(
             await stack.enter_async_context(house.own_server(privileged=False))
         scene = await stack.enter_async_context(house.linked(**options))
         await scene.alice.enable_carbons()
+        await scene.chat()
+        await _alice_writes_with_her_phone(scene)
+        await scene.alice.wait_message("You: From my phone 📱", sender=scene.bob_jid)
+        await scene.settled()
+        assert not scene.alice.inbox.find(_sent_carbon("From my phone 📱"))
+        assert scene.seen_by_bob() == ["From my phone 📱"]
+
+
+async def test_privileges_of_an_old_ejabberd_are_said_to_be_too_old(
+    ejabberd: Ejabberd, synapse: Synapse, tmp_path: Path
+) -> None:
+    """REQ-1015, with version 23.01: own messages have their other form, and come once."""
+    async with House(ejabberd, synapse, tmp_path).linked() as scene:
+        await scene.alice.enable_carbons()
+        await scene.gateway.wait_logged("privileges_too_old")
         await scene.chat()
         await _alice_writes_with_her_phone(scene)
         await scene.alice.wait_message("You: From my phone 📱", sender=scene.bob_jid)

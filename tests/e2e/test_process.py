@@ -3,9 +3,11 @@
 import asyncio
 import json
 
+import pytest
+
 from tests.demo.login import Talk
 from tests.e2e.house import GATEWAY, OTHER_GATEWAY, PASSWORD, House
-from tests.gateway_process import COMMAND
+from tests.gateway_process import COMMAND, GatewayProcess
 
 
 async def test_two_networks_are_two_components_of_one_process(house: House) -> None:
@@ -77,14 +79,40 @@ async def test_check_of_a_good_file(house: House) -> None:
     assert not gateway.database.exists()
 
 
-async def test_a_wrong_component_secret_is_said_and_tried_again(house: House) -> None:
-    network = {**house.network(GATEWAY), "secret": "wrong"}
-    gateway = house.gateway({"matrix": network})
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ({"secret": "wrong"}, "compare the secrets"),
+        ({"domain": "unknown.localhost"}, "unknown.localhost"),
+    ],
+    ids=["secret", "host"],
+)
+async def test_a_refused_handshake_is_explained_and_tried_again(
+    house: House, settings: dict[str, str], advice: str
+) -> None:
+    gateway = house.gateway({"matrix": {**house.network(GATEWAY), **settings}})
     gateway.launch()
     try:
         await gateway.wait_logged("stream_down", count=2)
         assert gateway.running
         assert "wrong" not in gateway.log_tail()
+        (down, *_) = [entry for entry in gateway.log() if entry["event"] == "stream_down"]
+        assert advice in down["advice"]
+    finally:
+        assert await gateway.stop() == 0
+
+
+async def test_a_port_for_clients_is_named_as_such(house: House) -> None:
+    gateway = GatewayProcess(
+        house.directory / "gateway",
+        component_port=house.xmpp.c2s_port,
+        networks={"matrix": house.network(GATEWAY)},
+    )
+    gateway.launch()
+    try:
+        await gateway.wait_logged("stream_down")
+        (down, *_) = [entry for entry in gateway.log() if entry["event"] == "stream_down"]
+        assert "component" in down["advice"], down
     finally:
         assert await gateway.stop() == 0
 

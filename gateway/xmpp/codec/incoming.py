@@ -88,6 +88,7 @@ _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     "{urn:xmpp:eme:0}encryption": _encrypted,
     "{urn:xmpp:openpgp:0}openpgp": _encrypted,
     "{jabber:x:encrypted}x": _encrypted,
+    "{urn:xmpp:privilege:1}privilege": _privilege,
     "{urn:xmpp:privilege:2}privilege": _privilege,
     **{
         f"{_CHAT_STATES}{state}": _chat_state
