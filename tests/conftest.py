@@ -3,7 +3,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+from tests import plans
+
+plans.record()
+
+
+@pytest.fixture(autouse=True)
+def every_statement_finds_its_rows_by_an_index() -> Iterator[None]:
+    """Whatever the store executes in a test must be as fast with a million messages."""
+    yield
+    plans.check()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -89,10 +89,13 @@ def count_open(db: Connection, account: AccountId) -> tuple[int, int]:
     """How many rows of an account wait, inbound and outbound."""
     counts = [
         db.execute(
-            f"SELECT count(*) FROM {table} JOIN conversation ON conversation.id = conversation"
-            f" WHERE account = ? AND state < {first_done}",
+            f"SELECT count(*) FROM conversation JOIN {table} INDEXED BY {table}_open"
+            f" ON {table}.conversation = conversation.id AND {is_open} WHERE account = ?",
             (account,),
         ).fetchone()[0]
-        for table, first_done in (("inbound", 2), ("outbound", 2))
+        for table, is_open in (
+            ("inbound", "inbound.state < 2"),
+            ("outbound", "outbound.state = 0"),
+        )
     ]
     return counts[0], counts[1]

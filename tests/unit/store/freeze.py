@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Databases as released versions left them, with something alive in each table and state.
+
+``python -m tests.unit.store.freeze`` writes the one of the newest schema. Done once, at the
+release that first ships a migration; a dump is never written anew after that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from gateway.events import (
+    AcceptInvite,
+    ChatMessage,
+    DeclineInvite,
+    Displayed,
+    Failure,
+    FailureReason,
+    GatewayNotice,
+    MarkRead,
+    Notice,
+    OwnDisplayed,
+    OwnMessage,
+    Receipt,
+    SendText,
+    SubscriptionRequest,
+)
+from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
+from gateway.store.database import _MIGRATIONS
+from gateway.store.secrets import SecretBox
+
+FROZEN = Path(__file__).parent / "frozen"
+KEY = bytes(range(32))
+"""Opens the secrets in the dumps."""
+NOW = 1_767_225_600.0
+"""2026-01-01T00:00:00Z, when the tests' clock begins."""
+INSTANCE = "00112233aabbccdd"
+BOB = RemoteUserId("bob")
+
+
+def migrations() -> list[Path]:
+    """All that there are, in order."""
+    return sorted(_MIGRATIONS.glob("*.sql"))
+
+
+def digest(migration: Path) -> str:
+    """A migration that was released is never edited."""
+    return hashlib.sha256(migration.read_bytes()).hexdigest()
+
+
+def dump_of(schema: int) -> Path:
+    """Where the dump of a schema is."""
+    return FROZEN / f"{schema:04}.sql"
+
+
+def released() -> list[int]:
+    """Schemas of released versions: those that have a dump."""
+    return sorted(int(path.stem) for path in FROZEN.glob("*.sql"))
+
+
+def restore(schema: int, database: Path) -> None:
+    """Make the database that a version of that schema left, and its key file."""
+    db = sqlite3.connect(database)
+    try:
+        db.executescript(dump_of(schema).read_text())
+    finally:
+        db.close()
+    key_file = database.with_name(database.name + ".key")
+    key_file.write_bytes(KEY)
+    key_file.chmod(0o600)
+
+
+def freeze(schema: int) -> str:
+    """The text of a dump."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    for number, migration in enumerate(migrations()[:schema], start=1):
+        db.executescript(migration.read_text())
+        if number in _FILL:
+            _FILL[number](db)
+    body = "\n".join(db.iterdump())
+    digests = "\n".join(f"-- {path.name} {digest(path)}" for path in migrations()[:schema])
+    return f"{digests}\n{body}\nPRAGMA user_version = {schema};\n"
+
+
+def digests(schema: int) -> dict[str, str]:
+    """What the migrations were when the dump was made, by file name."""
+    found = {}
+    for line in dump_of(schema).read_text().splitlines():
+        if not line.startswith("-- "):
+            break
+        name, checksum = line.removeprefix("-- ").split()
+        found[name] = checksum
+    return found
+
+
+def stanza(number: int) -> StanzaId:
+    """The id of an inbound row's stanza."""
+    return StanzaId(f"00000000-0000-5000-8000-{number:012}")
+
+
+def _insert(db: sqlite3.Connection, table: str, rows: Sequence[Sequence[object]]) -> None:
+    for row in rows:
+        db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+
+
+def _first(db: sqlite3.Connection) -> None:
+    """Alice is linked and talks with bob; carol's login has expired; dave has logged out."""
+    box = SecretBox(KEY)
+    _insert(db, "meta", [("instance", INSTANCE)])
+    people = [("alice", "linked", "3"), ("carol", "expired", None), ("dave", "logged-out", "7")]
+    for number, (name, status, cursor) in enumerate(people, start=1):
+        secret = (
+            None
+            if status == "logged-out"
+            else box.seal(f"token-{name}".encode(), f"account {number}")
+        )
+        user = f"{name}@home.example"
+        row = (number, "net", user, "scripted", name, secret, cursor, status, NOW, NOW + number)
+        _insert(db, "account", [row])
+    _insert(db, "account_state", [(1, "key", "value"), (2, "key", "other")])
+    _insert(db, "address", [("net", "bob", "bob"), ("net", "Mixed Case~hash", "Mixed Case")])
+    _insert(
+        db,
+        "contact",
+        [
+            (1, "bob", "Bob", 2, 2, 0),
+            (1, "eve", "", 1, 1, 1),
+            (1, "mallory", "Mallory", 3, 3, 0),
+            (2, "bob", "Bob", 0, 0, 0),
+        ],
+    )
+    _insert(db, "room", [(1, "net", "scripted")])
+    _insert(db, "room_link", [(1, "net", "scripted", "!room", 1)])
+    _insert(
+        db,
+        "conversation",
+        [
+            (1, 1, "bob", None, 2, 1),
+            (2, 1, "", None, 0, 0),
+            (3, None, None, 1, 0, 0),
+            (4, 3, "bob", None, 0, 0),
+        ],
+    )
+    _insert(db, "told", [(1, "name"), (1, "encrypted")])
+    _insert(
+        db,
+        "message",
+        [
+            (1, 1, "in-1", "$1", 0, 0, NOW - 90, NOW - 80),
+            (2, 1, "out-1", "$2", 0, 1, NOW - 70, NOW - 70),
+            (3, 1, "else-1", "$3", 0, 2, NOW - 60, NOW - 50),
+            (4, 1, "out-2", None, 0, 1, NOW - 40, NOW - 40),
+            (5, 1, "in-2", "$4", 1, 0, NOW - 30, NOW - 20),
+        ],
+    )
+    ids = ["in-1", "out-1", "else-1", "out-2", "in-2"]
+    _insert(db, "alias", [(1, name, number) for number, name in enumerate(ids, start=1)])
+    _insert(db, "alias", [(1, "origin-of-out-2", 4)])
+    _insert(db, "reaction", [(1, "bob", "👍")])
+    _insert(db, "held", [(1, "$secret", 0, NOW, NOW, "{}")])
+    _first_inbound(db)
+    _first_outbound(db)
+
+
+def _first_inbound(db: sqlite3.Connection) -> None:
+    """Each kind of delivery waits; and each other state has a row."""
+    encode = msgspec.msgpack.Encoder().encode
+    waiting = (
+        ChatMessage(id=stanza(1), body="waiting", sent_at=NOW - 30, nick="Bob"),
+        OwnMessage(id=stanza(2), body="from elsewhere", sent_at=NOW - 30),
+        Displayed(id=stanza(3), message=StanzaId("out-1")),
+        OwnDisplayed(id=stanza(4), message=StanzaId("in-1")),
+        Receipt(id=stanza(5), message=StanzaId("out-1")),
+        Failure(
+            message=StanzaId("out-0"),
+            to="alice@home.example/phone",
+            reason=FailureReason.NOT_FOUND,
+            text="There is nobody.",
+        ),
+        Notice(id=stanza(7), text="a line"),
+        SubscriptionRequest(name="Bob"),
+        GatewayNotice(id=stanza(9), text="a line of the gateway"),
+    )
+    for number, delivery in enumerate(waiting, start=1):
+        conversation = 2 if isinstance(delivery, GatewayNotice) else 1
+        sid = "out-0" if isinstance(delivery, Failure) else stanza(number)
+        row = (number, conversation, sid, encode(delivery), 0, 0, NOW - 30, NOW - 30)
+        _insert(db, "inbound", [row])
+    for state, number in ((1, 10), (2, 11), (3, 12)):
+        payload = encode(ChatMessage(id=stanza(number), body=f"state {state}", sent_at=NOW - 40))
+        row = (number, 1, stanza(number), payload, state, state, NOW - 40, NOW - 5)
+        _insert(db, "inbound", [row])
+
+
+def _first_outbound(db: sqlite3.Connection) -> None:
+    encode = msgspec.msgpack.Encoder().encode
+    phone = "alice@home.example/phone"
+    waiting = (
+        SendText(contact=BOB, body="on its way"),
+        MarkRead(contact=BOB, up_to=RemoteMessageId("$1")),
+        AcceptInvite(contact=BOB),
+        DeclineInvite(contact=BOB),
+    )
+    for number, command in enumerate(waiting, start=1):
+        is_text = isinstance(command, SendText)
+        head = (number, 1, 4 if is_text else None, "out-2" if is_text else "")
+        tail = (phone if is_text else "", b"digest", 1 if is_text else 0, encode(command))
+        _insert(db, "outbound", [(*head, *tail, 0, None, NOW - 40, NOW - 40)])
+    for state, number in ((2, 5), (3, 6)):
+        row = (number, 1, 2, "out-1", phone, b"digest", 1, None, state, NOW - 70, NOW - 70, NOW)
+        _insert(db, "outbound", [row])
+
+
+def _cut(db: sqlite3.Connection) -> None:
+    _insert(db, "cut", [(1, 17)])
+
+
+def _presence(db: sqlite3.Connection) -> None:
+    _insert(db, "contact_presence", [(1, "bob", "away", "at lunch", NOW - 60)])
+
+
+_FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
+    1: _first,
+    3: _cut,
+    4: _presence,
+}
+"""What a migration's new tables hold, by its number."""
+
+
+if __name__ == "__main__":
+    newest = len(migrations())
+    if dump_of(newest).exists():
+        sys.exit(f"{dump_of(newest)} is there, and a dump is never written anew")
+    dump_of(newest).write_text(freeze(newest))
