@@ -133,7 +133,12 @@ class Gateway:
             self._tasks.spawn(component.run(), f"stream of {component.domain}")
         for component in self._components:
             await component.network.start(component.access.permits)
-        pruning = Pruning(store, self._clock, self._config.delivery.alias_retention)
+        pruning = Pruning(
+            store,
+            self._clock,
+            alias_retention_s=self._config.delivery.alias_retention,
+            dead_letters_s=self._config.delivery.dead_letter_retention,
+        )
         self._tasks.spawn(pruning.run(), "pruning")
 
     def _add(

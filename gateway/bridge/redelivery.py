@@ -140,7 +140,8 @@ class Redelivery:
     ) -> InboundRow | None:
         """The row that came back. From here on its earlier writing proves nothing any more."""
         sent = journal.recent_inbound(self._store.reader, message)
-        row = next(filter(concerns, sent), None)
+        kept = (row for row in sent if row.state is not InboundState.DEAD)
+        row = next(filter(concerns, kept), None)
         if row is None:
             return None
         queue = self._queues.find(row.conversation)

@@ -4,6 +4,7 @@
 import typer
 
 from gateway.cli.check import check
+from gateway.cli.dead_letters import app as dead_letters
 from gateway.cli.run import run
 from gateway.cli.version import version
 
@@ -16,3 +17,4 @@ app = typer.Typer(
 app.command()(run)
 app.command()(check)
 app.command()(version)
+app.add_typer(dead_letters, name="dead-letters")

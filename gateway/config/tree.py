@@ -78,6 +78,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """An attempt that lasts longer is ended."""
     alias_retention: Duration = Duration(400 * 86400)
     """How long a message can still be corrected, replied to or marked as read."""
+    dead_letter_retention: Duration = Duration(30 * 86400)
+    """How long what never reached its user is kept, to be tried again."""
     inbound_rows: Count = 50_000
     """When so much waits for one user, no more is fetched until less than half is left."""
     inbound_size: Size = Size(256_000_000)

@@ -31,11 +31,14 @@ class _Clock(Protocol):
 class Pruning:
     """Prunes the whole store, for ever."""
 
-    def __init__(self, store: Store, clock: _Clock, alias_retention_s: float) -> None:
+    def __init__(
+        self, store: Store, clock: _Clock, *, alias_retention_s: float, dead_letters_s: float
+    ) -> None:
         self._store = store
         self._clock = clock
         self._rules: tuple[tuple[Callable[[Transaction, float], int], float], ...] = (
             (prune_inbound, _BOUNCES_S),
+            (prune_dead_letters, dead_letters_s),
             (prune_outbound, _DOUBLES_S),
             (prune_messages, alias_retention_s),
             (prune_held, alias_retention_s),
@@ -62,7 +65,16 @@ def prune_inbound(db: Transaction, before: float) -> int:
     """Drop settled rows. Returns how many."""
     return db.execute(
         "DELETE FROM inbound WHERE id IN"
-        " (SELECT id FROM inbound WHERE state >= 2 AND changed_at < ? LIMIT ?)",
+        " (SELECT id FROM inbound WHERE state >= 2 AND state = 2 AND changed_at < ? LIMIT ?)",
+        (before, _BATCH),
+    ).rowcount
+
+
+def prune_dead_letters(db: Transaction, before: float) -> int:
+    """Drop rows that were given up. Returns how many."""
+    return db.execute(
+        "DELETE FROM inbound WHERE id IN"
+        " (SELECT id FROM inbound WHERE state >= 2 AND state = 3 AND changed_at < ? LIMIT ?)",
         (before, _BATCH),
     ).rowcount
 

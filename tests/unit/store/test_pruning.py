@@ -16,7 +16,7 @@ _MINUTE = 60.0
 
 
 async def _prune(store: Store, clock: VirtualClock) -> None:
-    await Pruning(store, clock, _RETENTION).once()
+    await Pruning(store, clock, alias_retention_s=_RETENTION, dead_letters_s=30 * _DAY).once()
 
 
 def _names(store: Store, table: str) -> list[str]:
@@ -39,9 +39,12 @@ async def test_settled_rows_go_and_open_ones_stay(store: Store) -> None:
     await store.write(unit)
     await _prune(store, clock)
     assert _names(store, "inbound") == [
-        "COMMITTED old", "TAKEN_OVER old", "COMMITTED new", "TAKEN_OVER new", "SETTLED new",
-        "DEAD new",
+        "COMMITTED old", "TAKEN_OVER old", "DEAD old", "COMMITTED new", "TAKEN_OVER new",
+        "SETTLED new", "DEAD new",
     ]  # fmt: skip
+    await clock.advance(30 * _DAY - 15 * _MINUTE)
+    await _prune(store, clock)
+    assert [name for name in _names(store, "inbound") if "DEAD" in name] == ["DEAD new"]
 
 
 async def test_a_sent_message_is_known_by_its_id_for_seven_days(store: Store) -> None:
