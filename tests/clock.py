@@ -35,9 +35,9 @@ async def _nothing_to_drain() -> bool:
 class VirtualClock:
     """A `gateway.adapter.Clock`. Time passes in `advance` only."""
 
-    def __init__(self, start: float = START) -> None:
+    def __init__(self, start: float = START, passed: float = 0.0) -> None:
         self._start = start
-        self._passed = 0.0
+        self._passed = passed
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
         self._drain: Callable[[], Awaitable[bool]] = _nothing_to_drain
@@ -87,15 +87,20 @@ class VirtualClock:
         """Let time pass: wake the sleepers in order, each after what the last one has caused."""
         await self.settle()
         end = self._passed + seconds
+        while self.wake_next(end):
+            await self._turns()
+        await self.settle()
+
+    def wake_next(self, end: float) -> bool:
+        """Let time pass until the next sleeper wakes. False if it is ``end`` before that."""
         while self._sleepers and self._sleepers[0][0] <= end:
             at, _, woken = heapq.heappop(self._sleepers)
-            if woken.done():
-                continue
-            self._passed = max(self._passed, at)
-            woken.set_result(None)
-            await self._turns()
+            if not woken.done():
+                self._passed = max(self._passed, at)
+                woken.set_result(None)
+                return True
         self._passed = end
-        await self.settle()
+        return False
 
     async def leap(self, seconds: float) -> None:
         """Let time pass at once, as it does for a machine that sleeps."""

@@ -83,11 +83,14 @@ class FastClock:
 class Seams:
     """Counts the I/O, and kills the process at the one that the job names."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._trace = os.open(job.trace, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._count = 0
+    def __init__(self, trace: Path, kill_at: int, *, after: bool) -> None:
+        self._kill_at = kill_at
+        self._after = after
+        self._trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         self._lock = threading.Lock()
+        self.count = 0
+        self.armed = True
+        """What is done while it is not is neither counted nor cut short."""
 
     def cut(self, owner: Any, name: str, kind: str) -> None:
         """Put the seam around a function of a module or class."""
@@ -96,7 +99,7 @@ class Seams:
         @functools.wraps(work)
         def seam(*args: Any) -> Any:
             is_last = self._begin(kind)
-            if is_last and not self._job.after:
+            if is_last and not self._after:
                 os.kill(os.getpid(), signal.SIGKILL)
             try:
                 return work(*args)
@@ -107,10 +110,12 @@ class Seams:
         setattr(owner, name, seam)
 
     def _begin(self, kind: str) -> bool:
+        if not self.armed:
+            return False
         with self._lock:
-            self._count += 1
+            self.count += 1
             os.write(self._trace, f"{kind}\n".encode())
-            return self._count == self._job.kill_at
+            return self.count == self._kill_at
 
 
 def configuration(job: Job) -> Config:
@@ -133,15 +138,24 @@ def configuration(job: Job) -> Config:
 
 def live(job: Job) -> None:
     """Run until SIGTERM, or until the I/O of the job."""
-    log = os.open(job.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log_to(job.log)
+    cut_all(Seams(job.trace, job.kill_at, after=job.after))
+    asyncio.run(_main(job))
+
+
+def log_to(path: Path) -> None:
+    """JSON lines, and whatever else the process says."""
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, 2)
     os.close(log)
     set_up_logs("debug", "json")
-    seams = Seams(job)
+
+
+def cut_all(seams: Seams) -> None:
+    """All I/O that a gateway on the scripted network does."""
     seams.cut(writer, "_commit_group", "commit")
     seams.cut(Connection, "write", "stream")
     seams.cut(scripted._Wire, "write", "network")
-    asyncio.run(_main(job))
 
 
 async def _main(job: Job) -> None:

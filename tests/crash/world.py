@@ -247,7 +247,7 @@ class World:
     async def _life(self, job: Job, playing: asyncio.Future[Any]) -> int:
         process = _processes.Process(target=live, args=(job,))
         process.start()
-        ended = asyncio.ensure_future(_end_of(process))
+        ended = asyncio.ensure_future(end_of(process))
         try:
             async with asyncio.timeout(_LIMIT_S):
                 await asyncio.wait((ended, playing), return_when=asyncio.FIRST_COMPLETED)
@@ -292,7 +292,7 @@ class World:
 
     def _examine_the_dead(self) -> None:
         """Nothing has left the process on the strength of something that is not on the disk."""
-        with _copy_of(self.job.database) as db:
+        with copy_of(self.job.database) as db:
             (cursor,) = db.execute("SELECT cursor FROM account").fetchone()
             assert self.network.acknowledged["alice"] <= int(cursor), "acknowledged too early"
             states = dict(db.execute("SELECT id, state FROM outbound"))
@@ -313,7 +313,7 @@ class World:
         assert self.server.violations == []
         self._examine_outbound()
         self._examine_inbound()
-        with _copy_of(self.job.database) as db:
+        with copy_of(self.job.database) as db:
             # After a planned stop nothing is left: all of it was proved.
             assert self.open_rows("outbound") == self.open_rows("inbound") == 0
             (cursor,) = db.execute("SELECT cursor FROM account").fetchone()
@@ -429,7 +429,8 @@ def _fields(job: Job) -> dict[str, Any]:
     return {name: getattr(job, name) for name in Job.__slots__}
 
 
-async def _end_of(process: ForkServerProcess) -> int:
+async def end_of(process: ForkServerProcess) -> int:
+    """Wait until a process has ended; its exit code."""
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
     loop.add_reader(process.sentinel, ended.set)
@@ -442,7 +443,7 @@ async def _end_of(process: ForkServerProcess) -> int:
     return process.exitcode
 
 
-class _copy_of:
+class copy_of:
     """The database as the dead process has left it; looking at it changes nothing."""
 
     def __init__(self, database: Path) -> None:

@@ -227,9 +227,16 @@ class House:
         await self.bridge.link(UserJid(user), linked)
         await self.clock.settle()
 
-    def forget_presence(self) -> None:
+    async def forget_presence(self) -> None:
         """What was shown to users was shown long ago: no doubt that it has arrived."""
         self.bridge._attendance.waves._written.clear()
+
+    async def change_setting(self, user: str, name: str, value: str) -> None:
+        """Change a setting of an account, as its user does."""
+        account = self.bridge.accounts.of(UserJid(user))
+        assert account is not None
+        await self.bridge.change_settings(account, **{name: value})
+        await self.clock.settle()
 
     def query(self, sql: str) -> Sequence[tuple[Any, ...]]:
         """Look into the database file."""

@@ -9,7 +9,6 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from gateway.ids import UserJid
 from tests.scenario.house import House
 from tests.scenario.patterns import Mismatch, Names, fill, match, parse, shown
 
@@ -101,7 +100,7 @@ class Play:
         """What belongs to the set-up is not looked at."""
         await self.clock.settle()
         self.server.received = asyncio.Queue()
-        self.house.forget_presence()
+        await self.house.forget_presence()
         self._seen_texts = len(self.network.sent)
         self._seen_commands = len(self.network.commands)
 
@@ -122,10 +121,7 @@ class Play:
 
     @step("<jid> sets (\\w+): (\\S+)")
     async def sets(self, user: str, name: str, value: str) -> None:
-        account = self.house.bridge.accounts.of(UserJid(user))
-        assert account is not None
-        await self.house.bridge.change_settings(account, **{name: value})
-        await self.clock.settle()
+        await self.house.change_setting(user, name, value)
 
     @step("given all that is settled")
     async def given_settled(self) -> None:

@@ -73,13 +73,14 @@ class Script:
         """Play all steps. What fails says in which line."""
         for step in self.steps:
             try:
-                await self._run(step, play)
+                await self.play(step, play)
             except (AssertionError, TimeoutError, BadScript) as error:
                 raise AssertionError(
                     f"{self._path.name}:{step.line}: {step.text}\n{error}\n{play.state()}"
                 ) from None
 
-    async def _run(self, step: Step, play: Play) -> None:
+    async def play(self, step: Step, play: Play) -> None:
+        """Play one step."""
         for pattern, method in self._vocabulary:
             found = pattern.fullmatch(step.text)
             if found is not None:

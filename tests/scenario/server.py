@@ -76,6 +76,11 @@ class FakeServer:
             await self._server.wait_closed()
             self._server = None
 
+    @property
+    def listens(self) -> bool:
+        """Connections are possible."""
+        return self._server is not None
+
     def cut(self) -> None:
         """Drop the connection without a word."""
         self.up.clear()

@@ -9,10 +9,10 @@ from tests.scenario.house import House, Options
 from tests.scenario.play import VOCABULARY, Play
 from tests.scenario.script import Script
 
-_SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.txt"))
+SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.txt"))
 
 
-@pytest.mark.parametrize("path", _SCRIPTS, ids=[path.stem for path in _SCRIPTS])
+@pytest.mark.parametrize("path", SCRIPTS, ids=[path.stem for path in SCRIPTS])
 async def test_script(path: Path, tmp_path: Path) -> None:
     script = Script(path, VOCABULARY)
     async with House(tmp_path, Options(**script.options())) as house:

@@ -42,7 +42,7 @@ async def running(house: House, user: str = ALICE, name: str = "alice") -> None:
     await house.connected()
     await house.link(user, name)
     await bodies(house)
-    house.forget_presence()
+    await house.forget_presence()
 
 
 def events(house: House) -> list[str]:

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a script has left behind, and what may differ when its gateway was killed.
+
+Nothing that reached somebody in the unharmed run is missing in the other one, and nothing is
+there twice: texts are told apart by their stanza id, as a client does it. A receipt is there only
+for what the network has. What differs is how: an own message may be marked instead of being sent
+in the user's name, a failure may become a success because the gateway asked again, and lines of a
+dialogue with the gateway are forgotten, as their dialogue is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element
+
+from tests.crash.process_house import ProcessHouse
+from tests.crash.world import copy_of
+from tests.scenario.house import GATEWAY
+
+_RECEIVED = "{urn:xmpp:receipts}received"
+_OWN = "You: "
+_FAILURES = ("[Not delivered: ", "[May not have arrived: ")
+"""Lines that tell an outcome, which may be another one after a kill."""
+_ACCEPTED = 2
+
+Text = tuple[str, str, str]
+"""To whom, from whom, what."""
+
+
+@dataclass(slots=True)
+class Transcript:
+    """All that left the gateway for good."""
+
+    texts: dict[str, Text] = field(default_factory=dict)
+    """Of contacts and own ones, by stanza id, in the order of their first coming."""
+    twofold: list[str] = field(default_factory=list)
+    """Ids under which two different texts came."""
+    receipts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Ids of the receipts, by the id of what they confirm."""
+    errors: set[str] = field(default_factory=set)
+    """Ids of stanzas that came back."""
+    on_network: Counter[Text] = field(default_factory=Counter)
+    """To whom, from whom, what."""
+    open_rows: int = 0
+    violations: list[str] = field(default_factory=list)
+    logged_errors: set[str] = field(default_factory=set)
+
+
+def transcript_of(house: ProcessHouse) -> Transcript:
+    """After everything has come to rest."""
+    found = Transcript(violations=list(house.server.violations))
+    for stanza in house.record:
+        _note(found, stanza)
+    for sent in house.network.sent:
+        found.on_network[(sent.to, sent.sender, sent.body)] += 1
+    for log in house.logs:
+        if log["log_level"] in ("error", "critical"):
+            found.logged_errors.add(log["event"])
+    ((found.open_rows,),) = house.query(
+        "SELECT (SELECT count(*) FROM inbound WHERE state < 1)"
+        " + (SELECT count(*) FROM outbound WHERE state = 0)"
+    )
+    return found
+
+
+def _note(found: Transcript, stanza: Element) -> None:
+    if not stanza.tag.endswith("message"):
+        return
+    sender = stanza.get("from", "").partition("/")[0]
+    if stanza.get("type") == "error":
+        found.errors.add(stanza.get("id", ""))
+        return
+    received = stanza.find(_RECEIVED)
+    if received is not None:
+        found.receipts[received.get("id", "")].add(stanza.get("id", ""))
+        return
+    own = next((child for child in stanza.iter() if child.tag == "{jabber:client}message"), None)
+    if own is not None:
+        to, sender = own.get("from", "").partition("/")[0], own.get("to", "").partition("/")[0]
+        body = own.findtext("{jabber:client}body")
+    else:
+        to = stanza.get("to", "").partition("/")[0]
+        body = stanza.findtext("{jabber:component:accept}body")
+    if body is None or sender == GATEWAY or body.startswith(_FAILURES):
+        return
+    text = (to, sender, body.removeprefix(_OWN))
+    if found.texts.setdefault(stanza.get("id", ""), text) != text:
+        found.twofold.append(stanza.get("id", ""))
+
+
+def examine_the_dead(house: ProcessHouse) -> list[str]:
+    """Nothing has left the process on the strength of something that is not on the disk."""
+    wrong = []
+    with copy_of(house.folder / "gateway.db") as db:
+        try:
+            states = dict(db.execute("SELECT id, state FROM outbound"))
+            known = dict(db.execute("SELECT stanza_id, state FROM outbound ORDER BY id"))
+            cursors = dict(db.execute("SELECT remote_id, cursor FROM account"))
+        except sqlite3.OperationalError:
+            return []  # it died before it had made its tables
+        wrong += [
+            f"sent before the commit: {sent}"
+            for sent in house.network.sent
+            if sent.key and int(sent.key.rpartition(".")[2]) not in states
+        ]
+        for stanza in house.record:
+            received = stanza.find(_RECEIVED)
+            text_id = received.get("id", "") if received is not None else ""
+            if text_id and known.get(text_id, _ACCEPTED) != _ACCEPTED:
+                wrong.append(f"a receipt before the commit: {text_id}")
+        for account, cursor in cursors.items():
+            if cursor is not None and house.network.acknowledged[account] > int(cursor):
+                wrong.append(f"acknowledged before the commit: {account}")
+    return wrong
+
+
+def differences(
+    unharmed: Transcript,
+    killed: Transcript,
+    sent: dict[str, str],
+    died: set[str],
+    *,
+    has_keys: bool,
+) -> list[str]:
+    """What must not be so. ``sent`` are the users' texts by stanza id, ``died`` those that nobody
+    has sent again."""
+    wrong = [f"the server would end the stream: {v}" for v in killed.violations]
+    wrong += [f"two texts under one id: {twofold}" for twofold in killed.twofold]
+    if more := killed.logged_errors - unharmed.logged_errors:
+        wrong.append(f"logged as errors: {more}")
+    if killed.open_rows > unharmed.open_rows:
+        wrong.append(f"{killed.open_rows} open rows are left, {unharmed.open_rows} unharmed")
+    wrong += _inbound(unharmed, killed, sent, has_keys=has_keys)
+    wrong += _outbound(unharmed, killed, sent, died)
+    return wrong
+
+
+def _inbound(
+    unharmed: Transcript, killed: Transcript, sent: dict[str, str], *, has_keys: bool
+) -> list[str]:
+    wanted, came = Counter(unharmed.texts.values()), Counter(killed.texts.values())
+    wrong = [f"did not come: {text}" for text in wanted - came]
+    more = came - wanted
+    if not has_keys:
+        # The echo of an uncertain text is shown: the network cannot say whose it is.
+        uncertain = set(sent.values())
+        more = Counter({text: n for text, n in more.items() if text[2] not in uncertain})
+    wrong += [f"came under another id, or from nowhere: {text}" for text in more]
+    for chat in {(to, sender) for to, sender, _ in wanted}:
+        before, after = _order(unharmed, chat), _order(killed, chat)
+        if not wrong and [text for text in after if text in before] != before:
+            wrong.append(f"out of order: {after} instead of {before}")
+    return wrong
+
+
+def _order(transcript: Transcript, chat: tuple[str, str]) -> list[str]:
+    return [body for to, sender, body in transcript.texts.values() if (to, sender) == chat]
+
+
+def _outbound(
+    unharmed: Transcript, killed: Transcript, sent: dict[str, str], died: set[str]
+) -> list[str]:
+    there = {body for _, _, body in killed.on_network}
+    wrong = [
+        f"{count} times on the network: {text}"
+        for text, count in killed.on_network.items()
+        if count > max(1, unharmed.on_network[text])
+    ]
+    back = died | {sent.get(text_id, "") for text_id in killed.errors}
+    wrong += [
+        f"not on the network, and no error: {text}"
+        for text in unharmed.on_network - killed.on_network
+        if text[2] not in back
+    ]
+    for text_id, ids in killed.receipts.items():
+        if text_id in sent and not _is_there(sent[text_id], there):
+            wrong.append(f"a receipt for what the network does not have: {text_id}")
+        if len(ids) > 1 and len(unharmed.receipts[text_id]) < len(ids):
+            wrong.append(f"{len(ids)} receipts for {text_id}")
+    for text_id in unharmed.receipts.keys() - killed.receipts.keys():
+        if text_id not in killed.errors:
+            wrong.append(f"neither receipt nor error: {text_id}")
+    return wrong
+
+
+def _is_there(body: str, there: set[str]) -> bool:
+    """A long text is on the network in parts."""
+    return any(part == body or (len(body) > len(part) and part in body) for part in there) or not (
+        body.strip()
+    )
