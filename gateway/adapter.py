@@ -18,6 +18,7 @@ What the gateway promises to an adapter
 * One `Session` object at a time per account. ``run`` is called once per object; when it raises,
   the gateway waits (2 s to 10 min, with jitter) and makes a new object.
 * An exception of a session costs that attempt only. Other accounts do not notice.
+* A session that is over has no say: its `AccountContext` takes nothing more.
 * ``send`` is called for one command of a conversation at a time, in order; commands of different
   conversations overlap. A command that failed with `Transient` comes again **with the same key**.
 * The clock is ``context.clock``: tests move it, so no adapter calls ``time.time`` or
@@ -224,13 +225,15 @@ class AccountContext(Protocol):
         cursor: str | None = None,
         state: Mapping[str, str | None] | None = None,
     ) -> None:
-        """Make events, cursor and changes of the state durable, all or nothing, in this order.
+        """Make events, cursor and changes of the state durable, in this order.
 
-        A ``cursor`` of None leaves it as it is; a state value of None deletes its key. Events that
-        were committed before are ignored. On a network without keys it may wait until a `send`
+        Cursor and state are stored together with the last of the events, all or nothing. Very many
+        events are stored in parts, so when it raises some of them may be there; events that were
+        committed before are ignored. A ``cursor`` of None leaves it as it is; a state value of
+        None deletes its key. On a network without keys it may wait until a `send`
         that is under way has its answer, so answers are never read behind it. Raises
-        `gateway.errors.StoreUnavailable`: nothing was committed, and the session should end with
-        `Transient` or try again.
+        `gateway.errors.StoreUnavailable`, and the session should end with `Transient` or try
+        again; `Transient` if this session is over.
         """
 
     def connected(self) -> None:

@@ -24,9 +24,12 @@ GatewayError
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+_LONGEST_WAIT_S = 86400.0
 
 
 class GatewayError(Exception):
@@ -101,11 +104,12 @@ class Transient(AdapterError):
 
 
 class RateLimited(Transient):
-    """The network asked us to wait."""
+    """The network asked us to wait: at most a day, whatever it says."""
 
     def __init__(self, text: str, *, retry_after_s: float) -> None:
         super().__init__(text)
-        self.retry_after_s = retry_after_s
+        is_time = math.isfinite(retry_after_s) and retry_after_s > 0
+        self.retry_after_s = min(retry_after_s, _LONGEST_WAIT_S) if is_time else 0.0
 
 
 class AuthExpired(AdapterError):

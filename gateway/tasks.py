@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,8 +34,16 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
+        """Wait. What is no number is no time, and would confuse the timers of everybody."""
+        await asyncio.sleep(0 if math.isnan(seconds) else seconds)
+
+
+class CutOff(Exception):
+    """Code that is not ours was cancelled, and not by us."""
+
+
+class Panic(Exception):
+    """Code that is not ours raised what is derived from `BaseException` alone."""
 
 
 def is_cancelled() -> bool:
@@ -43,10 +52,40 @@ def is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+async def contained(call: Callable[..., Awaitable[T]], *args: Any) -> T:
+    """Await code that is not ours: however it ends, an `Exception` is the worst that comes of it.
+
+    `SystemExit` and `KeyboardInterrupt` would end the loop for everybody, and extension modules
+    have panics that no ``except Exception`` sees: they are a `Panic` here. A cancellation that
+    nobody has asked for is a `CutOff`; that of the running task stays what it is.
+    """
+    try:
+        return await call(*args)
+    except (Exception, GeneratorExit):
+        raise
+    except BaseException as error:
+        if is_cancelled():
+            raise asyncio.CancelledError from error
+        if isinstance(error, asyncio.CancelledError):
+            raise CutOff("cancelled from within") from error
+        raise Panic(f"{type(error).__name__}: {error}") from error
+
+
+def forget(task: asyncio.Future[Any]) -> None:
+    """Nobody waits for this any more: however it ends, it is not reported."""
+
+    def ended(done: asyncio.Future[Any]) -> None:
+        if not done.cancelled():
+            done.exception()
+
+    task.add_done_callback(ended)
+
+
 async def within(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
     """The result of ``work``, which is cancelled after this time. Raises `TimeoutError`.
 
-    If the work is cancelled from within, that is a `RuntimeError` here.
+    Work that takes no notice of that is left behind. If it is cancelled from within, that is a
+    `CutOff` here.
     """
     task = asyncio.ensure_future(work)
     limit = asyncio.ensure_future(clock.sleep(seconds))
@@ -55,10 +94,12 @@ async def within(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
         if not task.done():
             raise TimeoutError
         if task.cancelled():
-            raise RuntimeError("cancelled from within")
+            raise CutOff("cancelled from within")
         return task.result()
     finally:
-        task.cancel()
+        if not task.done():
+            forget(task)
+            task.cancel()
         limit.cancel()
 
 

@@ -37,6 +37,7 @@ class Actor:
         "attempt_at",
         "contact",
         "conversation",
+        "gone",
         "more",
         "newest",
         "overdue",
@@ -61,6 +62,8 @@ class Actor:
         self.overdue = False
         """The watchdog has ended the attempt."""
         self.warned = False
+        self.gone = False
+        """Another actor has taken over: this one hangs in an attempt that cannot be ended."""
         self.quiet = asyncio.Event()
         self.quiet.set()
 
@@ -101,6 +104,15 @@ class Actors:
     def of_account(self, account: Account) -> tuple[Actor, ...]:
         """All actors of an account."""
         return tuple(self._of_account.get(account.id, {}).values())
+
+    def replaced(self, actor: Actor) -> Actor:
+        """A fresh actor in the place of one that hangs. It reads its rows from the journal."""
+        actor.gone = True
+        actor.quiet.set()
+        self.drop(actor)
+        fresh = self.of(actor.account, actor.conversation)
+        fresh.forget_rows()
+        return fresh
 
     def drop(self, actor: Actor) -> None:
         """Nothing is left to do for it."""

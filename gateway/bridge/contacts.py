@@ -8,7 +8,6 @@ idempotent. Nothing is ever revoked because of an error of ours (REQ-303).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -25,12 +24,12 @@ from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.bridge.waves import Item, Waves
 from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited
 from gateway.events import UNAVAILABLE, AcceptInvite, Command, DeclineInvite
-from gateway.ids import AccountId, RemoteUserId
+from gateway.ids import AccountId, NetworkName, RemoteUserId
 from gateway.store import Store, Transaction, contacts, conversations, journal
 from gateway.store.contacts import ContactRow, Subscription
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import OutboundRow
-from gateway.tasks import Tasks, within
+from gateway.tasks import Tasks, contained, within
 
 log = structlog.get_logger("contacts")
 
@@ -44,6 +43,7 @@ class Contacts:
 
     def __init__(
         self,
+        network: NetworkName,
         store: Store,
         addresses: Addresses,
         clock: Clock,
@@ -53,6 +53,7 @@ class Contacts:
         presences: Presences,
         waves: Waves,
     ) -> None:
+        self._network = network
         self._store = store
         self._addresses = addresses
         self._clock = clock
@@ -61,7 +62,8 @@ class Contacts:
         self._persist = persist
         self._presences = presences
         self._waves = waves
-        self._lookups: dict[AccountId, deque[RemoteUserId]] = {}
+        self._lookups: dict[AccountId, dict[RemoteUserId, None]] = {}
+        """Ordered, and each contact once."""
         self._port: XmppPort
 
     def attach(self, port: XmppPort) -> None:
@@ -195,25 +197,25 @@ class Contacts:
         """Ask the network, one contact of an account after the other: rosters have hundreds."""
         waiting = self._lookups.get(account.id)
         if waiting is None:
-            waiting = self._lookups[account.id] = deque()
+            waiting = self._lookups[account.id] = {}
             self._tasks.spawn(self._look_up_all(account, waiting), "look-ups")
-        if contact not in waiting:
-            waiting.append(contact)
+        waiting.setdefault(contact)
 
-    async def _look_up_all(self, account: Account, waiting: deque[RemoteUserId]) -> None:
+    async def _look_up_all(self, account: Account, waiting: dict[RemoteUserId, None]) -> None:
         wait_s = _FIRST_RETRY_S
         try:
             while waiting and self._lookups.get(account.id) is waiting:
-                again_s = await self._resolve(account, waiting[0])
+                contact = next(iter(waiting))
+                again_s = await self._resolve(account, contact)
+                del waiting[contact]
                 if again_s is None:
-                    waiting.popleft()
                     wait_s = _FIRST_RETRY_S
                     continue
                 if account.link is None or account.link.session is None:
                     break  # all of them are asked for again when the link is live
+                waiting[contact] = None  # after the others
                 await self._clock.sleep(max(again_s, wait_s))
                 wait_s = min(wait_s * 2, _LONGEST_RETRY_S)
-                waiting.rotate(-1)
         finally:
             if self._lookups.get(account.id) is waiting:
                 del self._lookups[account.id]
@@ -230,7 +232,7 @@ class Contacts:
             return 0.0
         answer: Callable[[], None]
         try:
-            found = await within(self._clock, _FIND_LIMIT_S, session.find(contact))
+            found = await within(self._clock, _FIND_LIMIT_S, contained(session.find, contact))
             answer = partial(self._grant, account, contact, brief(found.name, NAME_CHARS))
         except NotFound as error:
             answer = partial(self._refuse, account, contact, error.text)
@@ -239,10 +241,15 @@ class Contacts:
         except RateLimited as error:
             return error.retry_after_s
         except (AdapterError, TimeoutError) as error:
-            log.info("contact_not_resolved", account=account.id, reason=str(error))
+            log.info(
+                "contact_not_resolved",
+                network=self._network,
+                account=account.id,
+                reason=str(error),
+            )
             return 0.0
         except Exception:
-            log.exception("look_up_failed", account=account.id)
+            log.exception("look_up_failed", network=self._network, account=account.id)
             return _LONGEST_RETRY_S
         if self._is_asked(account, contact):
             answer()

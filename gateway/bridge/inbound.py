@@ -7,6 +7,7 @@ before, and a repeated event finds its own first copy.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,7 @@ import structlog
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.cut import cut
 from gateway.bridge.splitting import NAME_CHARS, brief, split_text
+from gateway.bridge.wellformed import honest_time, must_be_whole
 from gateway.events import (
     AcceptInvite,
     ChatMessage,
@@ -64,6 +66,12 @@ DEAD_LETTER = (
     "Something arrived for you that the gateway could not store. "
     "Please look for it in another app of the network."
 )
+DEAD_LETTERS = (
+    "{number} messages arrived for you that the gateway could not store. "
+    "Please look for them in another app of the network."
+)
+_LOGGED = 3
+"""Dead letters of one unit that are logged with their traceback."""
 
 
 @dataclass(slots=True)
@@ -97,25 +105,36 @@ class Intake:
     def unit_by_unit(
         self, db: Transaction, events: Sequence[RemoteEvent], now: float
     ) -> Committed:
-        """The same after a failure: an event that cannot be stored becomes a line that says so."""
+        """The same after a failure: one line tells of all that cannot be stored."""
         committed = Committed()
-        for number, event in enumerate(events):
+        bad = 0
+        for event in events:
             one = Committed()
             db.execute("SAVEPOINT event")
             try:
                 self._apply(db, event, now, one)
             except Exception:  # whatever it is, it belongs to this event alone
-                log.exception("dead_letter", account=self.account, kind=type(event).__name__)
                 db.execute("ROLLBACK TO event")
+                bad += 1
+                if bad <= _LOGGED:
+                    log.exception(
+                        "dead_letter",
+                        network=self.network,
+                        account=self.account,
+                        kind=type(event).__name__,
+                    )
                 one = Committed()
-                sid = self._id("dead-letter", str(now), number)
-                self._add(db, GATEWAY, sid, GatewayNotice(id=sid, text=DEAD_LETTER), now, one)
             db.execute("RELEASE event")
             committed.inbound += one.inbound
             committed.outbound += one.outbound
+        if bad:
+            sid = self._id("dead-letter", uuid.uuid4().hex)
+            text = DEAD_LETTER if bad == 1 else DEAD_LETTERS.format(number=bad)
+            self._add(db, GATEWAY, sid, GatewayNotice(id=sid, text=text), now, committed)
         return committed
 
     def _apply(self, db: Transaction, event: RemoteEvent, now: float, out: Committed) -> None:
+        must_be_whole(event)
         match event:
             case RemoteMessage():
                 self._message(db, event, now, out)
@@ -145,7 +164,7 @@ class Intake:
             cut(db, conversation, event.id)
             return
         origin = Origin.ELSEWHERE if event.own else Origin.CONTACT
-        sent_at = min(event.sent_at, now)
+        sent_at = honest_time(event.sent_at, now)
         for part, body in enumerate(split_text(clean(event.body))):
             sid = self._id(event.contact, event.id, part)
             stored = conversations.add_message(
@@ -222,7 +241,7 @@ class Intake:
             conversation,
             event.id,
             own=event.own,
-            sent_at=event.sent_at,
+            sent_at=honest_time(event.sent_at, now),
             content=clean(event.content),
             now=now,
         )

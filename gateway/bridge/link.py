@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
 
 import aiohttp
@@ -18,23 +17,25 @@ import structlog
 
 from gateway.adapter import Adapter, Clock, Session
 from gateway.bridge.accounts import Account
+from gateway.bridge.handle import Handle
 from gateway.bridge.inbound import Committed, Intake
+from gateway.bridge.pacing import HEALTHY_S, Breaker, StartGate
 from gateway.bridge.splitting import brief
-from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable
-from gateway.events import Presence, RemoteEvent, RemoteMessage
+from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable, Transient
+from gateway.events import Presence
 from gateway.ids import AccountId, RemoteUserId
-from gateway.store import Store, Transaction, accounts
-from gateway.tasks import is_cancelled
+from gateway.store import Store
+from gateway.tasks import CutOff, Tasks, contained, forget, is_cancelled
 
 log = structlog.get_logger("link")
 
-_FIRST_RETRY_S = 2.0
-_LONGEST_RETRY_S = 600.0
-_HEALTHY_S = 60.0
-_ENDING_S = 10.0
+_ENDING_S = 8.0
 """How long a session may take to end, in real time: one that does not is left behind."""
-_STARTING_S = 10.0
-"""How long a starting session counts against the cap of those that start at once."""
+_STOPPING_S = _ENDING_S + 1.0
+_SLOW_S = 60.0
+"""After that the user is told that the network does not answer."""
+_CONNECT_LIMIT_S = 900.0
+_SLOW = "The network does not answer."
 
 
 class LinkState(enum.Enum):
@@ -68,7 +69,7 @@ class LinkHooks:
 
 
 class Link:
-    """Owns the account's session. Is the `gateway.adapter.AccountContext` of its sessions."""
+    """Owns the account's session."""
 
     def __init__(
         self,
@@ -77,24 +78,31 @@ class Link:
         intake: Intake,
         store: Store,
         hooks: LinkHooks,
-        start_gate: asyncio.Semaphore,
+        gate: StartGate,
+        tasks: Tasks,
     ) -> None:
-        self._account = account
-        self._adapter = adapter
-        self._intake = intake
-        self._store = store
-        self._hooks = hooks
-        self._start_gate = start_gate
-        self._session: Session | None = None
+        self.account = account
+        self.adapter = adapter
+        self.intake = intake
+        self.store = store
+        self.hooks = hooks
+        self._gate = gate
+        self._tasks = tasks
+        self._handle: Handle | None = None
+        """Of the running session; that of an earlier one is dead."""
+        self._breaker = Breaker()
         self._live_since: float | None = None
-        self._starting = False
-        self._asks = False
+        self._is_over = False
+        self.asks = False
         """Its sessions ask whether they may fetch, so that commits need not wait."""
         self.task: asyncio.Task[None] | None = None
         self.phase = self.shown = LinkState.CONNECTING
         """What it does, and what the user was last shown of it."""
+        self.on_probation = False
+        """It is live, but after so many failures that the user is not told yet."""
         self.trouble = ""
         """Why it is not live, in words for the user."""
+        self._logged = ""
         self.log = log.bind(network=intake.network, account=account.id)
         self.clock: Clock = adapter.context.clock
         self.http: aiohttp.ClientSession = adapter.context.http
@@ -104,186 +112,178 @@ class Link:
     @property
     def session(self) -> Session | None:
         """The session, while it is live."""
-        return self._session if self.phase is LinkState.LIVE else None
-
-    async def run(self) -> None:
-        """Keep the account connected. Ends only when cancelled or when the user has to act."""
-        retry_s = _FIRST_RETRY_S
-        try:
-            while True:
-                wait_s: float | None = None
-                try:
-                    await self._attempt()
-                    self._failed("the session ended")
-                except AuthExpired as error:
-                    self._expire(error.text)
-                    return
-                except RateLimited as error:
-                    self._failed(error.text)
-                    wait_s = error.retry_after_s
-                except (AdapterError, StoreUnavailable) as error:
-                    self._failed(str(error))
-                except asyncio.CancelledError:
-                    if is_cancelled():
-                        raise
-                    self._failed("the session was cut off")  # by a library, not by us
-                except Exception:
-                    self.log.exception("session_failed")
-                    self._failed("internal error; the admin's log has the details")
-                if self._was_healthy():
-                    retry_s = _FIRST_RETRY_S
-                await self.clock.sleep(wait_s or random.uniform(0.5, 1) * retry_s)
-                retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
-        finally:
-            self._release_gate()
-
-    async def stop(self) -> None:
-        """Disconnect for good. What was not committed comes again with the next session."""
-        if self.task is not None and self.task is not asyncio.current_task():
-            self.task.cancel()
-            await asyncio.wait([self.task], timeout=_ENDING_S)
-        self.phase = LinkState.STOPPED
-
-    async def _attempt(self) -> None:
-        await self._start_gate.acquire()
-        self._starting = True
-        self._live_since = None
-        patience = asyncio.ensure_future(self._open_gate_later())
-        try:
-            self._session = self._adapter.session(self)
-            await self._session.run()
-        finally:
-            patience.cancel()
-            self._release_gate()
-
-    async def _open_gate_later(self) -> None:
-        """A network that does not answer must not keep the accounts of others from starting."""
-        await self.clock.sleep(_STARTING_S)
-        self._release_gate()
-
-    def _was_healthy(self) -> bool:
-        return (
-            self._live_since is not None
-            and self.clock.monotonic() - self._live_since >= _HEALTHY_S
-        )
-
-    def _release_gate(self) -> None:
-        if self._starting:
-            self._starting = False
-            self._start_gate.release()
-
-    def _failed(self, trouble: str) -> None:
-        self.log.warning("session_ended", reason=trouble)
-        self._set(LinkState.RETRYING, trouble)
-
-    def _expire(self, reason: str) -> None:
-        self.log.warning("session_expired")
-        self._hooks.expired(self._account, reason)
-        self._set(LinkState.EXPIRED, reason)
-
-    def expire(self, reason: str) -> None:
-        """A command was refused with expired credentials, before the session noticed."""
-        if self._account.link is not self or self.phase in (LinkState.EXPIRED, LinkState.STOPPED):
-            return  # an answer to an earlier login says nothing of this one
-        self._expire(reason)
-        if self.task is not None:
-            self.task.cancel()
-
-    def _set(self, phase: LinkState, trouble: str = "") -> None:
-        changed = phase is not self.phase
-        self.phase, self.trouble = phase, brief(trouble)
-        if changed:
-            self._hooks.changed(self._account)
-
-    # --- the account's context ------------------------------------------------------------------
+        handle = self._handle
+        return handle.session if handle and self.phase is LinkState.LIVE else None
 
     @property
     def secret(self) -> bytes:
         """What the login returned."""
-        assert self._account.secret is not None, "only linked accounts have a link"
-        return self._account.secret
+        assert self.account.secret is not None, "only linked accounts have a link"
+        return self.account.secret
 
-    @property
-    def cursor(self) -> str | None:
-        """What was last committed."""
-        return self._account.cursor
+    # --- supervision ----------------------------------------------------------------------------
 
-    def state(self) -> Mapping[str, str]:
-        """The adapter's own key-value store."""
-        return self._account.state
+    async def run(self) -> None:
+        """Keep the account connected. Ends only when stopped or when the user has to act."""
+        self._is_over = False
+        while (wait_s := await self._once()) is not None:
+            await self.clock.sleep(wait_s)
 
-    async def ready(self) -> None:
-        """See `gateway.adapter.AccountContext.ready`."""
-        self._asks = True
-        await self._hooks.room(self._account.id)
-
-    async def commit(
-        self,
-        events: Sequence[RemoteEvent],
-        *,
-        cursor: str | None = None,
-        state: Mapping[str, str | None] | None = None,
-    ) -> None:
-        """See `gateway.adapter.AccountContext.commit`."""
-        if events and not self._asks:
-            await self._hooks.room(self._account.id)
-        await self._until_quiet(events)
-        now = self.clock.now()
-        account = self._account.id
-        changes = dict(state or {})
-
-        apply = self._intake.unit
-
-        def unit(db: Transaction) -> Committed:
-            committed = apply(db, events, now)
-            if cursor is not None:
-                accounts.set_cursor(db, account, cursor, now)
-            if changes:
-                accounts.change_state(db, account, changes)
-            return committed
-
-        def committed(result: Committed) -> None:
-            self._remember(cursor, changes)
-            self._hooks.committed(result)
-
-        # A session that is cancelled now has its events committed all the same.
+    async def _once(self) -> float | None:
+        """One session, from its turn to its end. Returns how long to wait, if there is more."""
+        error: Exception | None = None
         try:
-            await self._store.write(unit, committed)
-        except StoreUnavailable:
-            raise
-        except Exception:  # one event that cannot be stored must not hold up all that follow
-            self.log.exception("events_not_committed", events=len(events))
-            apply = self._intake.unit_by_unit
-            await self._store.write(unit, committed)
+            await self._attempt()
+        except asyncio.CancelledError:
+            if is_cancelled() or self._is_over:
+                raise
+            error = CutOff()
+        except Exception as failure:
+            error = failure
+        if self._is_over:
+            return None
+        since = self._live_since
+        self._breaker.failed(0.0 if since is None else self.clock.monotonic() - since)
+        wait_s = self._breaker.wait_s()
+        if isinstance(error, RateLimited):
+            wait_s = max(wait_s, error.retry_after_s)
+        try:
+            self._report(error, wait_s)
+        except Exception:  # whatever cannot be told, the account has to come back
+            self.log.exception("link_not_told")
+        return None if isinstance(error, AuthExpired) else wait_s
 
-    async def _until_quiet(self, events: Sequence[RemoteEvent]) -> None:
-        """Without keys our own messages are known by their id alone, once the send has it."""
-        if self._adapter.capabilities.echoes_key:
-            return
-        own = {event.contact for event in events if isinstance(event, RemoteMessage) and event.own}
-        if own:
-            await self._hooks.quiet(self._account, own)
+    def _report(self, error: Exception | None, wait_s: float) -> None:
+        match error:
+            case None:
+                self._failed("the session ended", wait_s)
+            case AuthExpired():
+                self._expire(error.text)
+            case AdapterError() | StoreUnavailable():
+                self._failed(str(error), wait_s)
+            case CutOff():
+                self._failed("the session was cut off", wait_s)
+            case _:
+                if self._breaker.is_notable:
+                    self.log.error("session_failed", exc_info=error)
+                self._failed("internal error; the admin's log has the details", wait_s)
 
-    def _remember(self, cursor: str | None, changes: Mapping[str, str | None]) -> None:
-        if cursor is not None:
-            self._account.cursor = cursor
-        for key, value in changes.items():
-            if value is None:
-                self._account.state.pop(key, None)
-            else:
-                self._account.state[key] = value
+    async def _attempt(self) -> None:
+        """One session, in a task of its own: one that does not end must not hold this one."""
+        self._live_since = None
+        leave = await self._gate.enter(again=self._breaker.failures > 0)
+        patience = self._tasks.spawn(self._patience(), f"patience {self.account.id}")
 
-    def connected(self) -> None:
-        """See `gateway.adapter.AccountContext.connected`."""
-        self._release_gate()
-        self._live_since = self.clock.monotonic()
+        def connected() -> None:
+            leave()
+            patience.cancel()
+            self._connected()
+
+        handle = self._handle = Handle(self, connected)
+        name = f"session of {self.intake.network}, account {self.account.id}"
+        running = asyncio.create_task(contained(self._live, handle), name=name)
+        try:
+            await asyncio.wait((running, patience), return_when=asyncio.FIRST_COMPLETED)
+            if not running.done() and patience.done() and not patience.cancelled():
+                raise Transient(_SLOW)
+            await asyncio.wait((running,))
+            if running.cancelled():
+                raise CutOff
+            running.result()
+        finally:
+            leave()
+            patience.cancel()
+            await self._end(running, handle)
+
+    async def _live(self, handle: Handle) -> None:
+        handle.session = self.adapter.session(handle)
+        await handle.session.run()
+
+    async def _patience(self) -> None:
+        """Ends when a session that is not live yet has had time enough."""
+        await self.clock.sleep(_SLOW_S)
+        self._set(LinkState.RETRYING, _SLOW)
+        await self.clock.sleep(_CONNECT_LIMIT_S - _SLOW_S)
+
+    async def _end(self, running: asyncio.Task[None], handle: Handle) -> None:
+        """What a session commits while it ends well still counts; later nothing does."""
+        try:
+            if not running.done():
+                running.cancel()
+                await asyncio.wait((running,), timeout=_ENDING_S)
+        finally:
+            handle.is_dead = True
+            if not running.done():
+                forget(running)
+                self.log.error("session_left_behind", seconds=_ENDING_S)
+
+    async def stop(self) -> None:
+        """Disconnect for good. What was not committed comes again with the next session."""
+        self._is_over = True
+        if self.task is not None and self.task is not asyncio.current_task():
+            self.task.cancel()
+            await asyncio.wait([self.task], timeout=_STOPPING_S)
+        if self._handle is not None:
+            self._handle.is_dead = True
+        self.phase = LinkState.STOPPED
+
+    def aside(self) -> Handle:
+        """For a session that is only to end the login: it cannot store or report anything."""
+        handle = Handle(self)
+        handle.is_dead = True
+        return handle
+
+    # --- what becomes of it ---------------------------------------------------------------------
+
+    def _connected(self) -> None:
+        self._live_since = since = self.clock.monotonic()
+        self.on_probation = self._breaker.is_tripped
         self._set(LinkState.LIVE)
-        self.log.info("session_live")
+        if self.on_probation:
+            self._tasks.spawn(self._probation(since), f"probation {self.account.id}")
+        else:
+            self.log.info("session_live")
 
-    def typing(self, contact: RemoteUserId, active: bool) -> None:
-        """See `gateway.adapter.AccountContext.typing`."""
-        self._hooks.typing(self._account, contact, active)
+    async def _probation(self, since: float) -> None:
+        await self.clock.sleep(HEALTHY_S)
+        if self._live_since == since and self.phase is LinkState.LIVE:
+            self.on_probation = False
+            self.log.info("session_live", after_failures=self._breaker.failures)
+            self.hooks.changed(self.account)
 
-    def presence(self, contact: RemoteUserId, presence: Presence) -> None:
-        """See `gateway.adapter.AccountContext.presence`."""
-        self._hooks.presence(self._account, contact, presence)
+    def _failed(self, trouble: str, wait_s: float) -> None:
+        if self._breaker.is_notable or trouble != self._logged:
+            self._logged = trouble
+            self.log.warning(
+                "session_ended",
+                reason=trouble,
+                failures=self._breaker.failures,
+                again_in_s=round(wait_s, 1),
+            )
+        self._set(LinkState.RETRYING, trouble)
+
+    def _expire(self, reason: str) -> None:
+        self.log.warning("session_expired")
+        self.hooks.expired(self.account, reason)
+        self._set(LinkState.EXPIRED, reason)
+
+    def expire(self, reason: str) -> None:
+        """A command was refused with expired credentials, before the session noticed."""
+        if self.account.link is not self or self.phase in (LinkState.EXPIRED, LinkState.STOPPED):
+            return  # an answer to an earlier login says nothing of this one
+        self._is_over = True
+        self._expire(reason)
+        if self.task is not None:
+            self.task.cancel()
+
+    def hinder(self, trouble: str) -> None:
+        """The network as a whole cannot be used now: nothing is tried, and the user is told."""
+        self._set(LinkState.RETRYING, trouble)
+
+    def _set(self, phase: LinkState, trouble: str = "") -> None:
+        changed = phase is not self.phase
+        self.phase, self.trouble = phase, brief(trouble)
+        if phase is not LinkState.LIVE:
+            self.on_probation = False
+        if changed:
+            self.hooks.changed(self.account)

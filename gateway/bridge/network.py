@@ -6,7 +6,6 @@ This is what `gateway.xmpp` talks to.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from gateway.bridge.inbound import Committed, Intake
 from gateway.bridge.intents import IncomingText, Intents
 from gateway.bridge.link import Link, LinkHooks, LinkState
 from gateway.bridge.outbound import Outbound
+from gateway.bridge.pacing import StartGate
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.settings import Settings
@@ -39,7 +39,7 @@ from gateway.store.accounts import AccountStatus
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow
 from gateway.store.secrets import SecretBox
-from gateway.tasks import Tasks, within
+from gateway.tasks import Tasks, contained, within
 
 log = structlog.get_logger("network")
 
@@ -77,7 +77,7 @@ class Network:
         self._clock: Clock = adapter.context.clock
         self._tasks = Tasks(f"network {settings.name}")
         self._links = Tasks(f"links {settings.name}")
-        self._gate = asyncio.Semaphore(settings.login_concurrency)
+        self._gate = StartGate(self._clock, self._links, settings.login_concurrency)
         self._persist = Persist(store, self._clock, self._tasks)
         self.accounts = Accounts(settings.name, store, box, self._clock)
         self.addresses = Addresses(settings.name, adapter, store)
@@ -107,6 +107,7 @@ class Network:
         self.audience = self._attendance.audience
         self._presences = self._attendance.presences
         self.contacts = Contacts(
+            settings.name,
             store,
             self.addresses,
             self._clock,
@@ -291,7 +292,8 @@ class Network:
     async def _end_remotely(self, link: Link) -> str:
         """Revoke the credentials. Returns what went wrong, or nothing."""
         try:
-            await within(self._clock, _LOG_OUT_LIMIT_S, self.adapter.session(link).log_out())
+            ending = contained(self._log_out, link)
+            await within(self._clock, _LOG_OUT_LIMIT_S, ending)
         except AdapterError as error:
             return error.text
         except TimeoutError:
@@ -300,6 +302,9 @@ class Network:
             log.exception("log_out_failed", network=self.name)
             return "Internal error of the gateway."
         return ""
+
+    async def _log_out(self, link: Link) -> None:
+        await self.adapter.session(link.aside()).log_out()
 
     def _prepare(self, account: Account) -> Link:
         intake = Intake(
@@ -322,7 +327,9 @@ class Network:
             quiet=self._outbound.quiet,
             room=self._backlog.room,
         )
-        account.link = link = Link(account, self.adapter, intake, self._store, hooks, self._gate)
+        account.link = link = Link(
+            account, self.adapter, intake, self._store, hooks, self._gate, self._links
+        )
         return link
 
     def _run(self, account: Account, link: Link) -> None:
@@ -345,6 +352,7 @@ class Network:
         if (
             link.phase is link.shown
             or link.phase in (LinkState.CONNECTING, LinkState.STOPPED, LinkState.WAITING)
+            or link.on_probation
             or not self._port.is_up()
         ):
             return
@@ -416,7 +424,7 @@ class Network:
         if session is None:
             raise Transient("The network cannot be asked now.")
         try:
-            return await within(self._clock, _FIND_LIMIT_S, session.find(contact))
+            return await within(self._clock, _FIND_LIMIT_S, contained(session.find, contact))
         except TimeoutError:
             raise Transient("The network did not answer in time.") from None
         except Forbidden:  # people may hide their profile

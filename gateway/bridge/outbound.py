@@ -21,7 +21,7 @@ from gateway.adapter import Adapter, Clock, Sent
 from gateway.bridge.accounts import Account
 from gateway.bridge.actors import CACHED, Actor, Actors, Limits
 from gateway.bridge.link import Link
-from gateway.bridge.outcome import Unreachable, settle
+from gateway.bridge.outcome import Unreachable, settle, usable
 from gateway.errors import (
     AdapterError,
     AuthExpired,
@@ -36,7 +36,7 @@ from gateway.ids import AccountId, NetworkName, RemoteUserId, RowId
 from gateway.store import Store, backlog, journal
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow, OutboundRow
-from gateway.tasks import Tasks, is_cancelled, within
+from gateway.tasks import CutOff, Tasks, contained, within
 
 log = structlog.get_logger("outbound")
 
@@ -45,6 +45,8 @@ _LONGEST_RETRY_S = 60.0
 _ECHO_WAIT_S = 10.0
 _STARTED_AT_ONCE = 50
 """Actors that read their journal before the loop has a turn for others."""
+_DEAF_S = 10.0
+"""How long an attempt may take to notice that it was ended."""
 _LAST_WORDS_S = 10.0
 """How long the actors of an account that is removed may take to refuse what waits."""
 
@@ -152,7 +154,10 @@ class Outbound:
         while True:
             await self._clock.sleep(1.0)
             for actor in self._actors:
-                self._check(actor)
+                try:
+                    self._check(actor)
+                except Exception:  # all conversations of the network have this one watchdog
+                    log.exception("watchdog_failed", **self._where(actor))
 
     def _check(self, actor: Actor) -> None:
         if actor.attempt_at is None:
@@ -162,10 +167,20 @@ class Outbound:
         running_s = self._clock.monotonic() - actor.attempt_at
         if running_s >= self._limits.warning_s and not actor.warned:
             actor.warned = True
-            log.warning("slow_send", conversation=actor.conversation, seconds=round(running_s))
+            log.warning("slow_send", **self._where(actor), seconds=round(running_s))
         if running_s >= self._limits.attempt_s and actor.task is not None and not actor.overdue:
             actor.overdue = True
             actor.task.cancel()
+        if running_s >= self._limits.attempt_s + _DEAF_S and not actor.gone:
+            log.warning("send_left_behind", **self._where(actor))
+            self._start(self._actors.replaced(actor))
+
+    def _where(self, actor: Actor) -> dict[str, object]:
+        return {
+            "network": self._network,
+            "account": actor.account.id,
+            "conversation": actor.conversation,
+        }
 
     # --- the actor ------------------------------------------------------------------------------
 
@@ -190,7 +205,7 @@ class Outbound:
             try:
                 row = self._head(actor)
             except Exception:  # the journal cannot be read now; nothing may overtake what is there
-                log.exception("journal_not_read", conversation=actor.conversation)
+                log.exception("journal_not_read", **self._where(actor))
                 await self._clock.sleep(_LONGEST_RETRY_S)
                 continue
             if row is None:
@@ -199,7 +214,7 @@ class Outbound:
                 outcome = await self._carry_out(actor, row)
                 await self._settle(actor, row, outcome)
             except Exception:  # the row stays open in the journal; those behind it go on
-                log.exception("row_not_settled", row=row.id)
+                log.exception("row_not_settled", **self._where(actor), row=row.id)
             actor.pending.popleft()
 
     def _head(self, actor: Actor) -> OutboundRow | None:
@@ -250,7 +265,7 @@ class Outbound:
             except StoreUnavailable:
                 failed = Transient("The gateway cannot store anything at the moment.")
             except Exception:
-                log.exception("send_failed", conversation=actor.conversation, row=row.id)
+                log.exception("send_failed", **self._where(actor), row=row.id)
                 if not keyed:
                     return Uncertain("Internal error of the gateway; it may have arrived or not.")
                 failed = Transient("Internal error of the gateway.")
@@ -288,20 +303,23 @@ class Outbound:
         actor.attempt_at, actor.warned, actor.overdue = self._clock.monotonic(), False, False
         actor.quiet.clear()
         try:
-            return await session.send(command, f"{self._store.instance}.{row.id}")
+            sent = await contained(session.send, command, f"{self._store.instance}.{row.id}")
+            return usable(sent)
         except AuthExpired as error:
             link.expire(error.text)
             raise
-        except asyncio.CancelledError:
-            slow = "The connection to the network was cut off."  # by a library, if it was not us
+        except (asyncio.CancelledError, CutOff) as error:
+            slow = "The connection to the network was cut off."
             if actor.overdue:
                 slow = f"The network did not answer within {self._limits.attempt_s:.0f} seconds."
-            elif is_cancelled():
+            elif isinstance(error, asyncio.CancelledError):
                 raise
             if not keyed:
                 raise Uncertain(f"{slow} The message may or may not have arrived.") from None
             raise Transient(slow) from None
         finally:
+            if actor.gone:
+                raise asyncio.CancelledError  # its successor has the rows
             if actor.overdue and actor.task is not None:
                 actor.task.uncancel()
             actor.attempt_at = None

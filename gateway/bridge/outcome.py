@@ -30,6 +30,7 @@ from gateway.events import (
 from gateway.ids import NetworkName, StanzaId, stanza_id
 from gateway.store import Transaction, conversations, journal
 from gateway.store.journal import InboundRow, OutboundRow, OutboundState
+from gateway.text import is_clean
 
 _LATE_S = 60.0
 _QUOTED = 60
@@ -49,6 +50,19 @@ REASONS: dict[type[AdapterError], FailureReason] = {
     Unsupported: FailureReason.UNSUPPORTED,
     Uncertain: FailureReason.UNCERTAIN,
 }
+
+
+def usable(sent: object) -> Sent:
+    """What `gateway.adapter.Session.send` returned, without an id that cannot be stored.
+
+    Raises `TypeError` if it is no answer at all: then nobody knows what became of the command.
+    """
+    if not isinstance(sent, Sent):
+        raise TypeError(f"send returned a {type(sent).__name__}")
+    remote_id: object = sent.remote_id
+    if remote_id is None or (isinstance(remote_id, str) and remote_id and is_clean(remote_id)):
+        return sent
+    return Sent()
 
 
 def settle(

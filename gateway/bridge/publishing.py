@@ -67,7 +67,7 @@ class Publishing:
             return
         self._told[account.id] = session, presence
         with contextlib.suppress(AdapterError, TimeoutError):
-            await within(self._clock, _LIMIT_S, session.set_presence(presence))
+            await within(self._clock, _LIMIT_S, contained(session.set_presence, presence))
 
 
 def wanted(account: Account) -> Presence | None:

@@ -15,22 +15,28 @@ NAME_CHARS = 200
 def split_text(text: str) -> list[str]:
     """Cut a text into parts of at most `MAX_PART_BYTES`, at line ends or spaces if possible."""
     parts = []
-    while len(text) > MAX_PART_BYTES or len(text.encode("utf-8", "replace")) > MAX_PART_BYTES:
-        cut = _cut(text)
-        parts.append(text[:cut])
-        text = text[cut:]
-    parts.append(text)
+    start = 0
+    while len(text) - start > MAX_PART_BYTES or _bytes(text[start:]) > MAX_PART_BYTES:
+        end = start + _cut(text[start : start + MAX_PART_BYTES])
+        parts.append(text[start:end])
+        start = end
+    parts.append(text[start:])
     return parts
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def brief(text: str, limit: int = 1000) -> str:
     """A name, or a sentence of the network: legal, and short enough to stand beside others."""
-    text = clean(text)
+    text = clean(text[: limit + 1])  # the rest is cut off, however long it is
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _cut(text: str) -> int:
-    head = text[:MAX_PART_BYTES].encode("utf-8", "replace")[:MAX_PART_BYTES]
+    """Where to cut a head of a text that is longer than a part."""
+    head = text.encode("utf-8", "replace")[:MAX_PART_BYTES]
     longest = len(head.decode("utf-8", "ignore"))
     for separator in ("\n", " "):
         found = text.rfind(separator, longest // 2, longest)

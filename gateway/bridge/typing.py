@@ -7,11 +7,15 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
+import structlog
+
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError
 from gateway.ids import AccountId, RemoteUserId
-from gateway.tasks import Tasks, within
+from gateway.tasks import Tasks, contained, within
+
+log = structlog.get_logger("typing")
 
 _REFRESH_S = 20.0
 """Networks forget typing after 5 to 30 s, and XMPP clients do not repeat it."""
@@ -73,5 +77,10 @@ class Typing:
     async def _tell(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         session = account.link.session if account.link is not None else None
         if session is not None:
-            with contextlib.suppress(AdapterError, TimeoutError):  # best effort
-                await within(self._clock, _LIMIT_S, session.set_typing(contact, active))
+            telling = contained(session.set_typing, contact, active)
+            try:
+                await within(self._clock, _LIMIT_S, telling)
+            except (AdapterError, TimeoutError):
+                pass  # best effort
+            except Exception as error:
+                log.debug("typing_failed", account=account.id, error=type(error).__name__)

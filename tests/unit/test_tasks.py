@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import tasks
-from gateway.tasks import SystemClock, Tasks, is_cancelled, within
+from gateway.tasks import CutOff, Panic, SystemClock, Tasks, contained, is_cancelled, within
 from gateway.xmpp.stream import ServerSettings
 
 _PROCESS = """
@@ -68,9 +68,39 @@ async def test_cancelled_from_within() -> None:
     async def leaks() -> None:
         raise asyncio.CancelledError
 
-    with pytest.raises(RuntimeError, match="from within"):
+    with pytest.raises(CutOff):
         await within(SystemClock(), 5, leaks())
     assert not is_cancelled()
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, type("P", (BaseException,), {})])
+async def test_what_no_program_should_catch_is_a_panic(error: type[BaseException]) -> None:
+    async def fails() -> None:
+        raise error("gone")
+
+    with pytest.raises(Panic, match="gone"):
+        await contained(fails)
+    # In a task it would end the loop, not only the task.
+    with pytest.raises(Panic):
+        await asyncio.create_task(contained(fails))
+
+
+async def test_contained_work_can_be_cancelled_whatever_it_makes_of_it() -> None:
+    async def exits() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise SystemExit
+
+    task = asyncio.create_task(contained(exits))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_a_time_that_is_none_does_not_confuse_the_timers() -> None:
+    await SystemClock().sleep(float("nan"))
 
 
 def _exit_code(stop: str) -> int:

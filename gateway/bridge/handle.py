@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway as one session sees it, and no longer than that session counts.
+
+A session that takes no notice of its end is left behind. It may go on for as long as it likes, but
+its handle is dead: it cannot store anything, nor say that it is live, beside its successor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from gateway.adapter import Clock, Logger, Session
+from gateway.bridge.inbound import Committed
+from gateway.errors import StoreUnavailable, Transient
+from gateway.events import Presence, RemoteEvent, RemoteMessage
+from gateway.ids import RemoteUserId
+from gateway.store import Transaction, accounts
+
+if TYPE_CHECKING:
+    from gateway.bridge.link import Link
+
+_PART = 200
+"""Events in one unit: all accounts share one writer, and nobody shall wait long for another's."""
+_LATE_S = 1.0
+"""So that a session that tries for ever does so slowly."""
+
+
+class Handle:
+    """Implements `gateway.adapter.AccountContext`. One for each session."""
+
+    def __init__(self, link: Link, connected: Callable[[], None] | None = None) -> None:
+        self._link = link
+        self._connected = connected
+        self.is_dead = False
+        self.session: Session | None = None
+        self.log: Logger = link.log
+        self.clock: Clock = link.clock
+        self.http: aiohttp.ClientSession = link.http
+        self.remote_id = link.remote_id
+        self.instance = link.instance
+
+    @property
+    def secret(self) -> bytes:
+        """What the login returned."""
+        return self._link.secret
+
+    @property
+    def cursor(self) -> str | None:
+        """What was last committed."""
+        return self._link.account.cursor
+
+    def state(self) -> Mapping[str, str]:
+        """The adapter's own key-value store; only a commit changes it."""
+        return MappingProxyType(self._link.account.state)
+
+    async def ready(self) -> None:
+        """See `gateway.adapter.AccountContext.ready`."""
+        await self._must_count()
+        self._link.asks = True
+        await self._link.hooks.room(self._link.account.id)
+
+    async def commit(
+        self,
+        events: Sequence[RemoteEvent],
+        *,
+        cursor: str | None = None,
+        state: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """See `gateway.adapter.AccountContext.commit`. Raises `Transient` for a dead session.
+
+        Many events take several units. The last one has the cursor, so after a crash in between
+        all of them come again, and those that are there are known.
+        """
+        await self._must_count()
+        if events and not self._link.asks:
+            await self._link.hooks.room(self._link.account.id)
+        await self._until_quiet(events)
+        parts = [events[start : start + _PART] for start in range(0, len(events), _PART)] or [()]
+        for part in parts[:-1]:
+            await self._commit(part, None, {})
+        await self._commit(parts[-1], cursor, dict(state or {}))
+
+    async def _must_count(self) -> None:
+        if self.is_dead:
+            await self.clock.sleep(_LATE_S)
+            raise Transient("This session is over.")
+
+    async def _until_quiet(self, events: Sequence[RemoteEvent]) -> None:
+        """Without keys our own messages are known by their id alone, once the send has it."""
+        if self._link.adapter.capabilities.echoes_key:
+            return
+        own = {event.contact for event in events if isinstance(event, RemoteMessage) and event.own}
+        if own:
+            await self._link.hooks.quiet(self._link.account, own)
+
+    async def _commit(
+        self,
+        events: Sequence[RemoteEvent],
+        cursor: str | None,
+        changes: Mapping[str, str | None],
+    ) -> None:
+        await self._must_count()
+        link, now = self._link, self.clock.now()
+        account = link.account.id
+        apply = link.intake.unit
+
+        def unit(db: Transaction) -> Committed:
+            committed = apply(db, events, now)
+            if cursor is not None:
+                accounts.set_cursor(db, account, cursor, now)
+            if changes:
+                accounts.change_state(db, account, changes)
+            return committed
+
+        def committed(result: Committed) -> None:
+            self._remember(cursor, changes)
+            link.hooks.committed(result)
+
+        # A session that is cancelled now has its events committed all the same.
+        try:
+            await link.store.write(unit, committed)
+        except StoreUnavailable:
+            raise
+        except Exception:  # one event that cannot be stored must not hold up all that follow
+            link.log.warning("events_not_committed", events=len(events))
+            apply = link.intake.unit_by_unit
+            await link.store.write(unit, committed)
+
+    def _remember(self, cursor: str | None, changes: Mapping[str, str | None]) -> None:
+        account = self._link.account
+        if cursor is not None:
+            account.cursor = cursor
+        for key, value in changes.items():
+            if value is None:
+                account.state.pop(key, None)
+            else:
+                account.state[key] = value
+
+    def connected(self) -> None:
+        """See `gateway.adapter.AccountContext.connected`."""
+        if not self.is_dead and self._connected is not None:
+            self._connected()
+
+    def typing(self, contact: RemoteUserId, active: bool) -> None:
+        """See `gateway.adapter.AccountContext.typing`."""
+        if not self.is_dead:
+            self._link.hooks.typing(self._link.account, contact, active)
+
+    def presence(self, contact: RemoteUserId, presence: Presence) -> None:
+        """See `gateway.adapter.AccountContext.presence`."""
+        if not self.is_dead:
+            self._link.hooks.presence(self._link.account, contact, presence)
