@@ -71,6 +71,16 @@ async def contained(call: Callable[..., Awaitable[T]], *args: Any) -> T:
         raise Panic(f"{type(error).__name__}: {error}") from error
 
 
+def contained_now(call: Callable[..., T], *args: Any) -> T:
+    """The same for a call that awaits nothing."""
+    try:
+        return call(*args)
+    except Exception:
+        raise
+    except BaseException as error:
+        raise Panic(f"{type(error).__name__}: {error}") from error
+
+
 def forget(task: asyncio.Future[Any]) -> None:
     """Nobody waits for this any more: however it ends, it is not reported."""
 

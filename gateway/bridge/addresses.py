@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from gateway.adapter import Adapter
 from gateway.ids import NetworkName, RemoteUserId
 from gateway.store import Store, Transaction, addresses
+from gateway.tasks import contained_now
 
 _CACHE_LIMIT = 50_000
 _MAX_BYTES = 120
@@ -96,7 +97,7 @@ class Addresses:
 
     def parse(self, typed: str) -> RemoteUserId | None:
         """The contact that a person means by what they typed."""
-        contact = self._adapter.contact_at(typed.strip())
+        contact = contained_now(self._adapter.contact_at, typed.strip())
         return contact or None
 
     def assign(self, db: Transaction, contact: RemoteUserId) -> None:
@@ -105,7 +106,7 @@ class Addresses:
             addresses.assign(db, self._network, contact, self._proposed(contact))
 
     def _proposed(self, contact: RemoteUserId) -> str:
-        readable = self._adapter.address_of(contact)
+        readable = contained_now(self._adapter.address_of, contact)
         if readable is not None:
             localpart = escape(readable)
             if (
@@ -114,7 +115,7 @@ class Addresses:
                 and not localpart.endswith("\\20")
                 and len(localpart) <= _MAX_BYTES
                 and unescape(localpart) == readable
-                and self._adapter.contact_at(readable) == contact
+                and contained_now(self._adapter.contact_at, readable) == contact
             ):
                 return localpart
         slug = re.sub(r"[^a-z0-9]+", "-", (readable or contact).lower()).strip("-")[:32]

@@ -13,7 +13,7 @@ from gateway.bridge.settings import Publish
 from gateway.errors import AdapterError
 from gateway.events import AVAILABLE, UNAVAILABLE, Presence
 from gateway.ids import AccountId
-from gateway.tasks import Tasks, within
+from gateway.tasks import Tasks, contained, within
 
 _DEBOUNCE_S = 30.0
 _LIMIT_S = 30.0

@@ -15,7 +15,7 @@ from gateway.errors import GatewayError
 from gateway.events import AVAILABLE, UNAVAILABLE
 from gateway.ids import UserJid
 from gateway.store.conversations import GATEWAY
-from gateway.tasks import is_cancelled
+from gateway.tasks import contained, is_cancelled
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.outgoing import STORE
@@ -221,7 +221,7 @@ class Console:
 
     async def _run(self, command: Command, talk: _Talk) -> None:
         try:
-            await command.run(talk)
+            await contained(command.run, talk)
         except _Cancelled:
             talk.say("Cancelled.")
         except (asyncio.CancelledError, Exception) as error:

@@ -17,7 +17,7 @@ from gateway.bridge.network import Network
 from gateway.errors import AdapterError, BadLogin, GatewayError
 from gateway.ids import UserJid
 from gateway.store.accounts import AccountStatus
-from gateway.tasks import within
+from gateway.tasks import contained, within
 
 T = TypeVar("T")
 
@@ -84,8 +84,9 @@ async def _login(talk: Dialogue) -> None:
         await _fill(talk, step, missing, answers)
         talk.say("One moment …")
         try:
-            work = within(talk.network.adapter.context.clock, _LOGIN_LIMIT_S, flow.submit(answers))
-            result = await talk.wait(work, discard)
+            work = contained(flow.submit, answers)
+            clock = talk.network.adapter.context.clock
+            result = await talk.wait(within(clock, _LOGIN_LIMIT_S, work), discard)
         except BadLogin as error:
             talk.say(f"{error.text} Please try again, or send “cancel”.")
             _forget_wrong(step, error.field, answers)
