@@ -201,6 +201,9 @@ class Gateway:
 
     async def stop(self) -> None:
         """Drain: streams first, so that what the server still sends is committed."""
-        await asyncio.gather(*(component.stop() for component in self._components))
-        await asyncio.gather(*(network.stop() for network in self._networks))
+        for part in (self._components, self._networks):
+            stopping = (one.stop() for one in part)
+            for error in await asyncio.gather(*stopping, return_exceptions=True):
+                if isinstance(error, Exception):  # the others have to stop in order
+                    log.error("stop_failed", exc_info=error)
         await self._tasks.cancel()

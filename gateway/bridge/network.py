@@ -29,6 +29,7 @@ from gateway.bridge.outbound import Outbound
 from gateway.bridge.pacing import StartGate
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
+from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
 from gateway.errors import AdapterError, Forbidden, Transient
@@ -79,6 +80,8 @@ class Network:
         self._links = Tasks(f"links {settings.name}")
         self._gate = StartGate(self._clock, self._links, settings.login_concurrency)
         self._persist = Persist(store, self._clock, self._tasks)
+        self._readiness = Readiness(settings.name, adapter)
+        self.login = self._readiness.login
         self.accounts = Accounts(settings.name, store, box, self._clock)
         self.addresses = Addresses(settings.name, adapter, store)
         self._backlog = Backlog(
@@ -156,8 +159,22 @@ class Network:
         self._attendance.load()
 
     async def start(self, permits: Callable[[UserJid], bool] = lambda _: True) -> None:
-        """Begin to connect the accounts of those who may, most recently active first."""
-        await self.adapter.start()
+        """Begin to connect the accounts of those who may, most recently active first.
+
+        That waits for the adapter to start, and nothing else does.
+        """
+        self._attendance.start()
+        self._tasks.spawn(self._outbound.watch(), "watchdog")
+        self._tasks.spawn(
+            self._readiness.run(lambda: self._connect(permits), self._hinder), "start"
+        )
+
+    def _hinder(self) -> None:
+        for account in self.accounts:
+            if account.status is AccountStatus.LINKED and account.link is not None:
+                account.link.hinder(TROUBLE)
+
+    def _connect(self, permits: Callable[[UserJid], bool]) -> None:
         for account in self.accounts:
             if account.status is AccountStatus.LINKED and account.link is not None:
                 if not permits(account.user):
@@ -168,8 +185,6 @@ class Network:
                     self._run(account, account.link)
                 else:
                     self._attendance.following.rest(account)
-        self._attendance.start()
-        self._tasks.spawn(self._outbound.watch(), "watchdog")
 
     async def stop(self) -> None:
         """End all sessions and actors. What is not settled stays in the journals."""
@@ -177,7 +192,7 @@ class Network:
         await self._links.cancel()
         self._attendance.stop()
         await self._tasks.cancel()
-        await self.adapter.stop()
+        await self._readiness.stop()
 
     def stream_up(self) -> None:
         """What waited for the stream goes out."""
@@ -333,6 +348,9 @@ class Network:
         return link
 
     def _run(self, account: Account, link: Link) -> None:
+        if not self._readiness.is_ready:
+            link.hinder(TROUBLE)
+            return
         link.phase = LinkState.CONNECTING
         link.task = self._links.spawn(link.run(), f"account {account.id}")
         self._attendance.link_changed(account)

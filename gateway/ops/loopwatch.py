@@ -48,6 +48,8 @@ class LoopWatch:
         self._beats = 0
         self._beat_at = self._cpu_at = 0.0
         self._where = ""
+        self._task = ""
+        """Those of accounts are named after network and account."""
         self._said_at = -_AGAIN_S
         self._unsaid = 0
         self.stalls = 0
@@ -82,7 +84,7 @@ class LoopWatch:
         lag_s = time.monotonic() - self._beat_at - _BEAT_S
         if lag_s > _LAG_S:
             self._late(lag_s, time.process_time() - self._cpu_at)
-        self._where = ""
+        self._where = self._task = ""
         self._note()
         self._timer = self._loop.call_later(_BEAT_S, self._beat)
 
@@ -98,7 +100,13 @@ class LoopWatch:
             self._unsaid += 1
             return
         where = self._where or "a call that holds the interpreter"
-        log.warning("loop_stalled", lag_s=round(lag_s, 2), where=where, unsaid=self._unsaid)
+        log.warning(
+            "loop_stalled",
+            lag_s=round(lag_s, 2),
+            where=where,
+            task=self._task,
+            unsaid=self._unsaid,
+        )
         self._said_at, self._unsaid = now, 0
 
     # --- the thread -----------------------------------------------------------------------------
@@ -112,6 +120,8 @@ class LoopWatch:
             still_s += _BEAT_S
             if still_s > _LAG_S:
                 self._where = _stack(sys._current_frames().get(self._thread_id))
+                task = asyncio.current_task(self._loop)
+                self._task = "" if task is None else task.get_name()
             if still_s >= self._stuck_s:
                 self._end()
 

@@ -17,7 +17,7 @@ from xml.etree.ElementTree import Element
 
 import structlog
 
-from gateway.adapter import Linked
+from gateway.adapter import Adapter, Linked
 from gateway.app import Gateway
 from gateway.bridge.accounts import Account
 from gateway.bridge.link import LinkState
@@ -82,9 +82,8 @@ class Town:
     """Enter it to start everything."""
 
     folder: Path
-    adapters: dict[str, Callable[[], object]] = field(
-        default_factory=lambda: {"troubled": lambda: TroubledAdapter}
-    )
+    other_adapter: type[Adapter] = TroubledAdapter
+    """Of the second network."""
     network: ScriptedNetwork = field(default_factory=ScriptedNetwork)
     elsewhere: ScriptedNetwork = field(default_factory=ScriptedNetwork)
     servers: dict[str, FakeServer] = field(default_factory=dict)
@@ -113,7 +112,8 @@ class Town:
             switch.ports[domain] = server.port
             reading = asyncio.create_task(self._read(server))
             self._stack.callback(reading.cancel)
-        self.gateway = Gateway(self._config(switch.port), FastClock(), self.adapters)
+        adapters = {NET: lambda: TroubledAdapter, OTHER: lambda: self.other_adapter}
+        self.gateway = Gateway(self._config(switch.port), FastClock(), adapters)
         await self.gateway.start(self._stack)
         self._stack.push_async_callback(self.gateway.stop)
         return self
@@ -131,8 +131,9 @@ class Town:
                 await server.up.wait()
         for name in _PEOPLE:
             await self.link(name)
-        for name in _ELSEWHERE:
-            await self.link(name, OTHER)
+        if self.other_adapter is TroubledAdapter:
+            for name in _ELSEWHERE:
+                await self.link(name, OTHER)
 
     def _capture(self, _: Any, level: str, event: MutableMapping[str, Any]) -> str:
         self.logs.append({"log_level": level, **event})
@@ -145,7 +146,7 @@ class Town:
             delivery=Delivery(attempt_warning=Duration(10), attempt_limit=Duration(20)),
             networks={
                 NetworkName(domain.partition(".")[0]): NetworkConfig(
-                    adapter="troubled",
+                    adapter=domain,
                     domain=Domain(domain),
                     secret=Secret(SECRET),
                     settings=ScriptedSettings(port=network.port),
@@ -245,7 +246,9 @@ class Town:
 
     async def probe(self, rounds: int = 1) -> list[float]:
         """Everybody who does well writes and is written to. Returns how long each took."""
-        everybody = [(name, NET) for name in _PEOPLE] + [(name, OTHER) for name in _ELSEWHERE]
+        everybody = [(name, NET) for name in _PEOPLE]
+        if self.other_adapter is TroubledAdapter:
+            everybody += [(name, OTHER) for name in _ELSEWHERE]
         times: list[float] = []
         for _ in range(rounds):
             for start in range(0, len(everybody), 4):

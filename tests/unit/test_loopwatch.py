@@ -116,6 +116,7 @@ def test_a_loop_that_was_held_up_says_where() -> None:
     stalls = [log for log in _logged(complained) if log["event"] == "loop_stalled"]
     (line,) = [log for log in stalls if "hang_in_sleep" in log["where"]]
     assert line["where"].startswith("hang_in_sleep (<string>:9) < main (<string>:")
+    assert line["task"] == "Task-1"
     assert line["lag_s"] > 0.9
     assert "hunter-two" not in complained
     _, count, longest = said.splitlines()[-1].split()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from gateway.bridge.network import Network
-from gateway.errors import GatewayError
+from gateway.errors import AdapterError, GatewayError
 from gateway.events import AVAILABLE, UNAVAILABLE
 from gateway.ids import UserJid
 from gateway.store.conversations import GATEWAY
@@ -224,6 +224,8 @@ class Console:
             await contained(command.run, talk)
         except _Cancelled:
             talk.say("Cancelled.")
+        except AdapterError as error:
+            talk.say(error.text)
         except (asyncio.CancelledError, Exception) as error:
             if is_cancelled():
                 raise

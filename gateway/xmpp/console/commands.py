@@ -71,7 +71,7 @@ async def _login(talk: Dialogue) -> None:
     if account is not None and account.status is AccountStatus.LINKED:
         talk.say(f"You are logged in as {account.remote_id}. Send “logout” first to change that.")
         return
-    flow = talk.network.adapter.login()
+    flow = talk.network.login()
     step = flow.first()
     answers: dict[str, str] = {}
 
