@@ -109,10 +109,14 @@ def _parts(typed: str) -> tuple[str, str, int | None, str]:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names as the system does, and refuses private addresses."""
+    """Resolves names, and refuses private addresses.
+
+    Without threads: the system's resolver waits half a minute for a name server that is silent,
+    and some such names, which any user may choose, would take all threads of the process.
+    """
 
     def __init__(self, inner: AbstractResolver | None = None) -> None:
-        self._inner = inner or aiohttp.ThreadedResolver()
+        self._inner = inner or aiohttp.AsyncResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET

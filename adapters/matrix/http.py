@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -23,6 +24,9 @@ MIB = 1024 * KIB
 _ANSWER_LIMIT = 2 * MIB
 LARGE = 256 * KIB
 """Work on an answer of more than this is done in a thread, beside the loop."""
+
+
+_BESIDE = ThreadPoolExecutor(1, thread_name_prefix="large answers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +164,13 @@ async def _bounded(answer: aiohttp.ClientResponse, host: str, limit: int) -> byt
 
 
 async def beside(is_large: bool, work: Callable[..., T], *args: Any) -> T:
-    """Do some computing: at once if it is small, in a thread beside the loop if it is large."""
-    return await asyncio.to_thread(work, *args) if is_large else work(*args)
+    """Do some computing: at once if it is small, in a thread beside the loop if it is large.
+
+    One thread for all: each that computes takes its share of the interpreter from the loop.
+    """
+    if not is_large:
+        return work(*args)
+    return await asyncio.get_running_loop().run_in_executor(_BESIDE, work, *args)
 
 
 def dismantle(content: object) -> None:

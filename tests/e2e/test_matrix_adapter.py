@@ -185,12 +185,12 @@ async def test_private_homeservers_are_refused_unless_allowed(
 async def test_a_name_that_leads_to_a_private_address_is_refused(
     synapse: Synapse, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolve = aiohttp.ThreadedResolver.resolve
+    resolve = aiohttp.AsyncResolver.resolve
 
     async def lead_here(self: Any, host: str, *more: Any) -> Any:
         return await resolve(self, "127.0.0.1" if host == "hs.example" else host, *more)
 
-    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", lead_here)
+    monkeypatch.setattr(aiohttp.AsyncResolver, "resolve", lead_here)
     adapter = MatrixAdapter(
         MemoryNetwork(http, allow_private_homeservers=False, allow_insecure_homeservers=True)
     )

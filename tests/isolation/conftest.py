@@ -10,6 +10,9 @@ import pytest_asyncio
 
 from gateway.bridge import link
 from tests.isolation.town import Town
+from tests.scenario.conftest import house
+
+__all__ = ["house", "town"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

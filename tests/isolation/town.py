@@ -8,7 +8,7 @@ import itertools
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -237,6 +237,12 @@ class Town:
             f"<body>{body}</body><request xmlns='urn:xmpp:receipts'/></message>"
         )
         return message
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Do something while others are looked at."""
+        task = asyncio.create_task(work)
+        self._stack.callback(task.cancel)
+        return task
 
     def logged(self, event: str) -> list[MutableMapping[str, Any]]:
         """Lines of the log."""

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An adapter hands over what it should not: that is not stored, the rest is, and others go on."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import pytest
+
+from gateway.bridge.handle import Handle
+from gateway.bridge.inbound import DEAD_LETTER
+from gateway.events import (
+    RemoteGap,
+    RemoteInvite,
+    RemoteInviteGone,
+    RemoteMessage,
+    RemoteProfile,
+    RemoteRead,
+    RemoteUndecryptable,
+)
+from gateway.ids import RemoteMessageId, RemoteUserId
+from tests.isolation.town import Town, user
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+_HUGE = "x" * 10_000_000
+_LONG = "i" * 100_000
+
+
+def _message(**fields: Any) -> RemoteMessage:
+    given = {"contact": "bob", "id": "m", "body": "text", "sent_at": 0.0, **fields}
+    return RemoteMessage(**given)
+
+
+_REFUSED = {
+    "no event": {"type": "message"},
+    "nothing": None,
+    "a class": RemoteMessage,
+    "contact None": _message(contact=None),
+    "contact of the gateway": _message(contact=""),
+    "contact a number": _message(contact=7),
+    "id None": _message(id=None),
+    "id empty": _message(id=""),
+    "id bytes": _message(id=b"m"),
+    "id with a lone surrogate": _message(id="m\ud800"),
+    "body None": _message(body=None),
+    "body a list": _message(body=["text"]),
+    "sent_at a text": _message(sent_at="now"),
+    "sent_at None": _message(sent_at=None),
+    "own a text": _message(own="yes"),
+    "key a number": _message(key=5),
+    "read without id": RemoteRead(contact=RemoteUserId("bob"), up_to=None),  # type: ignore[arg-type]
+    "profile None": RemoteProfile(contact=RemoteUserId("bob"), name=None),  # type: ignore[arg-type]
+    "gap a text": RemoteGap(
+        contact=RemoteUserId("bob"),
+        id=RemoteMessageId("g"),
+        about="many",  # type: ignore[arg-type]
+    ),
+    "encrypted None": RemoteUndecryptable(
+        contact=RemoteUserId("bob"),
+        id=RemoteMessageId("e"),
+        sent_at=0.0,
+        content=None,  # type: ignore[arg-type]
+    ),
+}
+
+_TAKEN = {
+    "sent at NaN": _message(sent_at=math.nan),
+    "sent at inf": _message(sent_at=math.inf),
+    "sent at -inf": _message(sent_at=-math.inf),
+    "sent before 1970": _message(sent_at=-1e15),
+    "sent in the year 10^6": _message(sent_at=3.2e13),
+    "sent at an endless integer": _message(sent_at=10**400),
+    "NUL and surrogates in the text": _message(body="te\0xt\ud800"),
+    "an endless id": _message(id=_LONG),
+}
+
+
+async def _handle(town: Town, name: str) -> Handle:
+    await town.link(name)
+    link = town.account(name).link
+    assert link is not None
+    handle = link._handle
+    assert handle is not None
+    return handle
+
+
+@pytest.mark.parametrize("what", _REFUSED)
+async def test_what_is_no_event_is_told_in_one_line(town: Town, what: str) -> None:
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    first, last = _message(id="first", body="1"), _message(id="last", body="2")
+    bad: Any = _REFUSED[what]
+    await handle.commit([first, bad, last, bad], cursor="7")
+    inbox = town.inboxes[user(name)]
+    await town.until(lambda: len(inbox.bodies) == 2 and inbox.lines)
+    assert inbox.bodies == ["1", "2"]
+    (line,) = inbox.lines
+    assert line.startswith("2 messages arrived")
+    assert town.account(name).cursor == "7"
+    own = town.account(name).id
+    letters = [log for log in town.logged("dead_letter") if log["account"] == own]
+    assert {log["network"] for log in letters} == {"net"}
+    town.check_order()
+
+
+@pytest.mark.parametrize("what", _TAKEN)
+async def test_what_is_odd_but_an_event_is_taken(town: Town, what: str) -> None:
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    await handle.commit([_TAKEN[what], _TAKEN[what]])
+    inbox = town.inboxes[user(name)]
+    await town.until(lambda: inbox.bodies)
+    assert [body.replace("\ufffd", "") for body in inbox.bodies] == ["text"]
+    assert not inbox.lines
+
+
+async def test_endless_names_and_ids_of_people(town: Town) -> None:
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    before = await town.probe()
+    contact = RemoteUserId(_LONG)
+    await handle.commit(
+        [
+            RemoteProfile(contact=contact, name=_HUGE),
+            RemoteInvite(contact=contact, id=RemoteMessageId(_LONG)),
+            RemoteInviteGone(contact=contact),
+            _message(contact=contact),
+        ]
+    )
+    await town.until(lambda: "text" in town.inboxes[user(name)].bodies)
+    await town.unharmed(before)
+
+
+async def test_a_text_of_ten_megabytes_arrives_in_parts(town: Town) -> None:
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    before = await town.probe()
+    start = time.thread_time()
+    await handle.commit([_message(body=_HUGE)])
+    inbox = town.inboxes[user(name)]
+    await town.until(lambda: sum(map(len, inbox.bodies)) == len(_HUGE), 15)
+    assert time.thread_time() - start < 5
+    await town.unharmed(before)
+
+
+async def test_the_line_about_a_single_one(town: Town) -> None:
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    nothing: Any = None
+    await handle.commit([nothing])
+    inbox = town.inboxes[user(name)]
+    await town.until(lambda: inbox.lines)
+    assert inbox.lines == [DEAD_LETTER]
+
+
+async def test_ten_thousand_events_in_one_commit(town: Town) -> None:
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    before = await town.probe()
+    many = [_message(id=f"m{number}", body=f"{number}") for number in range(10_000)]
+    committing = town.beside(handle.commit(many, cursor="10000"))
+    await town.unharmed(before)
+    await committing
+    inbox = town.inboxes[user(name)]
+    await town.until(lambda: len(inbox.bodies) >= 10_000, 40)
+    assert inbox.bodies == [str(number) for number in range(10_000)]
+    town.check_order()
+
+
+async def test_ten_thousand_missed_messages(town: Town) -> None:
+    name, _ = town.newcomer("", "")
+    await town.link(name)
+    before = await town.probe()
+    link = town.account(name).link
+    assert link is not None
+    await town.bridge().log_out(town.account(name))
+    for number in range(10_000):
+        town.network.says(name, "bob", f"{number}")
+    await town.link(name)
+    await town.unharmed(before)
+    inbox = town.inboxes[user(name)]
+    await town.until(lambda: len(inbox.bodies) >= 10_000, 40)
+    assert inbox.bodies == [str(number) for number in range(10_000)]
+    town.check_order()
