@@ -287,13 +287,13 @@ class Town:
         await self.until(lambda: body in inbox.bodies[-5:])
         return time.perf_counter() - start
 
-    async def unharmed(self, before: Sequence[float]) -> None:
+    async def unharmed(self, before: Sequence[float], noise_s: float = _NOISE_S) -> None:
         """While the trouble lasts: the 95th percentile has at most doubled, order is kept.
 
         A disk that others use as well takes a quarter of a second now and then, so the best of
         three tries counts. Trouble of an account would last.
         """
-        allowed = max(2 * p95(before), _NOISE_S)
+        allowed = max(2 * p95(before), noise_s)
         during = []
         for _ in range(_TRIES):
             during.append(p95(await self.probe()))
