@@ -31,8 +31,9 @@ from gateway.registry import Adapters, adapter_class
 from gateway.store import Store, accounts
 from gateway.store.pruning import Pruning
 from gateway.store.secrets import SecretBox
-from gateway.tasks import SystemClock, Tasks
+from gateway.tasks import SystemClock, Tasks, contained_now
 from gateway.xmpp.access import AccessList
+from gateway.xmpp.closed import ClosedComponent
 from gateway.xmpp.component import Component, ComponentSettings
 from gateway.xmpp.limits import LimitSettings, Rate
 from gateway.xmpp.stream import ServerSettings
@@ -110,6 +111,8 @@ class Gateway:
         self._tasks = Tasks("app")
         self._networks: list[Network] = []
         self._components: list[Component] = []
+        self._closed: list[ClosedComponent] = []
+        """Of networks that cannot be used."""
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open the store, connect the streams, then the accounts (they log in later, paced)."""
@@ -125,12 +128,21 @@ class Gateway:
             )
         )
         for name, settings in self._config.networks.items():
-            self._add(name, settings, store, box, http)
+            try:
+                contained_now(self._add, name, settings, store, box, http)
+            except Exception:  # an adapter is not ours, and other networks do not depend on it
+                log.exception("network_unusable", network=name, adapter=settings.adapter)
+                server = self._component(settings).server
+                self._closed.append(ClosedComponent(server, self._clock))
+        if not self._networks:
+            raise GatewayError("no network can be used; the log says why")
         log.info("started", version=__version__, networks=len(self._networks))
         for network in self._networks:
             network.load()
         for component in self._components:
             self._tasks.spawn(component.run(), f"stream of {component.domain}")
+        for closed in self._closed:
+            self._tasks.spawn(closed.run(), f"stream of {closed.domain}")
         for component in self._components:
             await component.network.start(component.access.permits)
         pruning = Pruning(
@@ -201,7 +213,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Drain: streams first, so that what the server still sends is committed."""
-        for part in (self._components, self._networks):
+        for part in (self._components, self._closed, self._networks):
             stopping = (one.stop() for one in part)
             for error in await asyncio.gather(*stopping, return_exceptions=True):
                 if isinstance(error, Exception):  # the others have to stop in order

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import msgspec
 
 from gateway.errors import GatewayError
+from gateway.tasks import contained_now
 
 if TYPE_CHECKING:
     from gateway.adapter import Adapter
@@ -52,8 +53,8 @@ def adapter_class(name: str, adapters: Adapters | None = None) -> type[Adapter]:
     if load is None:
         raise UnknownAdapter(f'there is no adapter "{name}"')
     try:
-        found = load()
-    except (ImportError, AttributeError, OSError) as error:
+        found = contained_now(load)
+    except Exception as error:  # importing runs code that is not ours
         raise BrokenAdapter(
             f'the adapter "{name}" cannot be loaded ({error}); '
             f'install what it needs, from the checkout: pip install ".[{name}]"'

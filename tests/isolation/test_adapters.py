@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from gateway.adapter import NetworkContext
 from gateway.bridge import readiness
 from gateway.bridge.readiness import TROUBLE
+from gateway.registry import BrokenAdapter, adapter_class
 from tests.isolation.town import HOME, OTHER, Town, user
 from tests.isolation.trouble import PanicException, TroubledAdapter
 
@@ -75,3 +77,44 @@ async def test_an_adapter_that_does_not_stop(
     async with Town(tmp_path, other_adapter=sick) as town:
         await town.settle_in()
     assert [line["network"] for line in town.logged("network_not_stopped")] == ["other"]
+
+
+class _Unmade(TroubledAdapter):
+    way: ClassVar[str] = ""
+
+    def __init__(self, context: NetworkContext) -> None:
+        super().__init__(context)
+        _fail(self.way).send(None)
+
+
+@pytest.mark.parametrize("way", ["raises", "exits", "panics"])
+async def test_an_adapter_that_cannot_be_made(tmp_path: Path, way: str) -> None:
+    sick = type("Sick", (_Unmade,), {"way": way})
+    async with Town(tmp_path, other_adapter=sick) as town:
+        await town.settle_in()
+        (line,) = town.logged("network_unusable")
+        assert line["network"] == "other"
+        before = await town.probe()
+        message = town.send("near", "hello", domain=OTHER)
+        write = town.servers[OTHER].send
+        write(f"<presence from='{user('near')}' to='{OTHER}' type='subscribe'/>")
+        write(f"<presence from='{user('near')}' to='bob@{OTHER}' type='subscribe'/>")
+        write(
+            f"<iq from='{user('near')}/x' to='{OTHER}' type='get' id='q'><query xmlns='x'/></iq>"
+        )
+        inbox = town.inboxes[user("near")]
+        await town.until(lambda: {"q", message} <= set(inbox.errors) and inbox.statuses)
+        assert {*inbox.errors.values(), *inbox.statuses} == {TROUBLE}
+        assert not inbox.presences
+        await town.unharmed(before)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, SyntaxError, SystemExit, PanicException])
+def test_an_adapter_that_cannot_be_imported_is_told_in_a_sentence(
+    error: type[BaseException],
+) -> None:
+    def load() -> object:
+        raise error("its library is broken")
+
+    with pytest.raises(BrokenAdapter, match="its library is broken"):
+        adapter_class("sick", {"sick": load})

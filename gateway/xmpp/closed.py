@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The component of a network that cannot be used: it is there, and says so.
+
+Without it the server would answer that the gateway does not exist, and clients would remove
+contacts and bookmarks. What is stored stays as it is; nothing is granted, revoked or lost.
+"""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+from gateway.adapter import Clock
+from gateway.events import FailureReason
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.incoming import ACCEPT
+from gateway.xmpp.codec.xml import Stanza, text
+from gateway.xmpp.jid import split
+from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
+
+_SENTENCE = "The gateway cannot use this network at the moment; its admin can see why."
+
+
+class ClosedComponent:
+    """Answers what has to be answered, with one sentence."""
+
+    def __init__(self, server: ServerSettings, clock: Clock) -> None:
+        self.domain = server.domain
+        hooks = StreamHooks(
+            stanza=self._take,
+            excessive=lambda _: None,
+            may_answer=lambda _: True,
+            up=lambda: None,
+            lost=lambda: None,
+            taken_over=lambda _: None,
+        )
+        self.stream = Stream(server, hooks, clock)
+
+    async def run(self) -> None:
+        """Keep the stream up until `stop`."""
+        await self.stream.run()
+
+    async def stop(self) -> None:
+        """Close the stream in order."""
+        await self.stream.stop()
+
+    def _take(self, element: Element) -> None:
+        kind = element.get("type", "")
+        to = split(element.get("to", ""))
+        if to.domain != self.domain or kind == "error":
+            return
+        if element.tag == f"{ACCEPT}iq":
+            if kind in ("get", "set"):
+                self._refuse(element, "iq")
+            else:
+                self.stream.take_reply(element)
+        elif element.tag == f"{ACCEPT}message":
+            if element.find(f"{ACCEPT}body") is not None:
+                self._refuse(element, "message")
+        elif kind in ("subscribe", "probe") and not to.local:
+            status = f"<show>dnd</show><status>{text(_SENTENCE)}</status>"
+            user = split(element.get("from", "")).bare
+            self.stream.send(Stanza("presence", self.domain, user, inner=status))
+
+    def _refuse(self, element: Element, kind: str) -> None:
+        """With a temporary condition: it is worth another try some day."""
+        error = errors.OF_REASON[FailureReason.UNREACHABLE].xml(_SENTENCE)
+        to, sender = element.get("to", ""), element.get("from", "")
+        self.stream.send(Stanza(kind, to, sender, "error", element.get("id", ""), error))
