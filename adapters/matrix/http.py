@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from adapters.matrix.errors import error_of, not_matrix, unreachable
+from adapters.matrix.garbage import pause
 from gateway.errors import Transient
 
 T = TypeVar("T")
@@ -116,6 +117,8 @@ class Api:
             self._http, method, url, headers=headers, body=body, timeout_s=timeout_s, limit=limit
         )
         is_large = len(answer.body) > LARGE
+        if is_large:
+            pause.begin()
         content = await beside(is_large, _object, answer.body)
         if content is None:
             raise not_matrix(answer.status, answer.headers)

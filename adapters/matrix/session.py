@@ -19,6 +19,7 @@ from adapters.matrix import history
 from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.filters import Filters, Mode
 from adapters.matrix.gaps import gaps
+from adapters.matrix.garbage import pause
 from adapters.matrix.http import MIB, Answer, Api, beside, dismantle
 from adapters.matrix.inbound import display_name
 from adapters.matrix.ledger import Ledger
@@ -152,6 +153,8 @@ class MatrixSession(Session):
         if ignored:
             self._account.log.info("groups_ignored", rooms=ignored)
         await beside(is_large, dismantle, [content, *missed])
+        if answer.is_large:
+            pause.end()
         return cursor
 
     def _after(self, part: Outcome) -> None:
