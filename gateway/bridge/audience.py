@@ -72,8 +72,13 @@ class Audience:
         self._changed(account)
 
     def gone(self, account: Account, resource: str, witness: str) -> None:
-        """A device is not available to ``witness``; without a resource, none is."""
-        if account.devices.gone(resource, witness):
+        """A device is not available to ``witness``; or, as an answer to our probe, none is."""
+        if resource:
+            is_news = account.devices.gone(resource, witness)
+        else:
+            # Prosody acknowledges subscription requests in this way too: that says nothing.
+            is_news = account.id in self._asked_at and account.devices.nobody()
+        if is_news:
             self._shrunk(account)
 
     def unreachable(self, user: UserJid) -> None:

@@ -17,6 +17,7 @@ import structlog
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
+from gateway.bridge.devices import Reach
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.presence import Presences
@@ -154,7 +155,7 @@ class Contacts:
     def show_gateway(self, account: Account) -> None:
         """The state of the link changed: the gateway's presence says so (REQ-142)."""
         row = contacts.get(self._store.reader, account.id, GATEWAY)
-        if row.to_user is Subscription.GRANTED:
+        if row.to_user is Subscription.GRANTED and account.devices.reach is not Reach.OFFLINE:
             self._presences.show(account, GATEWAY)
 
     def went_live(self, account: Account) -> None:

@@ -87,14 +87,10 @@ class Devices:
         return True
 
     def gone(self, resource: str, witness: str) -> bool:
-        """A device is not there for ``witness``; all of them if there is no resource.
+        """A device is not there for ``witness``.
 
-        Returns whether it was the last thing that held the device.
+        Returns whether that was the last thing that held the device.
         """
-        if not resource:
-            if witness and self._devices:
-                return False  # only the gateway's word counts for all
-            return self._clear()
         witnesses = self._elsewhere.get(resource)
         if witness:
             if witnesses is None:
@@ -109,11 +105,16 @@ class Devices:
             self.reach = Reach.OFFLINE
         return True
 
-    def _clear(self) -> bool:
-        was_offline = self.reach is Reach.OFFLINE
+    def nobody(self) -> bool:
+        """The server says that no device is there, after it was asked. Returns whether it counts.
+
+        It does not if a device was named since then.
+        """
+        if self.reach is Reach.OFFLINE or self._devices.keys() - self._doubtful:
+            return False
         self.forget()
         self.reach = Reach.OFFLINE
-        return not was_offline
+        return True
 
     def _remove(self, resource: str) -> None:
         del self._devices[resource]

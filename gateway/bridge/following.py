@@ -42,7 +42,7 @@ class Following:
     def rest(self, account: Account) -> None:
         """Wait for the user instead of connecting."""
         if account.link is not None:
-            account.link.phase = LinkState.WAITING
+            account.link.phase = account.link.shown = LinkState.WAITING
             self._changed(account)
 
     def look(self, account: Account) -> None:

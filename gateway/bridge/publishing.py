@@ -16,6 +16,7 @@ from gateway.ids import AccountId
 from gateway.tasks import Tasks, contained, within
 
 _DEBOUNCE_S = 30.0
+_FIRST_S = 2.0
 _LIMIT_S = 30.0
 """For one request."""
 
@@ -31,9 +32,15 @@ class Publishing:
         self._told: dict[AccountId, tuple[Session, Presence]] = {}
 
     def changed(self, account: Account) -> None:
-        """A device came, left or changed. What is true in half a minute is published."""
+        """A device came, left or changed. What is true in half a minute is published.
+
+        The first word of a session goes out as soon as all devices had time to be named.
+        """
         if self._is_offered and account.id not in self._waiting:
-            self._start(account, _DEBOUNCE_S)
+            session = account.link.session if account.link is not None else None
+            told = self._told.get(account.id)
+            is_first = told is None or told[0] is not session
+            self._start(account, _FIRST_S if is_first else _DEBOUNCE_S)
 
     def publish(self, account: Account) -> None:
         """The session has become live, or the user has changed a setting."""

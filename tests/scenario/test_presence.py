@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Presence in waves: many contacts, several users, and streams that break (REQ-306, REQ-315)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from gateway.bridge.presence import Presences
+from gateway.ids import AccountId, RemoteUserId, UserJid
+from gateway.store import Transaction, contacts
+from gateway.store.contacts import ContactRow, Subscription
+from tests.scenario.house import GATEWAY, House
+from tests.scenario.test_stream import ALICE, bodies, running
+
+CAROL = "carol@home.example"
+_BOTH = ContactRow(to_user=Subscription.GRANTED, from_user=Subscription.GRANTED)
+
+
+async def with_contacts(house: House, user: str, number: int) -> list[str]:
+    """Give a user that many contacts; returns their JIDs."""
+    account = house.bridge.accounts.of(UserJid(user))
+    assert account is not None
+    names = [RemoteUserId(f"p{index}") for index in range(number)]
+
+    def unit(db: Transaction) -> None:
+        for name in names:
+            house.bridge.addresses.assign(db, name)
+            contacts.put(db, account.id, name, _BOTH)
+
+    await house.store.write(unit)
+    await bodies(house)
+    return [f"{name}@{GATEWAY}" for name in names]
+
+
+def shown(house: House) -> list[tuple[str, str, str]]:
+    """Who was shown to whom as what, of what waits to be looked at."""
+    found = []
+    while not house.server.received.empty():
+        stanza = house.server.received.get_nowait()
+        sender = stanza.get("from", "").partition("/")[0]
+        found.append((stanza.get("to", ""), sender, stanza.get("type", "")))
+    return found
+
+
+def probes(user: str, puppets: list[str]) -> str:
+    """What the user's server sends when a device came."""
+    return "".join(f"<presence type='probe' from='{user}' to='{to}'/>" for to in puppets)
+
+
+async def test_req_315_a_large_roster_is_paced_and_complete(house: House) -> None:
+    await running(house)
+    puppets = await with_contacts(house, ALICE, 1000)
+    house.server.send(probes(ALICE, puppets))
+    each_second = []
+    for _ in range(8):
+        await house.clock.advance(1)
+        each_second.append(shown(house))
+    assert max(map(len, each_second)) <= 200
+    assert [len(second) for second in each_second[-2:]] == [0, 0]
+    told = Counter(sender for second in each_second for _, sender, _ in second)
+    assert told == Counter(puppets)
+
+
+async def test_req_315_nobody_waits_for_anothers_wave(house: House) -> None:
+    await running(house)
+    await house.link(CAROL, "carol")
+    puppets = await with_contacts(house, ALICE, 2000)
+    await with_contacts(house, CAROL, 5)
+    house.server.send(probes(ALICE, puppets))
+    await house.clock.settle()
+    shown(house)
+    house.server.send(probes(CAROL, puppets[:5]))
+    await house.clock.advance(0.1)
+    told = [to for to, _, _ in shown(house)]
+    assert told.count(CAROL) == 5
+    assert told.count(ALICE) <= 40
+
+
+async def test_req_315_a_wave_that_a_broken_stream_cuts_off_goes_on(house: House) -> None:
+    await running(house)
+    puppets = await with_contacts(house, ALICE, 600)
+    house.server.send(probes(ALICE, puppets))
+    await house.clock.advance(1)
+    before = shown(house)
+    assert 0 < len(before) < 600
+    house.server.cut()
+    await house.clock.advance(2)
+    await house.connected()
+    await house.clock.advance(6)
+    # What was written last may be lost: all of it comes, once more what came before.
+    after = Counter(sender for _, sender, _ in shown(house))
+    assert after == Counter(puppets)
+
+
+async def test_req_318_a_goodbye_that_a_broken_stream_cuts_off_goes_on(house: House) -> None:
+    await running(house)
+    puppets = await with_contacts(house, ALICE, 300)
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    await house.bridge.unregister(account)
+    await house.clock.advance(1)
+    shown(house)
+    house.server.cut()
+    await house.clock.advance(2)
+    await house.connected()
+    await house.clock.advance(10)
+    told = shown(house)
+    gone = [sender for _, sender, kind in told if kind == "unavailable"]
+    assert set(gone) == {*puppets, GATEWAY}
+    assert Counter(kind for _, _, kind in told) == {
+        "unavailable": 301,
+        "unsubscribe": 301,
+        "unsubscribed": 301,
+    }
+    assert gone[-1] == GATEWAY
+
+
+async def test_req_318_a_large_log_out_is_paced(house: House) -> None:
+    await running(house)
+    puppets = await with_contacts(house, ALICE, 500)
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    await house.bridge.log_out(account)
+    told = []
+    for _ in range(4):
+        await house.clock.advance(1)
+        second = shown(house)
+        assert len(second) <= 200
+        told += second
+    assert sorted(sender for _, sender, kind in told if kind == "unavailable") == sorted(puppets)
+    assert told[-1][1:] == (GATEWAY, "")
+
+
+async def test_req_223_one_wave_when_the_link_is_gone_for_long(house: House) -> None:
+    await running(house)
+    puppets = await with_contacts(house, ALICE, 400)
+    await house.network.stop()
+    await house.clock.advance(299)
+    assert {sender for _, sender, _ in shown(house)} == {GATEWAY}
+    told = []
+    for _ in range(5):
+        await house.clock.advance(1)
+        second = shown(house)
+        assert len(second) <= 200
+        told += second
+    assert Counter(told) == Counter((ALICE, puppet, "unavailable") for puppet in puppets)
+
+
+async def test_req_306_a_change_of_the_user_touches_neither_store_nor_network(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    puppets = [*await with_contacts(house, ALICE, 500), GATEWAY]
+    for name in ("write", "reader"):
+        monkeypatch.setattr(house.store, name, None)
+    for show in ("away", "dnd"):
+        house.server.send(
+            "".join(
+                f"<presence from='{ALICE}/phone' to='{to}'><show>{show}</show></presence>"
+                for to in puppets
+            )
+        )
+        await house.clock.settle()
+    monkeypatch.undo()
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    ((resource, device),) = account.devices
+    assert (resource, device.presence.availability) == ("phone", "dnd")
+    assert not shown(house)
+    assert not [log for log in house.logs if log["log_level"] == "error"]
+    assert not house.network.commands
+
+
+async def test_req_306_devices_are_bounded(house: House) -> None:
+    await running(house)
+    for number in range(100):
+        house.server.send(f"<presence from='{ALICE}/r{number}' to='{GATEWAY}'/>")
+    await house.clock.settle()
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    assert len(list(account.devices)) == 32
+
+
+async def test_presence_of_a_removed_account_is_not_saved(house: House) -> None:
+    await running(house)
+    await with_contacts(house, ALICE, 1)
+    house.network.shows("alice", "p0", availability="away")
+    await house.clock.settle()
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    assert isinstance(account.id, int)
+    presences: Presences = house.bridge._presences
+    await house.bridge.unregister(account)
+    await house.clock.advance(61)
+    assert house.query("SELECT count(*) FROM contact_presence") == [(0,)]
+    assert AccountId(account.id) not in presences._shown
+    assert not [log for log in house.logs if log["log_level"] in ("warning", "error")]
