@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence, Set
 
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import MESSAGE_TYPES
-from gateway.errors import Transient
+from gateway.errors import AdapterError, AuthExpired, Transient
 from gateway.ids import RemoteUserId
 
 _STATE = ("m.room.create", "m.room.encryption", "m.room.member")
@@ -70,16 +70,24 @@ class Filters:
         """The last long filter, and its id at the homeserver."""
 
     async def of(self, mode: Mode, contacts: Set[RemoteUserId]) -> str:
-        """The filter, or its id. Raises what the homeserver refuses."""
+        """The filter, or its id. Raises `Transient` or `AuthExpired`.
+
+        A homeserver that keeps no filters is not asked for presence.
+        """
         wanted = filter_for(mode, sorted({*contacts, self._account}))
         if len(wanted) <= _LONGEST:
             return wanted
         if self._left is None or self._left[0] != wanted:
-            answer = await self._api().post(
-                "user", self._account, "filter", body=json.loads(wanted)
-            )
-            filter_id = answer.get("filter_id")
-            if not isinstance(filter_id, str):
-                raise Transient("The homeserver's answer is not one of Matrix.")
-            self._left = wanted, filter_id
+            self._left = wanted, await self._leave(wanted) or filter_for(mode)
         return self._left[1]
+
+    async def _leave(self, wanted: str) -> str | None:
+        body = json.loads(wanted)
+        try:
+            answer = await self._api().post("user", self._account, "filter", body=body)
+        except (Transient, AuthExpired):
+            raise
+        except AdapterError:
+            return None
+        filter_id = answer.get("filter_id")
+        return filter_id if isinstance(filter_id, str) else None

@@ -85,7 +85,7 @@ class Contacts:
             if user_id in contacts and user_id != own and len(self._known) < _MOST:
                 self._known.add(user_id)
                 self._account.presence(user_id, presence)
-        for user_id in contacts - self._known:
+        for user_id in contacts - self._known - {own}:
             if _server_of(user_id) in self._tell:
                 self._known.add(user_id)
                 self._account.presence(user_id, UNAVAILABLE)

@@ -36,7 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description=(
                 "The gateway logs in to the network when your first client comes online, and out "
                 "when your last one leaves. Messages that come meanwhile are fetched later, if "
-                "the network keeps them. Otherwise you stay connected all the time."
+                "the network keeps them. The gateway must be one of your contacts for that. "
+                "Otherwise you stay connected all the time."
             ),
         ),
     ] = False

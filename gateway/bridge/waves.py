@@ -111,7 +111,7 @@ class Waves:
 
     def now(self, user: UserJid, item: Item) -> None:
         """Tell the user at once, if the stream can carry it: an answer that nobody floods with."""
-        if self._port.is_up() and user not in self.paused:
+        if self._may_write() and user not in self.paused:
             self._write(self._queue(user), item)
         else:
             self.add(user, item, float("-inf"))

@@ -15,7 +15,18 @@ import typer
 from rich.console import Console
 
 from gateway.ops.logs import set_up_logs
-from tests.bench import codec_in, codec_out, loop, machine, memory, report, stall, starting, store
+from tests.bench import (
+    codec_in,
+    codec_out,
+    loop,
+    machine,
+    memory,
+    presence,
+    report,
+    stall,
+    starting,
+    store,
+)
 from tests.bench.measure import Group
 
 Section = Callable[[Path, int], Coroutine[Any, Any, Group]]
@@ -33,6 +44,7 @@ def _sections(full: bool) -> dict[str, Section]:
         "store": partial(store.measure, messages=messages),
         "start": starting.measure,
         "memory": memory.measure,
+        "presence": presence.measure,
         "stall": stall.measure,
     }
 
@@ -40,7 +52,8 @@ def _sections(full: bool) -> dict[str, Section]:
 def main(
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path(".bench"),
     only: Annotated[
-        list[str] | None, typer.Option(help="in, out, loop, store, start, memory or stall.")
+        list[str] | None,
+        typer.Option(help="in, out, loop, store, start, memory, presence or stall."),
     ] = None,
     repetitions: Annotated[int, typer.Option(min=1, help="Of each measurement.")] = 5,
     full: Annotated[bool, typer.Option(help="A million messages in the store.")] = False,

@@ -79,6 +79,7 @@ class Bench:
     """A component with its way in and its way out."""
 
     network: CountingNetwork
+    store: Store
     component: Component
     connection: Connection
     sink: Sink
@@ -120,7 +121,7 @@ async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
             SystemClock(),
         )
         sink = shake_hands(connection)
-        yield Bench(network, component, connection, sink, linked)
+        yield Bench(network, store, component, connection, sink, linked)
         await store.drain()
 
 
