@@ -19,12 +19,16 @@ _EVERY_S = 300.0
 _BETWEEN_BATCHES_S = 0.2
 _BOUNCES_S = 15 * 60.0
 """How long the content of a delivered row is kept for a bounce (REQ-905)."""
+_JUMP_S = 7 * 86400.0
+_DOUBT_S = 86400.0
+"""How long a clock that jumped so far ahead may be put right before it is believed."""
 _DOUBLES_S = 7 * 86400.0
 """How long a sent message is known by its id (REQ-911)."""
 
 
 class _Clock(Protocol):
     def now(self) -> float: ...
+    def monotonic(self) -> float: ...
     async def sleep(self, seconds: float) -> None: ...
 
 
@@ -36,6 +40,8 @@ class Pruning:
     ) -> None:
         self._store = store
         self._clock = clock
+        self._offset_s = clock.now() - clock.monotonic()
+        self._doubt_until: float | None = None
         self._rules: tuple[tuple[Callable[[Transaction, float], int], float], ...] = (
             (prune_inbound, _BOUNCES_S),
             (prune_dead_letters, dead_letters_s),
@@ -48,10 +54,27 @@ class Pruning:
         """Prune every few minutes."""
         while True:
             await self._clock.sleep(_EVERY_S)
+            if self._doubts_clock():
+                continue
             try:
                 await self.once()
             except StoreUnavailable as error:
                 log.warning("pruning_postponed", reason=str(error))
+
+    def _doubts_clock(self) -> bool:
+        """A clock that is wrong by years must not cost what is kept for a year."""
+        now = self._clock.monotonic()
+        offset_s = self._clock.now() - now
+        if offset_s - self._offset_s <= _JUMP_S:
+            self._offset_s, self._doubt_until = offset_s, None
+            return False
+        if self._doubt_until is None:
+            log.warning("clock_jumped", days=round((offset_s - self._offset_s) / 86400))
+            self._doubt_until = now + _DOUBT_S
+        if now < self._doubt_until:
+            return True
+        self._offset_s, self._doubt_until = offset_s, None
+        return False
 
     async def once(self) -> None:
         """Prune all that is too old now."""

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept for a year outlives a clock that is wrong for a while."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.store import Store
+from gateway.store.pruning import Pruning
+from tests.clock import VirtualClock
+
+HOUR, YEAR = 3600, 365 * 86_400
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def pruned(clock: VirtualClock, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When something was pruned."""
+    times: list[float] = []
+
+    async def once(_: Pruning) -> None:
+        times.append(clock.now())
+
+    monkeypatch.setattr(Pruning, "once", once)
+    return times
+
+
+async def test_a_clock_that_jumps_ahead_is_believed_after_a_day(
+    clock: VirtualClock, pruned: list[float]
+) -> None:
+    pruning = Pruning(
+        cast("Store", None), clock, alias_retention_s=400 * 86_400, dead_letters_s=30 * 86_400
+    )
+    running = asyncio.create_task(pruning.run())
+    await clock.advance(HOUR)
+    assert len(pruned) == 12
+    with capture_logs() as logs:
+        clock.set_by(3 * YEAR)
+        await clock.advance(12 * HOUR)
+    assert [(log["event"], log["days"]) for log in logs] == [("clock_jumped", 1095)]
+    assert len(pruned) == 12
+    clock.set_by(-3 * YEAR)  # it was put right
+    await clock.advance(HOUR)
+    assert len(pruned) == 24
+    clock.set_by(3 * YEAR)
+    await clock.advance(25 * HOUR)
+    assert pruned[-1] > clock.now() - HOUR, "it was right after all"
+    before = len(pruned)
+    await clock.advance(HOUR)
+    assert len(pruned) == before + 12
+    running.cancel()
+
+
+@pytest.mark.parametrize("jump", [-3 * YEAR, -2 * HOUR, 2 * HOUR, 6 * 24 * HOUR])
+async def test_other_jumps_change_nothing(
+    clock: VirtualClock, pruned: list[float], jump: int
+) -> None:
+    pruning = Pruning(
+        cast("Store", None), clock, alias_retention_s=400 * 86_400, dead_letters_s=30 * 86_400
+    )
+    running = asyncio.create_task(pruning.run())
+    clock.set_by(jump)
+    await clock.advance(HOUR)
+    assert len(pruned) == 12
+    running.cancel()
