@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests import plans
+from tests.stalls import Stalls
 
 plans.record()
 
@@ -31,3 +32,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for test, properties in sorted(counted):
             counts = ", ".join(f"{name} {value}" for name, value in properties)
             terminalreporter.write_line(f"{test}: {counts}")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_holds_up_the_loop() -> Iterator[None]:
+    """What holds up the loop holds up everybody."""
+    with Stalls() as stalls:
+        yield
+    assert not stalls.found, "\n".join(stalls.found)

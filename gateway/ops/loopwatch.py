@@ -89,8 +89,8 @@ class LoopWatch:
         self._timer = self._loop.call_later(_BEAT_S, self._beat)
 
     def _late(self, lag_s: float, cpu_s: float) -> None:
-        if not self._where and cpu_s < lag_s / 2:
-            # Neither thread ran, nor was the processor used.
+        if not self._where and cpu_s < lag_s / 10:
+            # Neither thread ran, nor was the processor used; a busy machine gives a share.
             log.info("process_paused", seconds=round(lag_s, 1))
             return
         self.stalls += 1

@@ -135,7 +135,7 @@ async def test_a_server_that_comes_back_is_not_stormed(
     assert logins.most <= 8
     waited = [at - lost_at for at in logins.times]
     assert len(waited) == COUNT
-    assert min(waited) >= 1, "at once"
+    assert min(waited) > 0.1, "at once"
     tenths = [int(wait * 10) for wait in waited]
     busiest = max(tenths.count(tenth) for tenth in set(tenths))
     assert busiest < COUNT / 4, f"{busiest} in a tenth of a second"
