@@ -43,6 +43,7 @@ log = structlog.get_logger("outbound")
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
 _ECHO_WAIT_S = 10.0
+_INTERNAL = "Internal error of the gateway; it may have arrived or not."
 _STARTED_AT_ONCE = 50
 """Actors that read their journal before the loop has a turn for others."""
 _DEAF_S = 10.0
@@ -109,7 +110,7 @@ class Outbound:
         self._start(actor)
 
     def is_full(self, account: Account) -> bool:
-        """So much waits for the network that no more is taken (REQ-712)."""
+        """So much waits that no more is taken (REQ-712)."""
         return self._open[account.id] >= self._limits.rows
 
     def link_changed(self, account: Account) -> None:
@@ -210,11 +211,12 @@ class Outbound:
                 continue
             if row is None:
                 return
-            try:
-                outcome = await self._carry_out(actor, row)
-                await self._settle(actor, row, outcome)
-            except Exception:  # the row stays open in the journal; those behind it go on
-                log.exception("row_not_settled", **self._where(actor), row=row.id)
+            for outcome in (None, Uncertain(_INTERNAL)):
+                try:
+                    await self._settle(actor, row, outcome or await self._carry_out(actor, row))
+                    break
+                except Exception:  # what became of it cannot be stored: it is told as uncertain
+                    log.exception("row_not_settled", **self._where(actor), row=row.id)
             actor.pending.popleft()
 
     def _head(self, actor: Actor) -> OutboundRow | None:
@@ -267,7 +269,7 @@ class Outbound:
             except Exception:
                 log.exception("send_failed", **self._where(actor), row=row.id)
                 if not keyed:
-                    return Uncertain("Internal error of the gateway; it may have arrived or not.")
+                    return Uncertain(_INTERNAL)
                 failed = Transient("Internal error of the gateway.")
             left_s = row.deadline - self._clock.monotonic()
             wait_s = max(retry_s, getattr(failed, "retry_after_s", 0.0))

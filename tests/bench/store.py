@@ -21,6 +21,7 @@ from gateway.ids import (
 )
 from gateway.store import Store, Transaction, conversations, journal
 from gateway.store.conversations import Origin
+from gateway.store.pruning import prune_messages
 from tests.bench import house, stanzas
 from tests.bench.measure import Figure, Group, settle_garbage
 
@@ -37,33 +38,47 @@ async def measure(directory: Path, repetitions: int, *, messages: int) -> Group:
     try:
         chats = await store.write(_chats)
         await _fill(store, chats, messages)
+        await store.checkpoint()
+        size = house.database(directory).stat().st_size
         settle_garbage()
+        figures = [
+            Figure(
+                what=f"alias look-up at {messages:,} messages",
+                unit="ms",
+                values=[_look_up(store, messages) for _ in range(repetitions)],
+                goal=_GOAL_MS,
+                less_is_better=True,
+            ),
+            Figure(what="database, per million messages", unit="MB", values=[size / messages]),
+            Figure(
+                what=f"a message with its alias, at {messages:,}",
+                unit="ms",
+                values=[await _insert(store, chats[0], n) for n in range(repetitions)],
+            ),
+            *[
+                Figure(
+                    what=f"group commit, {callers:,} at a time",
+                    unit="/s",
+                    values=[
+                        await _commits(store, chats[0], callers, count) for _ in range(repetitions)
+                    ],
+                )
+                for callers, count in ((1, 500), (32, 5_000), (1_000, 10_000))
+            ],
+        ]
+        holds = await _prune(store)
+        figures += [
+            Figure(what=f"pruning, {name} batch", unit="ms", values=[value])
+            for name, value in (("median", holds[len(holds) // 2]), ("longest", holds[-1]))
+        ]
         return Group(
             title="Store",
             note=(
                 "Look-up: conversation and alias to message, on the loop's thread. "
-                "Commit: a unit adds one row to the inbound journal; wall time, FULL."
+                "Commit: a unit adds one row to the inbound journal; wall time, FULL. "
+                "Pruning: how long one batch holds the writer, wall time, of all messages."
             ),
-            figures=[
-                Figure(
-                    what=f"alias look-up at {messages:,} messages",
-                    unit="ms",
-                    values=[_look_up(store, messages) for _ in range(repetitions)],
-                    goal=_GOAL_MS,
-                    less_is_better=True,
-                ),
-                *[
-                    Figure(
-                        what=f"group commit, {callers:,} at a time",
-                        unit="/s",
-                        values=[
-                            await _commits(store, chats[0], callers, count)
-                            for _ in range(repetitions)
-                        ],
-                    )
-                    for callers, count in ((1, 500), (32, 5_000), (1_000, 10_000))
-                ],
-            ],
+            figures=figures,
         )
     finally:
         await store.close()
@@ -110,6 +125,41 @@ def _look_up(store: Store, messages: int) -> float:
         if conversations.by_alias(store.reader, chat, alias) is None:
             raise AssertionError("a message was not found")
     return (time.perf_counter() - before) / _LOOKUPS * 1e3
+
+
+async def _insert(store: Store, chat: ConversationId, repetition: int) -> float:
+    """Milliseconds of the writer for one message, without its share of the commit."""
+
+    def unit(db: Transaction) -> float:
+        before = time.thread_time()
+        for number in range(_LOOKUPS):
+            name = f"insert {repetition} {number}"
+            conversations.add_message(
+                db,
+                chat,
+                stanza_id=stanza_id("bench", name),
+                origin=Origin.CONTACT,
+                sent_at=1.7e9,
+                remote_id=RemoteMessageId(name),
+            )
+        return (time.thread_time() - before) / _LOOKUPS * 1e3
+
+    return await store.write(unit)
+
+
+async def _prune(store: Store) -> list[float]:
+    """Milliseconds of each batch, shortest first."""
+    holds: list[float] = []
+
+    def unit(db: Transaction) -> int:
+        before = time.perf_counter()
+        count = prune_messages(db, 4e9)
+        holds.append((time.perf_counter() - before) * 1e3)
+        return count
+
+    while await store.write(unit):
+        pass
+    return sorted(holds)
 
 
 async def _commits(store: Store, chat: ConversationId, callers: int, count: int) -> float:

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A row that cannot end as it should ends all the same, is told, and holds up nobody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.ids import RemoteMessageId
+from gateway.store import Transaction, conversations
+from tests.scenario.house import House
+
+
+async def test_req_913_an_outcome_that_cannot_be_stored_is_told_as_uncertain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_id = conversations.set_remote_id
+
+    def fails(db: Transaction, message: int, remote_id: RemoteMessageId) -> None:
+        if remote_id == "m1":
+            raise ValueError(remote_id)
+        store_id(db, message, remote_id)
+
+    monkeypatch.setattr(conversations, "set_remote_id", fails)
+    async with House(tmp_path) as house:
+        await house.start()
+        await house.connected()
+        await house.link("alice@home.example", "alice")
+        while not house.server.received.empty():
+            house.server.received.get_nowait()
+        for name in ("m1", "m2"):
+            house.server.send(
+                f"<message from='alice@home.example/phone' to='bob@net.example' type='chat'"
+                f" id='{name}'><body>{name}</body></message>"
+            )
+        await house.clock.settle()
+        came = [house.server.received.get_nowait() for _ in range(house.server.received.qsize())]
+        # The network's copy cannot be stored either, and becomes a line.
+        (refused,) = (stanza for stanza in came if stanza.get("type") == "error")
+        assert refused.get("id") == "m1"
+        assert "it may have arrived or not" in "".join(refused.itertext())
+        assert [text.body for text in house.network.sent] == ["m1", "m2"]
+        assert house.query("SELECT state FROM outbound ORDER BY id") == [(3,), (2,)]
+        assert [log["row"] for log in house.logs if log["event"] == "row_not_settled"] == [1]
+        await house.kill()
+        await house.start()
+        await house.connected()
+        assert [text.body for text in house.network.sent] == ["m1", "m2"]
