@@ -59,9 +59,11 @@ __all__ = [
     "Logger",
     "LoginField",
     "LoginFlow",
+    "LoginOption",
     "LoginStep",
     "NetworkContext",
     "NoSettings",
+    "Relogin",
     "Sent",
     "Session",
 ]
@@ -117,16 +119,32 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginOption:
+    """One possible answer."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginField:
     """One question of a login dialogue."""
 
     name: str
+    """Unique within a login. What XEP-0077 has a name for is called so (``username``,
+    ``password``), and a choice between several ways to log in is called ``method``."""
     label: str
     """The question, in plain words: "Password"."""
     hint: str = ""
     """An example or one more sentence."""
     secret: bool = False
     """The answer is never shown or logged, and the user is told to delete it."""
+    options: tuple[LoginOption, ...] = ()
+    """The possible answers, if only some are."""
+    default: str = ""
+    """What an empty answer means; shown to the user. Not for secrets."""
+    required: bool = True
+    """An answer is needed, if there is no default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,19 +166,41 @@ class Linked:
     """Whatever a session needs to connect. Encrypted at rest; see `AccountContext.secret`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relogin:
+    """An account whose login has ended, and which shall go on as the same identity."""
+
+    realm: str
+    remote_id: RemoteUserId
+
+
 class LoginFlow(ABC):
-    """One user's login dialogue. Thrown away when it ends or when the user gives up."""
+    """One user's login dialogue. Thrown away when it ends or when the user gives up.
+
+    Whatever can be checked without a secret is checked before one is asked for: a chat keeps what
+    was typed into it.
+    """
 
     @abstractmethod
     def first(self) -> LoginStep:
         """The first questions. No I/O."""
 
+    def at_once(self) -> LoginStep:
+        """The questions of the simplest login, all in one form. No I/O.
+
+        For clients that know nothing else (XEP-0077). `submit` takes the answers as they are; what
+        it then still asks for is asked elsewhere.
+        """
+        return self.first()
+
     @abstractmethod
     async def submit(self, answers: Mapping[str, str]) -> LoginStep | Linked:
-        """The answers to the last step, by field name; returns more questions or the result.
+        """All answers so far, by field name; returns more questions or the result.
 
-        May take up to 30 s. Raises `BadLogin` (asks again, naming the field), `Transient`,
-        `Forbidden`, `Unsupported`; the text is shown to the user.
+        Which answers are there says how far the user is. They may go back: then answers that were
+        there are missing again, and those before may be others. May take up to 30 s. Raises
+        `BadLogin` (asks again, naming the field, which may be one of an earlier step),
+        `Transient`, `Forbidden`, `Unsupported`; the text is shown to the user.
         """
 
 
@@ -359,8 +399,12 @@ class Adapter(ABC):
         """
 
     @abstractmethod
-    def login(self) -> LoginFlow:
-        """Begin to link an account."""
+    def login(self, again: Relogin | None = None) -> LoginFlow:
+        """Begin to link an account.
+
+        With ``again`` the user logs in to an account that they had linked: only what proves that
+        is asked for, and never who or where they are.
+        """
 
     @abstractmethod
     def session(self, account: AccountContext) -> Session:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from adapters.matrix import ids
 from adapters.matrix.guard import guarded_http
-from adapters.matrix.login import PasswordLogin
+from adapters.matrix.login import MatrixLogin
 from adapters.matrix.outbound import MAX_TEXT_BYTES
 from adapters.matrix.session import MatrixSession
 from adapters.matrix.settings import MatrixSettings
@@ -29,6 +29,7 @@ from gateway.adapter import (
     Capabilities,
     LoginFlow,
     NetworkContext,
+    Relogin,
     Session,
 )
 
@@ -73,9 +74,9 @@ class MatrixAdapter(Adapter):
         """Reads both ``bob%example.org`` and ``@bob:example.org``."""
         return ids.contact_at(address)
 
-    def login(self) -> LoginFlow:
-        """By password."""
-        return PasswordLogin(self._http(self.context.http), self._settings)
+    def login(self, again: Relogin | None = None) -> LoginFlow:
+        """By password or access token."""
+        return MatrixLogin(self._http(self.context.http), self._settings, again)
 
     def session(self, account: AccountContext) -> Session:
         """The /sync loop of one account."""

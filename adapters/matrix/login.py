@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linking an account by password.
+"""Linking an account, by password or with an access token.
 
+First the homeserver, which is checked before anything secret is asked for; then the secret.
 Matrix spec, client-server API, "Client Authentication". matrix-nio builds the request and checks
 the answer; the bytes go through our own client, which knows the guard and all limits.
 """
@@ -12,6 +13,7 @@ import importlib
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,11 +26,28 @@ from adapters.matrix.guard import checked_url
 from adapters.matrix.http import KIB, Api, Fetched, fetch
 from adapters.matrix.ids import is_server_name, split_user_id
 from adapters.matrix.settings import MatrixSettings
-from gateway.adapter import Linked, LoginField, LoginFlow, LoginStep
-from gateway.errors import AdapterError, BadLogin, Forbidden, RateLimited, Transient, Unsupported
+from gateway.adapter import Linked, LoginField, LoginFlow, LoginOption, LoginStep, Relogin
+from gateway.errors import (
+    AdapterError,
+    AuthExpired,
+    BadLogin,
+    Forbidden,
+    RateLimited,
+    Transient,
+    Unsupported,
+)
 from gateway.ids import RemoteUserId
 
 DEVICE_NAME = "Dragoman"
+_PASSWORD = LoginField(name="password", label="Password", secret=True)
+_USERNAME = LoginField(name="username", label="User name", hint="bob, or @bob:example.org")
+_TOKEN = LoginOption(value="token", label="With an access token")
+_METHOD = LoginField(
+    name="method",
+    label="How do you want to log in",
+    options=(LoginOption(value="password", label="With my password"), _TOKEN),
+    default="password",
+)
 _LOGIN_S = 22
 _LOG_OUT_S = 3
 _PROOF_S = 4
@@ -61,43 +80,66 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(secret, type=Credentials)
 
 
-class PasswordLogin(LoginFlow):
-    """Homeserver, user and password, all at once."""
+class MatrixLogin(LoginFlow):
+    """Homeserver and method, then what the method needs."""
 
-    def __init__(self, http: aiohttp.ClientSession, settings: MatrixSettings) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        settings: MatrixSettings,
+        again: Relogin | None = None,
+    ) -> None:
         self._http = http
         self._settings = settings
+        self._again = again
+        self._checked: dict[str, tuple[str, bool]] = {}
+        """Homeservers that were found to be some: base URL, and whether they take passwords."""
 
     def first(self) -> LoginStep:
-        default = self._settings.default_homeserver
-        hint = "A server name such as example.org, or the homeserver's URL."
+        if self._again is not None:
+            said = f"Log in to {self._again.remote_id} again."
+            return LoginStep(instructions=said, fields=(_METHOD,))
         return LoginStep(
-            instructions="Enter your Matrix account.",
-            fields=(
-                LoginField(
-                    name="homeserver",
-                    label="Homeserver",
-                    hint=f"{hint} Send “-” for {default}." if default else hint,
-                ),
-                LoginField(name="user", label="User name", hint="bob, or @bob:example.org"),
-                LoginField(name="password", label="Password", secret=True),
-            ),
+            instructions="Link your Matrix account. First, where is it?",
+            fields=(self._homeserver_field(required=True), _METHOD),
         )
 
-    async def submit(self, answers: Mapping[str, str]) -> Linked:
-        """Find the homeserver, log in, and have it confirm who we are."""
-        user = answers.get("user", "").strip()
-        password = answers.get("password", "")
-        if not user:
-            raise BadLogin("Please enter your user name.", field="user")
-        if not password:
-            raise BadLogin("Please enter your password.", field="password")
-        typed = self._homeserver(answers.get("homeserver", ""), user)
+    def at_once(self) -> LoginStep:
+        if self._again is not None:
+            said = f"Log in to {self._again.remote_id} again."
+            return LoginStep(instructions=said, fields=(_PASSWORD,))
+        return LoginStep(
+            instructions="Enter your Matrix account.",
+            fields=(self._homeserver_field(required=False), _USERNAME, _PASSWORD),
+        )
+
+    def _homeserver_field(self, *, required: bool) -> LoginField:
+        return LoginField(
+            name="homeserver",
+            label="Homeserver",
+            hint="A server name such as example.org, or the homeserver's URL.",
+            default=self._settings.default_homeserver,
+            required=required,
+        )
+
+    async def submit(self, answers: Mapping[str, str]) -> LoginStep | Linked:
+        """Find the homeserver; if there is a secret, log in and have it confirm who we are."""
+        typed = self._homeserver(answers)
         try:
             async with asyncio.timeout(_LOGIN_S):
-                base = await self._base_url(typed)
-                await self._validate(base, typed)
-                credentials = await self._log_in(base, user, password)
+                base, takes_passwords = await self._find(typed)
+                if "token" in answers:
+                    credentials = await self._take_token(base, answers["token"].strip())
+                elif not takes_passwords and answers.get("method") != _TOKEN.value:
+                    raise BadLogin(
+                        f"{typed} does not offer login by password, only in a web browser. "
+                        "That is not supported yet, but an access token works.",
+                        field="method",
+                    )
+                elif "password" in answers:
+                    credentials = await self._log_in(base, *self._user_and_password(answers))
+                else:
+                    return self._second(answers, typed)
         except TimeoutError as error:
             raise Transient(f"{typed} did not answer in time. Please try again.") from error
         return Linked(
@@ -105,6 +147,41 @@ class PasswordLogin(LoginFlow):
             remote_id=RemoteUserId(credentials.user_id),
             secret=credentials.encoded(),
         )
+
+    def _second(self, answers: Mapping[str, str], typed: str) -> LoginStep:
+        whose = self._again.remote_id if self._again is not None else f"your account on {typed}"
+        if answers.get("method") == _TOKEN.value:
+            return LoginStep(
+                instructions=(
+                    f"Enter an access token of {whose}. The gateway then uses that session, and "
+                    "ends it when you log out here: take a token that no other app uses."
+                ),
+                fields=(LoginField(name="token", label="Access token", secret=True),),
+            )
+        if self._again is not None:
+            return LoginStep(instructions=f"Enter the password of {whose}.", fields=(_PASSWORD,))
+        # Many people know their whole id, and give that for the homeserver.
+        said = answers.get("homeserver", "").strip()
+        username = replace(_USERNAME, default=said if split_user_id(said) else "")
+        return LoginStep(instructions=f"Enter {whose}.", fields=(username, _PASSWORD))
+
+    def _user_and_password(self, answers: Mapping[str, str]) -> tuple[str, str]:
+        user = self._again.remote_id if self._again is not None else answers.get("username", "")
+        password = answers.get("password", "")
+        if not user.strip():
+            raise BadLogin("Please enter your user name.", field="username")
+        if not password:
+            raise BadLogin("Please enter your password.", field="password")
+        return user.strip(), password
+
+    async def _find(self, typed: str) -> tuple[str, bool]:
+        """The homeserver's base URL, and whether it takes passwords."""
+        if typed not in self._checked:
+            base = await self._base_url(typed)
+            if self._again is not None:
+                self._check_allowed(typed, base)
+            self._checked[typed] = base, await self._validate(base, typed)
+        return self._checked[typed]
 
     async def _realm(self, credentials: Credentials) -> str:
         """In which the user id is unique: the server name in it if that server agrees, so that
@@ -123,24 +200,29 @@ class PasswordLogin(LoginFlow):
                     return name
         return credentials.homeserver
 
-    def _homeserver(self, typed: str, user: str) -> str:
+    def _homeserver(self, answers: Mapping[str, str]) -> str:
         """What the user means by the homeserver, in one spelling; checked against the list."""
-        parts = split_user_id(user)
-        typed = typed.strip().rstrip("/") or (parts[1] if parts else "")
+        if self._again is not None:
+            return self._again.realm
+        parts = split_user_id(answers.get("username", "").strip())
+        typed = answers.get("homeserver", "").strip().rstrip("/") or (parts[1] if parts else "")
         typed = (typed or self._settings.default_homeserver).strip().rstrip("/")
         in_full = split_user_id(typed)
         typed = in_full[1] if in_full else typed
         if not typed:
             raise BadLogin("Please enter your homeserver, such as example.org", field="homeserver")
+        self._check_allowed(typed)
+        return typed
+
+    def _check_allowed(self, *spellings: str) -> None:
         allowed = {
             entry.strip().rstrip("/").lower() for entry in self._settings.allowed_homeservers
         }
-        if allowed and typed.lower() not in allowed:
+        if allowed and not any(spelling.lower() in allowed for spelling in spellings):
             raise Forbidden(
                 "The admin of this gateway allows only these homeservers: "
                 + ", ".join(sorted(allowed))
             )
-        return typed
 
     async def _base_url(self, typed: str) -> str:
         check_url = partial(checked_url, settings=self._settings)
@@ -157,8 +239,11 @@ class PasswordLogin(LoginFlow):
     async def _fetch(self, url: str) -> Fetched:
         return await fetch(self._http, "GET", url, timeout_s=8, limit=64 * KIB)
 
-    async def _validate(self, base: str, typed: str) -> None:
-        """Spec: a base URL is that of a homeserver if it tells its versions."""
+    async def _validate(self, base: str, typed: str) -> bool:
+        """Spec: a base URL is that of a homeserver if it tells its versions.
+
+        Returns whether it takes passwords.
+        """
         api = Api(self._http, base)
         try:
             good = is_homeserver(await api.versions())
@@ -181,12 +266,32 @@ class PasswordLogin(LoginFlow):
                 field="homeserver",
             )
         flows = (await api.get("login")).get("flows")
-        types = [flow.get("type") for flow in _dicts(flows)]
-        if "m.login.password" not in types:
-            raise Unsupported(
-                f"{typed} does not offer login by password, only in a web browser. "
-                "That is not supported yet."
-            )
+        return "m.login.password" in [flow.get("type") for flow in _dicts(flows)]
+
+    async def _take_token(self, base: str, token: str) -> Credentials:
+        """A session that the user has made elsewhere."""
+        if not token or not token.isascii() or not token.isprintable():
+            raise BadLogin("This is not an access token.", field="token")
+        try:
+            owner = await Api(self._http, base, token).get("account", "whoami")
+        except (AuthExpired, Forbidden) as error:
+            if status_of(error) is None:
+                raise
+            raise BadLogin(
+                "The homeserver does not accept this access token.", field="token"
+            ) from error
+        user_id, device = owner.get("user_id"), owner.get("device_id")
+        if not isinstance(user_id, str) or split_user_id(user_id) is None:
+            raise Transient("The homeserver does not say whose access token this is.")
+        if self._again is not None and user_id != self._again.remote_id:
+            said = f"This access token is that of {user_id}, not of {self._again.remote_id}."
+            raise BadLogin(said, field="token")
+        return Credentials(
+            homeserver=base,
+            user_id=user_id,
+            device_id=device if isinstance(device, str) else "",
+            access_token=token,
+        )
 
     async def _log_in(self, base: str, user: str, password: str) -> Credentials:
         nio = await _nio()
@@ -225,7 +330,7 @@ def _login_error(error: AdapterError) -> AdapterError:
     """A refused password is a wrong answer, not a lack of rights."""
     code = code_of(error)
     if code == "M_INVALID_USERNAME":
-        return BadLogin("This is not a user name of Matrix.", field="user")
+        return BadLogin("This is not a user name of Matrix.", field="username")
     if isinstance(error, Forbidden) and code in ("M_FORBIDDEN", "M_UNAUTHORIZED"):
         return BadLogin(
             "The homeserver does not accept this user name and password.", field="password"

@@ -31,6 +31,8 @@ class Account:
 
     id: AccountId
     user: UserJid
+    realm: str
+    """In which the remote id was proved."""
     remote_id: RemoteUserId
     status: AccountStatus
     secret: bytes | None = field(repr=False)
@@ -98,6 +100,7 @@ class Accounts:
         row = await self._store.write(unit)
         if existing is not None:
             existing.secret, existing.status = linked.secret, AccountStatus.LINKED
+            existing.realm = row.realm
             return existing
         self._by_user[user] = account = self._open(row)
         return account
@@ -147,6 +150,7 @@ class Accounts:
         return Account(
             id=row.id,
             user=row.user,
+            realm=row.realm,
             remote_id=row.remote_id,
             status=status,
             secret=secret,

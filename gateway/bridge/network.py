@@ -6,14 +6,15 @@ This is what `gateway.xmpp` talks to.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 
-from gateway.adapter import Adapter, Clock, Contact, Linked
+from gateway.adapter import Adapter, Clock, Contact, Linked, LoginFlow, Relogin
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.actors import Limits
 from gateway.bridge.addresses import Addresses
@@ -30,6 +31,7 @@ from gateway.bridge.pacing import StartGate
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
+from gateway.bridge.registrations import Registrations
 from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
 from gateway.errors import AdapterError, Forbidden, Transient
@@ -78,10 +80,10 @@ class Network:
         self._clock: Clock = adapter.context.clock
         self._tasks = Tasks(f"network {settings.name}")
         self._links = Tasks(f"links {settings.name}")
+        self._erasing: dict[AccountId, asyncio.Task[tuple[str, Callable[[], None]]]] = {}
         self._gate = StartGate(self._clock, self._links, settings.login_concurrency)
         self._persist = Persist(store, self._clock, self._tasks)
         self._readiness = Readiness(settings.name, adapter)
-        self.login = self._readiness.login
         self.accounts = Accounts(settings.name, store, box, self._clock)
         self.addresses = Addresses(settings.name, adapter, store)
         self._backlog = Backlog(
@@ -134,9 +136,14 @@ class Network:
         self._typing = Typing(self._clock, self._tasks)
         self._port: XmppPort
 
+        self.registrations = Registrations(
+            settings.name, store, box, self._clock, self._tasks, self._persist, self
+        )
+
     def attach(self, port: XmppPort) -> None:
         """Connect to the XMPP side."""
         self._port = port
+        self.registrations.attach(port)
         self.delivery.attach(port)
         self.contacts.attach(port)
         self._attendance.attach(port)
@@ -156,6 +163,7 @@ class Network:
             if account.status is AccountStatus.EXPIRED and account.secret is None:
                 self._tell_expired(account, "The gateway can no longer read your login.")
         self._outbound.load(by_id.get)
+        self.registrations.load()
         self._attendance.load()
 
     async def start(self, permits: Callable[[UserJid], bool] = lambda _: True) -> None:
@@ -185,6 +193,7 @@ class Network:
                     self._run(account, account.link)
                 else:
                     self._attendance.following.rest(account)
+        self.registrations.start()
 
     async def stop(self) -> None:
         """End all sessions and actors. What is not settled stays in the journals."""
@@ -209,12 +218,30 @@ class Network:
 
     # --- accounts --------------------------------------------------------------------------------
 
-    async def link(self, user: UserJid, linked: Linked) -> Account:
-        """Store a login and connect.
+    def login(self, user: UserJid) -> LoginFlow:
+        """The questions that link an account, or those that revive the one the user has.
 
-        Raises what `Accounts.link` raises; the login is then revoked again.
+        Raises `Transient` while the adapter has not started.
+        """
+        account = self.accounts.of(user)
+        if account is None:
+            return self._readiness.login()
+        again = Relogin(realm=account.realm, remote_id=account.remote_id)
+        return self._readiness.login(again)
+
+    def account_of(self, user: UserJid) -> Account | None:
+        """The user's account."""
+        return self.accounts.of(user)
+
+    async def link(self, user: UserJid, linked: Linked) -> Account:
+        """Store a login and connect. One that still works is revoked when the new one is stored.
+
+        Raises what `Accounts.link` raises; the new login is then revoked again.
         """
         before = self.accounts.of(user)
+        replaced = None
+        if before is not None and before.status is AccountStatus.LINKED and before.secret:
+            replaced = replace(linked, secret=before.secret)
         try:
             account = await self.accounts.link(user, linked)
         except Exception:
@@ -227,6 +254,8 @@ class Network:
         self._outbound.link_changed(account)
         if before is not None:
             self._presences.show_all(account)
+        if replaced is not None and replaced.secret != linked.secret:
+            self._tasks.spawn(self.discard(user, replaced), "login that was replaced")
         return account
 
     async def discard(self, user: UserJid, linked: Linked) -> None:
@@ -234,6 +263,7 @@ class Network:
         unknown = Account(
             id=AccountId(0),
             user=user,
+            realm=linked.realm,
             remote_id=linked.remote_id,
             status=AccountStatus.LINKED,
             secret=linked.secret,
@@ -257,6 +287,27 @@ class Network:
 
     async def unregister(self, account: Account) -> str:
         """End the remote session and delete all that is stored. Returns a warning, or nothing."""
+        warning, say_goodbye = await self.erase(account)
+        say_goodbye()
+        return warning
+
+    async def erase(self, account: Account) -> tuple[str, Callable[[], None]]:
+        """`unregister`, but for the last words to the user's contact list.
+
+        Returns a warning, or nothing, and how to say them. Whoever comes second while it is under
+        way has nothing left to say.
+        """
+        under_way = self._erasing.get(account.id)
+        if under_way is not None:
+            await asyncio.wait([under_way])
+            return "", lambda: None
+        task = self._tasks.spawn(self._erase(account), "unregister")
+        self._erasing[account.id] = task
+        task.add_done_callback(lambda _: self._erasing.pop(account.id, None))
+        return await asyncio.shield(task)
+
+    async def _erase(self, account: Account) -> tuple[str, Callable[[], None]]:
+        await self.registrations.withdraw(account.user)
         warning = await self._revoke(account)
         account.status = AccountStatus.LOGGED_OUT  # from here on what comes is refused
         await self._outbound.forget(account)
@@ -264,9 +315,8 @@ class Network:
         await self.accounts.remove(account)
         self.delivery.forget(account.id)
         self._attendance.forget(account)
-        self.contacts.say_goodbye(account, known)
         await self._store.checkpoint()
-        return warning
+        return warning, lambda: self.contacts.say_goodbye(account, known)
 
     def settings_of(self, account: Account) -> Settings:
         """What the user has set; what may be set is in `gateway.bridge.settings.FIELDS`."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from gateway.adapter import Adapter, Clock, LoginFlow
+from gateway.adapter import Adapter, Clock, LoginFlow, Relogin
 from gateway.bridge.pacing import Breaker
 from gateway.errors import Transient
 from gateway.ids import NetworkName
@@ -49,11 +49,11 @@ class Readiness:
                 await self._clock.sleep(wait_s)
         ready()
 
-    def login(self) -> LoginFlow:
+    def login(self, again: Relogin | None = None) -> LoginFlow:
         """Begin a login. Raises `Transient` while the adapter has not started."""
         if not self.is_ready:
             raise Transient(TROUBLE)
-        return self._adapter.login()
+        return self._adapter.login(again)
 
     async def stop(self) -> None:
         """After the last session. The process ends whatever comes of it."""

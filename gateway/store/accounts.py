@@ -156,7 +156,11 @@ def remove(db: Transaction, account: AccountId) -> None:
 def any_secret(db: Connection) -> bool:
     """Whether the database holds a secret, so that the key file must exist."""
     return (
-        db.execute("SELECT 1 FROM account WHERE secret IS NOT NULL LIMIT 1").fetchone() is not None
+        db.execute(
+            "SELECT 1 FROM account WHERE secret IS NOT NULL UNION ALL"
+            " SELECT 1 FROM registration WHERE network > '' LIMIT 1"
+        ).fetchone()
+        is not None
     )
 
 

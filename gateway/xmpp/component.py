@@ -14,6 +14,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.link import LinkState
 from gateway.bridge.network import Network
 from gateway.bridge.ports import Pong
+from gateway.bridge.splitting import brief
 from gateway.events import Availability, FailureReason, Presence
 from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
@@ -25,7 +26,9 @@ from gateway.xmpp.codec import errors, outgoing
 from gateway.xmpp.codec.outgoing import Route
 from gateway.xmpp.codec.presence import puppet_presence
 from gateway.xmpp.codec.xml import Stanza, text
+from gateway.xmpp.console.adhoc import AdHoc
 from gateway.xmpp.console.chat import Console
+from gateway.xmpp.console.register import Registration
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.iq import IqService
 from gateway.xmpp.limits import Limits, LimitSettings, Standing
@@ -82,6 +85,8 @@ class Component:
         self.privileges = Privileges(settings.local_domains, wanted=settings.use_privileges)
         self.iqs = IqService(self)
         self.console = Console(self)
+        self.commands = AdHoc(self)
+        self.registration = Registration(self)
         self._dispatch = Dispatch(self)
         hooks = StreamHooks(
             stanza=self._dispatch.take,
@@ -113,13 +118,24 @@ class Component:
 
     def standing(self, user: UserJid) -> Standing:
         """How somebody stands to the gateway, asked at each stanza (REQ-705)."""
-        if not self.access.permits(user):
-            return Standing.STRANGER
-        if self.network.accounts.of(user) is not None:
+        admitted = self.access.permits(user)
+        if admitted and self.network.accounts.of(user) is not None:
             return Standing.LINKED
-        if self.is_local(user) or self.access.names(user) or self.console.talks_with(user):
+        if admitted and (self.is_local(user) or self.access.names(user)):
+            return Standing.KNOWN
+        if self._talks_with(user):  # who is denied may be leaving just now
             return Standing.KNOWN
         return Standing.STRANGER
+
+    def _talks_with(self, user: UserJid) -> bool:
+        """Whether something of theirs is under way, or its outcome is still to be told."""
+        registrations = self.network.registrations
+        return (
+            self.console.talks_with(user)
+            or self.commands.talks_with(user)
+            or registrations.of(user) is not None
+            or bool(registrations.trouble(user))
+        )
 
     def _may_answer(self, to: str) -> bool:
         user = jid.split(to).bare
@@ -205,8 +221,19 @@ class Component:
 
     def _gateway_status(self, user: UserJid) -> str:
         account = self.network.accounts.of(user)
-        link = account.link if account is not None else None
+        if account is None:
+            return f"{self._status_of_stranger(user)}{self.iqs.gateway.caps()}"
+        link = account.link
         show, status = _STATUS[link.phase if link is not None else LinkState.STOPPED]
         said = status.format(trouble=link.trouble if link is not None else "")
         shown = f"<show>{show}</show>" if show else ""
         return f"{shown}<status>{text(said)}</status>{self.iqs.gateway.caps()}"
+
+    def _status_of_stranger(self, user: UserJid) -> str:
+        """A registration is under way, or has failed, or there was none (REQ-207)."""
+        if self.network.registrations.of(user) is not None:
+            return "<show>away</show><status>Logging in …</status>"
+        trouble = self.network.registrations.trouble(user)
+        if trouble:
+            return f"<show>dnd</show><status>{text(brief(f'Not logged in: {trouble}'))}</status>"
+        return "<show>xa</show><status>Logged out</status>"

@@ -23,8 +23,10 @@ _NODE = "urn:x-dragoman"
 _GATEWAY_FEATURES = (
     INFO,
     ITEMS,
+    COMMANDS,
     "jabber:iq:gateway",
     "jabber:iq:last",
+    "jabber:iq:register",
     "jabber:iq:version",
     "jid\\20escaping",
     "urn:xmpp:ping",
@@ -152,6 +154,21 @@ def puppet_client(network_type: str, capabilities: Capabilities) -> Entity:
     return Entity(
         identities=(Identity(category="client", type="pc", name=network_type),),
         features=tuple(sorted(features)),
+    )
+
+
+COMMAND_LIST = Entity(
+    identities=(Identity(category="automation", type="command-list"),),
+    features=(COMMANDS, INFO, ITEMS),
+)
+"""The node under which ad-hoc commands are listed."""
+
+
+def command_node(title: str) -> Entity:
+    """One ad-hoc command (XEP-0050 §2.3)."""
+    return Entity(
+        identities=(Identity(category="automation", type="command-node", name=title),),
+        features=(COMMANDS, INFO, "jabber:x:data"),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,11 @@ from gateway.ids import RemoteUserId, UserJid
 from gateway.tasks import is_cancelled, within
 from gateway.xmpp import disco
 from gateway.xmpp.codec import errors
-from gateway.xmpp.codec.errors import StanzaError
+from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.outgoing import nick
 from gateway.xmpp.codec.xml import Stanza, text
-from gateway.xmpp.jid import Address
+from gateway.xmpp.console import register
+from gateway.xmpp.jid import Address, split
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -38,21 +39,14 @@ MAX_OPEN = 2000
 _PUBSUB = "{http://jabber.org/protocol/pubsub}"
 
 
-class Refused(Exception):
-    """The request is answered with an error."""
-
-    def __init__(self, error: StanzaError, said: str = "") -> None:
-        super().__init__(error.condition)
-        self.error = error
-        self.said = said
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """An IQ get or set."""
 
     type: str
     payload: Element
+    sender: str
+    """The asker's full JID, as it came."""
     to: Address
     account: Account | None
     """The asker's."""
@@ -85,6 +79,11 @@ class IqService:
             ("get", "{jabber:iq:gateway}query"): self._prompt,
             ("set", "{jabber:iq:gateway}query"): self._address_for,
             ("get", "{vcard-temp}vCard"): self._gateway_card,
+            ("get", f"{{{register.NS}}}query"): self._registration,
+        }
+        self._of_gateway_later: dict[tuple[str, str], Callable[[Request], Awaitable[str]]] = {
+            ("set", f"{{{disco.COMMANDS}}}command"): self._command,
+            ("set", f"{{{register.NS}}}query"): self._register,
         }
         self._of_puppet: dict[tuple[str, str], Callable[[Request], str]] = {
             ("get", f"{{{disco.INFO}}}query"): self._puppet_info,
@@ -107,13 +106,20 @@ class IqService:
         request = Request(
             type=element.get("type", ""),
             payload=children[0],
+            sender=element.get("from", ""),
             to=to,
             account=self._component.account_of(sender.bare),
             contact=self._network.addresses.contact(to.local) if to.local else None,
         )
         key = (request.type, request.payload.tag)
-        if not to.local:
-            answer = self._of_gateway.get(key) if not self._is_foreign(to) else None
+        later = self._of_gateway_later.get(key) if self._is_gateway(to) else None
+        if later is not None:
+            answered = later
+            self._later(
+                sender.bare, element, lambda: self._answer_later(element, answered(request))
+            )
+        elif not to.local:
+            answer = self._of_gateway.get(key) if self._is_gateway(to) else None
             self._answer(element, answer, request)
         elif request.contact is None:
             # Everything about nobody: OMEMO look-ups included, at once (REQ-135).
@@ -141,8 +147,8 @@ class IqService:
         self._open[user] += 1
         self._component.tasks.spawn(work(), "iq", done=done)
 
-    def _is_foreign(self, to: Address) -> bool:
-        return to.resource not in ("", self._component.resource)
+    def _is_gateway(self, to: Address) -> bool:
+        return not to.local and to.resource in ("", self._component.resource)
 
     def _needs_lookup(self, request: Request) -> bool:
         return (
@@ -191,8 +197,21 @@ class IqService:
         else:
             self._reply(element, "result", inner)
 
+    async def _answer_later(self, element: Element, answer: Awaitable[str]) -> None:
+        try:
+            inner = await answer
+        except Refused as refused:
+            self._refuse(element, refused)
+        except (asyncio.CancelledError, Exception):
+            if is_cancelled():
+                raise
+            log.exception("iq_failed", id=element.get("id", ""))
+            self.fail(element)
+        else:
+            self._reply(element, "result", inner)
+
     def _refuse(self, element: Element, refused: Refused) -> None:
-        self._reply(element, "error", refused.error.xml(refused.said))
+        self._reply(element, "error", refused.error.xml(refused.said, refused.detail))
 
     def fail(self, element: Element) -> None:
         """A handler raised what it should not: still one answer."""
@@ -214,12 +233,26 @@ class IqService:
 
     def _gateway_info(self, request: Request) -> str:
         node = request.payload.get("node", "")
-        if node not in ("", self.gateway.caps_node):
+        if node in ("", self.gateway.caps_node):
+            return self.gateway.info(node)
+        info = self._component.commands.info(node, split(request.sender).bare)
+        if info is None:
             raise Refused(errors.ITEM_NOT_FOUND)
-        return self.gateway.info(node)
+        return info
+
+    def _registration(self, request: Request) -> str:
+        return self._component.registration.get(request.sender)
+
+    async def _register(self, request: Request) -> str:
+        return await self._component.registration.set(request.sender, request.payload)
+
+    async def _command(self, request: Request) -> str:
+        return await self._component.commands.take(request.sender, request.payload)
 
     def _items(self, request: Request) -> str:
         node = request.payload.get("node", "")
+        if node == disco.COMMANDS and not request.to.local:
+            return self._component.commands.items(split(request.sender).bare)
         if node not in ("", disco.COMMANDS):
             raise Refused(errors.ITEM_NOT_FOUND)
         return disco.items(node)

@@ -69,14 +69,16 @@ class PresenceStanzas:
             getattr(self._network.contacts, kind)(account, contact)
             if kind == "unsubscribed" and contact == GATEWAY:
                 self._network.audience.forget_devices(account)
+            if kind in ("unsubscribe", "unsubscribed") and contact == GATEWAY:
+                self._component.console.welcome.removed(account.user)
 
     def _of_stranger(self, kind: str, sender: Address, to: Address) -> None:
         """REQ-308, REQ-705, and a first contact with the gateway itself."""
         if not to.local:
-            self._component.console.presence_of_stranger(kind, sender.bare)
+            self._component.console.welcome.presence(kind, sender.bare)
         elif kind == "subscribe":
             self._unsubscribed(to, sender)
-            self._component.console.welcome(sender.bare)
+            self._component.console.welcome.welcome(sender.bare)
         elif kind == "probe":
             # Perhaps our database was lost: "unsubscribed" would empty rosters (REQ-303).
             self._unavailable(to, sender)

@@ -60,7 +60,7 @@ class MatrixPeer(Peer):
         await self._phone.wait_member(self._room, self.bob)
 
     def answers(self) -> Mapping[str, str]:
-        return {"homeserver": self._url, "user": self._phone.user, "password": "secret"}
+        return {"homeserver": self._url, "username": self._phone.user, "password": "secret"}
 
     def wrong_answers(self) -> Mapping[str, str]:
         return {**self.answers(), "password": "wrong"}

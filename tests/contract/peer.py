@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from gateway.adapter import Adapter, Linked
+from gateway.adapter import Adapter, Linked, LoginFlow, LoginStep
 from gateway.events import Availability, Presence
 from gateway.ids import RemoteMessageId, RemoteUserId
 from tests.contract.account import Account, Running
@@ -31,9 +31,16 @@ class Peer(ABC):
 
     async def link(self) -> Linked:
         """Log alice in."""
-        linked = await self.adapter.login().submit(self.answers())
-        assert isinstance(linked, Linked)
-        return linked
+        return await self.log_in(self.adapter.login(), self.answers())
+
+    async def log_in(self, flow: LoginFlow, answers: Mapping[str, str]) -> Linked:
+        """Answer a login step by step, as a person does."""
+        said: dict[str, str] = {}
+        step: LoginStep | Linked = flow.first()
+        while isinstance(step, LoginStep):
+            said |= {asked.name: answers.get(asked.name, asked.default) for asked in step.fields}
+            step = await flow.submit(said)
+        return step
 
     async def account(self) -> Account:
         """A linked account that was connected once, so that it has a cursor."""
@@ -50,7 +57,7 @@ class Peer(ABC):
 
     @abstractmethod
     def answers(self) -> Mapping[str, str]:
-        """The right answers to the first step of the login."""
+        """The right answers to all questions of a login by password."""
 
     @abstractmethod
     def wrong_answers(self) -> Mapping[str, str]:

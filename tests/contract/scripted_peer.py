@@ -36,10 +36,10 @@ class ScriptedPeer(Peer):
         network.idempotent = kind.capabilities.idempotent_send
 
     def answers(self) -> Mapping[str, str]:
-        return {"user": "alice", "password": "secret"}
+        return {"username": "alice", "password": "secret"}
 
     def wrong_answers(self) -> Mapping[str, str]:
-        return {"user": "alice", "password": "wrong"}
+        return {"username": "alice", "password": "wrong"}
 
     async def says(self, body: str) -> RemoteMessageId:
         return RemoteMessageId(self.network.says("alice", "bob", body))

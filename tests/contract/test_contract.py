@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.adapter import Capabilities
+from gateway.adapter import Capabilities, Linked, LoginStep, Relogin
 from gateway.errors import (
     AdapterError,
     AuthExpired,
@@ -47,11 +47,12 @@ _TURNS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 200)
 
 
 async def test_a_login_asks_and_links(peer: Peer) -> None:
-    step = peer.adapter.login().first()
-    assert step.instructions
-    assert {field.name for field in step.fields} >= peer.answers().keys()
-    assert any(field.secret for field in step.fields)
-    assert all(field.label for field in step.fields)
+    flow = peer.adapter.login()
+    for step in (flow.first(), flow.at_once()):
+        assert step.instructions
+        assert all(field.label for field in step.fields)
+        assert len({field.name for field in step.fields}) == len(step.fields)
+        assert not any(field.secret and (field.default or field.options) for field in step.fields)
     linked = await peer.link()
     assert linked.remote_id == peer.alice
     assert linked.realm
@@ -60,13 +61,54 @@ async def test_a_login_asks_and_links(peer: Peer) -> None:
 
 async def test_a_wrong_password_is_asked_for_again(peer: Peer) -> None:
     flow = peer.adapter.login()
-    names = {field.name for field in flow.first().fields}
     with pytest.raises(BadLogin) as caught:
-        await flow.submit(peer.wrong_answers())
+        await peer.log_in(flow, peer.wrong_answers())
     assert caught.value.text
     assert "wrong" not in peer.wrong_answers().values() or "secret" not in caught.value.text
-    assert caught.value.field in {*names, None}
-    await flow.submit(peer.answers())
+    assert caught.value.field in {*peer.answers(), None}
+    await peer.log_in(flow, peer.answers())
+
+
+async def test_a_login_all_at_once(peer: Peer) -> None:
+    flow = peer.adapter.login()
+    step = flow.at_once()
+    assert any(field.secret for field in step.fields)
+    assert {field.name for field in step.fields} >= {"username", "password"}
+    linked = await flow.submit({field.name: peer.answers()[field.name] for field in step.fields})
+    assert isinstance(linked, Linked)
+    assert linked.remote_id == peer.alice
+
+
+async def test_going_back_in_a_login(peer: Peer) -> None:
+    """The user goes back to the first step at every step, and comes again."""
+    flow = peer.adapter.login()
+    said: dict[str, str] = {}
+    steps = 0
+    step: LoginStep | Linked = flow.first()
+    while isinstance(step, LoginStep) and steps < 10:
+        steps += 1
+        if said:
+            first = {asked.name: said[asked.name] for asked in flow.first().fields}
+            assert isinstance(await flow.submit(first), LoginStep)
+        said |= {
+            asked.name: peer.answers().get(asked.name, asked.default) for asked in step.fields
+        }
+        step = await flow.submit(said)
+    assert isinstance(step, Linked)
+
+
+async def test_a_login_again_asks_only_for_the_proof(peer: Peer) -> None:
+    """Neither who nor where: only how, and the secret."""
+    linked = await peer.link()
+    again = Relogin(realm=linked.realm, remote_id=linked.remote_id)
+    flow = peer.adapter.login(again)
+    for step in (flow.first(), flow.at_once()):
+        assert all(field.secret or field.options for field in step.fields)
+    renewed = await peer.log_in(flow, {"password": peer.answers()["password"]})
+    assert (renewed.realm, renewed.remote_id) == (linked.realm, linked.remote_id)
+    assert renewed.secret != linked.secret
+    with pytest.raises(BadLogin):
+        await peer.log_in(peer.adapter.login(again), {"password": "wrong"})
 
 
 async def test_a_login_without_a_network_can_be_tried_again(peer: Peer) -> None:
@@ -74,14 +116,14 @@ async def test_a_login_without_a_network_can_be_tried_again(peer: Peer) -> None:
     fields = {field.name: field for field in flow.first().fields}
     await peer.go_down()
     with pytest.raises((Transient, BadLogin)) as caught:
-        await flow.submit(peer.answers())
+        await peer.log_in(flow, peer.answers())
     assert caught.value.text
     if isinstance(caught.value, BadLogin):
         # Where the address is an answer too, it may be the wrong one; the password never is.
         assert caught.value.field is not None
         assert not fields[caught.value.field].secret
     await peer.come_up()
-    await flow.submit(peer.answers())
+    await peer.log_in(flow, peer.answers())
 
 
 async def test_two_logins_are_two_sessions(peer: Peer) -> None:

@@ -59,10 +59,18 @@ class Talk:
         await self.answer_login(homeserver, user, password)
         return await self.hear("You are logged in as")
 
+    async def log_in_again(self, password: str) -> str:
+        """The same for an account that is known: only the password is asked for."""
+        await self.ask("login", "How do you want to log in?")
+        await self.ask("1", "Password?")
+        self.say(password, shown=MASK)
+        return await self.hear("You are logged in as")
+
     async def answer_login(self, homeserver: str, user: str, password: str) -> None:
         """Say “login” and answer the questions."""
         await self.ask("login", "Homeserver?")
-        await self.ask(homeserver, "User name?")
+        await self.ask(homeserver, "How do you want to log in?")
+        await self.ask("-", "User name?")
         await self.ask(user, "Password?")
         self.say(password, shown=MASK)
 

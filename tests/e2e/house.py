@@ -5,7 +5,7 @@ import itertools
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,9 @@ class House:
         """A Matrix network at one of the server's component hosts."""
         return matrix_network(domain, self.xmpp.components[domain], **more)
 
-    def xmpp_client(self, user: str, *, resource: str = "test") -> XmppClient:
+    def xmpp_client(
+        self, user: str, *, resource: str = "test", plugins: Sequence[str] = ()
+    ) -> XmppClient:
         """A client of a new or existing user."""
         self.home.add_user(user, PASSWORD)
         return XmppClient(
@@ -76,6 +78,7 @@ class House:
             ca_file=self.home.ca_file,
             domain=self.home.domain,
             resource=resource,
+            plugins=plugins,
         )
 
     async def matrix_client(self, user: str) -> MatrixClient:

@@ -53,19 +53,22 @@ async def test_a_wrong_password_is_asked_for_again(house: House) -> None:
 )
 async def test_a_wrong_homeserver_is_told(house: House, typed: str, said: str) -> None:
     async with house.running() as scene:
-        await scene.talk.answer_login(typed, scene.phone.user, PASSWORD)
-        await scene.talk.hear(said)
+        # Before a password is asked for.
+        await scene.talk.ask("login", "Homeserver?")
+        await scene.talk.ask(typed, "How do you want to log in?")
+        await scene.talk.ask("-", said)
         await scene.talk.hear("Homeserver?")
-        scene.talk.say(house.synapse.url)
-        await scene.talk.hear("Password?")
+        await scene.talk.ask(house.synapse.url, "User name?")
+        await scene.talk.ask(scene.phone.user, "Password?")
         scene.talk.say(PASSWORD)
         await scene.talk.hear("You are logged in as")
 
 
 async def test_a_web_site_is_no_homeserver(house: House, web_site: str) -> None:
     async with house.running() as scene:
-        await scene.talk.answer_login(web_site, scene.phone.user, PASSWORD)
-        await scene.talk.hear("is not a Matrix homeserver")
+        await scene.talk.ask("login", "Homeserver?")
+        await scene.talk.ask(web_site, "How do you want to log in?")
+        await scene.talk.ask("1", "is not a Matrix homeserver")
         await scene.talk.hear("Homeserver?")
         await scene.talk.ask("cancel", "Cancelled.")
         await scene.talk.ask("status", "You have no account here")
@@ -99,7 +102,7 @@ async def test_a_revoked_login_is_told_once(house: House) -> None:
         assert waiting not in scene.receipts()
 
         # With a new login it goes on where it was.
-        await scene.talk.log_in(house.synapse.url, scene.phone.user, PASSWORD)
+        await scene.talk.log_in_again(PASSWORD)
         await scene.alice.wait_receipt(waiting)
         await scene.bob.wait_text("This waits.", room_id=scene.room)
 
@@ -114,7 +117,7 @@ async def test_logout_ends_the_remote_session_and_keeps_the_rest(house: House) -
         assert scene.query("SELECT count(*) FROM account") == [(1,)]
         id = scene.alice.send_message(scene.bob_jid, "Hello?")
         await scene.alice.wait_error(id)
-        await scene.talk.log_in(house.synapse.url, scene.phone.user, PASSWORD)
+        await scene.talk.log_in_again(PASSWORD)
         id = scene.alice.send_message(scene.bob_jid, "Back again.")
         await scene.alice.wait_receipt(id)
         await scene.bob.wait_text("Back again.", room_id=scene.room)

@@ -79,7 +79,9 @@ class World:
 
 
 async def _link(adapter: MatrixAdapter, url: str, user: str, password: str = "secret") -> Linked:
-    linked = await adapter.login().submit({"homeserver": url, "user": user, "password": password})
+    linked = await adapter.login().submit(
+        {"homeserver": url, "username": user, "password": password}
+    )
     assert isinstance(linked, Linked)
     return linked
 

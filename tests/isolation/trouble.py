@@ -16,6 +16,7 @@ from gateway.adapter import (
     LoginFlow,
     LoginStep,
     NetworkContext,
+    Relogin,
     Sent,
     Session,
 )
@@ -146,8 +147,8 @@ class TroubledAdapter(ScriptedAdapter):
     troubles: ClassVar[dict[str, Trouble]] = {}
     """By the account's name on the network."""
 
-    def login(self) -> LoginFlow:
-        return _Login(super().login())
+    def login(self, again: Relogin | None = None) -> LoginFlow:
+        return _Login(super().login(again))
 
     def session(self, account: AccountContext) -> Session:
         trouble = self.troubles.get(account.remote_id)
@@ -172,7 +173,7 @@ class _Login(LoginFlow):
         return self._inner.first()
 
     async def submit(self, answers: Mapping[str, str]) -> LoginStep | Linked:
-        trouble = TroubledAdapter.troubles.get(answers.get("user", ""))
+        trouble = TroubledAdapter.troubles.get(answers.get("username", ""))
         if trouble is not None and await trouble.meet("submit"):
             return None  # type: ignore[return-value]
         return await self._inner.submit(answers)

@@ -66,6 +66,7 @@ class MatrixClient:
         self.url = url
         self.user = user
         self.user_id = ""
+        self.token = ""
         self.inbox: Inbox[MatrixEvent] = Inbox(user)
         self._password = password
         self._http: aiohttp.ClientSession | None = None
@@ -88,7 +89,8 @@ class MatrixClient:
             },
         )
         self.user_id = answer["user_id"]
-        self._http.headers["Authorization"] = f"Bearer {answer['access_token']}"
+        self.token = str(answer["access_token"])
+        self._http.headers["Authorization"] = f"Bearer {self.token}"
         await self._sync_once(timeout=0)
         self._sync = asyncio.create_task(self._sync_loop())
 

@@ -3,10 +3,10 @@
 import asyncio
 import copy
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape, quoteattr
 
@@ -99,8 +99,13 @@ class XmppClient:
         ca_file: Path,
         domain: str = "localhost",
         resource: str = "test",
+        plugins: Sequence[str] = (),
     ) -> None:
-        """Prepare to log in on loopback `port`, over TLS, trusting only `ca_file`."""
+        """Prepare to log in on loopback `port`, over TLS, trusting only `ca_file`.
+
+        `plugins` of slixmpp speak for themselves; see `plugin`.
+        """
+        self._plugins = ("xep_0030", "xep_0199", *plugins)
         self.bare = f"{user}@{domain}"
         self.jid = f"{self.bare}/{resource}"
         self.inbox: Inbox[Stanza] = Inbox(self.jid)
@@ -139,7 +144,7 @@ class XmppClient:
 
     def _new_stream(self) -> _Stream:
         stream = _Stream(self.jid, self._password)
-        for plugin in ("xep_0030", "xep_0199"):
+        for plugin in self._plugins:
             stream.register_plugin(plugin)
         stream.enable_direct_tls = False
         stream.ca_certs = self._ca_file
@@ -173,6 +178,11 @@ class XmppClient:
         trace: TracebackType | None,
     ) -> None:
         await self.disconnect()
+
+    def plugin(self, name: str) -> Any:
+        """A plugin of slixmpp, such as ``xep_0050``: somebody else's idea of a protocol."""
+        plugins: Any = self._connected().plugin
+        return plugins[name]
 
     # Sending
 

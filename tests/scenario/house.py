@@ -26,7 +26,12 @@ from gateway.store import Store
 from gateway.xmpp.component import Component
 from tests.clock import VirtualClock
 from tests.scenario.server import FakeServer
-from tests.scripted.adapter import ForgetfulAdapter, ScriptedAdapter, ScriptedSettings
+from tests.scripted.adapter import (
+    ForgetfulAdapter,
+    ScriptedAdapter,
+    ScriptedSettings,
+    StepwiseAdapter,
+)
 from tests.scripted.server import ScriptedNetwork
 
 GATEWAY = "net.example"
@@ -56,6 +61,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "forgetful": ForgetfulAdapter,
     "silent": SilentAdapter,
     "live-only": LiveAdapter,
+    "stepwise": StepwiseAdapter,
 }
 
 

@@ -112,7 +112,7 @@ async def hanging(house: House, monkeypatch: pytest.MonkeyPatch) -> _Hangs:
     await house.connected()
     house.network.tokens["token-late"] = "alice"
     flow = _Hangs(house.bridge.adapter.login().first())
-    monkeypatch.setattr(house.bridge.adapter, "login", lambda: flow)
+    monkeypatch.setattr(house.bridge.adapter, "login", lambda _=None: flow)
     said = await tell(house, "login", "alice", "user-secret")
     assert said[-1] == "One moment …"
     return flow

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from gateway.xmpp import jid
 from gateway.xmpp.codec import xml
-from gateway.xmpp.console import chat
+from gateway.xmpp.console import welcome
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.test_stream import bodies
 
@@ -48,16 +48,16 @@ async def test_welcomes_are_forgotten(house: House) -> None:
             f"<presence type='subscribe' from='u{number}@far.example' to='bob@{GATEWAY}'/>"
         )
     await bodies(house)
-    assert len(house.component.console._welcomed) == 50
+    assert len(house.component.console.welcome._strangers._told) == 50
     await house.clock.advance(86_401)
     house.server.send(f"<presence type='subscribe' from='v@far.example' to='bob@{GATEWAY}'/>")
     await bodies(house)
-    assert list(house.component.console._welcomed) == ["v@far.example"]
+    assert list(house.component.console.welcome._strangers._told) == ["v@far.example"]
 
 
 async def test_welcomes_are_bounded(house: House) -> None:
     await house.start()
     await house.connected()
-    for number in range(chat._WELCOMES_KEPT + 10):
-        house.component.console._met(f"u{number}@far.example")  # type: ignore[arg-type]
-    assert len(house.component.console._welcomed) == chat._WELCOMES_KEPT
+    for number in range(welcome._KEPT + 10):
+        house.component.console.welcome.met(f"u{number}@far.example")  # type: ignore[arg-type]
+    assert len(house.component.console.welcome._strangers._told) == welcome._KEPT

@@ -19,7 +19,9 @@ from gateway.adapter import (
     Linked,
     LoginField,
     LoginFlow,
+    LoginOption,
     LoginStep,
+    Relogin,
     Sent,
     Session,
 )
@@ -92,9 +94,9 @@ class ScriptedAdapter(Adapter):
         """Anything is an address, except what is empty or has blanks at its ends."""
         return RemoteUserId(address) if address and address == address.strip() else None
 
-    def login(self) -> LoginFlow:
+    def login(self, again: Relogin | None = None) -> LoginFlow:
         """User and password."""
-        return _Login(self.context.settings.port)
+        return _Login(self.context.settings.port, again)
 
     def session(self, account: AccountContext) -> Session:
         """A session."""
@@ -117,31 +119,72 @@ class ForgetfulAdapter(ScriptedAdapter):
         return ForgetfulSession(account, self.context.settings.port)
 
 
+_USER = LoginField(name="username", label="User")
+_PASSWORD = LoginField(name="password", label="Password", secret=True)
+
+
 class _Login(LoginFlow):
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, again: Relogin | None) -> None:
         self._port = port
+        self._again = again
 
     def first(self) -> LoginStep:
         return LoginStep(
             instructions="Log in to the scripted network.",
-            fields=(
-                LoginField(name="user", label="User"),
-                LoginField(name="password", label="Password", secret=True),
-            ),
+            fields=(_USER, _PASSWORD) if self._again is None else (_PASSWORD,),
         )
 
     async def submit(self, answers: Mapping[str, str]) -> LoginStep | Linked:
+        user = answers["username"] if self._again is None else str(self._again.remote_id)
         wire = await _Wire.open(self._port)
         try:
-            reply = await wire.ask(
-                {"op": "login", "user": answers["user"], "password": answers["password"]}
-            )
+            reply = await wire.ask({"op": "login", "user": user, "password": answers["password"]})
         finally:
             wire.close()
         return Linked(
-            realm="scripted",
-            remote_id=RemoteUserId(answers["user"]),
-            secret=reply["token"].encode(),
+            realm="scripted", remote_id=RemoteUserId(user), secret=reply["token"].encode()
+        )
+
+
+class StepwiseAdapter(ScriptedAdapter):
+    """The same network with a login in steps: first who and how, then the secret."""
+
+    def login(self, again: Relogin | None = None) -> LoginFlow:
+        """User and method, then password or code."""
+        return _StepwiseLogin(self.context.settings.port, again)
+
+
+class _StepwiseLogin(_Login):
+    def first(self) -> LoginStep:
+        method = LoginField(
+            name="method",
+            label="How do you want to log in",
+            options=(
+                LoginOption(value="password", label="With a password"),
+                LoginOption(value="code", label="With a code"),
+            ),
+            default="password",
+        )
+        return LoginStep(
+            instructions="Log in to the scripted network.",
+            fields=(_USER, method) if self._again is None else (method,),
+        )
+
+    def at_once(self) -> LoginStep:
+        return super().first()
+
+    async def submit(self, answers: Mapping[str, str]) -> LoginStep | Linked:
+        if "password" in answers:
+            return await super().submit(answers)
+        if "code" in answers:
+            return await super().submit({**answers, "password": answers["code"]})
+        user = answers.get("username", "")
+        if user == "nobody":
+            raise BadLogin("There is no such user.", field="username")
+        label = "Password" if answers["method"] == "password" else "Code"
+        return LoginStep(
+            instructions=f"Hello {user}.",
+            fields=(LoginField(name=answers["method"], label=label, secret=True),),
         )
 
 

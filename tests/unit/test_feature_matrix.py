@@ -31,12 +31,15 @@ _NAMED = re.compile(r"tests/[\w./-]+(?:::\w+)*")
 XEPS_OF_FEATURES = {
     disco.INFO: "0030",
     disco.ITEMS: "0030",
+    disco.COMMANDS: "0050",
     "http://jabber.org/protocol/chatstates": "0085",
     "http://jabber.org/protocol/pubsub": "0060",
     "http://jabber.org/protocol/pubsub#retrieve-items": "0060",
     "jabber:iq:gateway": "0100",
     "jabber:iq:last": "0012",
+    "jabber:iq:register": "0077",
     "jabber:iq:version": "0092",
+    "jabber:x:data": "0004",
     "jid\\20escaping": "0106",
     "urn:xmpp:chat-markers:0": "0333",
     "urn:xmpp:ping": "0199",
@@ -47,9 +50,11 @@ XEPS_OF_FEATURES = {
 """What service discovery may advertise, and where that is specified."""
 
 XEPS_WITHOUT_FEATURE = {
+    "0068": "in forms",
     "0114": "the stream itself",
     "0115": "seen in presence",
     "0128": "the form of 0157",
+    "0133": "names of commands",
     "0157": "a form in disco#info",
     "0163": "an identity",
     "0172": "in messages, presence and a PEP node",
@@ -279,6 +284,8 @@ def advertised() -> set[str]:
         disco.gateway_entity("matrix", "Matrix", ["admin@example.org"]),
         disco.PUPPET_ACCOUNT,
         disco.puppet_client("Matrix", everything),
+        disco.COMMAND_LIST,
+        disco.command_node("Status"),
     )
     return {feature for entity in entities for feature in entity.features}
 

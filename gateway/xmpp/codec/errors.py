@@ -18,10 +18,21 @@ class StanzaError:
     type: str
     condition: str
 
-    def xml(self, text: str = "") -> str:
-        """The ``<error/>`` element."""
+    def xml(self, text: str = "", detail: str = "") -> str:
+        """The ``<error/>`` element; ``detail`` is a condition of the application, as XML."""
         said = f"<text xmlns='{_STANZAS}' xml:lang='en'>{xml.text(text)}</text>" if text else ""
-        return f"<error type='{self.type}'><{self.condition} xmlns='{_STANZAS}'/>{said}</error>"
+        condition = f"<{self.condition} xmlns='{_STANZAS}'/>"
+        return f"<error type='{self.type}'>{condition}{said}{detail}</error>"
+
+
+class Refused(Exception):
+    """A request is answered with an error."""
+
+    def __init__(self, error: StanzaError, said: str = "", detail: str = "") -> None:
+        super().__init__(error.condition)
+        self.error = error
+        self.said = said
+        self.detail = detail
 
 
 BAD_REQUEST = StanzaError("modify", "bad-request")
@@ -29,6 +40,7 @@ FORBIDDEN = StanzaError("auth", "forbidden")
 INTERNAL = StanzaError("wait", "internal-server-error")
 ITEM_NOT_FOUND = StanzaError("cancel", "item-not-found")
 NOT_ACCEPTABLE = StanzaError("modify", "not-acceptable")
+NOT_ALLOWED = StanzaError("cancel", "not-allowed")
 POLICY_VIOLATION = StanzaError("modify", "policy-violation")
 REGISTRATION_REQUIRED = StanzaError("auth", "registration-required")
 REMOTE_TIMEOUT = StanzaError("wait", "remote-server-timeout")

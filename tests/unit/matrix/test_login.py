@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,16 +12,16 @@ from adapters.matrix import MatrixAdapter, MatrixSettings
 from adapters.matrix.discovery import base_url_of
 from adapters.matrix.guard import checked_url, is_private
 from adapters.matrix.http import Answer, Fetched
-from adapters.matrix.login import Credentials, PasswordLogin
-from gateway.adapter import Linked
+from adapters.matrix.login import Credentials, MatrixLogin
+from gateway.adapter import Linked, LoginStep, Relogin
 from gateway.errors import (
     AdapterError,
     BadLogin,
     Forbidden,
     RateLimited,
     Transient,
-    Unsupported,
 )
+from gateway.ids import RemoteUserId
 from tests.unit.matrix.homeserver import Handler, misbehaving
 from tests.unit.matrix.memory import MemoryNetwork
 
@@ -204,7 +203,7 @@ def _answers(answer: Any) -> Handler:
 async def _log_in(handlers: dict[str, Handler], **answers: str) -> Linked:
     async with misbehaving(**{**GOOD, **handlers}) as server, aiohttp.ClientSession() as http:
         login = MatrixAdapter(MemoryNetwork(http)).login()
-        typed = {"homeserver": server.url, "user": "bob", "password": "p", **answers}
+        typed = {"homeserver": server.url, "username": "bob", "password": "p", **answers}
         linked = await login.submit(typed)
         assert isinstance(linked, Linked)
         assert linked.realm == server.url
@@ -219,7 +218,7 @@ async def test_login_with_what_nio_makes_of_it() -> None:
     ("handlers", "kind", "field"),
     [
         ({"login": _refused(403, "M_FORBIDDEN")}, BadLogin, "password"),
-        ({"login": _refused(400, "M_INVALID_USERNAME")}, BadLogin, "user"),
+        ({"login": _refused(400, "M_INVALID_USERNAME")}, BadLogin, "username"),
         ({"login": _refused(400, "M_UNKNOWN")}, BadLogin, None),
         ({"login": _refused(403, "M_USER_DEACTIVATED")}, Forbidden, None),
         ({"login": _refused(429, "M_LIMIT_EXCEEDED")}, RateLimited, None),
@@ -227,8 +226,8 @@ async def test_login_with_what_nio_makes_of_it() -> None:
         ({"login": _answers({"user_id": "@bob:hs"})}, Transient, None),
         ({"login": _answers({"user_id": 5, "device_id": [], "access_token": {}})},
          Transient, None),
-        ({"login": lambda _: (200, {"flows": [{"type": "m.login.sso"}]})}, Unsupported, None),
-        ({"login": lambda _: (200, {"flows": "odd"})}, Unsupported, None),
+        ({"login": lambda _: (200, {"flows": [{"type": "m.login.sso"}]})}, BadLogin, "method"),
+        ({"login": lambda _: (200, {"flows": "odd"})}, BadLogin, "method"),
         ({"versions": lambda _: (200, {"versions": "odd"})}, BadLogin, "homeserver"),
         ({"versions": lambda _: (404, {"errcode": "M_NOT_FOUND"})}, BadLogin, "homeserver"),
         ({"versions": lambda _: (502, {})}, BadLogin, "homeserver"),
@@ -266,14 +265,14 @@ async def test_the_realm_is_the_server_name_if_that_server_agrees(
     }
     async with misbehaving(**handlers) as server, aiohttp.ClientSession() as http:
 
-        async def fetch(_: PasswordLogin, url: str) -> Fetched:
+        async def fetch(_: MatrixLogin, url: str) -> Fetched:
             if url != WELL_KNOWN or says is None:
                 raise Transient("unreachable")
             return _found(server.url if says == "here" else says)
 
-        monkeypatch.setattr(PasswordLogin, "_fetch", fetch)
+        monkeypatch.setattr(MatrixLogin, "_fetch", fetch)
         login = MatrixAdapter(MemoryNetwork(http)).login()
-        typed = {"homeserver": server.url, "user": "bob", "password": "p"}
+        typed = {"homeserver": server.url, "username": "bob", "password": "p"}
         linked = await login.submit(typed)
         assert isinstance(linked, Linked)
         assert linked.realm == ("example.org" if proven else server.url)
@@ -281,7 +280,7 @@ async def test_the_realm_is_the_server_name_if_that_server_agrees(
 
 
 async def test_the_realm_of_a_homeserver_under_its_own_name() -> None:
-    class Login(PasswordLogin):
+    class Login(MatrixLogin):
         async def _fetch(self, url: str) -> Fetched:
             return Fetched(404, {}, b"")
 
@@ -307,14 +306,14 @@ async def test_a_homeserver_that_hangs_ends_in_time(
     monkeypatch.setattr("adapters.matrix.login._PROOF_S", 0.1)
     async with asyncio.timeout(5):
         if hangs == "_realm":
-            monkeypatch.setattr(PasswordLogin, "_fetch", hang)
+            monkeypatch.setattr(MatrixLogin, "_fetch", hang)
             await _log_in({})
         elif hangs == "logout":
             monkeypatch.setattr("adapters.matrix.http.Api.post", hang)
             with pytest.raises(Transient, match="contradicts"):
                 await _log_in({"whoami": lambda _: (200, {"user_id": "@eve:hs"})})
         else:
-            monkeypatch.setattr(PasswordLogin, hangs, hang)
+            monkeypatch.setattr(MatrixLogin, hangs, hang)
             with pytest.raises(Transient, match="did not answer in time"):
                 await _log_in({})
 
@@ -334,11 +333,11 @@ async def test_a_login_that_cannot_be_used_is_ended() -> None:
     async with misbehaving(**handlers) as server, aiohttp.ClientSession() as http:
         login = MatrixAdapter(MemoryNetwork(http)).login()
         with pytest.raises(Transient):
-            await login.submit({"homeserver": server.url, "user": "bob", "password": "p"})
+            await login.submit({"homeserver": server.url, "username": "bob", "password": "p"})
         assert server.paths("POST") == ["/login", "/logout"]
 
 
-@pytest.mark.parametrize(("empty", "field"), [("user", "user"), ("password", "password")])
+@pytest.mark.parametrize(("empty", "field"), [("username", "username"), ("password", "password")])
 async def test_empty_answers(empty: str, field: str) -> None:
     with pytest.raises(BadLogin) as caught:
         await _log_in({}, **{empty: ""})
@@ -357,26 +356,138 @@ async def test_empty_answers(empty: str, field: str) -> None:
 )
 def test_which_homeserver_is_meant(typed: str, user: str, expected: str) -> None:
     adapter = MatrixAdapter(_Network(default_homeserver="default.org"))
-    meant: Callable[[str, str], str] = adapter.login()._homeserver  # type: ignore[attr-defined]
-    assert meant(typed, user) == expected
+    assert _meant(adapter, typed, user) == expected
 
 
 def test_the_list_of_allowed_homeservers() -> None:
     adapter = MatrixAdapter(_Network(allowed_homeservers=("Example.org", "https://hs.org/")))
-    meant: Callable[[str, str], str] = adapter.login()._homeserver  # type: ignore[attr-defined]
-    assert meant("example.ORG", "bob") == "example.ORG"
-    assert meant("https://hs.org", "bob") == "https://hs.org"
+    assert _meant(adapter, "example.ORG", "bob") == "example.ORG"
+    assert _meant(adapter, "https://hs.org", "bob") == "https://hs.org"
     for other in ("example.org.evil.org", "hs.org", "https://example.org"):
         with pytest.raises(Forbidden, match=r"example\.org"):
-            meant(other, "bob")
+            _meant(adapter, other, "bob")
+
+
+def _meant(adapter: MatrixAdapter, homeserver: str, username: str) -> str:
+    flow = adapter.login()
+    assert isinstance(flow, MatrixLogin)
+    return flow._homeserver({"homeserver": homeserver, "username": username})
+
+
+def _asked(step: LoginStep) -> list[tuple[str, bool, str]]:
+    return [(field.name, field.secret, field.default) for field in step.fields]
 
 
 def test_the_questions() -> None:
-    step = MatrixAdapter(_Network(default_homeserver="default.org")).login().first()
-    assert [(field.name, field.secret) for field in step.fields] == [
-        ("homeserver", False), ("user", False), ("password", True)
+    login = MatrixAdapter(_Network(default_homeserver="default.org")).login()
+    assert _asked(login.first()) == [
+        ("homeserver", False, "default.org"), ("method", False, "password")
     ]  # fmt: skip
-    assert "default.org" in step.fields[0].hint
+    assert _asked(login.at_once()) == [
+        ("homeserver", False, "default.org"), ("username", False, ""), ("password", True, "")
+    ]  # fmt: skip
+
+
+# --- step by step -------------------------------------------------------------------------------
+
+
+async def test_the_homeserver_is_checked_before_a_secret_is_asked_for() -> None:
+    async with misbehaving(**GOOD) as server, aiohttp.ClientSession() as http:
+        login = MatrixAdapter(MemoryNetwork(http)).login()
+        with pytest.raises(BadLogin) as caught:
+            await login.submit({"homeserver": "not a name", "method": "password"})
+        assert caught.value.field == "homeserver"
+        step = await login.submit({"homeserver": server.url, "method": "password"})
+        assert isinstance(step, LoginStep)
+        assert [field.name for field in step.fields] == ["username", "password"]
+        step = await login.submit({"homeserver": server.url, "method": "token"})
+        assert isinstance(step, LoginStep)
+        assert [field.name for field in step.fields] == ["token"]
+        # What was found is not asked for again at each step.
+        assert server.paths("GET").count("/login") == 1
+
+
+async def test_the_whole_id_for_a_homeserver_is_the_user_name_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def find(_: MatrixLogin, typed: str) -> tuple[str, bool]:
+        assert typed == "example.org"
+        return "https://hs.org", True
+
+    monkeypatch.setattr(MatrixLogin, "_find", find)
+    login = MatrixAdapter(_Network()).login()
+    step = await login.submit({"homeserver": "@bob:example.org", "method": "password"})
+    assert isinstance(step, LoginStep)
+    assert step.fields[0].default == "@bob:example.org"
+
+
+@pytest.mark.parametrize(
+    ("whoami", "token", "kind", "field"),
+    [
+        ((200, {"user_id": "@bob:localhost", "device_id": "D"}), "T", None, None),
+        ((200, {"user_id": "@bob:localhost"}), " T ", None, None),
+        ((401, {"errcode": "M_UNKNOWN_TOKEN"}), "T", BadLogin, "token"),
+        ((403, {"errcode": "M_FORBIDDEN"}), "T", BadLogin, "token"),
+        ((500, {}), "T", Transient, None),
+        ((200, {"user_id": 5}), "T", Transient, None),
+        ((200, {}), "", BadLogin, "token"),
+        ((200, {}), "to\nken", BadLogin, "token"),
+        ((200, {}), "t\u00f6ken", BadLogin, "token"),
+    ],
+)
+async def test_login_with_an_access_token(
+    whoami: tuple[int, Any], token: str, kind: type[AdapterError] | None, field: str | None
+) -> None:
+    handlers: dict[str, Handler] = {**GOOD, "whoami": lambda _: whoami}
+    async with misbehaving(**handlers) as server, aiohttp.ClientSession() as http:
+        login = MatrixAdapter(MemoryNetwork(http)).login()
+        answers = {"homeserver": server.url, "method": "token", "token": token}
+        if kind is None:
+            linked = await login.submit(answers)
+            assert isinstance(linked, Linked)
+            assert linked.remote_id == "@bob:localhost"
+            assert Credentials.decoded(linked.secret).access_token == "T"
+        else:
+            with pytest.raises(kind) as caught:
+                await login.submit(answers)
+            assert getattr(caught.value, "field", None) == field
+        assert "/logout" not in server.paths("POST")  # it is not ours to end
+
+
+async def test_a_login_again_goes_to_the_same_homeserver_as_the_same_user() -> None:
+    async with misbehaving(**GOOD) as server, aiohttp.ClientSession() as http:
+        again = Relogin(realm=server.url, remote_id=RemoteUserId("@bob:localhost"))
+        login = MatrixAdapter(MemoryNetwork(http)).login(again)
+        assert [field.name for field in login.first().fields] == ["method"]
+        step = await login.submit({"method": "password"})
+        assert isinstance(step, LoginStep)
+        assert [field.name for field in step.fields] == ["password"]
+        linked = await login.submit({"method": "password", "password": "p"})
+        assert isinstance(linked, Linked)
+        assert (linked.realm, linked.remote_id) == (again.realm, again.remote_id)
+
+
+async def test_a_token_of_somebody_else_does_not_revive_an_account() -> None:
+    handlers: dict[str, Handler] = {**GOOD, "whoami": lambda _: (200, {"user_id": "@eve:hs"})}
+    async with misbehaving(**handlers) as server, aiohttp.ClientSession() as http:
+        again = Relogin(realm=server.url, remote_id=RemoteUserId("@bob:localhost"))
+        login = MatrixAdapter(MemoryNetwork(http)).login(again)
+        with pytest.raises(BadLogin, match="@eve:hs") as caught:
+            await login.submit({"method": "token", "token": "T"})
+        assert caught.value.field == "token"
+
+
+async def test_a_login_again_keeps_to_the_allowed_homeservers() -> None:
+    async with misbehaving(**GOOD) as server, aiohttp.ClientSession() as http:
+        again = Relogin(realm=server.url, remote_id=RemoteUserId("@bob:localhost"))
+        for allowed, good in ((server.url, True), ("example.org", False)):
+            network = MemoryNetwork(http, allowed_homeservers=(allowed,))
+            login = MatrixAdapter(network).login(again)
+            if good:
+                assert isinstance(await login.submit({"method": "password"}), LoginStep)
+            else:
+                with pytest.raises(Forbidden, match=r"example\.org"):
+                    await login.submit({"method": "password"})
 
 
 class _Network(MemoryNetwork):

@@ -225,10 +225,18 @@ def _presence(db: sqlite3.Connection) -> None:
     _insert(db, "contact_presence", [(1, "bob", "away", "at lunch", NOW - 60)])
 
 
+def _registrations(db: sqlite3.Connection) -> None:
+    """Erin has asked for a login that is not carried out yet."""
+    user = "erin@home.example"
+    typed = SecretBox(KEY).seal(b'{"username": "erin"}', f"registration net {user}")
+    _insert(db, "registration", [("net", user, typed, NOW)])
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
     4: _presence,
+    5: _registrations,
 }
 """What a migration's new tables hold, by its number."""
 

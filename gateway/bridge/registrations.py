@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logins that were asked for in one form (XEP-0077) and are carried out after the answer.
+
+What was typed is stored, sealed, and answered for; then it is tried. Until the network has proved
+it there is no account, so nobody takes an identity by asking for it (REQ-207, REQ-225).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from gateway.adapter import Clock, Linked, LoginFlow, LoginStep
+from gateway.bridge.accounts import Account
+from gateway.bridge.persist import Persist
+from gateway.bridge.ports import XmppPort
+from gateway.errors import AdapterError, GatewayError, RateLimited, SecretUnreadable, Transient
+from gateway.events import AVAILABLE
+from gateway.ids import NetworkName, UserJid
+from gateway.store import Store, registrations
+from gateway.store.accounts import AccountStatus
+from gateway.store.conversations import GATEWAY
+from gateway.store.secrets import SecretBox
+from gateway.tasks import Tasks, contained, within
+
+log = structlog.get_logger("registrations")
+
+_ATTEMPT_S = 60.0
+_GIVEN_UP_S = 600.0
+_FIRST_RETRY_S = 2.0
+_LONGEST_RETRY_S = 60.0
+_TROUBLES_KEPT = 1000
+_MORE = "The network asks for more than the form could. Send “login” to go on."
+
+
+class Logins(Protocol):
+    """What carrying out a login takes; `gateway.bridge.network.Network` has it."""
+
+    def account_of(self, user: UserJid) -> Account | None:
+        """The user's account."""
+
+    def login(self, user: UserJid) -> LoginFlow:
+        """The questions to this user."""
+
+    async def link(self, user: UserJid, linked: Linked) -> Account:
+        """Store a login and connect."""
+
+    async def discard(self, user: UserJid, linked: Linked) -> None:
+        """End a login that nobody wants."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Registration:
+    """One login that is to be carried out."""
+
+    answers: Mapping[str, str] = field(repr=False)
+    asked_at: float
+    """By the clock on the wall: it counts across restarts."""
+
+
+class Registrations:
+    """Those of one network. At most one for each user; a later one takes its place."""
+
+    def __init__(
+        self,
+        network: NetworkName,
+        store: Store,
+        box: SecretBox,
+        clock: Clock,
+        tasks: Tasks,
+        persist: Persist,
+        logins: Logins,
+    ) -> None:
+        self._network = network
+        self._store = store
+        self._box = box
+        self._clock = clock
+        self._tasks = tasks
+        self._persist = persist
+        self._logins = logins
+        self._pending: dict[UserJid, Registration] = {}
+        self._troubles: dict[UserJid, str] = {}
+        """Why the last one came to nothing."""
+        self._port: XmppPort
+
+    def attach(self, port: XmppPort) -> None:
+        """Connect to the XMPP side."""
+        self._port = port
+
+    def of(self, user: UserJid) -> Registration | None:
+        """The login of this user that is still to be carried out."""
+        return self._pending.get(user)
+
+    def trouble(self, user: UserJid) -> str:
+        """Why the user's last one came to nothing, or nothing."""
+        return self._troubles.get(user, "")
+
+    def load(self) -> None:
+        """Take up what was not carried out before the process ended."""
+        for row in registrations.of_network(self._store.reader, self._network):
+            account = self._logins.account_of(row.user)
+            if account is not None and account.status is AccountStatus.LINKED:
+                self._forget(row.user)  # that was the last thing to do
+                continue
+            try:
+                typed = self._box.open(row.secret, self._context(row.user))
+                answers = msgspec.json.decode(typed, type=dict[str, str])
+            except (SecretUnreadable, msgspec.MsgspecError):
+                log.warning("registration_unreadable", network=self._network)
+                self._forget(row.user)
+                continue
+            self._pending[row.user] = Registration(answers, row.asked_at)
+
+    def start(self) -> None:
+        """Begin to carry them out."""
+        for user, registration in self._pending.items():
+            self._tasks.spawn(self._carry_out(user, registration), "registration")
+
+    async def add(self, user: UserJid, answers: Mapping[str, str]) -> None:
+        """Store a login; it is carried out after this returns.
+
+        Raises `SecretUnreadable` without a key to seal it with, and `StoreUnavailable`.
+        """
+        registration = Registration(answers, self._clock.now())
+        sealed = self._box.seal(msgspec.json.encode(answers), self._context(user))
+        await self._store.write(
+            lambda db: registrations.put(db, self._network, user, sealed, registration.asked_at)
+        )
+        self._pending[user] = registration
+        self._troubles.pop(user, None)
+        self._tasks.spawn(self._carry_out(user, registration), "registration")
+
+    async def withdraw(self, user: UserJid) -> bool:
+        """The user does not want it any more. False if there was none."""
+        if self._pending.pop(user, None) is None:
+            return False
+        await self._store.write(lambda db: registrations.remove(db, self._network, user))
+        return True
+
+    def _context(self, user: UserJid) -> str:
+        return f"registration {self._network} {user}"
+
+    def _forget(self, user: UserJid) -> asyncio.Future[None]:
+        return self._persist.write(lambda db: registrations.remove(db, self._network, user))
+
+    async def _carry_out(self, user: UserJid, registration: Registration) -> None:
+        try:
+            linked = await self._log_in(user, registration)
+            if self._pending.get(user) is not registration:  # withdrawn, or another one came
+                await self._logins.discard(user, linked)
+                return
+            account = await self._logins.link(user, linked)
+        except GatewayError as error:
+            await self._give_up(user, registration, str(error))
+        except Exception:
+            await self._give_up(user, registration, "Something went wrong in the gateway.")
+            raise
+        else:
+            if self._pending.get(user) is registration:
+                del self._pending[user]
+                self._forget(user)  # if the process ends before that, `load` does it
+            await self._tell(user, f"You are logged in as {account.remote_id}.")
+
+    async def _log_in(self, user: UserJid, registration: Registration) -> Linked:
+        """Try it, for some minutes while the network is away. Raises `AdapterError`."""
+        wait_s = _FIRST_RETRY_S
+        while True:
+            trouble: AdapterError
+            try:
+                flow = self._logins.login(user)
+                attempt = contained(flow.submit, dict(registration.answers))
+                result = await within(self._clock, _ATTEMPT_S, attempt)
+                if isinstance(result, LoginStep):
+                    raise AdapterError(_MORE)
+                return result
+            except Transient as error:
+                trouble = error
+            except TimeoutError:
+                trouble = Transient("The network does not answer.")
+            again_s = trouble.retry_after_s if isinstance(trouble, RateLimited) else wait_s
+            late = self._clock.now() + again_s > registration.asked_at + _GIVEN_UP_S
+            if late or self._pending.get(user) is not registration:
+                raise trouble
+            await self._clock.sleep(again_s)
+            wait_s = min(wait_s * 2, _LONGEST_RETRY_S)
+
+    async def _give_up(self, user: UserJid, registration: Registration, trouble: str) -> None:
+        if self._pending.get(user) is registration:
+            del self._pending[user]
+            await asyncio.wait([self._forget(user)])
+            await self._failed(user, trouble)
+
+    async def _failed(self, user: UserJid, trouble: str) -> None:
+        self._troubles[user] = trouble
+        while len(self._troubles) > _TROUBLES_KEPT:
+            del self._troubles[next(iter(self._troubles))]
+        await self._tell(user, f"{trouble} Register again, or send “login” to log in here.")
+        if self._logins.account_of(user) is None:
+            self._port.presence(user, GATEWAY, AVAILABLE)  # its status says the same
+
+    async def _tell(self, user: UserJid, said: str) -> None:
+        """A line, once the stream can carry it."""
+        while not self._port.is_up():
+            await self._clock.sleep(1)
+        self._port.say(user, said)

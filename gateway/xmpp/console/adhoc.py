@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ad-hoc commands (XEP-0050): the face that shows a command as forms (REQ-213 to REQ-219)."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import Counter
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from gateway.adapter import Clock
+from gateway.ids import UserJid
+from gateway.tasks import contained, is_cancelled, within
+from gateway.xmpp import disco
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused, StanzaError
+from gateway.xmpp.codec.xml import attribute, text
+from gateway.xmpp.console import forms
+from gateway.xmpp.console.chat import FAILED
+from gateway.xmpp.console.commands import BY_NODE
+from gateway.xmpp.console.model import ANSWER_LIMIT_S, Cancelled, Command, Expired, Note
+from gateway.xmpp.console.rights import is_offered, refusal
+from gateway.xmpp.console.stages import Outcome, Session, Stage, StagedDialogue
+from gateway.xmpp.jid import split
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+_HOLD_S = 10.0
+"""For which a request may wait for the network: clients give up after 20 s (REQ-218)."""
+_SESSIONS_PER_USER = 5
+_EXPIRED_KEPT = 1000
+_ACTIONS = ("execute", "next", "complete", "prev", "cancel")
+_WAITING = "The network has not answered yet. Go on to look again."
+
+
+class AdHoc:
+    """The ad-hoc commands of one component."""
+
+    def __init__(self, component: Component) -> None:
+        self._component = component
+        self._clock: Clock = component.network.adapter.context.clock
+        self._sessions: dict[str, Session] = {}
+        self._users: Counter[UserJid] = Counter()
+        """How many of them each user has."""
+        self._expired: dict[str, None] = {}
+        """Ids of sessions that have expired, the oldest first."""
+
+    def talks_with(self, user: UserJid) -> bool:
+        """Whether a command of somebody is under way."""
+        return user in self._users
+
+    # --- discovery (REQ-112) ---------------------------------------------------------------------
+
+    def items(self, user: UserJid) -> str:
+        """The commands that this user may give now."""
+        items = "".join(
+            f"<item jid='{attribute(self._component.domain)}' node='{attribute(node)}'"
+            f" name='{attribute(command.title)}'/>"
+            for node, command in BY_NODE.items()
+            if is_offered(self._component, command, user)
+        )
+        return f"<query xmlns='{disco.ITEMS}' node='{disco.COMMANDS}'>{items}</query>"
+
+    def info(self, node: str, user: UserJid) -> str | None:
+        """What a command says of itself; None if there is no such command."""
+        if node == disco.COMMANDS:
+            return disco.COMMAND_LIST.info(node)
+        command = BY_NODE.get(node)
+        if command is None:
+            return None
+        refused = refusal(self._component, command, user)
+        if refused is not None:
+            raise Refused(refused.error, refused.text)
+        return disco.command_node(command.title).info(node)
+
+    # --- execution -------------------------------------------------------------------------------
+
+    async def take(self, sender: str, payload: Element) -> str:
+        """Answer a request. Raises `Refused`."""
+        node, action = payload.get("node", ""), payload.get("action", "execute")
+        command = BY_NODE.get(node)
+        if command is None:
+            raise Refused(errors.ITEM_NOT_FOUND, "There is no such command.")
+        if action not in _ACTIONS:
+            raise _refused(errors.BAD_REQUEST, "malformed-action", "There is no such action.")
+        session = self._session(sender, payload, command)
+        refused = refusal(self._component, command, split(sender).bare)
+        if refused is not None:  # rights may be lost between two stages (REQ-219)
+            if session is not None:
+                self._drop(session)
+            raise Refused(refused.error, refused.text)
+        if session is None:
+            if action != "execute":
+                raise _refused(
+                    errors.BAD_REQUEST, "bad-action", "This command has to be started first."
+                )
+            session = self._open(sender, command)
+        elif session.outcome is Outcome.RUNNING and not self._go_on(session, action, payload):
+            return self._render(session)
+        await self._pause(session)
+        return self._render(session)
+
+    def _session(self, sender: str, payload: Element, command: Command) -> Session | None:
+        """The session that is meant; None if a new one is."""
+        name = payload.get("sessionid", "")
+        if not name:
+            return None
+        session = self._sessions.get(name)
+        if session is not None and session.owner == sender and session.command is command:
+            return session
+        if name in self._expired:
+            raise _too_late()
+        raise _refused(errors.BAD_REQUEST, "bad-sessionid", "This command is not under way.")
+
+    def _open(self, sender: str, command: Command) -> Session:
+        user = split(sender).bare
+        self._make_room(user)
+        component = self._component
+        talk = StagedDialogue(user, component.network, component.tasks, component.say)
+        session = Session(secrets.token_urlsafe(24), sender, command, talk)
+        self._sessions[session.id] = session
+        self._users[user] += 1
+        component.tasks.spawn(self._run(session), f"command {command.name}")
+        return session
+
+    def _make_room(self, user: UserJid) -> None:
+        """Clients leave sessions behind without a word: the oldest that waits for them goes."""
+        if self._users.get(user, 0) < _SESSIONS_PER_USER:
+            return
+        for session in self._sessions.values():
+            if session.talk.user == user and session.talk.paused.is_set():
+                self._drop(session)
+                self._remember_expired(session)
+                return
+        raise Refused(errors.RESOURCE_CONSTRAINT, "Too many of your commands are under way.")
+
+    def _go_on(self, session: Session, action: str, payload: Element) -> bool:
+        """Do what the user wants. False if that changes nothing to wait for."""
+        submitted = forms.find(payload)
+        if action == "cancel" or any(form.type == "cancel" for form in submitted):
+            self._drop(session)
+            session.outcome = Outcome.CANCELED
+            return False
+        stage = session.talk.stage
+        allowed = ("next",) if stage is None else stage.actions
+        if action == "execute":
+            action = allowed[-1]
+        if action not in allowed:
+            raise _refused(errors.BAD_REQUEST, "bad-action", "That is not possible at this stage.")
+        if stage is None:
+            return False
+        if action == "prev":
+            session.talk.submit(None)
+            return True
+        if len(submitted) > 1 or any(form.type != "submit" for form in submitted):
+            raise _refused(errors.BAD_REQUEST, "bad-payload", "One submitted form is expected.")
+        session.talk.submit(submitted[0].values if submitted else {})
+        return True
+
+    async def _pause(self, session: Session) -> None:
+        """Until there is something to show, or for as long as a client will wait."""
+        try:
+            await within(self._clock, _HOLD_S, session.talk.paused.wait())
+        except TimeoutError:
+            return
+
+    async def _run(self, session: Session) -> None:
+        try:
+            await contained(session.command.carry_out, session.talk)
+            session.outcome = Outcome.COMPLETED
+        except Expired:
+            session.outcome = Outcome.EXPIRED
+            self._remove(session)
+            self._remember_expired(session)
+        except Cancelled:
+            session.outcome = Outcome.CANCELED
+            self._remove(session)
+        except (asyncio.CancelledError, Exception) as error:
+            if is_cancelled():
+                raise
+            session.outcome = Outcome.FAILED
+            raise RuntimeError(f"the command {session.command.name} failed") from error
+        finally:
+            session.talk.end()
+            self._component.tasks.spawn(self._forget(session), "result of a command")
+
+    async def _forget(self, session: Session) -> None:
+        """A result that nobody fetches."""
+        await self._clock.sleep(ANSWER_LIMIT_S)
+        if self._remove(session):
+            self._remember_expired(session)
+
+    def _remove(self, session: Session) -> bool:
+        if self._sessions.pop(session.id, None) is None:
+            return False
+        user = session.talk.user
+        self._users[user] -= 1
+        if not self._users[user]:
+            del self._users[user]
+        return True
+
+    def _drop(self, session: Session) -> None:
+        """End a session; what it has begun on the network goes on, and is cleared away."""
+        self._remove(session)
+        session.talk.cancel()
+
+    def _remember_expired(self, session: Session) -> None:
+        self._expired[session.id] = None
+        while len(self._expired) > _EXPIRED_KEPT:
+            del self._expired[next(iter(self._expired))]
+
+    # --- answers ---------------------------------------------------------------------------------
+
+    def _render(self, session: Session) -> str:
+        talk = session.talk
+        if session.outcome is Outcome.RUNNING:
+            if talk.stage is not None:
+                return _command(session, "executing", _stage(talk.stage))
+            waiting = forms.message(session.command.title, _WAITING)
+            note = _note(Note.INFO, _WAITING)
+            return _command(session, "executing", f"{_actions('next')}{note}{waiting}")
+        self._remove(session)
+        if session.outcome is Outcome.FAILED:
+            raise Refused(errors.INTERNAL, FAILED)
+        if session.outcome is Outcome.EXPIRED:
+            raise _too_late()
+        if session.outcome is Outcome.CANCELED:
+            return _command(session, "canceled", "")
+        notes = "".join(_note(kind, said) for kind, said in talk.notes)
+        return _command(session, "completed", notes + "".join(map(forms.result, talk.tables)))
+
+
+def _refused(error: StanzaError, detail: str, said: str) -> Refused:
+    """XEP-0050 §4.4."""
+    return Refused(error, said, f"<{detail} xmlns='{disco.COMMANDS}'/>")
+
+
+def _too_late() -> Refused:
+    said = "You waited too long; please begin again."
+    return _refused(errors.NOT_ALLOWED, "session-expired", said)
+
+
+def _command(session: Session, status: str, inner: str) -> str:
+    node = session.command.node or session.command.name
+    return (
+        f"<command xmlns='{disco.COMMANDS}' node='{attribute(node)}' sessionid='{session.id}'"
+        f" status='{status}'>{inner}</command>"
+    )
+
+
+def _stage(stage: Stage) -> str:
+    wrong = _note(Note.ERROR, stage.wrong) if stage.wrong else ""
+    return f"{_actions(*stage.actions)}{wrong}{forms.form(stage.form, stage.values)}"
+
+
+def _actions(*allowed: str) -> str:
+    """The last one is the default."""
+    inner = "".join(f"<{action}/>" for action in allowed)
+    return f"<actions execute='{allowed[-1]}'>{inner}</actions>"
+
+
+def _note(kind: Note, said: str) -> str:
+    return f"<note type='{kind.value}'>{text(said)}</note>"

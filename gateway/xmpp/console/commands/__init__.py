@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands: what each is called, what it says of itself, who may give it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.xmpp.console.commands.account import log_out, tell_status, unregister
+from gateway.xmpp.console.commands.admin import FORM_TYPE as ADMIN
+from gateway.xmpp.console.commands.admin import end_session, list_sessions
+from gateway.xmpp.console.commands.login import log_in
+from gateway.xmpp.console.commands.settings import change_settings
+from gateway.xmpp.console.model import (
+    Command,
+    has_account,
+    has_none,
+    is_linked,
+    may_log_in_again,
+)
+
+_ALL = (
+    Command(
+        name="login",
+        title="Log in again",
+        summary="link your account on the network, or log in again",
+        run=log_in,
+        fits=may_log_in_again,
+    ),
+    Command(
+        name="register",
+        title="Link an account",
+        summary="the same as login",
+        run=log_in,
+        in_help=False,
+        fits=has_none,
+    ),
+    Command(
+        name="status",
+        title="Status",
+        summary="whether you are connected, and what waits",
+        run=tell_status,
+        needs_account=True,
+        fits=has_account,
+    ),
+    Command(
+        name="settings",
+        title="Settings",
+        summary="what the network is told of you, and more",
+        run=change_settings,
+        needs_account=True,
+        fits=has_account,
+    ),
+    Command(
+        name="logout",
+        title="Log out",
+        summary="end the login, keep contacts",
+        run=log_out,
+        needs_account=True,
+        fits=is_linked,
+    ),
+    Command(
+        name="unregister",
+        title="Unregister",
+        summary="end the login and delete everything the gateway keeps of you",
+        run=unregister,
+        needs_account=True,
+        leaves=True,
+        fits=has_account,
+    ),
+    Command(
+        name="sessions",
+        title="List all accounts",
+        summary="all accounts and how they are connected (admins)",
+        run=list_sessions,
+        node=f"{ADMIN}#get-online-users-list",
+        for_admins=True,
+    ),
+    Command(
+        name="end-session",
+        title="End a session",
+        summary="log a user out (admins)",
+        run=end_session,
+        node=f"{ADMIN}#end-user-session",
+        for_admins=True,
+    ),
+)
+
+COMMANDS: Mapping[str, Command] = {command.name: command for command in _ALL}
+BY_NODE: Mapping[str, Command] = {command.node or command.name: command for command in _ALL}

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command as lines of a chat: one question after the other, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Set
+from typing import Any, TypeVar
+
+from gateway.bridge.network import Network
+from gateway.ids import UserJid
+from gateway.tasks import Tasks
+from gateway.xmpp.console.model import (
+    Answers,
+    BadAnswer,
+    Dialogue,
+    Field,
+    Form,
+    Kind,
+    Note,
+    Option,
+    Table,
+)
+
+T = TypeVar("T")
+
+_EMPTY = "-"
+"""What stands for no answer: clients send no empty messages."""
+
+
+class ChatDialogue(Dialogue):
+    """One user's talk with one command; any of the user's devices may continue it."""
+
+    keeps_answers = True
+
+    def __init__(
+        self,
+        user: UserJid,
+        network: Network,
+        tasks: Tasks,
+        say: Callable[[UserJid, str], None],
+        commands: Set[str],
+    ) -> None:
+        super().__init__(user, network, tasks)
+        self._say = say
+        self._commands = commands
+        """Words that are no answers."""
+
+    def say(self, text: str, note: Note = Note.INFO) -> None:
+        """See `Dialogue.say`."""
+        self._say(self.user, text)
+
+    def tell(self, user: UserJid, text: str) -> None:
+        """See `Dialogue.tell`."""
+        self._say(user, text)
+
+    def show(self, table: Table) -> None:
+        """See `Dialogue.show`."""
+        rows = ["; ".join(row) for row in table.rows]
+        self.say("\n".join([f"{table.title}:", *rows]))
+
+    def answer(self, said: str) -> bool:
+        """The user said something. False if nothing was asked."""
+        if self._asked is None or self._asked.done():
+            return False
+        self._asked.set_result(said)
+        return True
+
+    async def wait(
+        self, work: Coroutine[Any, Any, T], late: Callable[[T], Awaitable[None]] | None = None
+    ) -> T:
+        """See `Dialogue.wait`."""
+        if late is not None:
+            self.say("One moment …")
+        return await super().wait(work, late)
+
+    async def ask(
+        self, form: Form, known: Answers | None = None, *, wrong: str = "", back: bool = False
+    ) -> dict[str, str]:
+        """See `Dialogue.ask`."""
+        if form.edits:
+            return await self._edit(form, dict(known or {}), wrong)
+        if len(form.fields) == 1 and form.fields[0].kind is Kind.YES_NO:
+            return await self._confirm(form)
+        names = {field.name for field in form.fields}
+        answers = {name: said for name, said in (known or {}).items() if name in names}
+        if wrong:
+            self.say(f"{wrong} Please try again, or send “cancel”.")
+        if not answers:
+            self.say(form.instructions)
+        for field in form.fields:
+            if field.name not in answers:
+                answers[field.name] = await self._ask_field(field)
+        return answers
+
+    async def _confirm(self, form: Form) -> dict[str, str]:
+        self.say(f"{form.instructions} Send “yes” to go on.")
+        said = (await self._answer()).strip().lower()
+        return {form.fields[0].name: "1" if said == "yes" else "0"}
+
+    async def _edit(self, form: Form, values: dict[str, str], wrong: str) -> dict[str, str]:
+        """One of the values, chosen by its number: nobody wants to be asked for all of them."""
+        if wrong:
+            self.say(wrong)
+        lines = [
+            f"{number}: {field.label}: {_shown(field, values.get(field.name, ''))}"
+            for number, field in enumerate(form.fields, 1)
+        ]
+        self.say("\n".join([form.instructions, *lines]))
+        which = Field(
+            name="which",
+            label="Which one do you want to change",
+            kind=Kind.CHOICE,
+            hint="Send its number, or “cancel”.",
+            options=tuple(
+                Option(str(number), field.label) for number, field in enumerate(form.fields, 1)
+            ),
+        )
+        chosen = form.fields[int(await self._ask_field(which, listed=True)) - 1]
+        values[chosen.name] = await self._ask_field(chosen)
+        return values
+
+    async def _ask_field(self, field: Field, *, listed: bool = False) -> str:
+        question = _question(field, listed=listed)
+        self.say(question)
+        while True:
+            said = await self._answer()
+            if field.kind is not Kind.SECRET:  # which may be any word
+                if said.strip().lower() in self._commands:
+                    self.say("Please answer first, or send “cancel”.")
+                    self.say(question)
+                    continue
+                said = "" if said.strip() == _EMPTY else _chosen(field, said.strip())
+            try:
+                return field.checked(said)
+            except BadAnswer as error:
+                self.say(str(error))
+                self.say(question)
+
+
+def _question(field: Field, *, listed: bool) -> str:
+    hints = [field.hint]
+    if field.kind is Kind.YES_NO:
+        hints.append("Yes or no.")
+    if field.kind is Kind.CHOICE and not listed:
+        values = ["", *(option.value for option in field.options)]
+        first = values.index(field.default)
+        hints.append(f"Send a number, or “-” for {first}." if first else "Send a number.")
+    elif field.default:
+        hints.append(f"Send “-” for {_shown(field, field.default)}.")
+    elif not field.required:
+        hints.append("Send “-” to leave it empty.")
+    hint = " ".join(filter(None, hints))
+    line = f"{field.label}? ({hint})" if hint else f"{field.label}?"
+    if field.kind is not Kind.CHOICE or listed:
+        return line
+    options = [f"{number}: {option.label}" for number, option in enumerate(field.options, 1)]
+    return "\n".join([line, *options])
+
+
+def _shown(field: Field, value: str) -> str:
+    if field.kind is Kind.YES_NO:
+        return "yes" if value == "1" else "no"
+    labels = {option.value: option.label for option in field.options}
+    return labels.get(value, value)
+
+
+def _chosen(field: Field, said: str) -> str:
+    """A choice may be given by its number."""
+    if field.kind is Kind.CHOICE:
+        for number, option in enumerate(field.options, 1):
+            if said == str(number):
+                return option.value
+    return said

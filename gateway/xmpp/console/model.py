@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one command model behind all faces of the console.
+
+A command is a coroutine that talks through a `Dialogue`. What it asks is a `Form`; a face shows it
+as it can: the chat field by field, ad-hoc commands (XEP-0050) as a whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gateway.adapter import Clock
+from gateway.bridge.network import Network
+from gateway.errors import AdapterError, GatewayError, StanzaRefused, StoreUnavailable
+from gateway.ids import UserJid
+from gateway.store.accounts import AccountStatus
+from gateway.tasks import Tasks, is_cancelled
+from gateway.xmpp import jid
+
+if TYPE_CHECKING:
+    from gateway.bridge.accounts import Account
+
+T = TypeVar("T")
+Answers = Mapping[str, str]
+"""By the name of the field. A yes is "1", a no "0"; several addresses stand on lines of theirs."""
+
+ANSWER_LIMIT_S = 900.0
+_WORK_LIMIT_S = 60.0
+_LONGEST_ANSWER = 8192
+
+
+class Cancelled(Exception):
+    """The user does not want to go on, or has not answered in time."""
+
+
+class Expired(Cancelled):
+    """The user has not answered in time."""
+
+
+class Back(Exception):
+    """The user wants to see the form before this one again."""
+
+
+class BadAnswer(Exception):
+    """An answer that cannot be taken; the text says why."""
+
+
+class Kind(enum.Enum):
+    """What a field takes."""
+
+    TEXT = enum.auto()
+    SECRET = enum.auto()
+    CHOICE = enum.auto()
+    YES_NO = enum.auto()
+    JIDS = enum.auto()
+    """One or several bare addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One of the values of a choice."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One question."""
+
+    name: str
+    label: str
+    kind: Kind = Kind.TEXT
+    hint: str = ""
+    """An example or one more sentence."""
+    options: tuple[Option, ...] = ()
+    default: str = ""
+    """What an empty answer means. Secrets have none."""
+    required: bool = True
+
+    def checked(self, answer: str) -> str:
+        """The answer as commands get it. Raises `BadAnswer`."""
+        if len(answer) > _LONGEST_ANSWER:
+            raise BadAnswer(f"The answer to “{self.label}” is too long.")
+        if self.kind is not Kind.SECRET:  # which may begin or end with a blank
+            answer = answer.strip() or self.default
+        if not answer:
+            if self.required:
+                raise BadAnswer(f"An answer to “{self.label}” is needed.")
+            return ""
+        return _CHECKS[self.kind](self, answer)
+
+
+def _any_text(_: Field, answer: str) -> str:
+    return answer
+
+
+def _choice(field: Field, answer: str) -> str:
+    for option in field.options:
+        if answer == option.value or answer.lower() == option.label.lower():
+            return option.value
+    raise BadAnswer(f"“{answer[:100]}” is not one of the possible answers to “{field.label}”.")
+
+
+def _yes_no(field: Field, answer: str) -> str:
+    said = answer.lower()
+    if said in ("1", "true", "yes"):
+        return "1"
+    if said in ("0", "false", "no"):
+        return "0"
+    raise BadAnswer(f"Please answer “{field.label}” with yes or no.")
+
+
+def _jids(_: Field, answer: str) -> str:
+    found = []
+    for typed in answer.replace(",", " ").split():
+        address = jid.split(typed)
+        try:
+            found.append(jid.make(address.local or "@", address.domain))
+        except StanzaRefused:
+            raise BadAnswer(f"“{typed[:100]}” is not the address of an XMPP user.") from None
+    return "\n".join(dict.fromkeys(found))
+
+
+_CHECKS: Mapping[Kind, Callable[[Field, str], str]] = {
+    Kind.TEXT: _any_text,
+    Kind.SECRET: _any_text,
+    Kind.CHOICE: _choice,
+    Kind.YES_NO: _yes_no,
+    Kind.JIDS: _jids,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """Questions that are asked together."""
+
+    title: str
+    instructions: str
+    fields: tuple[Field, ...]
+    last: bool = False
+    """The answer ends the command."""
+    edits: bool = False
+    """All fields have values already; the user changes some of them."""
+    form_type: str = ""
+    """A registered FORM_TYPE (XEP-0068)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A result with columns (name and label) and rows."""
+
+    title: str
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class Note(enum.Enum):
+    """XEP-0050 §4.3."""
+
+    INFO = "info"
+    WARNING = "warn"
+    ERROR = "error"
+
+
+class Dialogue(ABC):
+    """One user's talk with one command."""
+
+    keeps_answers = False
+    """Whatever the user answers stays in an archive of their client or server."""
+
+    def __init__(self, user: UserJid, network: Network, tasks: Tasks) -> None:
+        self.user = user
+        self.network = network
+        self._tasks = tasks
+        self._clock: Clock = network.adapter.context.clock
+        self._asked: asyncio.Future[Any] | None = None
+        """What the user's answer is set on."""
+        self._work: asyncio.Future[Any] | None = None
+        """What the user may cancel while nothing is asked."""
+
+    @abstractmethod
+    def say(self, text: str, note: Note = Note.INFO) -> None:
+        """Tell the user something."""
+
+    @abstractmethod
+    def show(self, table: Table) -> None:
+        """Show a result."""
+
+    @abstractmethod
+    def tell(self, user: UserJid, text: str) -> None:
+        """A line of the gateway to somebody else."""
+
+    @abstractmethod
+    async def ask(
+        self, form: Form, known: Answers | None = None, *, wrong: str = "", back: bool = False
+    ) -> dict[str, str]:
+        """The user's answers to a form, checked, by name.
+
+        ``known`` are answers of before: not asked again where questions are asked one by one, else
+        shown. ``wrong`` says what is wrong with the answers of before. With ``back`` the user may
+        want to see the form before; then it raises `Back`. Raises `Cancelled`.
+        """
+
+    async def wait(
+        self, work: Coroutine[Any, Any, T], late: Callable[[T], Awaitable[None]] | None = None
+    ) -> T:
+        """The result of work that the network has a part in, within a minute.
+
+        Raises `TimeoutError` after that; the work goes on. With ``late`` the user may cancel,
+        which ends the command; ``late`` gets a result that nobody waits for any more.
+        """
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        limit = self._limit(result, _WORK_LIMIT_S, TimeoutError())
+        self._work = result if late is not None else None
+        self._tasks.spawn(_finish(work, result, late), "work of a command")
+        try:
+            return await result
+        finally:
+            limit.cancel()
+            self._work = None
+
+    async def _answer(self) -> Any:
+        """What the user answers; whoever asks has shown the question. Raises `Expired`."""
+        self._asked = asyncio.get_running_loop().create_future()
+        limit = self._limit(self._asked, ANSWER_LIMIT_S, Expired())
+        try:
+            return await self._asked
+        finally:
+            limit.cancel()
+            self._asked = None
+
+    def cancel(self) -> bool:
+        """The user does not want to go on. False if that is not possible now."""
+        waiting = self._work if self._asked is None else self._asked
+        if waiting is None or waiting.done():
+            return False
+        waiting.set_exception(Cancelled())
+        return True
+
+    def _limit(
+        self, future: asyncio.Future[Any], seconds: float, error: Exception
+    ) -> asyncio.Task[None]:
+        """End the wait for a future with this error."""
+
+        async def give_up() -> None:
+            await self._clock.sleep(seconds)
+            if not future.done():
+                future.set_exception(error)
+
+        return self._tasks.spawn(give_up(), "limit")
+
+
+async def _finish(
+    work: Coroutine[Any, Any, T],
+    result: asyncio.Future[T],
+    late: Callable[[T], Awaitable[None]] | None,
+) -> None:
+    """Work goes on when its command no longer waits; its result is then cleared away."""
+    try:
+        value = await work
+    except (asyncio.CancelledError, Exception) as error:
+        if is_cancelled():
+            raise
+        if isinstance(error, asyncio.CancelledError):
+            error = RuntimeError("cancelled from within")
+        if not result.done():
+            result.set_exception(error)
+        elif not isinstance(error, GatewayError | TimeoutError):
+            raise error from None
+    else:
+        if not result.done():
+            result.set_result(value)
+        elif late is not None:
+            await late(value)
+
+
+def _anybody(_: Account | None) -> bool:
+    return True
+
+
+def has_account(account: Account | None) -> bool:
+    """For `Command.fits`."""
+    return account is not None
+
+
+def has_none(account: Account | None) -> bool:
+    """For `Command.fits`."""
+    return account is None
+
+
+def is_linked(account: Account | None) -> bool:
+    """For `Command.fits`: there is a login to end."""
+    return account is not None and account.status is not AccountStatus.LOGGED_OUT
+
+
+def may_log_in_again(account: Account | None) -> bool:
+    """For `Command.fits`."""
+    return account is not None and account.status is not AccountStatus.LINKED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command."""
+
+    name: str
+    """In the chat; also its node, unless ``node`` says another."""
+    title: str
+    """In a list of commands: "Log in again"."""
+    summary: str
+    """In ``help``."""
+    run: Callable[[Dialogue], Awaitable[None]]
+    node: str = ""
+    needs_account: bool = False
+    leaves: bool = False
+    """Also for those who are no longer admitted."""
+    for_admins: bool = False
+    in_help: bool = True
+    fits: Callable[[Account | None], bool] = _anybody
+    """Whether there is a point in offering it to the user of this account."""
+
+    async def carry_out(self, talk: Dialogue) -> None:
+        """Run it. Raises `Cancelled`, or what nobody has thought of."""
+        try:
+            await self.run(talk)
+        except StoreUnavailable:
+            said = "The gateway cannot store anything at the moment. Please try again later."
+            talk.say(said, Note.ERROR)
+        except AdapterError as error:
+            talk.say(error.text, Note.ERROR)

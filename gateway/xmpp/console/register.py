@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In-band registration (XEP-0077): the face for clients that know one form and no more.
+
+The login is stored and answered for, then carried out; what becomes of it is told by a message
+and by the presence of the gateway (REQ-205 to REQ-209, REQ-212).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from gateway.adapter import Clock, LoginStep
+from gateway.bridge.accounts import Account
+from gateway.bridge.network import Network
+from gateway.errors import AdapterError, SecretUnreadable, StoreUnavailable
+from gateway.ids import UserJid
+from gateway.tasks import within
+from gateway.xmpp.access import NOT_ADMITTED
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.codec.xml import text
+from gateway.xmpp.console import forms
+from gateway.xmpp.console.logins import field_of
+from gateway.xmpp.console.model import BadAnswer, Field, Form, Kind
+from gateway.xmpp.jid import split
+from gateway.xmpp.limits import Standing
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+NS = "jabber:iq:register"
+_Q = f"{{{NS}}}"
+_LEGACY = ("username", "nick", "password", "name", "email", "phone", "url")
+"""Names of fields that old clients know (XEP-0077 §14.1), as far as logins may have them."""
+_USER = "username"
+_HOLD_S = 20.0
+"""For which a removal may wait for the network; it goes on after that."""
+_HOW = (
+    "What becomes of it is told by a message. Messages are not encrypted inside the gateway: its "
+    "admin could read them."
+)
+
+
+class Registration:
+    """In-band registration at one component."""
+
+    def __init__(self, component: Component) -> None:
+        self._component = component
+        self._network: Network = component.network
+        self._clock: Clock = component.network.adapter.context.clock
+
+    # --- asking ---------------------------------------------------------------------------------
+
+    def get(self, sender: str) -> str:
+        """The form. Raises `Refused`."""
+        user = split(sender).bare
+        account = self._network.accounts.of(user)
+        if account is None and not self._component.access.permits(user):
+            raise Refused(errors.NOT_ALLOWED, NOT_ADMITTED)
+        if account is None:  # after the answer: strangers get one stanza for theirs (REQ-717)
+            asyncio.get_running_loop().call_soon(self._component.console.welcome.welcome, user)
+        form, values = self._form(user, account)
+        known = account is not None or self._network.registrations.of(user) is not None
+        registered = "<registered/>" if known else ""
+        legacy = "".join(
+            f"<{field.name}>{text(_shown(field, values))}</{field.name}>"
+            for field in form.fields
+            if field.name in _LEGACY
+        )
+        return (
+            f"<query xmlns='{NS}'>{registered}<instructions>{text(form.instructions)}"
+            f"</instructions>{legacy}{forms.form(form, values)}</query>"
+        )
+
+    def _form(self, user: UserJid, account: Account | None) -> tuple[Form, Mapping[str, str]]:
+        """What is asked, and what is known of it."""
+        try:
+            step: LoginStep = self._network.login(user).at_once()
+        except AdapterError as error:  # the adapter has not started
+            raise Refused(errors.REMOTE_TIMEOUT, error.text) from None
+        fields = tuple(map(field_of, step.fields))
+        said = step.instructions
+        values: dict[str, str] = {}
+        if account is not None:
+            # Who they are, to be seen; a new secret, to be given or not (REQ-206).
+            name = Field(name=_USER, label="Linked as", required=False)
+            fields = (
+                name,
+                *(replace(field, required=False) for field in fields if field.name != _USER),
+            )
+            values[_USER] = account.remote_id
+            said = f"You are linked as {account.remote_id}. Leave empty what shall stay as it is."
+        pending = self._network.registrations.of(user)
+        if pending is not None:
+            values |= pending.answers
+        return (
+            Form(
+                title=f"Link your {self._network.adapter.display_name} account",
+                instructions=f"{said} {_HOW}",
+                fields=fields,
+                form_type=NS,
+            ),
+            values,
+        )
+
+    # --- answering ------------------------------------------------------------------------------
+
+    async def set(self, sender: str, query: Element) -> str:
+        """Take a registration, or end one. Raises `Refused`."""
+        user = split(sender).bare
+        if query.find(f"{_Q}remove") is not None:
+            if len(query) != 1:
+                raise Refused(
+                    errors.BAD_REQUEST, "To remove an account is all one can do at once."
+                )
+            return await self._remove(user)
+        if not self._component.access.permits(user):
+            raise Refused(errors.NOT_ALLOWED, NOT_ADMITTED)
+        account = self._network.accounts.of(user)
+        form, _ = self._form(user, account)
+        submitted = self._submitted(query, form)
+        if submitted is None:
+            return ""
+        try:
+            answers = forms.checked(form, submitted)
+        except BadAnswer as error:
+            raise Refused(errors.NOT_ACCEPTABLE, str(error)) from None
+        if account is not None and not self._renews(account, form, answers):
+            return ""
+        await self._store(user, answers)
+        return ""
+
+    def _submitted(self, query: Element, form: Form) -> Mapping[str, str] | None:
+        """What was filled in, in either way or both; None if the user does not want to."""
+        found = forms.find(query)
+        if len(found) > 1 or any(one.type not in ("submit", "cancel") for one in found):
+            raise Refused(errors.BAD_REQUEST, "One submitted form is expected.")
+        if found and found[0].type == "cancel":
+            return None
+        names = {field.name for field in form.fields}
+        legacy = {
+            name: query.findtext(f"{_Q}{name}") or ""
+            for name in _LEGACY
+            if name in names and query.find(f"{_Q}{name}") is not None
+        }
+        values = dict(found[0].values) if found else {}
+        if any(said != values.get(name, said) for name, said in legacy.items()):
+            raise Refused(errors.BAD_REQUEST, "The form and the other fields disagree.")
+        return {**legacy, **values}
+
+    def _renews(self, account: Account, form: Form, answers: dict[str, str]) -> bool:
+        """Whether there is a new secret for an account, which stays the same identity."""
+        name = answers.pop(_USER, "")
+        meant = name and self._network.addresses.parse(name)
+        if name and account.remote_id not in (name, meant):
+            said = f"You are linked as {account.remote_id}. Unregister first to change that."
+            raise Refused(errors.NOT_ALLOWED, said)
+        secrets = [field.name for field in form.fields if field.kind is Kind.SECRET]
+        return any(answers.get(secret) for secret in secrets)
+
+    async def _store(self, user: UserJid, answers: Mapping[str, str]) -> None:
+        try:
+            await self._network.registrations.add(user, answers)
+        except SecretUnreadable as error:
+            raise Refused(errors.INTERNAL, str(error)) from None
+        except StoreUnavailable:
+            said = "The gateway cannot store anything at the moment. Please try again later."
+            raise Refused(errors.RESOURCE_CONSTRAINT, said) from None
+
+    # --- leaving (REQ-209) ----------------------------------------------------------------------
+
+    async def _remove(self, user: UserJid) -> str:
+        account = self._network.accounts.of(user)
+        if account is None:
+            if await self._network.registrations.withdraw(user):
+                return ""
+            raise Refused(errors.REGISTRATION_REQUIRED, "You have no account here.")
+        # Whoever leaves is told all of it, also if they are no longer admitted.
+        self._component.limits.heard(user, Standing.KNOWN)
+        erasing = self._component.tasks.spawn(self._network.erase(account), "unregister")
+        try:
+            _, say_goodbye = await within(self._clock, _HOLD_S, asyncio.shield(erasing))
+        except TimeoutError:
+            erasing.add_done_callback(_say_goodbye)
+            said = "The network does not answer. The gateway goes on with it."
+            raise Refused(errors.REMOTE_TIMEOUT, said) from None
+        # After the answer, which is written as soon as this returns.
+        asyncio.get_running_loop().call_soon(say_goodbye)
+        return ""
+
+
+def _say_goodbye(erasing: asyncio.Task[tuple[str, Callable[[], None]]]) -> None:
+    if not erasing.cancelled() and erasing.exception() is None:
+        erasing.result()[1]()
+
+
+def _shown(field: Field, values: Mapping[str, str]) -> str:
+    return "" if field.kind is Kind.SECRET else values.get(field.name, "")

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may give which command. Asked again at every stage: rights may be lost in between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.ids import UserJid
+from gateway.xmpp.access import NOT_ADMITTED
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import StanzaError
+from gateway.xmpp.console.model import Command
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a command may not be given."""
+
+    error: StanzaError
+    text: str
+
+
+_NO_ACCOUNT = Refusal(
+    errors.REGISTRATION_REQUIRED, "You have no account here. Send “login” to link one."
+)
+_NOT_ADMITTED = Refusal(errors.FORBIDDEN, NOT_ADMITTED)
+_NO_ADMIN = Refusal(errors.FORBIDDEN, "Only admins of this gateway may do that.")
+
+
+def refusal(component: Component, command: Command, user: UserJid) -> Refusal | None:
+    """Why this user may not give this command now, or None."""
+    account = component.network.accounts.of(user)
+    if command.for_admins:  # even if they may link no account themselves
+        return None if user in component.admins else _NO_ADMIN
+    leaves = command.leaves and account is not None
+    if not leaves and not component.access.permits(user):
+        return _NOT_ADMITTED
+    if command.needs_account and account is None:
+        return _NO_ACCOUNT
+    return None
+
+
+def is_offered(component: Component, command: Command, user: UserJid) -> bool:
+    """Whether to list it: it may be given, and there is a point in giving it (REQ-112)."""
+    account = component.network.accounts.of(user)
+    return refusal(component, command, user) is None and command.fits(account)

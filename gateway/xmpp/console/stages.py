@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A command as stages, each of them one form: what ad-hoc commands are made of."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.bridge.network import Network
+from gateway.ids import UserJid
+from gateway.tasks import Tasks
+from gateway.xmpp.console import forms
+from gateway.xmpp.console.model import (
+    Answers,
+    Back,
+    BadAnswer,
+    Command,
+    Dialogue,
+    Form,
+    Note,
+    Table,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A form that waits for the user."""
+
+    form: Form
+    values: Answers = field(repr=False)
+    wrong: str
+    """What is wrong with the answers of before."""
+    back: bool
+
+    @property
+    def default(self) -> str:
+        """The action that goes on."""
+        return "complete" if self.form.last else "next"
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What is allowed, besides ``execute`` and ``cancel``."""
+        return ("prev", self.default) if self.back else (self.default,)
+
+
+class StagedDialogue(Dialogue):
+    """Stops at each form until it is submitted."""
+
+    def __init__(
+        self, user: UserJid, network: Network, tasks: Tasks, tell: Callable[[UserJid, str], None]
+    ) -> None:
+        super().__init__(user, network, tasks)
+        self._tell = tell
+        self.stage: Stage | None = None
+        self.paused = asyncio.Event()
+        """Set while there is something to show: a stage, or the end."""
+        self.notes: list[tuple[Note, str]] = []
+        self.tables: list[Table] = []
+
+    def say(self, text: str, note: Note = Note.INFO) -> None:
+        """See `Dialogue.say`."""
+        self.notes.append((note, text))
+
+    def show(self, table: Table) -> None:
+        """See `Dialogue.show`."""
+        self.tables.append(table)
+
+    def tell(self, user: UserJid, text: str) -> None:
+        """See `Dialogue.tell`."""
+        self._tell(user, text)
+
+    async def ask(
+        self, form: Form, known: Answers | None = None, *, wrong: str = "", back: bool = False
+    ) -> dict[str, str]:
+        """See `Dialogue.ask`."""
+        values = dict(known or {})
+        while True:
+            self.stage = Stage(form, values, wrong, back)
+            self.paused.set()
+            submitted: Mapping[str, str] | None = await self._answer()
+            if submitted is None:
+                raise Back
+            try:
+                # Of settings, what is not there stays as it is.
+                return forms.checked(form, {**values, **submitted} if form.edits else submitted)
+            except BadAnswer as error:
+                wrong = str(error)
+                values |= forms.worth_keeping(form, submitted)
+
+    def submit(self, values: Mapping[str, str] | None) -> None:
+        """The user's answers to the stage, or None to go back to the one before."""
+        assert self._asked is not None, "there is a stage"
+        self.stage = None
+        self.paused.clear()
+        if not self._asked.done():
+            self._asked.set_result(values)
+
+    def end(self) -> None:
+        """The command has ended; what was answered is forgotten (REQ-741)."""
+        self.stage = None
+        self.paused.set()
+
+
+class Outcome(enum.Enum):
+    """How a session stands."""
+
+    RUNNING = enum.auto()
+    COMPLETED = enum.auto()
+    CANCELED = enum.auto()
+    EXPIRED = enum.auto()
+    FAILED = enum.auto()
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One run of a command, bound to the full JID that started it (REQ-213)."""
+
+    id: str
+    owner: str
+    command: Command
+    talk: StagedDialogue
+    outcome: Outcome = Outcome.RUNNING

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ad-hoc commands where it is about numbers, races and memory: scripts are no use for those."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from gateway.ids import UserJid
+from gateway.xmpp.access import AccessList
+from tests.scenario.house import GATEWAY, PASSWORD, House, Options
+from tests.scenario.test_requests import hanging, never, tell
+from tests.scenario.test_stream import ALICE, bodies, events, running, stanza
+
+C = "{http://jabber.org/protocol/commands}"
+_STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+_NS = "xmlns='http://jabber.org/protocol/commands'"
+
+
+def form(**values: str) -> str:
+    """A submitted form."""
+    fields = "".join(
+        f"<field var='{name}'><value>{value}</value></field>" for name, value in values.items()
+    )
+    return f"<x xmlns='jabber:x:data' type='submit'>{fields}</x>"
+
+
+class Client:
+    """One device that gives commands."""
+
+    def __init__(self, house: House, jid: str = f"{ALICE}/phone") -> None:
+        self.house = house
+        self.jid = jid
+
+    def send(self, inner: str) -> None:
+        self.house.server.send(
+            f"<iq type='set' id='c' from='{self.jid}' to='{GATEWAY}'>{inner}</iq>"
+        )
+
+    async def give(
+        self, node: str, session: str = "", action: str = "", inner: str = ""
+    ) -> Element:
+        """Give a command; the answer, which is the next IQ."""
+        attributes = f"node='{node}'" + (f" sessionid='{session}'" if session else "")
+        attributes += f" action='{action}'" if action else ""
+        self.send(f"<command {_NS} {attributes}>{inner}</command>")
+        await self.house.clock.settle()
+        return await self.reply()
+
+    async def reply(self) -> Element:
+        while True:
+            found = await stanza(self.house)
+            if found.tag.endswith("}iq"):
+                return found
+
+    async def begin(self, node: str) -> str:
+        """Begin a command that asks something; its session."""
+        reply = await self.give(node)
+        command = reply.find(f"{C}command")
+        assert command is not None, reply.attrib
+        assert command.get("status") == "executing"
+        return command.get("sessionid", "")
+
+
+def condition(reply: Element) -> str:
+    """Of an error."""
+    assert reply.get("type") == "error"
+    found = reply.find("{jabber:component:accept}error")
+    assert found is not None
+    return found[0].tag.removeprefix(_STANZAS)
+
+
+def detail(reply: Element) -> str:
+    """Of an error: what only commands know."""
+    return next(child.tag for child in reply.iter() if child.tag.startswith(C)).removeprefix(C)
+
+
+def status(reply: Element) -> str:
+    command = reply.find(f"{C}command")
+    assert command is not None
+    return command.get("status", "")
+
+
+async def started(house: House) -> Client:
+    await house.start()
+    await house.connected()
+    return Client(house)
+
+
+# --- sessions (REQ-213, REQ-712) -----------------------------------------------------------------
+
+
+async def test_req_712_five_sessions_and_the_oldest_makes_room(house: House) -> None:
+    client, other = await started(house), Client(house, f"{ALICE}/desk")
+    sessions = [await (client, other)[n % 2].begin("register") for n in range(5)]
+    assert len(set(sessions)) == 5
+    assert min(map(len, sessions)) >= 22  # 128 bits
+    sixth = await client.begin("register")
+    assert len(house.component.commands._sessions) == 5
+    gone = await client.give("register", sessions[0], "next")
+    assert (condition(gone), detail(gone)) == ("not-allowed", "session-expired")
+    # Those of others are counted apart.
+    assert await Client(house, "bob@home.example/x").begin("register")
+    for owner, session in ((other, sessions[1]), (client, sixth)):
+        assert status(await owner.give("register", session, "cancel")) == "canceled"
+
+
+async def test_req_712_five_that_are_busy_leave_no_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await started(house)
+    monkeypatch.setattr("tests.scripted.adapter._Login.submit", never)
+    for _ in range(5):
+        session = await client.begin("register")
+        client.send(
+            f"<command {_NS} node='register' sessionid='{session}'>"
+            f"{form(username='alice', password='x')}</command>"
+        )
+        await house.clock.settle()
+    assert condition(await client.give("register")) == "resource-constraint"
+    await house.clock.advance(61)
+    await bodies(house)
+    assert await client.begin("register")
+
+
+async def test_req_213_what_was_left_behind_is_forgotten(house: House) -> None:
+    client = await started(house)
+    session = await client.begin("register")
+    await house.clock.advance(899)
+    reply = await client.give("register", session, "next", form(username="alice"))
+    assert status(reply) == "executing"
+    await house.clock.advance(899)
+    assert session in house.component.commands._sessions
+    await house.clock.advance(1)
+    assert not house.component.commands._sessions
+    assert not house.component.commands._users
+    for n in range(1100):
+        house.component.commands._expired[f"{n}"] = None
+    await client.begin("register")
+    await house.clock.advance(900)
+    assert len(house.component.commands._expired) == 1000
+
+
+async def test_req_213_a_result_that_nobody_fetches_is_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = await hanging_by_command(house, monkeypatch)
+    flow.go.set()
+    await house.clock.settle()
+    assert len(house.component.commands._sessions) == 1
+    await house.clock.advance(900)
+    assert not house.component.commands._sessions
+
+
+# --- work that takes its time (REQ-218) ----------------------------------------------------------
+
+
+async def hanging_by_command(house: House, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Alice logs in by command, and the network does not answer; the first answer to that."""
+    flow: Any = await hanging(house, monkeypatch)
+    await tell(house, "cancel")
+    client = Client(house)
+    session = await client.begin("register")
+    client.send(
+        f"<command {_NS} node='register' sessionid='{session}'>"
+        f"{form(username='alice', password=PASSWORD)}</command>"
+    )
+    await house.clock.settle()
+    assert house.server.received.empty()
+    await house.clock.advance(10)
+    assert status(await client.reply()) == "executing"
+    flow.session = session
+    return flow
+
+
+async def test_req_218_the_result_is_there_when_it_is_looked_at_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = await hanging_by_command(house, monkeypatch)
+    flow.go.set()
+    await house.clock.settle()
+    done = await Client(house).give("register", flow.session, "next")
+    assert status(done) == "completed"
+    assert house.bridge.accounts.of(UserJid(ALICE)) is not None
+    again = await Client(house).give("register", flow.session, "next")
+    assert detail(again) == "bad-sessionid"
+
+
+async def test_req_218_a_login_that_was_left_is_ended_on_the_network(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = await hanging_by_command(house, monkeypatch)
+    assert status(await Client(house).give("register", flow.session, "cancel")) == "canceled"
+    flow.go.set()
+    await house.clock.settle()
+    assert house.network.commands[-1]["op"] == "logout"
+    assert "token-late" not in house.network.tokens
+    assert house.bridge.accounts.of(UserJid(ALICE)) is None
+
+
+async def test_a_command_that_fails_is_one_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+
+    def broken(_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(house.bridge, "counts", broken)
+    assert condition(await Client(house).give("status")) == "internal-server-error"
+    assert "task_failed" in events(house)
+    assert not house.component.commands._sessions
+
+
+# --- rights (REQ-219) ----------------------------------------------------------------------------
+
+
+def deny(house: House) -> None:
+    house.component.access = AccessList(allow=("*",), deny=(ALICE,))
+
+
+async def test_req_219_who_is_no_longer_admitted_goes_no_further(house: House) -> None:
+    client = await started(house)
+    session = await client.begin("register")
+    deny(house)
+    reply = await client.give(
+        "register", session, "next", form(username="alice", password=PASSWORD)
+    )
+    assert condition(reply) == "forbidden"
+    house.component.access = AccessList(allow=("*",))
+    assert detail(await client.give("register", session, "next")) == "bad-sessionid"
+    assert house.bridge.accounts.of(UserJid(ALICE)) is None
+
+
+async def test_req_219_without_the_account_there_is_nothing_to_end(house: House) -> None:
+    await running(house)
+    client = Client(house)
+    session = await client.begin("unregister")
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    await house.bridge.unregister(account)
+    await bodies(house)
+    reply = await client.give("unregister", session, "complete", form(sure="1"))
+    assert condition(reply) == "registration-required"
+
+
+async def test_req_219_who_is_no_longer_admin(house: House) -> None:
+    house.options = Options(admins=("admin@home.example",))
+    await running(house)
+    client = Client(house, "admin@home.example/x")
+    node = "http://jabber.org/protocol/admin#end-user-session"
+    session = await client.begin(node)
+    house.component.admins = ()
+    reply = await client.give(node, session, "complete", form(accountjids=ALICE))
+    assert condition(reply) == "forbidden"
+    assert not house.network.commands
+
+
+async def test_req_219_by_chat_too(house: House) -> None:
+    await house.start()
+    await house.connected()
+    await tell(house, "login", "alice")
+    deny(house)
+    said = await tell(house, PASSWORD)
+    assert said == ["The admin of this gateway does not admit your address.", "Cancelled."]
+    assert house.bridge.accounts.of(UserJid(ALICE)) is None
+
+
+async def test_req_743_who_is_not_admitted_may_still_unregister(house: House) -> None:
+    await running(house)
+    deny(house)
+    client = Client(house)
+    assert condition(await client.give("status")) == "forbidden"
+    session = await client.begin("unregister")
+    done = await client.give("unregister", session, "complete", form(sure="1"))
+    assert status(done) == "completed"
+    assert house.bridge.accounts.of(UserJid(ALICE)) is None
+
+
+# --- secrets (REQ-741) ---------------------------------------------------------------------------
+
+
+def held(secret: str) -> list[object]:
+    """Answers by name that still have it; the test's own variables have it as ``secret``."""
+    gc.collect()
+    return [
+        found
+        for found in gc.get_objects()
+        if type(found) is dict
+        and "secret" not in found
+        and any(type(value) is str and value == secret for value in list(found.values()))
+    ]
+
+
+async def wait(house: House, client: Client, session: str) -> None:
+    await house.clock.advance(900)
+
+
+async def cancel(house: House, client: Client, session: str) -> None:
+    await client.give("register", session, "cancel")
+
+
+async def succeed(house: House, client: Client, session: str) -> None:
+    house.network.passwords["alice"] = "".join(["sesa", "me", "-1"])
+    await client.give("register", session, "next", form(username="alice", password="sesame-1"))
+    house.network.passwords.clear()
+
+
+@pytest.mark.parametrize("end", [wait, cancel, succeed])
+async def test_req_741_what_was_typed_is_forgotten(house: House, end: Callable[..., Any]) -> None:
+    secret = "".join(["sesa", "me", "-1"])
+    client = await started(house)
+    house.network.passwords.clear()
+    session = await client.begin("register")
+    reply = await client.give("register", session, "next", form(username="alice", password=secret))
+    assert status(reply) == "executing"
+    assert not held(secret)  # it is not kept for another attempt either
+    assert secret not in "".join(reply.itertext())
+    await end(house, client, session)
+    await bodies(house)
+    del reply
+    assert not held(secret)
+
+
+# --- garbage (REQ-216) ---------------------------------------------------------------------------
+
+_GARBAGE = [
+    "<x xmlns='jabber:x:data'/>",
+    "<x xmlns='jabber:x:data' type='result'/>",
+    "<x xmlns='jabber:x:data' type='submit'><field/><field var=''/><field var='username'/></x>",
+    "<x xmlns='jabber:x:data' type='submit'><field var='username'><value/></field></x>",
+    "<x xmlns='jabber:x:data' type='submit'><item><field var='a'/></item><reported/></x>",
+    "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>x</value></field></x>",
+    form(username="x" * 20_000, password="y"),
+    form(**{f"f{n}": "x" for n in range(500)}),
+    "<y xmlns='urn:example'><z/></y>",
+    "text &#x1F98A;",
+    "<actions execute='complete'><complete/></actions>",
+    "<command xmlns='http://jabber.org/protocol/commands' node='status'/>",
+]
+
+
+@pytest.mark.parametrize("garbage", _GARBAGE)
+async def test_req_216_garbage_is_one_answer_and_the_session_goes_on(
+    house: House, garbage: str
+) -> None:
+    client = await started(house)
+    session = await client.begin("register")
+    for action in ("next", "", "execute", "prev", "complete", "", "Next"):
+        await client.give("register", session, action, garbage)
+    await client.give("", session)
+    assert house.server.received.empty()
+    done = await client.give(
+        "register", session, "next", form(username="alice", password=PASSWORD)
+    )
+    assert status(done) == "completed"
+    assert not [log for log in house.logs if log["log_level"] in ("error", "critical")]
