@@ -3,7 +3,7 @@ PY := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak format wheel lock clean tools peers
+.PHONY: help demo test check bench soak faults format wheel lock clean tools peers
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +25,11 @@ bench: tools ## measure speed and memory
 soak: peers ## the tests that take minutes or gigabytes
 	@$(PY) -m pytest -m soak --timeout 0 $(ARGS)
 
+faults: peers ## every fault at every server, and docs/developer/fault-matrix.md (SOAK=1: bursts of 1,000)
+	@rm -rf .faults
+	@$(PY) -m pytest tests/faults -m "$(if $(SOAK),soak,not soak)" --timeout $(if $(SOAK),0,300) $(ARGS)
+	@$(PY) -m tests.faults.page
+
 format: tools ## put the code into its standard form
 	@.venv/bin/ruff check --fix-only --quiet .; .venv/bin/ruff format .
 
@@ -37,7 +42,7 @@ lock: ## write requirements/*.txt anew (UPGRADE=1: newest versions)
 	@scripts/bootstrap lock
 
 clean: ## remove everything that was made in this folder
-	@rm -rf .venv .bench build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .bench .faults build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tools:

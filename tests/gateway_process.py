@@ -38,13 +38,18 @@ class GatewayProcess:
         server_domain: str = "localhost",
         use_privileges: bool = True,
         more: Mapping[str, Any] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        """Write the configuration; ``more`` are further top-level sections of it."""
+        """Write the configuration; ``more`` are further top-level sections of it.
+
+        ``env`` is added to the environment of the process.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         self.config_file = directory / "config.yaml"
         self.database = directory / "dragoman.db"
         self.log_file = directory / "dragoman.log"
         self._networks = len(networks)
+        self._env = dict(env or {})
         self._process: Process | None = None
         self._log_start = 0
         config = {
@@ -65,11 +70,16 @@ class GatewayProcess:
         """Whether the process is there."""
         return self._process is not None and self._process.running
 
+    @property
+    def pid(self) -> int:
+        """The id of the process that was started last."""
+        return self._started().pid
+
     def launch(self) -> None:
         """Start the process and do not wait for anything."""
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         argv: list[str | Path] = [COMMAND, "run", "--config", self.config_file]
-        self._process = Process(argv, log=self.log_file, env={})
+        self._process = Process(argv, log=self.log_file, env=self._env)
 
     async def start(self) -> None:
         """Start the process and return when every component has its stream."""
@@ -101,13 +111,13 @@ class GatewayProcess:
         """End it at once (SIGKILL), as a power cut would."""
         self._started().kill()
 
-    def log(self) -> list[dict[str, Any]]:
-        """What the present process has logged, as far as it is JSON."""
+    def log(self, *, all: bool = False) -> list[dict[str, Any]]:
+        """What the present process, or all of them, have logged, as far as it is JSON."""
         if not self.log_file.exists():
             return []
         entries = []
         with self.log_file.open("rb") as file:
-            file.seek(self._log_start)
+            file.seek(0 if all else self._log_start)
             for line in file.read().splitlines():
                 try:
                     entry = json.loads(line)

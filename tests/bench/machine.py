@@ -19,7 +19,7 @@ def describe(directory: Path) -> dict[str, str]:
     """What the figures depend on. ``directory`` is where the databases will be."""
     fsync_us, worst_us = _fsync_us(directory)
     return {
-        "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
+        "CPU": f"{cpu_model()}, {os.cpu_count()} cores",
         "System": f"{platform.system()} {platform.release()}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "SQLite": sqlite3.sqlite_version,
@@ -35,7 +35,8 @@ def load() -> str:
     return f"{os.getloadavg()[0]:.2f}"
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """As the kernel names it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each cell of the matrix: a burst both ways, the fault in its middle, and the judgement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.cells import CELLS, Cell
+from tests.faults.play import play
+from tests.faults.stage import Servers
+
+COUNT = 100
+SOAK_COUNT = 1000
+
+
+@pytest.fixture
+def servers(cell: Cell, request: pytest.FixtureRequest) -> Servers:
+    """Those that the cell needs; the others are not started."""
+    name = "with_ejabberd" if cell.server == "ejabberd" else "with_prosody"
+    found: Servers = request.getfixturevalue(name)
+    return found
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("cell", [c for c in CELLS if not c.soak_only], ids=lambda c: c.name)
+async def test_cell(cell: Cell, servers: Servers, tmp_path: Path) -> None:
+    await play(cell, servers, tmp_path, COUNT, is_soak=False)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("cell", CELLS, ids=lambda c: c.name)
+async def test_cell_at_length(cell: Cell, servers: Servers, tmp_path: Path) -> None:
+    await play(cell, servers, tmp_path, SOAK_COUNT, is_soak=True)
