@@ -96,7 +96,7 @@ def examine_the_dead(house: ProcessHouse) -> list[str]:
     with copy_of(house.folder / "gateway.db") as db:
         try:
             states = dict(db.execute("SELECT id, state FROM outbound"))
-            known = dict(db.execute("SELECT stanza_id, state FROM outbound ORDER BY id"))
+            known = set(db.execute("SELECT stanza_id, state FROM outbound"))
             cursors = dict(db.execute("SELECT remote_id, cursor FROM account"))
         except sqlite3.OperationalError:
             return []  # it died before it had made its tables
@@ -108,7 +108,7 @@ def examine_the_dead(house: ProcessHouse) -> list[str]:
         for stanza in house.record:
             received = stanza.find(_RECEIVED)
             text_id = received.get("id", "") if received is not None else ""
-            if text_id and known.get(text_id, _ACCEPTED) != _ACCEPTED:
+            if text_id and (text_id, _ACCEPTED) not in known:
                 wrong.append(f"a receipt before the commit: {text_id}")
         for account, cursor in cursors.items():
             if cursor is not None and house.network.acknowledged[account] > int(cursor):
