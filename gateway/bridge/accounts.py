@@ -43,6 +43,8 @@ class Account:
     """Where the user is online."""
     link: Link | None = field(default=None, repr=False)
     """Its supervised connection, while the account may connect."""
+    leaving: bool = False
+    """It is being removed: a text that comes now would be removed too, before it is answered."""
 
 
 class Accounts:

@@ -95,6 +95,10 @@ class Intents:
 
     def send_text(self, account: Account, contact: RemoteUserId, text: IncomingText) -> None:
         """Commit a text; the receipt or the error follows."""
+        if account.leaving:
+            reason, why = FailureReason.UNREGISTERED, "Your account here is being deleted."
+            self._port.refuse(contact, text.sender, text.id, reason, why)
+            return
         limit = self._capabilities.max_text_bytes
         if len(text.body.encode("utf-8", "surrogatepass")) > limit:
             self._port.refuse(

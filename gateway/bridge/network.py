@@ -309,10 +309,15 @@ class Network:
     async def _erase(self, account: Account) -> tuple[str, Callable[[], None]]:
         await self.registrations.withdraw(account.user)
         warning = await self._revoke(account)
-        account.status = AccountStatus.LOGGED_OUT  # from here on what comes is refused
-        await self._outbound.forget(account)
-        known = self.contacts.known(account)
-        await self.accounts.remove(account)
+        account.status = AccountStatus.LOGGED_OUT
+        account.leaving = True  # from here on what comes is refused at once
+        try:
+            await self._store.drain()
+            await self._outbound.forget(account)
+            known = self.contacts.known(account)
+            await self.accounts.remove(account)
+        finally:
+            account.leaving = False
         self.delivery.forget(account.id)
         self._attendance.forget(account)
         await self._store.checkpoint()

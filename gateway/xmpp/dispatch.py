@@ -59,9 +59,7 @@ class Dispatch:
 
     def take(self, element: Element) -> None:
         """Handle one stanza."""
-        if split(element.get("to", "")).domain != self._component.domain:
-            if (unsaid := self._unsaid("not_for_us")) is not None:  # REQ-702
-                log.warning("not_for_us", to=element.get("to", ""), unsaid=unsaid)
+        if not self._is_ours(element):
             return
         sender = split(element.get("from", "")).bare
         before = self._component.limits.credit(sender)
@@ -77,6 +75,14 @@ class Dispatch:
         finally:
             if element.tag != f"{ACCEPT}iq":  # those may be answered later
                 self._component.limits.answered(sender, before)
+
+    def _is_ours(self, element: Element) -> bool:
+        """Nothing is said about what a server sends us by mistake (REQ-702)."""
+        if split(element.get("to", "")).domain == self._component.domain:
+            return True
+        if (unsaid := self._unsaid("not_for_us")) is not None:
+            log.warning("not_for_us", to=element.get("to", ""), unsaid=unsaid)
+        return False
 
     def _is_taken(self, element: Element) -> bool:
         """The limits of its sender. What is more is refused, and nothing is done for it."""
@@ -100,6 +106,8 @@ class Dispatch:
 
     def refuse_excessive(self, element: Element) -> None:
         """A stanza of which only the outermost element was kept (REQ-713)."""
+        if not self._is_ours(element):
+            return
         sender = split(element.get("from", ""))
         if (unsaid := self._unsaid("excessive_stanza")) is not None:
             log.warning("excessive_stanza", domain=sender.domain, unsaid=unsaid)
@@ -146,11 +154,10 @@ class Dispatch:
         if message.type == "error":
             self._bounce(message)
             return
-        if message.privilege is not None:
-            if not split(message.to).local:
-                self._component.privileges.advertised(message.sender, message.privilege)
-            return
         to = split(message.to)
+        if message.privilege is not None and not to.local:
+            self._component.privileges.advertised(message.sender, message.privilege)
+            return
         if not to.local:
             self._to_gateway(message)
         elif message.type in ("chat", "normal"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import traceback
 from collections.abc import MutableMapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -118,6 +119,8 @@ class House:
         structlog.get_config()["processors"][:] = self._processors
 
     def _capture(self, _: Any, level: str, event: MutableMapping[str, Any]) -> str:
+        if event.get("exc_info") is True:
+            event["exc_info"] = traceback.format_exc(limit=-6)
         self.logs.append({"log_level": level, **event})
         raise structlog.DropEvent
 
