@@ -123,6 +123,8 @@ class Tasks:
     def __init__(self, owner: str) -> None:
         self._owner = owner
         self._running: set[asyncio.Task[Any]] = set()
+        self.is_ending = False
+        """`cancel` was called: a task that is cancelled now is so for good."""
 
     def spawn(
         self,
@@ -146,6 +148,7 @@ class Tasks:
 
     async def cancel(self) -> None:
         """Cancel all tasks and wait until they have ended. Who does not end is left behind."""
+        self.is_ending = True
         current = asyncio.current_task()
         tasks = [task for task in self._running if task is not current]
         for task in tasks:

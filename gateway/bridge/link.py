@@ -143,7 +143,7 @@ class Link:
         if self._is_over:
             return None
         since = self._live_since
-        self._breaker.failed(0.0 if since is None else self.clock.monotonic() - since)
+        self._breaker.failed(None if since is None else self.clock.monotonic() - since)
         wait_s = self._breaker.wait_s()
         if isinstance(error, RateLimited):
             wait_s = max(wait_s, error.retry_after_s)

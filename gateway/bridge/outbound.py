@@ -311,11 +311,7 @@ class Outbound:
             link.expire(error.text)
             raise
         except (asyncio.CancelledError, CutOff) as error:
-            slow = "The connection to the network was cut off."
-            if actor.overdue:
-                slow = f"The network did not answer within {self._limits.attempt_s:.0f} seconds."
-            elif isinstance(error, asyncio.CancelledError):
-                raise
+            slow = self._why_cut(actor, error)
             if not keyed:
                 raise Uncertain(f"{slow} The message may or may not have arrived.") from None
             raise Transient(slow) from None
@@ -339,6 +335,16 @@ class Outbound:
                 raise Unreachable(f"{trouble or 'There is no connection to the network'}.")
             actor.wake.clear()
             await actor.wake.wait()
+
+    def _why_cut(self, actor: Actor, error: BaseException) -> str:
+        """Why an attempt was cut short, in words for the user, unless we want the actor to end."""
+        if actor.overdue:
+            return f"The network did not answer within {self._limits.attempt_s:.0f} seconds."
+        if isinstance(error, asyncio.CancelledError) and actor.task is not None:
+            if self._tasks.is_ending or self._actors.find(actor.conversation) is not actor:
+                raise error
+            actor.task.uncancel()  # the adapter has cancelled the task that it runs in
+        return "The connection to the network was cut off."
 
     # --- the outcome ----------------------------------------------------------------------------
 

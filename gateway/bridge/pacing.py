@@ -25,27 +25,35 @@ must not keep the accounts of others from starting."""
 class Breaker:
     """The back-off of one account: 2 s to 10 min with full jitter.
 
-    It trips after several sessions in a row that did not live for a minute. From then on another
-    success is not believed, and not told to anybody, before it has lasted that long.
+    It trips after several sessions in a row that were live, but not for a minute. From then on
+    another success is not believed, and not told to anybody, before it has lasted that long. A
+    network that could not be reached for long is believed at once when it is back.
     """
 
     def __init__(self) -> None:
         self.failures = 0
         """In a row."""
+        self._short = 0
+        """Sessions in a row that were live for less than a minute."""
 
     @property
     def is_tripped(self) -> bool:
         """Whether the next session is on probation."""
-        return self.failures >= _TRIPS_AT
+        return self._short >= _TRIPS_AT
 
     @property
     def is_notable(self) -> bool:
         """Whether this failure is worth a line in the log: the 1st, 2nd, 3rd, 4th, 8th, 16th …"""
         return self.failures < _TRIPS_AT or self.failures.bit_count() == 1
 
-    def failed(self, lived_s: float) -> None:
-        """A session ended that was live for so long."""
-        self.failures = 1 if lived_s >= HEALTHY_S else self.failures + 1
+    def failed(self, lived_s: float | None) -> None:
+        """A session ended that was live for so long, or never."""
+        is_healthy = lived_s is not None and lived_s >= HEALTHY_S
+        self.failures = 1 if is_healthy else self.failures + 1
+        if is_healthy:
+            self._short = 0
+        elif lived_s is not None:
+            self._short += 1
 
     def wait_s(self) -> float:
         """How long to wait before the next attempt."""

@@ -36,7 +36,7 @@ class Readiness:
                 await within(self._clock, _LIMIT_S, contained(self._adapter.start))
                 self.is_ready = True
             except Exception:
-                self._breaker.failed(0)
+                self._breaker.failed(None)
                 wait_s = self._breaker.wait_s()
                 if self._breaker.is_notable:
                     log.exception(

@@ -28,9 +28,20 @@ def test_req_222_waits_grow_with_full_jitter_to_ten_minutes() -> None:
         assert all(0.5 <= wait <= ceiling for wait in waits)
         assert max(waits) > 0.7 * ceiling
     assert breaker.is_tripped
+    for _ in range(9):
+        breaker.failed(None)
+    assert breaker.is_tripped
     breaker.failed(lived_s=60)
     assert breaker.wait_s() <= 2
     assert not breaker.is_tripped
+
+
+def test_a_network_that_was_away_for_long_is_believed_when_it_is_back() -> None:
+    breaker = Breaker()
+    for _ in range(100):
+        breaker.failed(None)
+    assert not breaker.is_tripped
+    assert not breaker.is_notable
 
 
 async def test_accounts_that_do_not_answer_hold_nobody_up_for_long() -> None:

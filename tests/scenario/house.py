@@ -191,6 +191,8 @@ class House:
             connection = component.stream._connection
             if connection is not None and connection.transport is not None:
                 connection.transport.abort()
+        for network in self.gateway._networks:
+            network._tasks.is_ending = True  # nothing begins anew
         logs, self.logs = self.logs, []
         mine = {task for task in asyncio.all_tasks() - self._others if not _plays(task)}
         for task in mine:
