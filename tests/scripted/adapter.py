@@ -210,7 +210,8 @@ class _Wire:
             raise Transient("The scripted network cannot be reached.") from None
 
     def write(self, line: dict[str, Any]) -> None:
-        self._writer.write(json.dumps(line).encode() + b"\n")
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps(line).encode() + b"\n")
 
     async def read(self, push: Callable[[dict[str, Any] | AdapterError], None]) -> None:
         """Answers go to those who wait for them at once, since a commit may wait for one."""

@@ -49,6 +49,7 @@ class ScriptedNetwork:
     _server: asyncio.Server | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _count: int = 0
+    _logins: int = 0
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -179,7 +180,8 @@ class ScriptedNetwork:
         if op == "login":
             if self.passwords.get(request["user"]) != request["password"]:
                 return {"error": "login", "text": "The password is wrong."}
-            token = f"token-{request['user']}-{len(self.tokens)}"
+            self._logins += 1  # no token comes twice, also when the first was revoked
+            token = f"token-{request['user']}-{self._logins}"
             self.tokens[token] = request["user"]
             return {"token": token}
         if op == "find":

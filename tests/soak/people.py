@@ -217,9 +217,15 @@ class Person:
         await self._persist(anew)
 
     async def _log_in(self) -> None:
-        if await self._ask("login", "User?", "You are logged in as"):
-            await self._ask(self.name, "Password?")
-            await self._ask(PASSWORD, "You are logged in as")
+        """Answer what is asked; after an earlier login that may be less."""
+        said, answers = "login", {"User": self.name, "Password": PASSWORD}
+        while True:
+            mark = self._client.inbox.mark()
+            self._say(said)
+            heard = await self._hear("User?", "Password?", "You are logged in as", since=mark)
+            if "You are logged in as" in heard:
+                return
+            said = answers["User" if "User?" in heard else "Password"]
 
     async def _log_out(self) -> None:
         await self._ask("logout", "You are logged out", "You have no account")
