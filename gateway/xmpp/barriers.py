@@ -8,7 +8,6 @@ answer proves that everything written before it was taken over.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,9 +39,10 @@ class Barriers:
     """Rows without a proof, and the pings that shall prove them. Begins anew with `reset`."""
 
     def __init__(
-        self, ping: Callable[[str], None], overdue: Callable[[], None], clock: Clock, tasks: Tasks
+        self, ping: Callable[[], str], overdue: Callable[[], None], clock: Clock, tasks: Tasks
     ) -> None:
         self._ping = ping
+        """Writes one and returns its id."""
         self._overdue = overdue
         self._clock = clock
         self._tasks = tasks
@@ -80,10 +80,9 @@ class Barriers:
     def send(self) -> None:
         """Ask now."""
         self.all_proved.clear()
-        barrier = secrets.token_hex(16)
+        barrier = self._ping()
         self._sent.append(_Barrier(barrier, self._unbarriered, self._clock.monotonic()))
         self._unbarriered = 0
-        self._ping(barrier)
         if self._watch is None:
             self._watch = self._tasks.spawn(self._watch_oldest(), "barrier limit")
 

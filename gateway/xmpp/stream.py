@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
@@ -29,6 +28,7 @@ from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.connection import Connection, ConnectionFailed, ConnectionHooks
 from gateway.xmpp.jid import split
 from gateway.xmpp.outbox import MAX_BYTES, Outbox
+from gateway.xmpp.requests import RequestIds
 
 log = structlog.get_logger("stream")
 
@@ -82,6 +82,7 @@ class Stream:
         self._connection: Connection | None = None
         self._stopping = False
         self._outbox: Outbox | None = None
+        self._ids = RequestIds(settings.domain, clock)
         self._barriers = Barriers(self._send_barrier, self._barriers_overdue, clock, self._tasks)
         self._answers: dict[str, Callable[[Element | None], None]] = {}
         self._silence: asyncio.Task[None] | None = None
@@ -171,7 +172,7 @@ class Stream:
         self, to: str, payload: str, answered: Callable[[Element | None], None], limit_s: float
     ) -> None:
         """An IQ get from the component; ``answered`` gets the reply, or None when none came."""
-        request_id = secrets.token_hex(12)
+        request_id = self._ids.new()
         self._answers[request_id] = answered
         self._tasks.spawn(self._give_up(request_id, limit_s), "request limit")
         self.send(Stanza("iq", self._settings.domain, to, "get", request_id, payload))
@@ -193,13 +194,17 @@ class Stream:
             if element.get("from", "") == self._settings.server_domain:
                 self._barrier_answered(reply_id)
             return True
+        if element.get("from", "") == self._settings.server_domain:
+            self._ids.stray(reply_id)
         return False
 
     # --- the barrier ----------------------------------------------------------------------------
 
-    def _send_barrier(self, barrier: str) -> None:
+    def _send_barrier(self) -> str:
+        barrier = self._ids.new()
         own, server = self._settings.domain, self._settings.server_domain
         self.send(Stanza("iq", own, server, "get", barrier, _PING))
+        return barrier
 
     def _barriers_overdue(self) -> None:
         if self._connection is not None:

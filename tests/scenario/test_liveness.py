@@ -11,7 +11,7 @@ import pytest
 from gateway.xmpp import outbox
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.outbox import Outbox
-from tests.scenario.house import GATEWAY, House
+from tests.scenario.house import GATEWAY, HOME, House
 from tests.scenario.test_stream import ALICE, bodies, events, running
 
 FLOOD = 30_000
@@ -325,3 +325,34 @@ async def test_req_713_errors_are_not_answered(house: House) -> None:
         )
     await house.clock.settle()
     assert house.server.received.empty()
+
+
+# --- a second gateway on one component (REQ-904) -------------------------------------------------
+
+
+def answer(request_id: str, sender: str = HOME) -> str:
+    """An answer of a server to a ping of the gateway's domain."""
+    return f"<iq type='result' from='{sender}' to='{GATEWAY}' id='{request_id}'/>"
+
+
+async def test_req_904_answers_to_what_nobody_asked_show_a_second_gateway(house: House) -> None:
+    await quiet(house)
+    await house.clock.advance(100)
+    for number in range(3):
+        house.server.send(answer(f"b8c1-{number}"))
+    await house.clock.settle()
+    await house.clock.advance(1800)
+    house.server.send(answer("b8c1-9"))
+    await house.clock.settle()
+    assert events(house).count("second_gateway") == 1
+
+
+async def test_req_904_late_and_foreign_answers_show_none(house: House) -> None:
+    await quiet(house)
+    house.server.send(answer("for-the-process-before"))
+    await house.clock.advance(100)
+    house.server.send(answer(house.server.barriers[0]))
+    house.server.send(answer("b8c1-1", "elsewhere.example"))
+    house.server.send(answer("b8c1-2", f"{ALICE}/phone"))
+    await house.clock.settle()
+    assert "second_gateway" not in events(house)
