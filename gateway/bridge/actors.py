@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.bridge.accounts import Account
@@ -43,6 +42,7 @@ class Actor:
         "overdue",
         "pending",
         "quiet",
+        "reminder_at",
         "task",
         "wake",
         "warned",
@@ -59,6 +59,8 @@ class Actor:
         self.wake = asyncio.Event()
         self.attempt_at: float | None = None
         """Monotonic start of the running attempt."""
+        self.reminder_at: float | None = None
+        """When the watchdog was last asked to wake it."""
         self.overdue = False
         """The watchdog has ended the attempt."""
         self.warned = False
@@ -85,9 +87,6 @@ class Actors:
     def __init__(self) -> None:
         self._actors: dict[ConversationId, Actor] = {}
         self._of_account: dict[AccountId, dict[ConversationId, Actor]] = {}
-
-    def __iter__(self) -> Iterator[Actor]:
-        return iter(tuple(self._actors.values()))
 
     def of(self, account: Account, conversation: ConversationId) -> Actor:
         """The actor of a conversation, made if there is none."""

@@ -22,6 +22,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.actors import CACHED, Actor, Actors, Limits
 from gateway.bridge.link import Link
 from gateway.bridge.outcome import Unreachable, settle, usable
+from gateway.bridge.watchdog import Watchdog
 from gateway.errors import (
     AdapterError,
     AuthExpired,
@@ -46,8 +47,6 @@ _ECHO_WAIT_S = 10.0
 _INTERNAL = "Internal error of the gateway; it may have arrived or not."
 _STARTED_AT_ONCE = 50
 """Actors that read their journal before the loop has a turn for others."""
-_DEAF_S = 10.0
-"""How long an attempt may take to notice that it was ended."""
 _LAST_WORDS_S = 10.0
 """How long the actors of an account that is removed may take to refuse what waits."""
 
@@ -72,6 +71,9 @@ class Outbound:
         self._deliver = deliver
         self._clock: Clock = adapter.context.clock
         self._actors = Actors()
+        self._watchdog = Watchdog(
+            network, self._clock, limits, lambda hung: self._start(self._actors.replaced(hung))
+        )
         self._open: Counter[AccountId] = Counter()
         """Commands that wait, by account."""
 
@@ -152,29 +154,7 @@ class Outbound:
 
     async def watch(self) -> None:
         """The watchdog: warns of slow attempts, ends hung ones, wakes those past their limit."""
-        while True:
-            await self._clock.sleep(1.0)
-            for actor in self._actors:
-                try:
-                    self._check(actor)
-                except Exception:  # all conversations of the network have this one watchdog
-                    log.exception("watchdog_failed", **self._where(actor))
-
-    def _check(self, actor: Actor) -> None:
-        if actor.attempt_at is None:
-            if actor.pending and self._clock.monotonic() >= actor.pending[0].deadline:
-                actor.wake.set()
-            return
-        running_s = self._clock.monotonic() - actor.attempt_at
-        if running_s >= self._limits.warning_s and not actor.warned:
-            actor.warned = True
-            log.warning("slow_send", **self._where(actor), seconds=round(running_s))
-        if running_s >= self._limits.attempt_s and actor.task is not None and not actor.overdue:
-            actor.overdue = True
-            actor.task.cancel()
-        if running_s >= self._limits.attempt_s + _DEAF_S and not actor.gone:
-            log.warning("send_left_behind", **self._where(actor))
-            self._start(self._actors.replaced(actor))
+        await self._watchdog.run()
 
     def _where(self, actor: Actor) -> dict[str, object]:
         return {
@@ -302,7 +282,7 @@ class Outbound:
         if not keyed:
             row.attempted_at = now = self._clock.now()
             await self._store.write(lambda db: journal.mark_attempted(db, row.id, now))
-        actor.attempt_at, actor.warned, actor.overdue = self._clock.monotonic(), False, False
+        self._watchdog.began(actor)
         actor.quiet.clear()
         try:
             sent = await contained(session.send, command, f"{self._store.instance}.{row.id}")
@@ -316,12 +296,11 @@ class Outbound:
                 raise Uncertain(f"{slow} The message may or may not have arrived.") from None
             raise Transient(slow) from None
         finally:
+            if actor.overdue and actor.task is not None and not actor.gone:
+                actor.task.uncancel()
+            self._watchdog.ended(actor)
             if actor.gone:
                 raise asyncio.CancelledError  # its successor has the rows
-            if actor.overdue and actor.task is not None:
-                actor.task.uncancel()
-            actor.attempt_at = None
-            actor.overdue = False
 
     async def _live_link(self, actor: Actor, row: OutboundRow) -> Link:
         while True:
@@ -334,6 +313,7 @@ class Outbound:
                 trouble = (link.trouble if link is not None else "").rstrip(".")
                 raise Unreachable(f"{trouble or 'There is no connection to the network'}.")
             actor.wake.clear()
+            self._watchdog.remind(actor, row.deadline)
             await actor.wake.wait()
 
     def _why_cut(self, actor: Actor, error: BaseException) -> str:
