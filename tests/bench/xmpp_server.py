@@ -15,6 +15,10 @@ _ACCEPT = "{jabber:component:accept}"
 _BODY = f"{_ACCEPT}body"
 _RECEIVED = "{urn:xmpp:receipts}received"
 _PING = "{urn:xmpp:ping}ping"
+_UNKNOWN = (
+    "<error type='cancel'>"
+    "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
+)
 
 
 class FakeServer(asyncio.Protocol):
@@ -77,10 +81,12 @@ class FakeServer(asyncio.Protocol):
                 self.on_message(localpart, True)
         elif kind == "presence" and element.get("type") is None:
             self.on_presence(element.get("from", "").partition("@")[0])
-        elif kind == "iq" and element.find(_PING) is not None:
+        elif kind == "iq" and element.get("type") in ("get", "set"):
+            known = element.find(_PING) is not None
             reply = (
-                f"<iq type='result' id='{element.get('id')}' from='{element.get('to')}'"
-                f" to='{element.get('from')}'/>"
+                f"<iq type='{'result' if known else 'error'}' id='{element.get('id')}'"
+                f" from='{element.get('to')}' to='{element.get('from')}'>"
+                f"{'' if known else _UNKNOWN}</iq>"
             )
             self.write(reply.encode())
         elif kind == "handshake":
