@@ -6,6 +6,7 @@ from __future__ import annotations
 from gateway.events import Failure, FailureReason
 from gateway.ids import StanzaId, UserJid
 from gateway.store import Store, Transaction, journal
+from gateway.store.journal import InboundRow, InboundState
 from tests.unit.store import rows
 
 SID = StanzaId("the same id")
@@ -54,3 +55,23 @@ async def test_failures_do_not_hide_the_message_whose_id_they_have(store: Store)
     await store.write(unit)
     (found,) = journal.recent_inbound(store.reader, SID)
     assert found.user == "alice"
+
+
+async def test_a_row_is_closed_once(store: Store) -> None:
+    """Who closes it later is told that it was not open, and changes nothing: it may be counted,
+    told of or tried again on the strength of the first word."""
+
+    def unit(db: Transaction) -> InboundRow:
+        of, conversation = rows.chat(db, "alice")
+        return rows.inbound(db, of, conversation, SID)
+
+    row = await store.write(unit)
+
+    async def closed(state: InboundState, now: float) -> list[InboundRow]:
+        return await store.write(lambda db: journal.close_inbound(db, [row], state, now))
+
+    assert await closed(InboundState.DEAD, 5) == [row]
+    assert await closed(InboundState.SETTLED, 6) == []
+    assert await closed(InboundState.DEAD, 7) == []
+    found = store.reader.execute("SELECT state, changed_at FROM inbound").fetchall()
+    assert found == [(InboundState.DEAD, 5)]

@@ -219,6 +219,38 @@ async def test_a_file_system_that_became_read_only_is_nobodys_fault(store: Store
     assert _users(store) == {"alice"}
 
 
+@pytest.mark.parametrize("group", [1, 3])
+@pytest.mark.parametrize(
+    "code",
+    [
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+    ],
+)
+async def test_what_the_disk_says_in_the_middle_of_a_unit_is_nobodys_fault(
+    store: Store, code: int, group: int
+) -> None:
+    """The extended codes too. It is worth another try, and no mistake of the unit."""
+
+    def unit(db: Transaction) -> None:
+        error = sqlite3.OperationalError("of the disk")
+        error.sqlite_errorcode = code
+        raise error
+
+    written = [store.write(unit) for _ in range(group)]
+    results = await asyncio.gather(*written, return_exceptions=True)
+    assert {type(result) for result in results} == {StoreUnavailable}
+
+
+async def test_a_mistake_in_a_statement_is_the_units_fault(store: Store) -> None:
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await store.write(lambda db: db.execute("DELETE FROM missing"))
+
+
 async def test_a_commit_that_fails_costs_its_unit_only(store: Store) -> None:
     """A deferred constraint is checked by COMMIT itself, which then leaves a transaction open."""
 
