@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accounts of one network: linking, logging out, unregistering, and who may do so."""
+"""The accounts of one network: which there are, and what is stored of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from gateway.bridge.link import Link
 
 log = structlog.get_logger("accounts")
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +71,19 @@ class Accounts:
 
     def __iter__(self) -> Iterator[Account]:
         return iter(tuple(self._by_user.values()))
+
+    def each(self, do: Callable[[Account], object]) -> None:
+        """Do it for all of them. What goes wrong for one does not reach the others."""
+        for account in self:
+            self.apart(do, account)
+
+    def apart(self, do: Callable[[Account], T], account: Account) -> T | None:
+        """Do it for one of many. If it goes wrong that is logged, and None comes back."""
+        try:
+            return do(account)
+        except Exception:
+            log.exception("account_failed", network=self._network, account=account.id)
+            return None
 
     async def link(self, user: UserJid, linked: Linked) -> Account:
         """Store a login. One account per user, and one user per identity (REQ-225).

@@ -127,7 +127,7 @@ class Audience:
         try:
             while self._to_probe and self._port.is_up():
                 account = self._to_probe.popleft()
-                if self._probe(account):
+                if self._accounts.apart(self._probe, account):
                     await self._clock.sleep(_PROBE_EACH_S)
         finally:
             self._probing = None

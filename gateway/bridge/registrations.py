@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import msgspec
 import structlog
 
-from gateway.adapter import Clock, Linked, LoginFlow, LoginStep
-from gateway.bridge.accounts import Account
+from gateway.adapter import Clock, Linked, LoginStep
+from gateway.bridge.logins import Logins
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.errors import AdapterError, GatewayError, RateLimited, SecretUnreadable, Transient
@@ -36,22 +35,6 @@ _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 60.0
 _TROUBLES_KEPT = 1000
 _MORE = "The network asks for more than the form could. Send “login” to go on."
-
-
-class Logins(Protocol):
-    """What carrying out a login takes; `gateway.bridge.network.Network` has it."""
-
-    def account_of(self, user: UserJid) -> Account | None:
-        """The user's account."""
-
-    def login(self, user: UserJid) -> LoginFlow:
-        """The questions to this user."""
-
-    async def link(self, user: UserJid, linked: Linked) -> Account:
-        """Store a login and connect."""
-
-    async def discard(self, user: UserJid, linked: Linked) -> None:
-        """End a login that nobody wants."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,10 +15,14 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
+import structlog
+
 from gateway.adapter import Clock
 from gateway.bridge.ports import XmppPort
 from gateway.ids import UserJid
 from gateway.tasks import Tasks
+
+log = structlog.get_logger("presence")
 
 _USER_BURST = 20.0
 _USER_RATE = 180.0
@@ -224,7 +228,11 @@ class Waves:
         return looked_at
 
     def _write(self, queue: _Queue, item: Item) -> None:
-        stanzas = item.write(item.lost)
+        try:
+            stanzas = item.write(item.lost)
+        except Exception:  # all users of the network have this one pump
+            log.exception("presence_not_told")
+            return
         item.lost = False
         if stanzas:
             queue.bucket.left -= stanzas

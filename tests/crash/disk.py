@@ -63,7 +63,7 @@ async def _main(job: Job, fault: str) -> None:
     async with AsyncExitStack() as stack:
         await gateway.start(stack)
         linked = Linked(realm="scripted", remote_id=RemoteUserId("alice"), secret=b"token-alice")
-        account = await gateway._networks[0].link(UserJid("alice@example.org"), linked)
+        account = await gateway._networks[0].logins.link(UserJid("alice@example.org"), linked)
         while account.link is None or account.link.session is None:  # noqa: ASYNC110  no event tells
             await asyncio.sleep(0.01)
         loop.add_reader(0, told)

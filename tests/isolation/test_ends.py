@@ -116,7 +116,7 @@ async def test_a_session_that_outlives_its_end_has_no_say(
     zombie = account.link._handle
     assert zombie is not None
     linked = Linked(realm="scripted", remote_id=RemoteUserId("alice"), secret=b"token-alice")
-    await house.bridge.link(UserJid(ALICE), linked)
+    await house.bridge.logins.link(UserJid(ALICE), linked)
     await house.clock.settle()
     before = house.query("SELECT count(*) FROM message"), account.cursor
     message = RemoteMessage(

@@ -176,7 +176,7 @@ async def test_ten_thousand_missed_messages(town: Town) -> None:
     before = await town.probe()
     link = town.account(name).link
     assert link is not None
-    await town.bridge().log_out(town.account(name))
+    await town.bridge().logins.log_out(town.account(name))
     for number in range(10_000):
         town.network.says(name, "bob", f"{number}")
     await town.link(name)

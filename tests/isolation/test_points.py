@@ -97,7 +97,7 @@ async def test_a_session_that_never_connects_is_told_and_tried_again(town: Town)
     inbox = town.inboxes[user(name)]
     await town.until(lambda: inbox.statuses)
     assert inbox.statuses == ["Not connected: The network does not answer."]
-    await town.bridge().log_out(town.account(name))
+    await town.bridge().logins.log_out(town.account(name))
 
 
 _OF_A_SEND = {
@@ -240,7 +240,7 @@ async def test_a_log_out_that_fails(town: Town, way: str) -> None:
     before = await town.probe()
     await town.link(name)
     account = town.account(name)
-    warning = await town.bridge().log_out(account)
+    warning = await town.bridge().logins.log_out(account)
     assert warning.count(".") == 1
     assert warning.startswith("The network could not be told of it: ")
     assert account.status is AccountStatus.LOGGED_OUT

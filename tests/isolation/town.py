@@ -218,7 +218,7 @@ class Town:
         token = f"token-{name}"
         network.tokens[token] = name
         linked = Linked(realm="scripted", remote_id=RemoteUserId(name), secret=token.encode())
-        await self.bridge(domain).link(user(name), linked)
+        await self.bridge(domain).logins.link(user(name), linked)
         if wait:
             await self.until(lambda: self.is_live(name, domain))
 

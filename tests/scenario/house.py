@@ -235,7 +235,7 @@ class House:
         token = f"token-{name}"
         self.network.tokens[token] = name
         linked = Linked(realm="scripted", remote_id=RemoteUserId(name), secret=token.encode())
-        await self.bridge.link(UserJid(user), linked)
+        await self.bridge.logins.link(UserJid(user), linked)
         await self.clock.settle()
 
     async def forget_presence(self) -> None:

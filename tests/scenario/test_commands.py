@@ -242,7 +242,7 @@ async def test_req_219_without_the_account_there_is_nothing_to_end(house: House)
     session = await client.begin("unregister")
     account = house.bridge.accounts.of(UserJid(ALICE))
     assert account is not None
-    await house.bridge.unregister(account)
+    await house.bridge.logins.unregister(account)
     await bodies(house)
     reply = await client.give("unregister", session, "complete", form(sure="1"))
     assert condition(reply) == "registration-required"

@@ -10,11 +10,13 @@ from collections.abc import Callable
 import pytest
 
 from gateway.adapter import Linked
+from gateway.bridge.accounts import Account
 from gateway.bridge.link import LinkState
+from gateway.bridge.waves import Item
 from gateway.ids import RemoteUserId, UserJid
 from gateway.store import Transaction
 from tests.scenario.house import House
-from tests.scenario.test_stream import bodies
+from tests.scenario.test_stream import bodies, running
 from tests.scripted.adapter import ScriptedSession
 
 COUNT = 1000
@@ -139,3 +141,56 @@ async def test_a_server_that_comes_back_is_not_stormed(
     tenths = [int(wait * 10) for wait in waited]
     busiest = max(tenths.count(tenth) for tenth in set(tenths))
     assert busiest < COUNT / 4, f"{busiest} in a tenth of a second"
+
+
+async def test_the_trouble_of_one_account_does_not_keep_the_stream_from_others(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    await house.link("carol@home.example", "carol")
+    alice, carol = house.bridge.accounts
+    told: list[Account] = []
+    monkeypatch.setattr(house.bridge._notices, "show", failing_for(alice, told))
+    monkeypatch.setattr(house.bridge.audience, "_probe", failing_for(alice, told))
+    house.server.cut()
+    await house.clock.settle()
+    house.network.says("alice", "bob", "meanwhile")
+    await house.clock.advance(2)
+    await house.connected()
+    await house.clock.advance(2)
+    assert told == [carol, carol]
+    failed = [log["account"] for log in house.logs if log["event"] == "account_failed"]
+    assert failed == [alice.id, alice.id]
+    assert "meanwhile" in await bodies(house)
+
+
+async def test_a_presence_that_cannot_be_written_holds_nobody_up(house: House) -> None:
+    await running(house)
+    written: list[bool] = []
+
+    def fails(_: bool) -> int:
+        raise RuntimeError
+
+    def works(again: bool) -> int:
+        written.append(again)
+        return 1
+
+    waves = house.bridge._attendance.waves
+    waves.add(UserJid("alice@home.example"), Item("bob", fails), 0)
+    waves.add(UserJid("alice@home.example"), Item("eve", works), 1)
+    waves.add(UserJid("carol@home.example"), Item("bob", works), 0)
+    await house.clock.advance(2)
+    assert written == [False, False]
+    assert [log["event"] for log in house.logs].count("presence_not_told") == 1
+
+
+def failing_for(guilty: Account, told: list[Account]) -> Callable[[Account], bool]:
+    """Works for all accounts but one."""
+
+    def do(account: Account) -> bool:
+        if account is guilty:
+            raise RuntimeError
+        told.append(account)
+        return False
+
+    return do

@@ -99,7 +99,7 @@ async def test_req_318_a_goodbye_that_a_broken_stream_cuts_off_goes_on(house: Ho
     puppets = await with_contacts(house, ALICE, 300)
     account = house.bridge.accounts.of(UserJid(ALICE))
     assert account is not None
-    await house.bridge.unregister(account)
+    await house.bridge.logins.unregister(account)
     await house.clock.advance(1)
     shown(house)
     house.server.cut()
@@ -122,7 +122,7 @@ async def test_req_318_a_large_log_out_is_paced(house: House) -> None:
     puppets = await with_contacts(house, ALICE, 500)
     account = house.bridge.accounts.of(UserJid(ALICE))
     assert account is not None
-    await house.bridge.log_out(account)
+    await house.bridge.logins.log_out(account)
     told = []
     for _ in range(4):
         await house.clock.advance(1)
@@ -192,7 +192,7 @@ async def test_presence_of_a_removed_account_is_not_saved(house: House) -> None:
     assert account is not None
     assert isinstance(account.id, int)
     presences: Presences = house.bridge._presences
-    await house.bridge.unregister(account)
+    await house.bridge.logins.unregister(account)
     await house.clock.advance(61)
     assert house.query("SELECT count(*) FROM contact_presence") == [(0,)]
     assert AccountId(account.id) not in presences._shown

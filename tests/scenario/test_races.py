@@ -78,7 +78,7 @@ async def test_req_222_a_late_refusal_of_an_earlier_login_counts_no_more(
     gate = _held_send(house, AuthExpired("The token is gone."))
     _say(house, "hi", "a1")
     await house.clock.settle()
-    await house.bridge.log_out(_account(house))
+    await house.bridge.logins.log_out(_account(house))
     if again:
         await house.link(ALICE, "alice")
     gate.set()
@@ -104,10 +104,10 @@ async def test_req_222_an_expired_login_ends_the_session_too(house: House) -> No
 
 async def test_the_same_identity_at_another_address_of_its_server(house: House) -> None:
     await running(house)
-    await house.bridge.log_out(_account(house))
+    await house.bridge.logins.log_out(_account(house))
     house.network.tokens["moved"] = "alice"
     linked = Linked(realm="moved", remote_id=RemoteUserId("alice"), secret=b"moved")
-    await house.bridge.link(UserJid(ALICE), linked)
+    await house.bridge.logins.link(UserJid(ALICE), linked)
     await house.clock.settle()
     assert _account(house).status is AccountStatus.LINKED
 
@@ -185,7 +185,7 @@ async def test_req_209_unregistering_refuses_what_waits(house: House) -> None:
     for number in range(5):
         _say(house, f"m{number}", f"a{number}")
     await house.clock.settle()
-    unregistering = asyncio.ensure_future(house.bridge.unregister(_account(house)))
+    unregistering = asyncio.ensure_future(house.bridge.logins.unregister(_account(house)))
     await house.clock.settle()
     gate.set()
     await unregistering

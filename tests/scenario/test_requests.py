@@ -154,7 +154,7 @@ async def test_a_logout_that_hangs_gives_the_console_back(
     house: House, monkeypatch: pytest.MonkeyPatch, method: str, said: list[str]
 ) -> None:
     await running(house)
-    monkeypatch.setattr(house.bridge, method, never)
+    monkeypatch.setattr(house.bridge.logins, method, never)
     await tell(house, *said)
     assert await tell(house, "cancel") == ["One moment, I am still busy with your last command."]
     await house.clock.advance(60)

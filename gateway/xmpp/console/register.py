@@ -79,7 +79,7 @@ class Registration:
     def _form(self, user: UserJid, account: Account | None) -> tuple[Form, Mapping[str, str]]:
         """What is asked, and what is known of it."""
         try:
-            step: LoginStep = self._network.login(user).at_once()
+            step: LoginStep = self._network.logins.login(user).at_once()
         except AdapterError as error:  # the adapter has not started
             raise Refused(errors.REMOTE_TIMEOUT, error.text) from None
         fields = tuple(map(field_of, step.fields))
@@ -181,7 +181,7 @@ class Registration:
             raise Refused(errors.REGISTRATION_REQUIRED, "You have no account here.")
         # Whoever leaves is told all of it, also if they are no longer admitted.
         self._component.limits.heard(user, Standing.KNOWN)
-        erasing = self._component.tasks.spawn(self._network.erase(account), "unregister")
+        erasing = self._component.tasks.spawn(self._network.logins.erase(account), "unregister")
         try:
             _, say_goodbye = await within(self._clock, _HOLD_S, asyncio.shield(erasing))
         except TimeoutError:

@@ -46,7 +46,7 @@ async def log_out(talk: Dialogue) -> None:
     account = talk.network.accounts.of(talk.user)
     assert account is not None
     try:
-        warning = await talk.wait(talk.network.log_out(account))
+        warning = await talk.wait(talk.network.logins.log_out(account))
     except TimeoutError:
         talk.say(_GOES_ON, Note.WARNING)
         return
@@ -76,7 +76,7 @@ async def unregister(talk: Dialogue) -> None:
         talk.say("Nothing was changed.")
         return
     try:
-        warning = await talk.wait(talk.network.unregister(account))
+        warning = await talk.wait(talk.network.logins.unregister(account))
     except TimeoutError:
         talk.say(_GOES_ON, Note.WARNING)
         return

@@ -67,7 +67,7 @@ async def end_session(talk: Dialogue) -> None:
 
 async def _end(talk: Dialogue, account: Account) -> None:
     try:
-        warning = await talk.wait(talk.network.log_out(account))
+        warning = await talk.wait(talk.network.logins.log_out(account))
     except TimeoutError:
         talk.say(f"The gateway goes on with the log-out of {account.user}.", Note.WARNING)
         return

@@ -42,7 +42,7 @@ class _Login:
 
     def __init__(self, talk: Dialogue) -> None:
         self._talk = talk
-        self._flow = talk.network.login(talk.user)
+        self._flow = talk.network.logins.login(talk.user)
         self._stages = [_Stage(self._flow.first())]
         self._wrong = ""
 
@@ -99,7 +99,7 @@ class _Login:
 
     async def _discard(self, late: LoginStep | Linked) -> None:
         if isinstance(late, Linked):
-            await self._talk.network.discard(self._talk.user, late)
+            await self._talk.network.logins.discard(self._talk.user, late)
 
     def _back_to(self, error: BadLogin) -> None:
         """Ask again from the step on that has the wrong answer."""
@@ -115,7 +115,7 @@ class _Login:
     async def _link(self, linked: Linked) -> None:
         talk = self._talk
         try:
-            account = await talk.network.link(talk.user, linked)
+            account = await talk.network.logins.link(talk.user, linked)
         except GatewayError as error:
             talk.say(str(error), Note.ERROR)
             return

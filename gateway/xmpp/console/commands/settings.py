@@ -40,7 +40,7 @@ async def change_settings(talk: Dialogue) -> None:
     """The command ``settings``."""
     account = talk.network.accounts.of(talk.user)
     assert account is not None
-    before, wrong = _values(talk.network.settings_of(account)), ""
+    before, wrong = _values(account.settings), ""
     while True:
         answers = await talk.ask(_FORM, before, wrong=wrong)
         changes = {name: said for name, said in answers.items() if said != before[name]}

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of an account: linked, logged out, unregistered, here and on the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import structlog
+
+from gateway.adapter import Linked, LoginFlow, Relogin
+from gateway.bridge.accounts import Account, Accounts
+from gateway.bridge.attendance import Attendance
+from gateway.bridge.contacts import Contacts
+from gateway.bridge.delivery import Delivery
+from gateway.bridge.links import Links
+from gateway.bridge.outbound import Outbound
+from gateway.bridge.readiness import Readiness
+from gateway.ids import AccountId, NetworkName, UserJid
+from gateway.store import Store
+from gateway.store.accounts import AccountStatus
+from gateway.tasks import Tasks
+
+log = structlog.get_logger("network")
+
+
+class Logins:
+    """Begins and ends accounts of one network, with all that hangs on them."""
+
+    def __init__(
+        self,
+        network: NetworkName,
+        store: Store,
+        tasks: Tasks,
+        accounts: Accounts,
+        readiness: Readiness,
+        links: Links,
+        contacts: Contacts,
+        outbound: Outbound,
+        delivery: Delivery,
+        attendance: Attendance,
+        *,
+        withdraw: Callable[[UserJid], Awaitable[object]],
+    ) -> None:
+        """``withdraw`` drops a login of the user that is still to be carried out."""
+        self._network = network
+        self._store = store
+        self._tasks = tasks
+        self._accounts = accounts
+        self._readiness = readiness
+        self._links = links
+        self._contacts = contacts
+        self._outbound = outbound
+        self._delivery = delivery
+        self._attendance = attendance
+        self._withdraw = withdraw
+        self._erasing: dict[AccountId, asyncio.Task[tuple[str, Callable[[], None]]]] = {}
+
+    def account_of(self, user: UserJid) -> Account | None:
+        """The user's account."""
+        return self._accounts.of(user)
+
+    # --- it begins -------------------------------------------------------------------------------
+
+    def login(self, user: UserJid) -> LoginFlow:
+        """The questions that link an account, or those that revive the one the user has.
+
+        Raises `Transient` while the adapter has not started.
+        """
+        account = self._accounts.of(user)
+        if account is None:
+            return self._readiness.login()
+        again = Relogin(realm=account.realm, remote_id=account.remote_id)
+        return self._readiness.login(again)
+
+    async def link(self, user: UserJid, linked: Linked) -> Account:
+        """Store a login and connect. One that still works is revoked when the new one is stored.
+
+        Raises what `Accounts.link` raises; the new login is then revoked again.
+        """
+        before = self._accounts.of(user)
+        replaced = None
+        if before is not None and before.status is AccountStatus.LINKED and before.secret:
+            replaced = replace(linked, secret=before.secret)
+        try:
+            account = await self._accounts.link(user, linked)
+        except Exception:
+            await self.discard(user, linked)
+            raise
+        if account.link is not None:
+            await account.link.stop()
+        await self._contacts.invite_gateway(account)
+        self._links.run(account, self._links.prepare(account))
+        self._outbound.link_changed(account)
+        if before is not None:
+            self._attendance.presences.show_all(account)
+        if replaced is not None and replaced.secret != linked.secret:
+            self._tasks.spawn(self.discard(user, replaced), "login that was replaced")
+        return account
+
+    # --- it ends ---------------------------------------------------------------------------------
+
+    async def discard(self, user: UserJid, linked: Linked) -> None:
+        """Do not leave a session on the network that nobody here knows."""
+        unknown = Account(
+            id=AccountId(0),
+            user=user,
+            realm=linked.realm,
+            remote_id=linked.remote_id,
+            status=AccountStatus.LINKED,
+            secret=linked.secret,
+            cursor=None,
+            state={},
+        )
+        problem = await self._links.revoke(self._links.prepare(unknown))
+        if problem:
+            log.warning("login_not_revoked", network=self._network, reason=problem)
+
+    async def log_out(self, account: Account) -> str:
+        """End the remote session, keep contacts and history. Returns a warning, or nothing."""
+        warning = await self._revoke(account)
+        try:
+            await self._accounts.set_status(account, AccountStatus.LOGGED_OUT)
+        finally:
+            self._outbound.link_changed(account)  # what waits is refused now
+        self._attendance.following.forget(account)
+        self._attendance.presences.show_all(account)
+        return warning
+
+    async def unregister(self, account: Account) -> str:
+        """End the remote session and delete all that is stored. Returns a warning, or nothing."""
+        warning, say_goodbye = await self.erase(account)
+        say_goodbye()
+        return warning
+
+    async def erase(self, account: Account) -> tuple[str, Callable[[], None]]:
+        """`unregister`, but for the last words to the user's contact list.
+
+        Returns a warning, or nothing, and how to say them. Whoever comes second while it is under
+        way has nothing left to say.
+        """
+        under_way = self._erasing.get(account.id)
+        if under_way is not None:
+            await asyncio.wait([under_way])
+            return "", lambda: None
+        task = self._tasks.spawn(self._erase(account), "unregister")
+        self._erasing[account.id] = task
+        task.add_done_callback(lambda _: self._erasing.pop(account.id, None))
+        return await asyncio.shield(task)
+
+    async def _erase(self, account: Account) -> tuple[str, Callable[[], None]]:
+        await self._withdraw(account.user)
+        warning = await self._revoke(account)
+        account.status = AccountStatus.LOGGED_OUT
+        account.leaving = True  # from here on what comes is refused at once
+        try:
+            await self._store.drain()
+            await self._outbound.forget(account)
+            known = self._contacts.known(account)
+            await self._accounts.remove(account)
+        finally:
+            account.leaving = False
+        self._delivery.forget(account.id)
+        self._attendance.forget(account)
+        await self._store.checkpoint()
+        return warning, lambda: self._contacts.say_goodbye(account, known)
+
+    async def _revoke(self, account: Account) -> str:
+        link = account.link
+        if link is None:
+            return ""
+        await link.stop()
+        if account.secret is None:
+            return ""
+        problem = await self._links.revoke(link)
+        return f"The network could not be told of it: {problem}" if problem else ""

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How it stands with the links of one network, as their users are told of it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from gateway.adapter import Clock
+from gateway.bridge.accounts import Account
+from gateway.bridge.contacts import Contacts
+from gateway.bridge.delivery import Delivery
+from gateway.bridge.link import LinkState
+from gateway.bridge.persist import Persist
+from gateway.bridge.ports import XmppPort
+from gateway.bridge.presence import Presences
+from gateway.events import GatewayNotice
+from gateway.ids import NetworkName, stanza_id
+from gateway.store import Transaction, accounts, conversations, journal
+from gateway.store.accounts import AccountStatus
+from gateway.store.conversations import GATEWAY
+from gateway.store.journal import InboundRow
+
+_PASSING = (LinkState.CONNECTING, LinkState.STOPPED, LinkState.WAITING)
+_PHASES = {
+    AccountStatus.LINKED: LinkState.LIVE,
+    AccountStatus.EXPIRED: LinkState.EXPIRED,
+    AccountStatus.LOGGED_OUT: LinkState.STOPPED,
+}
+
+
+class LinkNotices:
+    """Tells the users of one network what has become of their links."""
+
+    def __init__(
+        self,
+        network: NetworkName,
+        clock: Clock,
+        persist: Persist,
+        delivery: Delivery,
+        contacts: Contacts,
+        presences: Presences,
+    ) -> None:
+        self._network = network
+        self._clock = clock
+        self._persist = persist
+        self._delivery = delivery
+        self._contacts = contacts
+        self._presences = presences
+        self._port: XmppPort
+
+    def attach(self, port: XmppPort) -> None:
+        """Connect to the XMPP side."""
+        self._port = port
+
+    def resume(self, account: Account) -> None:
+        """What the user last saw still holds; a restart is not to be seen at all (REQ-143)."""
+        if account.link is not None:
+            account.link.shown = account.link.phase = _PHASES[account.status]
+        if account.status is AccountStatus.EXPIRED and account.secret is None:
+            self._tell_expired(account, "The gateway can no longer read your login.")
+
+    def show(self, account: Account) -> None:
+        """Tell the user of a state of the link that lasts, once the stream can carry it."""
+        link = account.link
+        if (
+            link is None
+            or link.phase is link.shown
+            or link.phase in _PASSING
+            or link.on_probation
+            or not self._port.is_up()
+        ):
+            return
+        link.shown = link.phase
+        if link.phase is LinkState.EXPIRED:
+            self._presences.show_all(account)
+        else:
+            self._contacts.show_gateway(account)
+
+    def expired(self, account: Account, reason: str) -> None:
+        """The user has to act, and is told once (REQ-222)."""
+        account.status = AccountStatus.EXPIRED
+        self._persist.write(lambda db: accounts.set_status(db, account.id, AccountStatus.EXPIRED))
+        self._tell_expired(account, reason)
+
+    def _tell_expired(self, account: Account, reason: str) -> None:
+        now = self._clock.now()
+        text = f"{reason} Send “login” to log in again."
+        # Once for these credentials: a restart is no reason to say it again.
+        credentials = hashlib.sha256(account.secret or b"").hexdigest()
+        sid = stanza_id(self._network, account.user, "expired", account.id, credentials)
+
+        def unit(db: Transaction) -> list[InboundRow]:
+            conversation = conversations.chat(db, account.id, GATEWAY)
+            if not conversations.tell_once(db, conversation, sid):
+                return []
+            return [
+                journal.add_inbound(
+                    db,
+                    account=account.id,
+                    conversation=conversation,
+                    user=account.user,
+                    contact=GATEWAY,
+                    stanza_id=sid,
+                    delivery=GatewayNotice(id=sid, text=text),
+                    now=now,
+                )
+            ]
+
+        self._persist.write(unit, self._delivery.offer)
