@@ -55,13 +55,13 @@ def _talk_often(seed: str, wanted: int) -> int:
 @pytest.mark.parametrize("part", range(4))
 def test_random_conversations(part: int, record_property: Record) -> None:
     """From fixed seeds, so that what fails once fails again."""
-    record_property("inputs", _talk_often(f"part {part}", 2_000))
+    record_property("inputs", _talk_often(f"part {part}", 2_500))
 
 
 @pytest.mark.soak
 def test_random_conversations_for_long(record_property: Record) -> None:
     """From seeds that the short run does not have."""
-    record_property("inputs", _talk_often("soak", 80_000))
+    record_property("inputs", _talk_often("soak", 100_000))
 
 
 @pytest.mark.parametrize("path", sorted(_CORPUS.glob("*")), ids=lambda path: path.name)
@@ -145,10 +145,10 @@ def _explore(examples: int) -> int:
 @pytest.mark.timeout(600)
 def test_conversations_that_hypothesis_makes(record_property: Record) -> None:
     """Few, but it chooses what to try, and shrinks what fails."""
-    record_property("inputs", _explore(5))
+    record_property("inputs", _explore(10))
 
 
 @pytest.mark.soak
 def test_conversations_that_hypothesis_makes_for_long(record_property: Record) -> None:
     """Ten times as many."""
-    record_property("inputs", _explore(50))
+    record_property("inputs", _explore(100))

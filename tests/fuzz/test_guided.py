@@ -32,7 +32,7 @@ def _fuzz(target: str, inputs: int, directory: Path) -> int:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("target", "inputs"), [("sync", 35_000), ("talk", 2_000), ("stream", 20)])
+@pytest.mark.parametrize(("target", "inputs"), [("sync", 30_000), ("talk", 3_000), ("stream", 40)])
 def test_guided(target: str, inputs: int, tmp_path: Path, record_property: Record) -> None:
     """A little of each."""
     record_property("inputs", _fuzz(target, inputs, tmp_path))
@@ -40,7 +40,7 @@ def test_guided(target: str, inputs: int, tmp_path: Path, record_property: Recor
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    ("target", "inputs"), [("sync", 350_000), ("talk", 20_000), ("stream", 200)]
+    ("target", "inputs"), [("sync", 300_000), ("talk", 20_000), ("stream", 400)]
 )
 def test_guided_for_long(
     target: str, inputs: int, tmp_path: Path, record_property: Record
