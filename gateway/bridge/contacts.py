@@ -111,7 +111,7 @@ class Contacts:
             self._port.subscription("unsubscribed", account.user, contact)
             self._port.presence(account.user, contact, UNAVAILABLE)
 
-        self._change(account, contact, to_user=Subscription.NONE, then=then)
+        self._change(account, contact, to_user=Subscription.REFUSED, then=then)
 
     def unsubscribed(self, account: Account, contact: RemoteUserId) -> None:
         """The user does not let the contact see their presence: that declines an invitation."""
@@ -127,11 +127,12 @@ class Contacts:
         row = contacts.get(self._store.reader, account.id, contact)
         if row.to_user is Subscription.GRANTED:
             self._presences.probed(account, contact)
-        elif row is contacts.UNKNOWN:
-            # Perhaps our database is older than their roster: nothing is revoked for that.
-            self._port.presence(account.user, contact, UNAVAILABLE)
-        elif row.to_user is Subscription.NONE:
+        elif row.to_user is Subscription.REFUSED:
             self._port.subscription("unsubscribed", account.user, contact)
+        elif row.to_user is Subscription.NONE:
+            # Perhaps our database is older than their roster: nothing is revoked for that, be the
+            # contact known by a name, a text or an invitation (REQ-303).
+            self._port.presence(account.user, contact, UNAVAILABLE)
 
     # --- from our side ---------------------------------------------------------------------------
 
