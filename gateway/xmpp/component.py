@@ -212,7 +212,7 @@ class Component:
         if contact == GATEWAY and presence.availability is not Availability.UNAVAILABLE:
             self.stream.send(Stanza("presence", sender, user, inner=self._gateway_status(user)))
         else:
-            caps = self.iqs.puppet.caps()
+            caps = self.iqs.puppets.entity.caps()
             self.stream.send(puppet_presence(sender, user, presence, caps, self._clock.now()))
 
     def probe(self, user: UserJid, contact: RemoteUserId) -> None:
@@ -222,12 +222,12 @@ class Component:
     def _gateway_status(self, user: UserJid) -> str:
         account = self.network.accounts.of(user)
         if account is None:
-            return f"{self._status_of_stranger(user)}{self.iqs.gateway.caps()}"
+            return f"{self._status_of_stranger(user)}{self.iqs.gateway.entity.caps()}"
         link = account.link
         show, status = _STATUS[link.phase if link is not None else LinkState.STOPPED]
         said = status.format(trouble=link.trouble if link is not None else "")
         shown = f"<show>{show}</show>" if show else ""
-        return f"{shown}<status>{text(said)}</status>{self.iqs.gateway.caps()}"
+        return f"{shown}<status>{text(said)}</status>{self.iqs.gateway.entity.caps()}"
 
     def _status_of_stranger(self, user: UserJid) -> str:
         """A registration is under way, or has failed, or there was none (REQ-207)."""

@@ -356,7 +356,7 @@ async def test_req_922_a_handler_that_raises(
         raise RuntimeError("a bug")
 
     monkeypatch.setitem(
-        house.component.iqs._of_gateway, ("get", "{jabber:iq:version}query"), broken
+        house.component.iqs.gateway.now, ("get", "{jabber:iq:version}query"), broken
     )
     for to in ("1", "2"):
         house.server.send(

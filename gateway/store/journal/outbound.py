@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands on their way to the network: open until their fate is known for certain."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from gateway.events import Command
+from gateway.ids import (
+    AccountId,
+    ConversationId,
+    NetworkName,
+    RemoteMessageId,
+    RemoteUserId,
+    RowId,
+    StanzaId,
+)
+from gateway.store.journal import payload
+from gateway.store.writer import Connection, Transaction
+
+NO_STANZA = StanzaId("")
+"""For commands that no stanza waits for."""
+
+
+class OutboundState(enum.IntEnum):
+    """The fate of a command."""
+
+    COMMITTED = 0
+    ACCEPTED = 2
+    FAILED = 3
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class OutboundRow:
+    """A command on its way to the network."""
+
+    id: RowId
+    account: AccountId
+    conversation: ConversationId
+    contact: RemoteUserId
+    message: int | None
+    stanza_id: StanzaId
+    sender: str
+    receipt: bool
+    command: Command | None
+    """None if this version cannot read it."""
+    committed_at: float
+    attempted_at: float | None = None
+    deadline: float = 0.0
+    """Monotonic; set by the actor that carries it out."""
+
+
+def add_outbound(
+    db: Transaction,
+    *,
+    account: AccountId,
+    conversation: ConversationId,
+    contact: RemoteUserId,
+    command: Command,
+    now: float,
+    message: int | None = None,
+    stanza_id: StanzaId = NO_STANZA,
+    sender: str = "",
+    digest: bytes = b"",
+    receipt: bool = False,
+) -> OutboundRow:
+    """Append to the outbound journal."""
+    encoded = payload.encode(command)
+    made = db.execute(
+        "INSERT INTO outbound (conversation, message, stanza_id, sender, digest, receipt, payload,"
+        " committed_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (conversation, message, stanza_id, sender, digest, receipt, encoded, now, now),
+    )
+    assert made.lastrowid is not None
+    return OutboundRow(
+        id=RowId(made.lastrowid),
+        account=account,
+        conversation=conversation,
+        contact=contact,
+        message=message,
+        stanza_id=stanza_id,
+        sender=sender,
+        receipt=receipt,
+        command=command,
+        committed_at=now,
+    )
+
+
+def open_outbound(
+    db: Connection, conversation: ConversationId, after: RowId, limit: int
+) -> list[OutboundRow]:
+    """The next undecided rows of a conversation, in order."""
+    rows = db.execute(
+        "SELECT outbound.id, conversation.account, outbound.conversation, conversation.contact,"
+        " outbound.message, outbound.stanza_id, outbound.sender, outbound.receipt,"
+        " outbound.payload, outbound.committed_at, outbound.attempted_at"
+        " FROM outbound JOIN conversation ON conversation.id = outbound.conversation"
+        " WHERE outbound.conversation = ? AND outbound.state = 0 AND outbound.id > ?"
+        " ORDER BY outbound.id LIMIT ?",
+        (conversation, after, limit),
+    )
+    return [
+        OutboundRow(
+            id=values[0],
+            account=values[1],
+            conversation=values[2],
+            contact=values[3],
+            message=values[4],
+            stanza_id=values[5],
+            sender=values[6],
+            receipt=bool(values[7]),
+            command=payload.command(values[8]),
+            committed_at=values[9],
+            attempted_at=values[10],
+        )
+        for values in rows
+    ]
+
+
+def open_outbound_conversations(
+    db: Connection, network: NetworkName
+) -> list[tuple[AccountId, ConversationId]]:
+    """Conversations of a network with undecided rows."""
+    rows = db.execute(
+        "SELECT DISTINCT conversation.account, outbound.conversation FROM outbound"
+        " JOIN conversation ON conversation.id = outbound.conversation"
+        " JOIN account ON account.id = conversation.account"
+        " WHERE outbound.state = 0 AND account.network = ?",
+        (network,),
+    )
+    return [(AccountId(account), ConversationId(conversation)) for account, conversation in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A row that came under the same stanza id."""
+
+    id: RowId
+    state: OutboundState
+    digest: bytes
+
+
+def earlier_outbound(
+    db: Connection,
+    conversation: ConversationId,
+    stanza_id: StanzaId,
+    origin_id: StanzaId | None,
+    since: float,
+) -> list[Earlier]:
+    """Rows of the last days under a stanza's ids, newest first: the key for doubles (REQ-911)."""
+    rows = db.execute(
+        "SELECT id, state, digest FROM outbound WHERE conversation = ? AND stanza_id = ?"
+        " AND committed_at >= ? UNION"
+        " SELECT outbound.id, state, digest FROM alias"
+        " JOIN outbound ON outbound.message = alias.message"
+        " WHERE alias.conversation = ? AND alias.value = ? AND committed_at >= ?"
+        " ORDER BY id DESC",
+        (conversation, stanza_id, since, conversation, origin_id, since),
+    )
+    return [Earlier(RowId(row), OutboundState(state), digest) for row, state, digest in rows]
+
+
+def readdress(db: Transaction, row: OutboundRow) -> None:
+    """The message came again: its answer goes to this device, under this id."""
+    db.execute(
+        "UPDATE outbound SET sender = ?, stanza_id = ?, receipt = ? WHERE id = ?",
+        (row.sender, row.stanza_id, row.receipt, row.id),
+    )
+
+
+def echoed_message(
+    db: Connection, conversation: ConversationId, row: RowId, remote_id: RemoteMessageId
+) -> int | None:
+    """The message of an outbound row, if ``remote_id`` can be its echo.
+
+    A forwarded copy may carry the key as well: it has another conversation or another id.
+    """
+    found = db.execute(
+        "SELECT message.id FROM outbound JOIN message ON message.id = outbound.message"
+        " WHERE outbound.id = ? AND outbound.conversation = ?"
+        " AND coalesce(message.remote_id, ?) = ?",
+        (row, conversation, remote_id, remote_id),
+    ).fetchone()
+    return found[0] if found else None
+
+
+def mark_attempted(db: Transaction, row: RowId, now: float | None) -> None:
+    """From here on a crash leaves the row's fate unclear, on a network without keys.
+
+    None takes that back: the network certainly does not have it.
+    """
+    db.execute("UPDATE outbound SET attempted_at = ? WHERE id = ?", (now, row))
+
+
+def settle_outbound(db: Transaction, row: RowId, state: OutboundState, now: float) -> None:
+    """The fate of a command is known. Its content is dropped, its key stays for doubles."""
+    db.execute(
+        "UPDATE outbound SET state = ?, changed_at = ?, payload = NULL WHERE id = ?",
+        (state, now, row),
+    )

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a row carries, as bytes. Records only gain optional fields, so old rows can be read."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from gateway.events import Command, Delivery
+
+T = TypeVar("T")
+
+encode = msgspec.msgpack.Encoder().encode
+_deliveries = msgspec.msgpack.Decoder(Delivery)
+_commands = msgspec.msgpack.Decoder(Command)
+
+
+def delivery(payload: bytes) -> Delivery | None:
+    """What is told to a user; None if this version cannot read it."""
+    return _decoded(_deliveries, payload)
+
+
+def command(payload: bytes) -> Command | None:
+    """What a user wants of the network; None if this version cannot read it."""
+    return _decoded(_commands, payload)
+
+
+def _decoded(decoder: msgspec.msgpack.Decoder[T], payload: bytes) -> T | None:
+    try:
+        return decoder.decode(payload)
+    except msgspec.DecodeError:
+        return None  # a damaged row becomes a dead letter; it must not hold up those behind it
