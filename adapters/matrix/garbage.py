@@ -10,33 +10,60 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from types import TracebackType
 
 _LIMIT_S = 30.0
-"""Of the machine's own time. After that the rest of the process needs its collector again; what is
-there then is left out of it for good."""
+"""Of the machine's own time. After that the rest of the process needs its collector again, until
+no large answer is there any more."""
 
 
-class Pause:
-    """Pauses of the collector, which all accounts share."""
+class Rest:
+    """Of the collector, shared by all accounts: it works again when the last block is left."""
 
     def __init__(self) -> None:
-        self._timers: list[asyncio.TimerHandle] = []
+        self._answers = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
         """A large answer is about to be parsed."""
-        gc.disable()
-        self._timers.append(asyncio.get_running_loop().call_later(_LIMIT_S, self._too_long))
+        self._answers += 1
+        if self._answers == 1:
+            gc.disable()
+            self._timer = asyncio.get_running_loop().call_later(_LIMIT_S, gc.enable)
 
     def end(self) -> None:
         """It is taken apart."""
-        if self._timers:
-            self._timers.pop(0).cancel()
-            if not self._timers:
-                gc.enable()
-
-    def _too_long(self) -> None:
-        gc.freeze()
-        self.end()
+        self._answers -= 1
+        if self._answers == 0:
+            assert self._timer is not None
+            self._timer.cancel()
+            gc.enable()
 
 
-pause = Pause()
+_rest = Rest()
+
+
+class Pause:
+    """A block in which at most one large answer is parsed, handled and taken apart."""
+
+    def __init__(self, rest: Rest = _rest) -> None:
+        self._rest = rest
+        self._begun = False
+
+    def begin(self) -> None:
+        """The answer is large. Until the end of the block the collector rests."""
+        if not self._begun:
+            self._begun = True
+            self._rest.begin()
+
+    def __enter__(self) -> Pause:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._begun:
+            self._rest.end()

@@ -15,7 +15,6 @@ import aiohttp
 from yarl import URL
 
 from adapters.matrix.errors import error_of, not_matrix, unreachable
-from adapters.matrix.garbage import pause
 from gateway.errors import Transient
 
 T = TypeVar("T")
@@ -74,10 +73,11 @@ class Api:
         query: Mapping[str, str] | None = None,
         timeout_s: float = 30,
         limit: int = _ANSWER_LIMIT,
+        on_large: Callable[[], None] | None = None,
     ) -> Answer:
-        """As `get`, for what may be large."""
+        """As `get`, for what may be large; ``on_large`` is called before it is parsed."""
         url = self._url("v3", *path) + (f"?{urlencode(query)}" if query else "")
-        return await self._request("GET", url, timeout_s=timeout_s, limit=limit)
+        return await self._request("GET", url, timeout_s=timeout_s, limit=limit, on_large=on_large)
 
     async def post(self, *path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """POST a JSON object; the empty one if there is none."""
@@ -109,6 +109,7 @@ class Api:
         *,
         timeout_s: float,
         limit: int = _ANSWER_LIMIT,
+        on_large: Callable[[], None] | None = None,
     ) -> Answer:
         headers = dict(self._headers)
         if body is not None:
@@ -117,8 +118,8 @@ class Api:
             self._http, method, url, headers=headers, body=body, timeout_s=timeout_s, limit=limit
         )
         is_large = len(answer.body) > LARGE
-        if is_large:
-            pause.begin()
+        if is_large and on_large is not None:
+            on_large()
         content = await beside(is_large, _object, answer.body)
         if content is None:
             raise not_matrix(answer.status, answer.headers)

@@ -10,6 +10,7 @@ in between it comes again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import cached_property
 
 import aiohttp
@@ -19,7 +20,7 @@ from adapters.matrix import history
 from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.filters import Filters, Mode
 from adapters.matrix.gaps import gaps
-from adapters.matrix.garbage import pause
+from adapters.matrix.garbage import Pause
 from adapters.matrix.http import MIB, Answer, Api, beside, dismantle
 from adapters.matrix.inbound import display_name
 from adapters.matrix.ledger import Ledger
@@ -84,15 +85,16 @@ class MatrixSession(Session):
             while True:
                 if is_connected:
                     await self._account.ready()
-                try:
-                    answer = await self._poll(since, mode, timeout_s)
-                except AdapterError as error:
-                    if mode is not Mode.NEXT or not _is_cursor_refused(error):
-                        raise
-                    self._account.log.warning("cursor_refused")
-                    since, mode, timeout_s = None, Mode.AGAIN, 0
-                    continue
-                since = await self._take(answer, mode)
+                with Pause() as pause:
+                    try:
+                        answer = await self._poll(since, mode, timeout_s, pause.begin)
+                    except AdapterError as error:
+                        if mode is not Mode.NEXT or not _is_cursor_refused(error):
+                            raise
+                        self._account.log.warning("cursor_refused")
+                        since, mode, timeout_s = None, Mode.AGAIN, 0
+                        continue
+                    since = await self._take(answer, mode)
                 if not is_connected:
                     self._account.connected()
                     is_connected = True
@@ -102,7 +104,9 @@ class MatrixSession(Session):
             self._is_live = False
             self._typists.forget()
 
-    async def _poll(self, since: str | None, mode: Mode, timeout_s: int) -> Answer:
+    async def _poll(
+        self, since: str | None, mode: Mode, timeout_s: int, on_large: Callable[[], None]
+    ) -> Answer:
         query = {
             "timeout": str(timeout_s * 1000),
             "filter": await self._filters.of(mode, self._ledger.book.contacts()),
@@ -114,7 +118,11 @@ class MatrixSession(Session):
         self._is_live = timeout_s > 0
         try:
             return await self._api.get_answer(
-                "sync", query=query, timeout_s=timeout_s + patience_s, limit=_SYNC_LIMIT
+                "sync",
+                query=query,
+                timeout_s=timeout_s + patience_s,
+                limit=_SYNC_LIMIT,
+                on_large=on_large,
             )
         finally:
             self._is_live = False
@@ -153,8 +161,6 @@ class MatrixSession(Session):
         if ignored:
             self._account.log.info("groups_ignored", rooms=ignored)
         await beside(is_large, dismantle, [content, *missed])
-        if answer.is_large:
-            pause.end()
         return cursor
 
     def _after(self, part: Outcome) -> None:

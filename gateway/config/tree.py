@@ -108,6 +108,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of one user."""
     subscriptions: Rate = Rate((5000, 600))
     """Of one user."""
+    logins: Rate = Rate((30, 600))
+    """Of one user: attempts to log in to the network."""
     stranger: Rate = Rate((60, 60))
     """All stanzas of one person who is not admitted by name and has no account."""
     strange_domain: Rate = Rate((300, 60))

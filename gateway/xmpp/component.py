@@ -31,7 +31,7 @@ from gateway.xmpp.console.chat import Console
 from gateway.xmpp.console.register import Registration
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.iq import IqService
-from gateway.xmpp.limits import Limits, LimitSettings, Standing
+from gateway.xmpp.limits import Kind, Limits, LimitSettings, Standing
 from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
@@ -126,6 +126,11 @@ class Component:
         if self._talks_with(user):  # who is denied may be leaving just now
             return Standing.KNOWN
         return Standing.STRANGER
+
+    def may_log_in(self, user: UserJid) -> bool:
+        """Whether another attempt to log in to the network is not too much (REQ-711)."""
+        standing = self.standing(user)
+        return self.limits.takes(Kind.LOGINS, user, standing, self._clock.monotonic())
 
     def _talks_with(self, user: UserJid) -> bool:
         """Whether something of theirs is under way, or its outcome is still to be told."""

@@ -46,6 +46,8 @@ class Kind(enum.Enum):
     """Messages without one: receipts, read marks, typing."""
     IQS = "iqs"
     SUBSCRIPTIONS = "subscriptions"
+    LOGINS = "logins"
+    """Answers of a login dialogue that are tried at the network."""
 
 
 class Standing(enum.Enum):
@@ -66,6 +68,7 @@ class LimitSettings:
     signals: Rate
     iqs: Rate
     subscriptions: Rate
+    logins: Rate
     stranger: Rate
     strange_domain: Rate
     strangers: Rate

@@ -10,11 +10,14 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from gateway.config.tree import Limits
+from gateway.config.values import Rate
 from gateway.ids import UserJid
 from gateway.xmpp.access import AccessList
 from tests.scenario.house import GATEWAY, PASSWORD, House, Options
 from tests.scenario.test_requests import hanging, never, tell
 from tests.scenario.test_stream import ALICE, bodies, events, running, stanza
+from tests.scripted.adapter import _Login
 
 C = "{http://jabber.org/protocol/commands}"
 _STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
@@ -359,3 +362,45 @@ async def test_req_216_garbage_is_one_answer_and_the_session_goes_on(
     )
     assert status(done) == "completed"
     assert not [log for log in house.logs if log["log_level"] in ("error", "critical")]
+
+
+# --- attempts to log in (REQ-711) ----------------------------------------------------------------
+
+
+async def test_req_711_attempts_to_log_in_are_counted_over_all_faces(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.options.limits = Limits(logins=Rate((3, 600)))
+    client = await started(house)
+    tried: list[Any] = []
+    submit = _Login.submit
+
+    async def counted(flow: _Login, answers: Any) -> Any:
+        tried.append(answers)
+        return await submit(flow, answers)
+
+    monkeypatch.setattr(_Login, "submit", counted)
+    session = await client.begin("register")
+    for _ in range(2):
+        reply = await client.give("register", session, inner=form(username="alice", password="no"))
+        assert status(reply) == "executing"
+    wrong = "<username>alice</username><password>no</password>"
+    client.send(f"<query xmlns='jabber:iq:register'>{wrong}</query>")
+    await house.clock.settle()
+    assert (await client.reply()).get("type") == "result"
+    client.send(f"<query xmlns='jabber:iq:register'>{wrong}</query>")
+    await house.clock.settle()
+    assert condition(await client.reply()) == "resource-constraint"
+    reply = await client.give("register", session, inner=form(username="alice", password="no"))
+    assert status(reply) == "completed"
+    assert "too often" in "".join(reply.itertext())
+    assert len(tried) == 3
+    # Others, and the user after a while, may try.
+    carol = Client(house, "carol@home.example/x")
+    other = await carol.begin("register")
+    await carol.give("register", other, inner=form(username="alice", password="no"))
+    assert len(tried) == 4
+    await house.clock.advance(300)
+    session = await client.begin("register")
+    await client.give("register", session, inner=form(username="alice", password="no"))
+    assert len(tried) == 5

@@ -118,7 +118,9 @@ class AdHoc:
         user = split(sender).bare
         self._make_room(user)
         component = self._component
-        talk = StagedDialogue(user, component.network, component.tasks, component.say)
+        talk = StagedDialogue(
+            user, component.network, component.tasks, component.may_log_in, component.say
+        )
         session = Session(secrets.token_urlsafe(24), sender, command, talk)
         self._sessions[session.id] = session
         self._users[user] += 1

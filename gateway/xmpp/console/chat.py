@@ -86,7 +86,12 @@ class Console:
         else:
             component = self._component
             talk = ChatDialogue(
-                user, component.network, component.tasks, self.say, COMMANDS.keys()
+                user,
+                component.network,
+                component.tasks,
+                component.may_log_in,
+                self.say,
+                COMMANDS.keys(),
             )
             self._talks[user] = command, talk
             component.tasks.spawn(self._run(command, talk), f"command {name}")

@@ -37,10 +37,11 @@ class ChatDialogue(Dialogue):
         user: UserJid,
         network: Network,
         tasks: Tasks,
+        may_log_in: Callable[[UserJid], bool],
         say: Callable[[UserJid, str], None],
         commands: Set[str],
     ) -> None:
-        super().__init__(user, network, tasks)
+        super().__init__(user, network, tasks, may_log_in)
         self._say = say
         self._commands = commands
         """Words that are no answers."""

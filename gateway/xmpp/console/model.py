@@ -174,9 +174,17 @@ class Dialogue(ABC):
     keeps_answers = False
     """Whatever the user answers stays in an archive of their client or server."""
 
-    def __init__(self, user: UserJid, network: Network, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        user: UserJid,
+        network: Network,
+        tasks: Tasks,
+        may_log_in: Callable[[UserJid], bool],
+    ) -> None:
         self.user = user
         self.network = network
+        self.may_log_in = may_log_in
+        """Whether another attempt is not too much."""
         self._tasks = tasks
         self._clock: Clock = network.adapter.context.clock
         self._asked: asyncio.Future[Any] | None = None

@@ -24,6 +24,7 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import text
 from gateway.xmpp.console import forms
+from gateway.xmpp.console.commands.login import TOO_MANY
 from gateway.xmpp.console.logins import field_of
 from gateway.xmpp.console.model import BadAnswer, Field, Form, Kind
 from gateway.xmpp.jid import split
@@ -131,6 +132,8 @@ class Registration:
             raise Refused(errors.NOT_ACCEPTABLE, str(error)) from None
         if account is not None and not self._renews(account, form, answers):
             return ""
+        if not self._component.may_log_in(user):
+            raise Refused(errors.RESOURCE_CONSTRAINT, TOO_MANY)
         await self._store(user, answers)
         return ""
 

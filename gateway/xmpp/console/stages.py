@@ -49,9 +49,14 @@ class StagedDialogue(Dialogue):
     """Stops at each form until it is submitted."""
 
     def __init__(
-        self, user: UserJid, network: Network, tasks: Tasks, tell: Callable[[UserJid, str], None]
+        self,
+        user: UserJid,
+        network: Network,
+        tasks: Tasks,
+        may_log_in: Callable[[UserJid], bool],
+        tell: Callable[[UserJid, str], None],
     ) -> None:
-        super().__init__(user, network, tasks)
+        super().__init__(user, network, tasks, may_log_in)
         self._tell = tell
         self.stage: Stage | None = None
         self.paused = asyncio.Event()

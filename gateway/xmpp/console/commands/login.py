@@ -14,6 +14,7 @@ from gateway.xmpp.console.model import Back, Dialogue, Note
 
 _LOGIN_LIMIT_S = 600.0
 """For a login whose user no longer waits: what it opens has to be closed again."""
+TOO_MANY = "You have tried to log in too often. Please try again in some minutes."
 
 
 @dataclass(slots=True)
@@ -56,6 +57,9 @@ class _Login:
     async def _run(self) -> None:
         while True:
             await self._ask()
+            if not self._talk.may_log_in(self._talk.user):
+                self._talk.say(TOO_MANY, Note.ERROR)
+                return
             try:
                 result = await self._submit()
             except BadLogin as error:
