@@ -301,6 +301,10 @@ class Session(ABC):
         Raises `Transient` (tried again later), `AuthExpired` (ends until the user logs in again),
         or any other `AdapterError` (told to the user, tried again later). Cancellation may come at
         any await; what was not committed comes again from the network.
+
+        One event never ends a session: it would come again, and end the next one. An event whose
+        conversion raises is handed over as `gateway.events.RemoteUnreadable`, in its place, and
+        what comes after it as usual. The core does the same with what it cannot store.
         """
 
     @abstractmethod

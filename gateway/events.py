@@ -61,6 +61,20 @@ class RemoteUndecryptable(_Record, frozen=True, kw_only=True):
     own: bool = False
 
 
+class RemoteUnreadable(_Record, frozen=True, kw_only=True):
+    """An event that the adapter failed to convert: a defect of it, and one event's trouble only.
+
+    The user gets a line in the conversation, once, and the admin a dead letter.
+    """
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    content: str
+    """The event as the network gave it, as far as it can be written down."""
+    reason: str
+    """For the admin: what went wrong."""
+
+
 class RemoteInvite(_Record, frozen=True, kw_only=True):
     """A person asks to talk with the account."""
 
@@ -96,6 +110,7 @@ RemoteEvent = (
     RemoteMessage
     | RemoteRead
     | RemoteUndecryptable
+    | RemoteUnreadable
     | RemoteInvite
     | RemoteInviteGone
     | RemoteProfile

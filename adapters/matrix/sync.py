@@ -26,13 +26,17 @@ from adapters.matrix.inbound import (
 )
 from adapters.matrix.marks import marked_contact, read_up_to
 from adapters.matrix.rooms import Book, Draft, Room, RoomId
+from adapters.matrix.unreadable import as_it_came, where
 from gateway.events import (
     RemoteEvent,
     RemoteGap,
     RemoteInvite,
     RemoteInviteGone,
+    RemoteMessage,
     RemoteProfile,
     RemoteRead,
+    RemoteUndecryptable,
+    RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
 
@@ -42,6 +46,7 @@ _STEPS = MAX_EVENTS // 2
 """A step (a room, an event of a timeline) makes two events at the most."""
 
 Parts = Generator["Outcome", None, None]
+Told = RemoteMessage | RemoteUndecryptable | RemoteUnreadable
 
 
 @dataclass(slots=True)
@@ -223,13 +228,7 @@ class _Translation:
         if not event_id:
             return room
         room = replace(room, last=event_id)
-        told = remote_event(
-            event,
-            contact=room.contact,
-            account=self._account,
-            name_of=self._name_of,
-            now=self._now,
-        )
+        told = self._converted(room, event, event_id)
         if told is None:
             return room
         self._outcome.rooms[told.id] = room_id
@@ -237,6 +236,25 @@ class _Translation:
             self._say(told)
         used = max(room.used, timestamp_of(event, self._now))
         return replace(room, message=event_id, used=used)
+
+    def _converted(self, room: Room, event: Event, event_id: str) -> Told | None:
+        """What an event says. One that cannot be converted must not come again for ever, and must
+        not keep those behind it from coming: it is told of as what it is, a defect."""
+        try:
+            return remote_event(
+                event,
+                contact=room.contact,
+                account=self._account,
+                name_of=self._name_of,
+                now=self._now,
+            )
+        except Exception as error:  # whatever it is, it belongs to this event alone
+            return RemoteUnreadable(
+                contact=room.contact,
+                id=RemoteMessageId(event_id),
+                content=as_it_came(event),
+                reason=where(error),
+            )
 
     # --- people -------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
 
@@ -34,6 +35,7 @@ from gateway.events import (
     RemoteProfile,
     RemoteRead,
     RemoteUndecryptable,
+    RemoteUnreadable,
     SubscriptionRequest,
 )
 from gateway.ids import (
@@ -46,7 +48,7 @@ from gateway.ids import (
     UserJid,
     stanza_id,
 )
-from gateway.store import Transaction, contacts, conversations, journal
+from gateway.store import Transaction, contacts, conversations, dead_events, journal
 from gateway.store.contacts import Subscription
 from gateway.store.conversations import GATEWAY, Origin
 from gateway.store.journal import InboundRow, OutboundRow
@@ -62,6 +64,7 @@ ENCRYPTED = (
 _ROW_DIGITS = 18
 """No database gets that far."""
 
+_NOT_FETCHED = "earlier messages were not fetched. Please read them in another app of the network."
 DEAD_LETTER = (
     "Something arrived for you that the gateway could not store. "
     "Please look for it in another app of the network."
@@ -69,6 +72,10 @@ DEAD_LETTER = (
 DEAD_LETTERS = (
     "{number} messages arrived for you that the gateway could not store. "
     "Please look for them in another app of the network."
+)
+UNREADABLE = (
+    "A message arrived that the gateway could not read. "
+    "Please look for it in another app of the network."
 )
 _LOGGED = 3
 """Dead letters of one unit that are logged with their traceback."""
@@ -107,31 +114,41 @@ class Intake:
     ) -> Committed:
         """The same after a failure: one line tells of all that cannot be stored."""
         committed = Committed()
-        bad = 0
+        letters: list[str] = []
         for event in events:
             one = Committed()
             db.execute("SAVEPOINT event")
             try:
                 self._apply(db, event, now, one)
-            except Exception:  # whatever it is, it belongs to this event alone
+            except Exception as error:  # whatever it is, it belongs to this event alone
                 db.execute("ROLLBACK TO event")
-                bad += 1
-                if bad <= _LOGGED:
-                    log.exception(
-                        "dead_letter",
-                        network=self.network,
-                        account=self.account,
-                        kind=type(event).__name__,
-                    )
+                reason = f"{type(error).__name__}: {error}"
+                letters.append(f"e{dead_events.add(db, self.account, event, reason, now)}")
+                if len(letters) <= _LOGGED:
+                    self._log_letter(event, letters[-1], exc_info=True)
                 one = Committed()
             db.execute("RELEASE event")
             committed.inbound += one.inbound
             committed.outbound += one.outbound
-        if bad:
+        if more := letters[_LOGGED:]:
+            self._log_letter(None, f"{more[0]} to {more[-1]}", number=len(more))
+        if bad := len(letters):
             sid = self._id("dead-letter", uuid.uuid4().hex)
             text = DEAD_LETTER if bad == 1 else DEAD_LETTERS.format(number=bad)
             self._add(db, GATEWAY, sid, GatewayNotice(id=sid, text=text), now, committed)
         return committed
+
+    def _log_letter(self, event: object, letter: str, **more: object) -> None:
+        """``letter`` is what ``dragoman dead-letters`` calls it."""
+        kind = {} if event is None else {"kind": type(event).__name__}
+        log.error(
+            "dead_letter",
+            network=self.network,
+            account=self.account,
+            letter=letter,
+            **kind,
+            **more,
+        )
 
     def _apply(self, db: Transaction, event: RemoteEvent, now: float, out: Committed) -> None:
         must_be_whole(event)
@@ -142,17 +159,14 @@ class Intake:
                 self._read(db, event, now, out)
             case RemoteUndecryptable():
                 self._undecryptable(db, event, now, out)
+            case RemoteUnreadable():
+                self._unreadable(db, event, now, out)
             case RemoteInvite():
                 self._invite(db, event, now, out)
             case RemoteInviteGone():
-                contact = contacts.get(db, self.account, event.contact)
-                if contact.invited:
-                    self._put(db, event.contact, replace(contact, invited=False))
+                self._change(db, event.contact, invited=False)
             case RemoteProfile():
-                contact = contacts.get(db, self.account, event.contact)
-                name = brief(event.name, NAME_CHARS)
-                if contact.name != name:
-                    self._put(db, event.contact, replace(contact, name=name))
+                self._change(db, event.contact, name=brief(event.name, NAME_CHARS))
             case RemoteGap():
                 self._gap(db, event, now, out)
 
@@ -249,6 +263,16 @@ class Intake:
             sid = self._id(event.contact, event.id, "encrypted")
             self._add(db, event.contact, sid, Notice(id=sid, text=ENCRYPTED), now, out)
 
+    def _unreadable(
+        self, db: Transaction, event: RemoteUnreadable, now: float, out: Committed
+    ) -> None:
+        letter = dead_events.add(db, self.account, event, event.reason, now, event.id)
+        if letter is None:
+            return
+        self._log_letter(event, f"e{letter}", reason=event.reason)
+        sid = self._id(event.contact, event.id, "unreadable")
+        self._add(db, event.contact, sid, Notice(id=sid, text=UNREADABLE), now, out)
+
     def _invite(self, db: Transaction, event: RemoteInvite, now: float, out: Committed) -> None:
         contact = contacts.get(db, self.account, event.contact)
         if contact.invited:
@@ -277,14 +301,11 @@ class Intake:
 
     def _gap(self, db: Transaction, event: RemoteGap, now: float, out: Committed) -> None:
         conversation = self._chat(db, event.contact)
-        if not conversations.tell_once(db, conversation, f"gap {event.id}"):
+        if not conversations.tell_once(db, conversation, f"gap {event.id}", until_pruned_at=now):
             return
         about = "" if event.about is None else f"about {event.about} "
         sid = self._id(event.contact, "gap", event.id)
-        text = (
-            f"{about}earlier messages were not fetched. "
-            "Please read them in another app of the network."
-        )
+        text = f"{about}{_NOT_FETCHED}"
         self._add(db, event.contact, sid, Notice(id=sid, text=text), now, out)
 
     def _chat(self, db: Transaction, contact: RemoteUserId) -> ConversationId:
@@ -293,6 +314,11 @@ class Intake:
             return found
         self.addresses.assign(db, contact)
         return conversations.chat(db, self.account, contact)
+
+    def _change(self, db: Transaction, contact: RemoteUserId, **fields: Any) -> None:
+        known = contacts.get(db, self.account, contact)
+        if (changed := replace(known, **fields)) != known:
+            self._put(db, contact, changed)
 
     def _put(self, db: Transaction, contact: RemoteUserId, row: contacts.ContactRow) -> None:
         self.addresses.assign(db, contact)

@@ -24,7 +24,7 @@ from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable, Transient
 from gateway.events import Presence
 from gateway.ids import AccountId, RemoteUserId
-from gateway.store import Store
+from gateway.store import Store, Transaction, dead_events
 from gateway.tasks import CutOff, Tasks, contained, forget, is_cancelled
 
 log = structlog.get_logger("link")
@@ -196,8 +196,22 @@ class Link:
             await self._end(running, handle)
 
     async def _live(self, handle: Handle) -> None:
+        await self._retry_dead_events()
         handle.session = self.adapter.session(handle)
         await handle.session.run()
+
+    async def _retry_dead_events(self) -> None:
+        """What could not be stored before, and the admin wants to be tried again."""
+        account, now = self.account.id, self.clock.now()
+        if not dead_events.to_retry(self.store.reader, account):
+            return
+
+        def unit(db: Transaction) -> Committed:
+            found = dead_events.to_retry(db, account)
+            dead_events.drop(db, [number for number, _ in found])
+            return self.intake.unit_by_unit(db, [event for _, event in found], now)
+
+        await self.store.write(unit, self.hooks.committed)
 
     async def _patience(self) -> None:
         """Ends when a session that is not live yet has had time enough."""

@@ -64,11 +64,21 @@ def has_messages(db: Connection, account: AccountId, contact: RemoteUserId) -> b
     return found is not None
 
 
-def tell_once(db: Transaction, conversation: ConversationId, notice: str) -> bool:
-    """Whether a notice of this kind was not given here yet; from now on it was."""
+def tell_once(
+    db: Transaction,
+    conversation: ConversationId,
+    notice: str,
+    *,
+    until_pruned_at: float = 0.0,
+) -> bool:
+    """Whether a notice of this kind was not given here yet; from now on it was.
+
+    ``until_pruned_at``: the time now, for notices of which a conversation may have any number:
+    they are forgotten with the messages of that time. All others are told once for ever.
+    """
     made = db.execute(
-        "INSERT INTO told (conversation, notice) VALUES (?, ?) ON CONFLICT DO NOTHING",
-        (conversation, notice),
+        "INSERT INTO told (conversation, notice, told_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        (conversation, notice, until_pruned_at),
     )
     return made.rowcount == 1
 

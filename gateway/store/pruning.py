@@ -14,9 +14,11 @@ from gateway.store.writer import Transaction
 
 log = structlog.get_logger("pruning")
 
-_BATCH = 500
+_BATCH = 50
+"""1 ms of the processor with a million messages, and less than 15 ms on a machine that has far too
+much to do; 500 took up to 170 ms there, for which everybody else's commit waits."""
 _EVERY_S = 300.0
-_BETWEEN_BATCHES_S = 0.2
+_BETWEEN_BATCHES_S = 0.1
 _BOUNCES_S = 15 * 60.0
 """How long the content of a delivered row is kept for a bounce (REQ-905)."""
 _JUMP_S = 7 * 86400.0
@@ -45,9 +47,11 @@ class Pruning:
         self._rules: tuple[tuple[Callable[[Transaction, float], int], float], ...] = (
             (prune_inbound, _BOUNCES_S),
             (prune_dead_letters, dead_letters_s),
+            (prune_dead_events, dead_letters_s),
             (prune_outbound, _DOUBLES_S),
             (prune_messages, alias_retention_s),
             (prune_held, alias_retention_s),
+            (prune_told, alias_retention_s),
         )
 
     async def run(self) -> None:
@@ -102,6 +106,15 @@ def prune_dead_letters(db: Transaction, before: float) -> int:
     ).rowcount
 
 
+def prune_dead_events(db: Transaction, before: float) -> int:
+    """Drop events that could not be stored or read. Returns how many."""
+    return db.execute(
+        "DELETE FROM dead_event WHERE id IN"
+        " (SELECT id FROM dead_event WHERE stored_at < ? LIMIT ?)",
+        (before, _BATCH),
+    ).rowcount
+
+
 def prune_outbound(db: Transaction, before: float) -> int:
     """Drop settled rows. Returns how many."""
     return db.execute(
@@ -123,5 +136,17 @@ def prune_held(db: Transaction, before: float) -> int:
     """Drop events that nobody could ever read. Returns how many."""
     return db.execute(
         "DELETE FROM held WHERE rowid IN (SELECT rowid FROM held WHERE stored_at < ? LIMIT ?)",
+        (before, _BATCH),
+    ).rowcount
+
+
+def prune_told(db: Transaction, before: float) -> int:
+    """Forget gaps that were told of. Returns how many.
+
+    Of all other notices a conversation has one each, and they are told once for ever.
+    """
+    return db.execute(
+        "DELETE FROM told WHERE (conversation, notice) IN"
+        " (SELECT conversation, notice FROM told WHERE told_at > 0 AND told_at < ? LIMIT ?)",
         (before, _BATCH),
     ).rowcount

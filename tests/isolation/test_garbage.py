@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.bridge.handle import Handle
-from gateway.bridge.inbound import DEAD_LETTER
+from gateway.bridge.inbound import DEAD_LETTER, UNREADABLE
 from gateway.events import (
     RemoteGap,
     RemoteInvite,
@@ -19,8 +19,10 @@ from gateway.events import (
     RemoteProfile,
     RemoteRead,
     RemoteUndecryptable,
+    RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.store import dead_events
 from tests.isolation.town import Town, user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -115,6 +117,54 @@ async def test_what_is_odd_but_an_event_is_taken(town: Town, what: str) -> None:
     await town.until(lambda: inbox.bodies)
     assert [body.replace("\ufffd", "") for body in inbox.bodies] == ["text"]
     assert not inbox.lines
+
+
+async def test_what_was_lost_is_kept_for_the_admin_and_tried_again(town: Town) -> None:
+    """With its number in the log; of many the content too, though not the traceback."""
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    bad = [_message(id=f"m{number}", body=None) for number in range(5)]
+    await handle.commit(bad)
+    account = town.account(name)
+    store = handle._link.store
+    kept = [event for event in dead_events.dead_events(store.reader) if event.user == user(name)]
+    assert [event.kind for event in kept] == ["RemoteMessage"] * 5
+    logged = [log["letter"] for log in town.logged("dead_letter") if log["account"] == account.id]
+    assert logged == [*(f"e{event.id}" for event in kept[:3]), f"e{kept[3].id} to e{kept[4].id}"]
+    reason, content = dead_events.content_of(store.reader, kept[0].id) or ("", "")
+    assert reason == "TypeError: RemoteMessage.body is a NoneType"
+    assert '"m0"' in content
+    # After an update, say, this one can be stored; the others still cannot.
+    await store.write(
+        lambda db: db.execute(
+            "UPDATE dead_event SET content = replace(content, 'null', '\"late\"') WHERE id = ?",
+            (kept[0].id,),
+        )
+    )
+    assert await store.write(lambda db: dead_events.retry(db, [event.id for event in kept])) == 1
+    await handle._link._retry_dead_events()
+    await town.until(lambda: town.inboxes[user(name)].bodies == ["late"])
+    left = [
+        event.id for event in dead_events.dead_events(store.reader) if event.user == user(name)
+    ]
+    assert left == [event.id for event in kept[1:]]
+
+
+async def test_what_an_adapter_could_not_convert_is_told_once(town: Town) -> None:
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    unreadable = RemoteUnreadable(
+        contact=RemoteUserId("bob"), id=RemoteMessageId("u"), content="{}", reason="KeyError"
+    )
+    await handle.commit([_message(id="1", body="1"), unreadable, _message(id="2", body="2")])
+    await handle.commit([unreadable, _message(id="3", body="3")])
+    inbox = town.inboxes[user(name)]
+    await town.until(lambda: len(inbox.bodies) == 4)
+    assert inbox.bodies == ["1", f"[{UNREADABLE}]", "2", "3"]
+    own = town.account(name).id
+    (letter,) = [log for log in town.logged("dead_letter") if log["account"] == own]
+    assert (letter["reason"], letter["kind"]) == ("KeyError", "RemoteUnreadable")
+    town.check_order()
 
 
 async def test_endless_names_and_ids_of_people(town: Town) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store import Store, Transaction, journal
+from gateway.events import RemoteMessage, RemoteUnreadable
+from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.store import Store, Transaction, dead_events, journal
 from gateway.store.journal import InboundState
 from tests.unit.store import rows
 from tests.unit.test_cli import GOOD, directory, invoke
@@ -77,7 +79,7 @@ def test_retry_and_drop(database: Path) -> None:
 @pytest.mark.parametrize("command", ["retry", "drop"])
 def test_what_is_no_dead_letter_is_left_alone(database: Path, command: str) -> None:
     code, _, err = invoke("dead-letters", command, "3", "4")
-    assert (code, err) == (1, "The others are no dead letters.\n")
+    assert (code, err) == (1, "The others are no dead letters, or cannot be tried again.\n")
     assert states(database) == [(1, 3, 0), (2, 3, 7), (3, 0, 0)]
 
 
@@ -105,3 +107,50 @@ def test_no_database_is_no_traceback(directory: Path) -> None:
         assert code == 1
         assert "dragoman.db" in err
     assert not (directory / "dragoman.db").exists()
+
+
+@pytest.fixture
+def events(database: Path) -> Path:
+    """And two events: one that can be tried again, and one that cannot."""
+
+    async def fill() -> None:
+        store = await Store.open(database)
+
+        def unit(db: Transaction) -> None:
+            of = rows.account(db, "carol@example.org")
+            bob, sent = RemoteUserId("bob"), RemoteMessageId("$1")
+            message = RemoteMessage(contact=bob, id=sent, body=SECRET_TEXT, sent_at=1.0)
+            dead_events.add(db, of, message, "the disk burns", 7)
+            raw = RemoteUnreadable(contact=bob, id=sent, content="{}", reason="KeyError")
+            dead_events.add(db, of, raw, "KeyError", 8, sent)
+
+        await store.write(unit)
+        await store.close()
+
+    asyncio.run(fill())
+    return database
+
+
+def test_events_are_listed_shown_and_tried_again(events: Path) -> None:
+    _, out, _ = invoke("dead-letters", "list")
+    assert out.splitlines()[2:] == [
+        "e1  1970-01-01T00:00:07Z  net  carol@example.org  RemoteMessage",
+        "e2  1970-01-01T00:00:08Z  net  carol@example.org  RemoteUnreadable",
+    ]
+    assert SECRET_TEXT not in out
+    _, out, _ = invoke("dead-letters", "show", "e1")
+    assert out.startswith("the disk burns\n")
+    assert SECRET_TEXT in out
+    assert invoke("dead-letters", "retry", "e1", "1")[1] == "Tried again at the next start: 2.\n"
+    code, _, err = invoke("dead-letters", "retry", "e2")
+    assert (code, err) == (1, "The others are no dead letters, or cannot be tried again.\n")
+    assert invoke("dead-letters", "drop", "e1", "e2") == (0, "Deleted: 2.\n", "")
+    assert invoke("dead-letters", "show", "e1")[2] == "There is no such event.\n"
+
+
+@pytest.mark.parametrize("name", ["x", "ee1", "1e", "e", "\u0663"])
+def test_what_is_no_number_is_said_to_be_none(events: Path, name: str) -> None:
+    for command in ("show", "retry", "drop"):
+        code, _, err = invoke("dead-letters", command, name)
+        assert (code, err) == (1, f"{name} is no number of the list.\n")
+    assert invoke("dead-letters", "show", "1")[0] == 1

@@ -1,6 +1,7 @@
 """Answers of /sync → events and the book."""
 
 import itertools
+import json
 from typing import Any
 
 import msgspec
@@ -8,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.matrix import sync
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, Gap, gaps
+from adapters.matrix.inbound import remote_event
 from adapters.matrix.rooms import Book, RoomId
 from adapters.matrix.sync import MAX_EVENTS, Outcome, translate
 from gateway.events import (
@@ -20,6 +23,7 @@ from gateway.events import (
     RemoteProfile,
     RemoteRead,
     RemoteUndecryptable,
+    RemoteUnreadable,
 )
 from tests.unit.matrix.samples import (
     ALICE,
@@ -464,3 +468,53 @@ def test_a_book_survives_its_store() -> None:
     draft.put(RoomId("!b"), known.rooms()[ROOM])
     stored = {key: value for key, value in draft.changes().items() if value is not None}
     assert Book(stored).room(RoomId("!b")) == known.room(ROOM)
+
+
+# --- what cannot be converted ---------------------------------------------------------------
+
+
+def _nested(depth: int) -> Any:
+    """JSON of a stranger, as deep as it likes."""
+    content: Any = {}
+    for _ in range(depth):
+        content = {"a": content}
+    return content
+
+
+def test_one_event_that_cannot_be_converted_is_told_and_the_others_come() -> None:
+    """An encrypted event that is nested so deeply that it can be read, but not written again."""
+    deep = {
+        "type": "m.room.encrypted",
+        "event_id": "$deep",
+        "sender": BOB,
+        "content": _nested(2000),
+    }
+    result = outcome(joined(text("before", "$1"), deep, text("after", "$2")))
+    told = [event for event in result.events if not isinstance(event, RemoteProfile)]
+    assert [type(event).__name__ for event in told] == [
+        "RemoteMessage", "RemoteUnreadable", "RemoteMessage",
+    ]  # fmt: skip
+    unreadable = told[1]
+    assert isinstance(unreadable, RemoteUnreadable)
+    assert (unreadable.contact, unreadable.id) == (BOB, "$deep")
+    assert unreadable.content == "m.room.encrypted $deep"
+    assert unreadable.reason.startswith("RecursionError at ")
+    assert _bodies(result) == ["before", "after"]
+
+
+def test_a_defect_of_the_conversion_costs_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is kept of it for the admin is the whole event; the reason quotes nobody."""
+
+    def defect(event: Any, **known: Any) -> Any:
+        if event["event_id"] == "$bad":
+            raise ValueError("secret words")
+        return remote_event(event, **known)
+
+    monkeypatch.setattr(sync, "remote_event", defect)
+    bad = text("secret words", "$bad")
+    result = outcome(joined(bad, text("after", "$2")))
+    (unreadable, after) = result.events
+    assert isinstance(unreadable, RemoteUnreadable)
+    assert json.loads(unreadable.content) == bad
+    assert "secret" not in unreadable.reason
+    assert isinstance(after, RemoteMessage)

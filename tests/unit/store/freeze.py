@@ -225,6 +225,13 @@ def _presence(db: sqlite3.Connection) -> None:
     _insert(db, "contact_presence", [(1, "bob", "away", "at lunch", NOW - 60)])
 
 
+def _dead_events(db: sqlite3.Connection) -> None:
+    content = '{"type":"RemoteMessage","contact":"bob","id":"$x","body":null,"sent_at":1.0}'
+    for number, remote_id in ((1, None), (2, "$x")):
+        row = (number, 1, remote_id, "RemoteMessage", content, "TypeError", number - 1, NOW)
+        _insert(db, "dead_event", [row])
+
+
 def _registrations(db: sqlite3.Connection) -> None:
     """Erin has asked for a login that is not carried out yet."""
     user = "erin@home.example"
@@ -237,6 +244,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     3: _cut,
     4: _presence,
     5: _registrations,
+    6: _dead_events,
 }
 """What a migration's new tables hold, by its number."""
 

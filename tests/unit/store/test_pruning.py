@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from gateway.ids import RemoteMessageId, RowId
-from gateway.store import Store, Transaction, conversations, journal
+from gateway.store import Store, Transaction, conversations, dead_events, journal
 from gateway.store.journal import InboundState, OutboundState
 from gateway.store.pruning import Pruning
 from tests.clock import VirtualClock
@@ -137,4 +137,46 @@ async def test_much_goes_in_small_batches(store: Store) -> None:
     await store.write(unit)
     await _prune(store, clock)
     assert rows.count(store.reader, "message") == 0
-    assert clock.pauses == 2
+    assert clock.pauses == 24
+
+
+async def test_gaps_that_were_told_are_forgotten_and_other_notices_are_not(store: Store) -> None:
+    clock = VirtualClock()
+    now = clock.now()
+
+    def unit(db: Transaction) -> None:
+        _, conversation = rows.chat(db, "alice")
+        conversations.tell_once(db, conversation, "name")
+        for name, days in {"old": 401, "new": 399}.items():
+            at = now - days * _DAY
+            conversations.tell_once(db, conversation, f"gap {name}", until_pruned_at=at)
+
+    await store.write(unit)
+    await _prune(store, clock)
+    told = store.reader.execute("SELECT notice FROM told ORDER BY notice").fetchall()
+    assert told == [("gap new",), ("name",)]
+
+
+async def test_dead_events_go_with_the_dead_letters_and_are_bounded(store: Store) -> None:
+    clock = VirtualClock()
+    now = clock.now()
+
+    def unit(db: Transaction) -> None:
+        of, _ = rows.chat(db, "alice")
+        for days in (31, 29):
+            dead_events.add(db, of, object(), "", now - days * _DAY)
+
+    await store.write(unit)
+    await _prune(store, clock)
+    assert [event.stored_at for event in dead_events.dead_events(store.reader)] == [
+        now - 29 * _DAY
+    ]
+
+    def many(db: Transaction) -> None:
+        other = rows.account(db, "carol")
+        for _ in range(1010):
+            dead_events.add(db, other, {"a": "\ud800"}, "", now)
+
+    await store.write(many)
+    kept = [event.id for event in dead_events.dead_events(store.reader)]
+    assert kept == [2, *range(13, 1013)]
