@@ -8,6 +8,7 @@ GatewayError
 │   ├── DatabaseInUse        another instance holds the database
 │   └── DatabaseTooNew       written by a newer version
 ├── SecretUnreadable         the key is missing or another one; the account must log in again
+├── AccountGone              the account was unregistered, or a new one has taken its place
 ├── SettingRefused           there is no such setting, or not with this value
 ├── StanzaRefused            our own output broke a rule of the stream; costs that one stanza
 └── AdapterError             what an adapter raises; its text is shown to the user
@@ -80,6 +81,10 @@ class DatabaseTooNew(StoreError):
 
 class SecretUnreadable(GatewayError):
     """A secret cannot be opened with the key at hand."""
+
+
+class AccountGone(GatewayError):
+    """What was to be done to an account comes after its end. The text is shown to the user."""
 
 
 class SettingRefused(GatewayError):

@@ -154,7 +154,8 @@ class Accounts:
     async def remove(self, account: Account) -> None:
         """Delete the account with everything that belongs to it."""
         await self._store.write(lambda db: accounts.remove(db, account.id))
-        self._by_user.pop(account.user, None)
+        if self._by_user.get(account.user) is account:
+            del self._by_user[account.user]
 
     def _open(self, row: AccountRow) -> Account:
         status, secret = row.status, None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -17,6 +18,7 @@ from gateway.bridge.delivery import Delivery
 from gateway.bridge.links import Links
 from gateway.bridge.outbound import Outbound
 from gateway.bridge.readiness import Readiness
+from gateway.errors import AccountGone
 from gateway.ids import AccountId, NetworkName, UserJid
 from gateway.store import Store
 from gateway.store.accounts import AccountStatus
@@ -43,7 +45,10 @@ class Logins:
         *,
         withdraw: Callable[[UserJid], Awaitable[object]],
     ) -> None:
-        """``withdraw`` drops a login of the user that is still to be carried out."""
+        """``withdraw`` drops a login of the user that is still to be carried out.
+
+        It is called by whoever has the user's `turn`.
+        """
         self._network = network
         self._store = store
         self._tasks = tasks
@@ -55,11 +60,27 @@ class Logins:
         self._delivery = delivery
         self._attendance = attendance
         self._withdraw = withdraw
+        self._turns: WeakValueDictionary[UserJid, asyncio.Lock] = WeakValueDictionary()
         self._erasing: dict[AccountId, asyncio.Task[tuple[str, Callable[[], None]]]] = {}
 
     def account_of(self, user: UserJid) -> Account | None:
         """The user's account."""
         return self._accounts.of(user)
+
+    def turn(self, user: UserJid) -> asyncio.Lock:
+        """Whatever begins or ends an account of this user holds it.
+
+        All of that waits for the network, and would else find half of what another one does.
+        """
+        turn = self._turns.get(user)
+        if turn is None:
+            self._turns[user] = turn = asyncio.Lock()
+        return turn
+
+    def _check(self, account: Account) -> None:
+        """Raises `AccountGone` if it is not the user's account any more."""
+        if self._accounts.of(account.user) is not account:
+            raise AccountGone("This account is not linked here any more. Nothing was changed.")
 
     # --- it begins -------------------------------------------------------------------------------
 
@@ -74,20 +95,29 @@ class Logins:
         again = Relogin(realm=account.realm, remote_id=account.remote_id)
         return self._readiness.login(again)
 
-    async def link(self, user: UserJid, linked: Linked) -> Account:
+    async def link(
+        self, user: UserJid, linked: Linked, is_wanted: Callable[[], bool] = lambda: True
+    ) -> Account:
         """Store a login and connect. One that still works is revoked when the new one is stored.
 
-        Raises what `Accounts.link` raises; the new login is then revoked again.
+        Raises what `Accounts.link` raises, and `AccountGone` if it is no longer wanted when its
+        turn has come; the new login is then revoked again.
         """
+        try:
+            async with self.turn(user):
+                if not is_wanted():
+                    raise AccountGone("The login was withdrawn.")
+                return await self._begin(user, linked)
+        except Exception:
+            await self.discard(user, linked)
+            raise
+
+    async def _begin(self, user: UserJid, linked: Linked) -> Account:
         before = self._accounts.of(user)
         replaced = None
         if before is not None and before.status is AccountStatus.LINKED and before.secret:
             replaced = replace(linked, secret=before.secret)
-        try:
-            account = await self._accounts.link(user, linked)
-        except Exception:
-            await self.discard(user, linked)
-            raise
+        account = await self._accounts.link(user, linked)
         if account.link is not None:
             await account.link.stop()
         await self._contacts.invite_gateway(account)
@@ -118,15 +148,20 @@ class Logins:
             log.warning("login_not_revoked", network=self._network, reason=problem)
 
     async def log_out(self, account: Account) -> str:
-        """End the remote session, keep contacts and history. Returns a warning, or nothing."""
-        warning = await self._revoke(account)
-        try:
-            await self._accounts.set_status(account, AccountStatus.LOGGED_OUT)
-        finally:
-            self._outbound.link_changed(account)  # what waits is refused now
-        self._attendance.following.forget(account)
-        self._attendance.presences.show_all(account)
-        return warning
+        """End the remote session, keep contacts and history. Returns a warning, or nothing.
+
+        Raises `AccountGone` and `StoreUnavailable`.
+        """
+        async with self.turn(account.user):
+            self._check(account)
+            warning = await self._revoke(account)
+            try:
+                await self._accounts.set_status(account, AccountStatus.LOGGED_OUT)
+            finally:
+                self._outbound.link_changed(account)  # what waits is refused now
+            self._attendance.following.forget(account)
+            self._attendance.presences.show_all(account)
+            return warning
 
     async def unregister(self, account: Account) -> str:
         """End the remote session and delete all that is stored. Returns a warning, or nothing."""
@@ -138,7 +173,7 @@ class Logins:
         """`unregister`, but for the last words to the user's contact list.
 
         Returns a warning, or nothing, and how to say them. Whoever comes second while it is under
-        way has nothing left to say.
+        way has nothing left to say. Raises `AccountGone` and `StoreUnavailable`.
         """
         under_way = self._erasing.get(account.id)
         if under_way is not None:
@@ -150,6 +185,11 @@ class Logins:
         return await asyncio.shield(task)
 
     async def _erase(self, account: Account) -> tuple[str, Callable[[], None]]:
+        async with self.turn(account.user):
+            self._check(account)
+            return await self._end(account)
+
+    async def _end(self, account: Account) -> tuple[str, Callable[[], None]]:
         await self._withdraw(account.user)
         warning = await self._revoke(account)
         account.status = AccountStatus.LOGGED_OUT

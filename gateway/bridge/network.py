@@ -160,7 +160,7 @@ class Network:
             self._outbound,
             self.delivery,
             self._attendance,
-            withdraw=lambda user: self.registrations.withdraw(user),
+            withdraw=lambda user: self.registrations.drop(user),
         )
         self.registrations = Registrations(
             self.name, self._store, box, self._clock, self._tasks, self._persist, self.logins

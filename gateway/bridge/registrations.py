@@ -119,7 +119,12 @@ class Registrations:
         self._tasks.spawn(self._carry_out(user, registration), "registration")
 
     async def withdraw(self, user: UserJid) -> bool:
-        """The user does not want it any more. False if there was none."""
+        """The user does not want it any more. False if there was none, or it is an account now."""
+        async with self._logins.turn(user):
+            return await self.drop(user)
+
+    async def drop(self, user: UserJid) -> bool:
+        """The same, for who has the user's turn."""
         if self._pending.pop(user, None) is None:
             return False
         await self._store.write(lambda db: registrations.remove(db, self._network, user))
@@ -134,10 +139,10 @@ class Registrations:
     async def _carry_out(self, user: UserJid, registration: Registration) -> None:
         try:
             linked = await self._log_in(user, registration)
-            if self._pending.get(user) is not registration:  # withdrawn, or another one came
-                await self._logins.discard(user, linked)
-                return
-            account = await self._logins.link(user, linked)
+            # If it was withdrawn, or another one came, it is revoked again.
+            account = await self._logins.link(
+                user, linked, lambda: self._pending.get(user) is registration
+            )
         except GatewayError as error:
             await self._give_up(user, registration, str(error))
         except Exception:

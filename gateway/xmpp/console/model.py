@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.adapter import Clock
 from gateway.bridge.network import Network
-from gateway.errors import AdapterError, GatewayError, StanzaRefused, StoreUnavailable
+from gateway.errors import AccountGone, AdapterError, GatewayError, StanzaRefused, StoreUnavailable
 from gateway.ids import UserJid
 from gateway.store.accounts import AccountStatus
 from gateway.tasks import Tasks, is_cancelled
@@ -339,5 +339,5 @@ class Command:
         except StoreUnavailable:
             said = "The gateway cannot store anything at the moment. Please try again later."
             talk.say(said, Note.ERROR)
-        except AdapterError as error:
-            talk.say(error.text, Note.ERROR)
+        except (AdapterError, AccountGone) as error:
+            talk.say(str(error), Note.ERROR)

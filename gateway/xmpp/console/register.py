@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 from gateway.adapter import Clock, LoginStep
 from gateway.bridge.accounts import Account
 from gateway.bridge.network import Network
-from gateway.errors import AdapterError, SecretUnreadable, StoreUnavailable
+from gateway.errors import AccountGone, AdapterError, SecretUnreadable, StoreUnavailable
 from gateway.ids import UserJid
 from gateway.tasks import within
 from gateway.xmpp.access import NOT_ADMITTED
@@ -177,10 +177,11 @@ class Registration:
     # --- leaving (REQ-209) ----------------------------------------------------------------------
 
     async def _remove(self, user: UserJid) -> str:
-        account = self._network.accounts.of(user)
+        network = self._network
+        if network.accounts.of(user) is None and await network.registrations.withdraw(user):
+            return ""
+        account = network.accounts.of(user)
         if account is None:
-            if await self._network.registrations.withdraw(user):
-                return ""
             raise Refused(errors.REGISTRATION_REQUIRED, "You have no account here.")
         # Whoever leaves is told all of it, also if they are no longer admitted.
         self._component.limits.heard(user, Standing.KNOWN)
@@ -191,6 +192,8 @@ class Registration:
             erasing.add_done_callback(_say_goodbye)
             said = "The network does not answer. The gateway goes on with it."
             raise Refused(errors.REMOTE_TIMEOUT, said) from None
+        except AccountGone as error:
+            raise Refused(errors.REGISTRATION_REQUIRED, str(error)) from None
         # After the answer, which is written as soon as this returns.
         asyncio.get_running_loop().call_soon(say_goodbye)
         return ""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from gateway.bridge.accounts import Account
+from gateway.errors import AccountGone
 from gateway.ids import UserJid
 from gateway.store.accounts import AccountStatus
 from gateway.xmpp.console.commands.account import state_of
@@ -70,6 +71,9 @@ async def _end(talk: Dialogue, account: Account) -> None:
         warning = await talk.wait(talk.network.logins.log_out(account))
     except TimeoutError:
         talk.say(f"The gateway goes on with the log-out of {account.user}.", Note.WARNING)
+        return
+    except AccountGone:
+        talk.say(f"{account.user} has no session here.", Note.ERROR)
         return
     talk.tell(
         account.user,

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logins, log-outs and removals of one user that meet: one after the other, whatever is slow."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.adapter import Linked
+from gateway.bridge.accounts import Account
+from gateway.bridge.link import LinkState
+from gateway.errors import AccountGone
+from gateway.ids import RemoteUserId, UserJid
+from gateway.store.accounts import AccountStatus
+from tests.scenario.house import GATEWAY, PASSWORD, House
+from tests.scenario.patterns import shown
+from tests.scenario.test_commands import _NS, Client, form
+from tests.scenario.test_requests import tell
+from tests.scenario.test_stream import ALICE, running
+
+
+def account(house: House, user: str = ALICE) -> Account:
+    found = house.bridge.accounts.of(UserJid(user))
+    assert found is not None
+    return found
+
+
+def received(house: House) -> list[str]:
+    """What the server got and nobody looked at yet."""
+    found = []
+    while not house.server.received.empty():
+        found.append(shown(house.server.received.get_nowait()))
+    return found
+
+
+def linked(house: House, token: str, name: str = "alice") -> Linked:
+    """A login that the network has granted."""
+    house.network.tokens[token] = name
+    return Linked(realm="scripted", remote_id=RemoteUserId(name), secret=token.encode())
+
+
+def register(house: House, inner: str, user: str = ALICE) -> None:
+    house.server.send(
+        f"<iq type='set' id='r' from='{user}/phone' to='{GATEWAY}'>"
+        f"<query xmlns='jabber:iq:register'>{inner}</query></iq>"
+    )
+
+
+def sessions() -> int:
+    return sum("session of net" in task.get_name() for task in asyncio.all_tasks())
+
+
+def held_log_outs(house: House, monkeypatch: pytest.MonkeyPatch, first: int = 1) -> asyncio.Event:
+    """From the given one on, log-outs wait for the event."""
+    links = house.bridge._links
+    real, gate, count = links._log_out, asyncio.Event(), 0
+
+    async def log_out(link: Any) -> None:
+        nonlocal count
+        count += 1
+        if count >= first:
+            await gate.wait()
+        await real(link)
+
+    monkeypatch.setattr(links, "_log_out", log_out)
+    return gate
+
+
+# --- one after the other (REQ-225) ---------------------------------------------------------------
+
+
+async def test_req_225_two_logins_at_once_are_one_session(house: House) -> None:
+    await house.start()
+    await house.connected()
+    clients = Client(house), Client(house, f"{ALICE}/desk")
+    begun = [(client, await client.begin("login")) for client in clients]
+    filled = form(username="alice", password=PASSWORD)
+    house.server.send(
+        "".join(
+            f"<iq type='set' id='c' from='{client.jid}' to='{GATEWAY}'><command {_NS} node='login'"
+            f" sessionid='{session}' action='next'>{filled}</command></iq>"
+            for client, session in begun
+        )
+    )
+    await house.clock.settle()
+    await house.network.until(lambda: len(house.network.tokens) == 1)
+    assert sessions() == 1
+    await tell(house, "logout")
+    assert sessions() == 0
+    assert house.network.tokens == {}
+
+
+async def test_req_225_a_login_waits_for_the_removal_before_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    before = account(house)
+    gate = held_log_outs(house, monkeypatch)
+    removal = asyncio.ensure_future(house.bridge.logins.unregister(before))
+    await house.clock.settle()
+    login = asyncio.ensure_future(house.bridge.logins.link(UserJid(ALICE), linked(house, "new")))
+    await house.clock.settle()
+    assert not login.done()
+    gate.set()
+    await removal
+    assert await login is account(house)
+    await house.clock.settle()
+    assert account(house) is not before
+    assert house.query("SELECT status FROM account") == [("linked",)]
+    link = account(house).link
+    assert link is not None
+    assert link.phase is LinkState.LIVE
+    assert list(house.network.tokens) == ["new"]
+
+
+async def test_req_206_a_new_password_waits_for_the_log_out_before_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    gate = held_log_outs(house, monkeypatch)
+    log_out = asyncio.ensure_future(house.bridge.logins.log_out(account(house)))
+    await house.clock.settle()
+    register(house, f"<username>alice</username><password>{PASSWORD}</password>")
+    await house.clock.settle()
+    gate.set()
+    await log_out
+    await house.clock.settle()
+    assert account(house).status is AccountStatus.LINKED
+    assert account(house).secret is not None
+    assert house.query("SELECT status, secret IS NULL FROM account") == [("linked", 0)]
+    assert sessions() == 1
+
+
+async def test_req_225_a_slow_log_out_does_not_end_the_next_login(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    gate = held_log_outs(house, monkeypatch, first=2)
+    logins = house.bridge.logins
+    both = [asyncio.ensure_future(logins.log_out(account(house))) for _ in range(2)]
+    await both[0]
+    login = asyncio.ensure_future(logins.link(UserJid(ALICE), linked(house, "new")))
+    await house.clock.settle()
+    gate.set()
+    await asyncio.gather(both[1], login)
+    await house.clock.settle()
+    assert account(house).status is AccountStatus.LINKED
+    assert list(house.network.tokens) == ["new"]
+    assert sessions() == 1
+
+
+async def test_req_209_what_was_asked_of_an_account_does_not_end_the_next_one(
+    house: House,
+) -> None:
+    await running(house)
+    client = Client(house)
+    session = await client.begin("unregister")
+    before = account(house)
+    await house.bridge.logins.unregister(before)
+    await house.clock.settle()
+    await house.link(ALICE, "alice")
+    received(house)
+    reply = await client.give("unregister", session, "complete", form(sure="1"))
+    assert "not linked here any more" in shown(reply)
+    assert account(house) is not before
+    assert len(house.query("SELECT id FROM account")) == sessions() == 1
+    with pytest.raises(AccountGone):
+        await house.bridge.logins.log_out(before)
+
+
+async def test_req_209_a_removal_while_the_login_is_stored_removes_it(house: House) -> None:
+    await house.start()
+    await house.connected()
+    registrations = house.bridge.registrations
+    async with house.bridge.logins.turn(UserJid(ALICE)):
+        register(house, f"<username>alice</username><password>{PASSWORD}</password>")
+        await house.clock.settle()
+        register(house, "<remove/>")
+        await house.clock.settle()
+        assert registrations.of(UserJid(ALICE)) is not None
+    await house.clock.settle()
+    assert house.bridge.accounts.of(UserJid(ALICE)) is None
+    assert house.query("SELECT user FROM registration") == []
+    assert house.network.tokens == {}
+    assert sessions() == 0
