@@ -69,6 +69,11 @@ class Actor:
         self.quiet = asyncio.Event()
         self.quiet.set()
 
+    @property
+    def where(self) -> dict[str, object]:
+        """For the log."""
+        return {"account": self.account.id, "conversation": self.conversation}
+
     def admit(self, row: OutboundRow) -> None:
         """Take a row into memory, behind those that are there."""
         self.contact = row.contact

@@ -21,6 +21,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.devices import Reach
 from gateway.bridge.link import LinkState
 from gateway.bridge.ports import XmppPort
+from gateway.bridge.shown import Shown, ShownContact, is_same
 from gateway.bridge.snapshot import Snapshot
 from gateway.bridge.splitting import brief
 from gateway.bridge.waves import Item, Waves
@@ -43,42 +44,6 @@ _STATUS_CHARS = 1000
 _MAX_CONTACTS = 50_000
 """Of one account, whose presence is remembered."""
 _FIRST, _LAST = float("-inf"), float("inf")
-_IDLE_GRAIN_S = 60.0
-
-
-class _Contact:
-    """One contact, as one user sees them."""
-
-    __slots__ = ("forced", "generation", "recent", "shown", "shown_at", "state", "waits")
-
-    def __init__(self) -> None:
-        self.state: Presence | None = None
-        self.shown: Presence | None = None
-        self.shown_at = float("-inf")
-        self.generation = 0
-        """In which stay of the user it was shown."""
-        self.recent = 0
-        self.forced = False
-        """The user is told even what they were told before."""
-        self.waits = False
-        """Its turn comes, or the 30 s end."""
-
-
-class _Shown:
-    """What one account is shown."""
-
-    __slots__ = ("came_at", "contacts", "generation", "hidden", "hiding", "probed_at", "waiting")
-
-    def __init__(self) -> None:
-        self.contacts: dict[RemoteUserId, _Contact] = {}
-        self.hidden = False
-        """All are unavailable, because the link is down."""
-        self.hiding: asyncio.Task[None] | None = None
-        self.generation = 0
-        """Counts the stays of the user: what was shown before they left counts no more."""
-        self.came_at = float("-inf")
-        self.probed_at = float("-inf")
-        self.waiting: asyncio.Task[None] | None = None
 
 
 class Presences:
@@ -93,7 +58,7 @@ class Presences:
         self._waves = waves
         self._snapshot = snapshot
         self._port: XmppPort
-        self._shown: dict[AccountId, _Shown] = {}
+        self._shown: dict[AccountId, Shown] = {}
         self._recent = itertools.count(1)
         self._later: list[tuple[float, int, Account, RemoteUserId]] = []
         self._numbers = itertools.count()
@@ -108,15 +73,15 @@ class Presences:
     def load(self) -> None:
         """What was last known, and last shown: a restart is not to be seen (REQ-143)."""
         for account, contact, presence in self._snapshot.load():
-            shown = self._shown.setdefault(account, _Shown())
+            shown = self._shown.setdefault(account, Shown())
             if contact == GATEWAY:
                 shown.hidden = presence.availability is Availability.UNAVAILABLE
             else:
-                shown.contacts.setdefault(contact, _Contact()).state = presence
+                shown.contacts.setdefault(contact, ShownContact()).state = presence
         newest = 0
         for account, contact, recent in self._snapshot.recent_chats():
-            shown = self._shown.setdefault(account, _Shown())
-            shown.contacts.setdefault(contact, _Contact()).recent = recent
+            shown = self._shown.setdefault(account, Shown())
+            shown.contacts.setdefault(contact, ShownContact()).recent = recent
             newest = max(newest, recent)
         self._recent = itertools.count(newest + 1)
         for shown in self._shown.values():
@@ -153,13 +118,13 @@ class Presences:
         if one is None:
             if len(shown.contacts) >= _MAX_CONTACTS:
                 return
-            one = shown.contacts[contact] = _Contact()
+            one = shown.contacts[contact] = ShownContact()
         presence = Presence(
             availability=presence.availability,
             status=brief(presence.status, _STATUS_CHARS),
             idle_since=presence.idle_since,
         )
-        if one.state is not None and _is_same(one.state, presence):
+        if one.state is not None and is_same(one.state, presence):
             return
         if one.state is None and one.shown is None:
             one.shown = AVAILABLE  # what nobody has told is shown so
@@ -197,7 +162,7 @@ class Presences:
         rank = _FIRST if contact == GATEWAY else -one.recent
         self._waves.add(account.user, self._item(account, contact), rank)
 
-    def _offer(self, account: Account, contact: RemoteUserId, one: _Contact) -> None:
+    def _offer(self, account: Account, contact: RemoteUserId, one: ShownContact) -> None:
         if one.waits or account.devices.reach is Reach.OFFLINE:
             return
         one.waits = True
@@ -235,7 +200,7 @@ class Presences:
             if account.devices.reach is Reach.OFFLINE:
                 return 0
             before = one.shown if one.generation == shown.generation else UNAVAILABLE
-            if before is not None and _is_same(before, presence):
+            if before is not None and is_same(before, presence):
                 return 0
         if not self._may_see(account, contact):
             return 0
@@ -293,14 +258,14 @@ class Presences:
         ):
             shown.hiding = self._tasks.spawn(self._hide_later(account, shown), "presence hidden")
 
-    async def _hide_later(self, account: Account, shown: _Shown) -> None:
+    async def _hide_later(self, account: Account, shown: Shown) -> None:
         await self._clock.sleep(_HIDDEN_AFTER_S)
         shown.hiding = None
         phase = account.link.phase if account.link is not None else None
         if phase in (LinkState.CONNECTING, LinkState.RETRYING):
             self._hide(account, shown, True)
 
-    def _hide(self, account: Account, shown: _Shown, hidden: bool) -> None:
+    def _hide(self, account: Account, shown: Shown, hidden: bool) -> None:
         shown.hidden = hidden
         self._snapshot.changed(account.id, GATEWAY, UNAVAILABLE if hidden else AVAILABLE)
         self._prepare(account, again=False)
@@ -314,7 +279,7 @@ class Presences:
         if shown.waiting is None:
             shown.waiting = self._tasks.spawn(self._await_probes(account, shown), "probes")
 
-    async def _await_probes(self, account: Account, shown: _Shown) -> None:
+    async def _await_probes(self, account: Account, shown: Shown) -> None:
         while (left := shown.came_at + _PROBES_COME_S - self._clock.monotonic()) > 0:
             await self._clock.sleep(left)
         shown.waiting = None
@@ -331,24 +296,15 @@ class Presences:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _of(self, account: Account) -> _Shown:
+    def _of(self, account: Account) -> Shown:
         shown = self._shown.get(account.id)
         if shown is None:
-            shown = self._shown[account.id] = _Shown()
+            shown = self._shown[account.id] = Shown()
         return shown
 
-    def _one(self, account: Account, contact: RemoteUserId) -> _Contact:
+    def _one(self, account: Account, contact: RemoteUserId) -> ShownContact:
         shown = self._of(account)
         one = shown.contacts.get(contact)
         if one is None:
-            one = shown.contacts[contact] = _Contact()
+            one = shown.contacts[contact] = ShownContact()
         return one
-
-
-def _is_same(one: Presence, other: Presence) -> bool:
-    """Whether nobody would see a difference: clocks of networks are not exact."""
-    if (one.availability, one.status) != (other.availability, other.status):
-        return False
-    if one.idle_since is None or other.idle_since is None:
-        return one.idle_since is other.idle_since
-    return abs(one.idle_since - other.idle_since) < _IDLE_GRAIN_S

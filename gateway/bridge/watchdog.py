@@ -18,8 +18,6 @@ from gateway.adapter import Clock
 from gateway.bridge.actors import Actor, Limits
 from gateway.ids import NetworkName
 
-log = structlog.get_logger("outbound")
-
 _EVERY_S = 1.0
 _DEAF_S = 10.0
 """How long an attempt may take to notice that it was ended."""
@@ -31,7 +29,7 @@ class Watchdog:
     def __init__(
         self, network: NetworkName, clock: Clock, limits: Limits, replace: Callable[[Actor], None]
     ) -> None:
-        self._network = network
+        self._log = structlog.get_logger("outbound").bind(network=network)
         self._clock = clock
         self._limits = limits
         self._replace = replace
@@ -74,7 +72,7 @@ class Watchdog:
             try:
                 self._check(actor, now)
             except Exception:  # all conversations of the network have this one watchdog
-                log.exception("watchdog_failed", **self._where(actor))
+                self._log.exception("watchdog_failed", **actor.where)
 
     def _check(self, actor: Actor, now: float) -> None:
         if actor.attempt_at is None:
@@ -82,17 +80,10 @@ class Watchdog:
         running_s = now - actor.attempt_at
         if running_s >= self._limits.warning_s and not actor.warned:
             actor.warned = True
-            log.warning("slow_send", **self._where(actor), seconds=round(running_s))
+            self._log.warning("slow_send", **actor.where, seconds=round(running_s))
         if running_s >= self._limits.attempt_s and actor.task is not None and not actor.overdue:
             actor.overdue = True
             actor.task.cancel()
         if running_s >= self._limits.attempt_s + _DEAF_S and not actor.gone:
-            log.warning("send_left_behind", **self._where(actor))
+            self._log.warning("send_left_behind", **actor.where)
             self._replace(actor)
-
-    def _where(self, actor: Actor) -> dict[str, object]:
-        return {
-            "network": self._network,
-            "account": actor.account.id,
-            "conversation": actor.conversation,
-        }

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from gateway.bridge.splitting import brief
 from gateway.xmpp import disco
+from gateway.xmpp.asked import Answer, LaterAnswer, Request, card, empty, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import text
 from gateway.xmpp.console import register
 from gateway.xmpp.jid import split
-from gateway.xmpp.request import Answer, LaterAnswer, Request, card, empty, version
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component

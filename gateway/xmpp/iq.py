@@ -14,13 +14,13 @@ import structlog
 from gateway.errors import AdapterError, NotFound
 from gateway.ids import UserJid
 from gateway.tasks import is_cancelled, within
+from gateway.xmpp.asked import Answer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.gateway_answers import GatewayAnswers
 from gateway.xmpp.jid import Address
 from gateway.xmpp.puppet_answers import PuppetAnswers
-from gateway.xmpp.request import Answer, Request
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from gateway.bridge.accounts import Account
 from gateway.ids import RemoteUserId
 from gateway.xmpp import disco
+from gateway.xmpp.asked import Answer, Request, card, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.outgoing import nick
 from gateway.xmpp.jid import Address
-from gateway.xmpp.request import Answer, Request, card, version
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
