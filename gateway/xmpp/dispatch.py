@@ -92,7 +92,8 @@ class Dispatch:
             return True  # our own server itself
         standing = component.standing(sender.bare)
         kind = _kind(element, standing)
-        component.limits.heard(sender.bare, standing)
+        if not _is_reply(element):  # nothing is said to one
+            component.limits.heard(sender.bare, standing)
         if kind is None or component.limits.takes(kind, sender.bare, standing, now):
             return True
         if (unsaid := self._unsaid("limit_reached")) is not None:
@@ -244,7 +245,7 @@ def _kind(element: Element, standing: Standing) -> Kind | None:
     """As what a stanza is measured. None: it is cheap, or an answer that we wait for."""
     of_type = element.get("type", "")
     if element.tag == f"{ACCEPT}iq":
-        return Kind.IQS if of_type in ("get", "set") else None
+        return None if _is_reply(element) else Kind.IQS
     if element.tag == f"{ACCEPT}presence":
         if of_type in _SUBSCRIPTIONS or standing is Standing.STRANGER:
             return Kind.SUBSCRIPTIONS
@@ -254,9 +255,13 @@ def _kind(element: Element, standing: Standing) -> Kind | None:
     return Kind.SIGNALS if element.find(f"{ACCEPT}body") is None else Kind.MESSAGES
 
 
+def _is_reply(element: Element) -> bool:
+    return element.tag == f"{ACCEPT}iq" and element.get("type") not in ("get", "set")
+
+
 def _wants_answer(element: Element) -> bool:
     if element.tag == f"{ACCEPT}iq":
-        return element.get("type") in ("get", "set")
+        return not _is_reply(element)
     body = element.find(f"{ACCEPT}body") if element.tag == f"{ACCEPT}message" else None
     return body is not None and element.get("type") != "error"
 

@@ -108,17 +108,18 @@ class Stream:
 
     # --- the single exit ------------------------------------------------------------------------
 
-    def send(self, stanza: Stanza) -> None:
+    def send(self, stanza: Stanza, *, unasked: bool = False) -> None:
         """Write a stanza that nobody waits for. Without a stream it is dropped.
 
         A stanza that would end the stream is logged and dropped here, alone (REQ-103 to REQ-106).
+        What is ``unasked`` answers nobody: no stanza of a stranger can make more of it (REQ-717).
         """
         try:
             data = self._checked(stanza)
         except StanzaRefused as error:
             self._log.error("stanza_refused", kind=stanza.kind, id=stanza.id, reason=str(error))
             return
-        if self._hooks.may_answer(stanza.to):
+        if unasked or self._hooks.may_answer(stanza.to):
             # Availability is state: a newer one follows. Subscriptions are not.
             state = stanza.kind == "presence" and stanza.type in ("", "unavailable")
             self._write(data, droppable=state)
@@ -175,7 +176,9 @@ class Stream:
         request_id = self._ids.new()
         self._answers[request_id] = answered
         self._tasks.spawn(self._give_up(request_id, limit_s), "request limit")
-        self.send(Stanza("iq", self._settings.domain, to, "get", request_id, payload))
+        self.send(
+            Stanza("iq", self._settings.domain, to, "get", request_id, payload), unasked=True
+        )
 
     async def _give_up(self, request_id: str, limit_s: float) -> None:
         await self._clock.sleep(limit_s)
@@ -203,7 +206,7 @@ class Stream:
     def _send_barrier(self) -> str:
         barrier = self._ids.new()
         own, server = self._settings.domain, self._settings.server_domain
-        self.send(Stanza("iq", own, server, "get", barrier, _PING))
+        self.send(Stanza("iq", own, server, "get", barrier, _PING), unasked=True)
         return barrier
 
     def _barriers_overdue(self) -> None:

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users of other servers, where it is about numbers, or about how the admin has admitted them."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element
+
+import pytest
+
+from tests.scenario.house import HOME, House
+from tests.scenario.test_stream import bodies, running
+
+FAR = "alice@far.example"
+
+ADMITTED = pytest.mark.parametrize(
+    "allow",
+    [("*",), (HOME, FAR), (HOME, "far.example")],
+    ids=["everybody", "by-address", "by-domain"],
+)
+
+
+async def received(house: House) -> list[Element]:
+    """All that has come from the gateway."""
+    await house.clock.settle()
+    found = []
+    while not house.server.received.empty():
+        found.append(house.server.received.get_nowait())
+    return found
+
+
+@ADMITTED
+@pytest.mark.parametrize("how", ["silent", "cut"])
+async def test_req_905_a_server_that_misses_a_ping_is_pinged_again(
+    house: House, allow: tuple[str, ...], how: str
+) -> None:
+    """Its answers are no stanzas of a stranger, and our pings no answers to one (REQ-717)."""
+    house.options.allow = allow
+    house.server.others = "answer"
+    await running(house, FAR)
+    house.network.says("alice", "bob", "one")
+    await house.clock.advance(60)
+    assert await bodies(house) == ["one"]
+    house.server.others = "are silent"
+    house.network.says("alice", "bob", "two")
+    if how == "silent":
+        await house.clock.advance(45)  # the ping goes out after 10 s, and is given up 30 s later
+    else:
+        await house.clock.advance(12)
+        house.server.cut()
+        await house.clock.advance(10)
+    await received(house)
+    house.server.others = "answer"
+    await house.clock.advance(600)
+    house.network.says("alice", "bob", "three")
+    await house.clock.advance(60)
+    assert "three" in await bodies(house)
+    assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
