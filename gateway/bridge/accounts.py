@@ -45,6 +45,8 @@ class Account:
     """Where the user is online."""
     link: Link | None = field(default=None, repr=False)
     """Its supervised connection, while the account may connect."""
+    knows_chat_states: bool = False
+    """Their clients send them, so they are sent some (XEP-0085 §5.1)."""
     leaving: bool = False
     """It is being removed: a text that comes now would be removed too, before it is answered."""
 

@@ -47,7 +47,7 @@ class Attendance:
         link_changed: Callable[[Account], None],
     ) -> None:
         self._tasks = tasks
-        self.waves = Waves(clock, tasks)
+        self.waves = Waves(clock, tasks, is_user=lambda user: accounts.of(user) is not None)
         self._snapshot = Snapshot(network, store, clock, persist)
         self.presences = Presences(store, clock, tasks, self.waves, self._snapshot)
         self._publishing = Publishing(clock, tasks, is_offered=is_offered)

@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from gateway.adapter import Clock
-from gateway.bridge.accounts import Account
+from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.devices import Reach
 from gateway.bridge.persist import Persist
@@ -25,7 +25,7 @@ from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.bridge.waves import Item, Waves
 from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited
 from gateway.events import UNAVAILABLE, AcceptInvite, Command, DeclineInvite
-from gateway.ids import AccountId, NetworkName, RemoteUserId
+from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.store import Store, Transaction, contacts, conversations, journal
 from gateway.store.contacts import ContactRow, Subscription
 from gateway.store.conversations import GATEWAY
@@ -46,6 +46,7 @@ class Contacts:
         self,
         network: NetworkName,
         store: Store,
+        accounts: Accounts,
         addresses: Addresses,
         clock: Clock,
         tasks: Tasks,
@@ -56,6 +57,7 @@ class Contacts:
     ) -> None:
         self._network = network
         self._store = store
+        self._accounts = accounts
         self._addresses = addresses
         self._clock = clock
         self._tasks = tasks
@@ -179,10 +181,20 @@ class Contacts:
         self._waves.begin()
 
     def _end(self, account: Account, contact: RemoteUserId, _: bool) -> int:
+        if self._has_begun_again(account.user, contact):
+            return 0
         for kind in ("unsubscribe", "unsubscribed"):
             self._port.subscription(kind, account.user, contact)
         self._port.presence(account.user, contact, UNAVAILABLE)
         return 3
+
+    def _has_begun_again(self, user: UserJid, contact: RemoteUserId) -> bool:
+        """Whether a new account of the user wants the contact: an old goodbye would end that."""
+        account = self._accounts.of(user)
+        if account is None:
+            return False
+        row = contacts.get(self._store.reader, account.id, contact)
+        return contact == GATEWAY or row.is_subscribed or row.to_user is Subscription.ASKED
 
     # --- inside ----------------------------------------------------------------------------------
 

@@ -135,6 +135,7 @@ class Network:
         self.contacts = Contacts(
             self.name,
             self._store,
+            self.accounts,
             self.addresses,
             self._clock,
             self._tasks,

@@ -175,14 +175,17 @@ class Presences:
                 self._timer = self._tasks.spawn(self._when_due(), "presence pace")
 
     async def _when_due(self) -> None:
-        while self._later:
-            await self._clock.sleep(_TICK_S)
-            now = self._clock.monotonic()
-            while self._later and self._later[0][0] <= now:
-                _, _, account, contact = heapq.heappop(self._later)
-                rank = -self._one(account, contact).recent
-                self._waves.add(account.user, self._item(account, contact), rank)
-        self._timer = None
+        try:
+            while self._later:
+                await self._clock.sleep(_TICK_S)
+                now = self._clock.monotonic()
+                while self._later and self._later[0][0] <= now:
+                    _, _, account, contact = heapq.heappop(self._later)
+                    if account.id in self._shown:  # it may have been removed meanwhile
+                        rank = -self._one(account, contact).recent
+                        self._waves.add(account.user, self._item(account, contact), rank)
+        finally:
+            self._timer = None
 
     def _item(self, account: Account, contact: RemoteUserId) -> Item:
         return Item(contact, partial(self._write, account, contact))

@@ -79,14 +79,18 @@ class _Queue:
     items: dict[Hashable, Item] = field(default_factory=dict)
     has_turn: bool = False
     paused: bool = False
+    failing: bool = False
+    """Its last item could not be written."""
 
 
 class Waves:
     """The waves of one network."""
 
-    def __init__(self, clock: Clock, tasks: Tasks) -> None:
+    def __init__(self, clock: Clock, tasks: Tasks, *, is_user: Callable[[UserJid], bool]) -> None:
+        """``is_user`` tells who has an account: nothing is remembered of others."""
         self._clock = clock
         self._tasks = tasks
+        self._is_user = is_user
         self._port: XmppPort
         self._queues: dict[UserJid, _Queue] = {}
         self._turns: deque[_Queue] = deque()
@@ -165,8 +169,7 @@ class Waves:
     def forget(self, user: UserJid) -> None:
         """The account was removed; what has to be said for that still waits."""
         self.clear(user)
-        self.paused.discard(user)
-        self._queue(user).paused = False
+        self.resume(user)
 
     # --- the pump --------------------------------------------------------------------------------
 
@@ -178,7 +181,10 @@ class Waves:
         return queue
 
     def _enqueue(self, queue: _Queue) -> None:
-        if queue.heap and not queue.has_turn and not queue.paused:
+        if not queue.heap:
+            if not queue.has_turn and not self._is_user(queue.user):
+                self._queues.pop(queue.user, None)
+        elif not queue.has_turn and not queue.paused:
             queue.has_turn = True
             self._turns.append(queue)
 
@@ -208,8 +214,10 @@ class Waves:
             queue = self._turns.popleft()
             queue.has_turn = False
             queue.bucket.refill(now)
-            looked_at += self._turn(queue)
-            self._enqueue(queue)
+            try:
+                looked_at += self._turn(queue)
+            finally:
+                self._enqueue(queue)
         return looked_at > 0
 
     def _turn(self, queue: _Queue) -> int:
@@ -231,8 +239,11 @@ class Waves:
         try:
             stanzas = item.write(item.lost)
         except Exception:  # all users of the network have this one pump
-            log.exception("presence_not_told")
+            if not queue.failing:  # a roster of thousands is no reason for as many tracebacks
+                log.exception("presence_not_told")
+            queue.failing = True
             return
+        queue.failing = False
         item.lost = False
         if stanzas:
             queue.bucket.left -= stanzas

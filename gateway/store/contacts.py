@@ -31,6 +31,14 @@ class ContactRow:
     invited: bool = False
     """An invitation of the contact waits for the user's answer."""
 
+    @property
+    def is_subscribed(self) -> bool:
+        """In either direction, as in `known`."""
+        return self.to_user is Subscription.GRANTED or self.from_user in (
+            Subscription.ASKED,
+            Subscription.GRANTED,
+        )
+
 
 UNKNOWN = ContactRow()
 

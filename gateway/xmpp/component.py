@@ -78,8 +78,6 @@ class Component:
         self.resource = settings.kind
         """The one resource of the gateway and of every puppet, for ever (REQ-405)."""
         self.tasks = Tasks(f"component {self.domain}")
-        self.knows_chat_states: set[UserJid] = set()
-        """Users whose clients have shown chat states (REQ-418)."""
         self._clock: Clock = network.adapter.context.clock
         self._local_domains = frozenset(settings.local_domains)
         self.privileges = Privileges(settings.local_domains, wanted=settings.use_privileges)
@@ -200,7 +198,8 @@ class Component:
 
     def typing(self, user: UserJid, contact: RemoteUserId, active: bool) -> None:
         """See `XmppPort.typing`."""
-        if user in self.knows_chat_states:
+        account = self.network.accounts.of(user)
+        if account is not None and account.knows_chat_states:
             state = "composing" if active else "paused"
             sender = f"{self.puppet(contact)}/{self.resource}"
             self.stream.send(outgoing.chat_state(state, sender, user))

@@ -217,7 +217,7 @@ class Dispatch:
                 self._refuse(message, errors.ITEM_NOT_FOUND, "There is no contact of this name.")
             return
         if message.chat_state:
-            self._component.knows_chat_states.add(sender.bare)
+            account.knows_chat_states = True
         if message.body is not None:
             if self._repeats.is_loop(account.user, contact, message.body, self._clock.monotonic()):
                 self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)

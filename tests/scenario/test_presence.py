@@ -11,8 +11,9 @@ from gateway.bridge.presence import Presences
 from gateway.ids import AccountId, RemoteUserId, UserJid
 from gateway.store import Transaction, contacts
 from gateway.store.contacts import ContactRow, Subscription
+from gateway.store.writer import Connection
 from tests.scenario.house import GATEWAY, House
-from tests.scenario.test_stream import ALICE, bodies, running
+from tests.scenario.test_stream import ALICE, bodies, events, running
 
 CAROL = "carol@home.example"
 _BOTH = ContactRow(to_user=Subscription.GRANTED, from_user=Subscription.GRANTED)
@@ -197,3 +198,85 @@ async def test_presence_of_a_removed_account_is_not_saved(house: House) -> None:
     assert house.query("SELECT count(*) FROM contact_presence") == [(0,)]
     assert AccountId(account.id) not in presences._shown
     assert not [log for log in house.logs if log["log_level"] in ("warning", "error")]
+
+
+async def gone(house: House) -> None:
+    """Alice unregisters."""
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    await house.bridge.logins.unregister(account)
+
+
+async def test_req_303_a_goodbye_repeated_after_a_break_spares_a_new_account(house: House) -> None:
+    await running(house)
+    await with_contacts(house, ALICE, 5)
+    await gone(house)
+    await house.clock.advance(5)
+    await house.link(ALICE, "alice")
+    puppets = await with_contacts(house, ALICE, 4)
+    shown(house)
+    house.server.cut()
+    await house.clock.advance(2)
+    await house.connected()
+    await house.clock.advance(10)
+    # The fifth is no contact of the new account, so its end still stands.
+    ended = {sender for _, sender, kind in shown(house) if "unsubscribe" in kind}
+    assert ended == {f"p4@{GATEWAY}"}
+    assert puppets[0] not in ended
+
+
+async def test_req_209_303_a_goodbye_under_way_spares_a_new_account(house: House) -> None:
+    await running(house)
+    await with_contacts(house, ALICE, 600)
+    await gone(house)
+    await house.clock.advance(2)
+    before = {sender for _, sender, kind in shown(house) if kind == "unsubscribed"}
+    assert before
+    assert GATEWAY not in before
+    await house.link(ALICE, "alice")
+    await house.clock.advance(20)
+    after = {sender for _, sender, kind in shown(house) if "unsubscribe" in kind}
+    assert GATEWAY not in after
+    assert len(after) == 600 - len(before)
+
+
+async def test_req_209_nothing_is_remembered_of_who_has_left(house: House) -> None:
+    await running(house)
+    house.network.event("alice", "presence", contact="bob", show="away")
+    await with_contacts(house, ALICE, 300)
+    house.server.send(f"<presence from='{ALICE}/phone' to='{GATEWAY}'/>")
+    await house.clock.advance(15)
+    assert house.bridge._attendance.waves._queues
+    house.network.event("alice", "presence", contact="p1", show="away")
+    house.network.event("alice", "presence", contact="p1", show="dnd")
+    await gone(house)
+    await house.clock.advance(60)
+    assert not house.bridge._attendance.waves._queues
+    assert not house.bridge._attendance.presences._shown
+
+
+async def test_req_315_a_failing_wave_leaves_others_alone_and_is_logged_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    await house.link(CAROL, "carol")
+    hers = await with_contacts(house, CAROL, 100)
+    his = await with_contacts(house, ALICE, 100)
+    real = contacts.get
+    carol = house.bridge.accounts.of(UserJid(CAROL))
+    assert carol is not None
+
+    def get(db: Connection, account: AccountId, contact: RemoteUserId) -> ContactRow:
+        if account == carol.id and house.clock.monotonic() >= broken_at:
+            raise OSError("disk I/O error")
+        return real(db, account, contact)
+
+    house.server.send(probes(CAROL, hers) + probes(ALICE, his))
+    await house.clock.settle()
+    broken_at = house.clock.monotonic()
+    monkeypatch.setattr(contacts, "get", get)
+    await house.clock.advance(5)
+    told = Counter(to for to, _, _ in shown(house))
+    assert told[ALICE] == 100
+    assert 0 < told[CAROL] < 100
+    assert events(house).count("presence_not_told") == 1
