@@ -242,13 +242,13 @@ async def test_req_209_303_a_goodbye_under_way_spares_a_new_account(house: House
 
 async def test_req_209_nothing_is_remembered_of_who_has_left(house: House) -> None:
     await running(house)
-    house.network.event("alice", "presence", contact="bob", show="away")
     await with_contacts(house, ALICE, 300)
     house.server.send(f"<presence from='{ALICE}/phone' to='{GATEWAY}'/>")
     await house.clock.advance(15)
     assert house.bridge._attendance.waves._queues
-    house.network.event("alice", "presence", contact="p1", show="away")
-    house.network.event("alice", "presence", contact="p1", show="dnd")
+    for availability in ("away", "dnd"):  # the second waits for its 30 s
+        house.network.shows("alice", "p1", availability=availability)
+        await house.clock.settle()
     await gone(house)
     await house.clock.advance(60)
     assert not house.bridge._attendance.waves._queues
