@@ -164,6 +164,10 @@ class Linked:
     remote_id: RemoteUserId
     secret: bytes = field(repr=False)
     """Whatever a session needs to connect. Encrypted at rest; see `AccountContext.secret`."""
+    ours: bool = True
+    """This login has made the session on the network. If the user brought one (an access token),
+    it is revoked only after the gateway has taken it over: until then anybody could end the
+    session of somebody else by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

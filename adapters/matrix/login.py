@@ -146,6 +146,7 @@ class MatrixLogin(LoginFlow):
             realm=await self._realm(credentials),
             remote_id=RemoteUserId(credentials.user_id),
             secret=credentials.encoded(),
+            ours="token" not in answers,
         )
 
     def _second(self, answers: Mapping[str, str], typed: str) -> LoginStep:

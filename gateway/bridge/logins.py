@@ -116,7 +116,7 @@ class Logins:
         before = self._accounts.of(user)
         replaced = None
         if before is not None and before.status is AccountStatus.LINKED and before.secret:
-            replaced = replace(linked, secret=before.secret)
+            replaced = replace(linked, secret=before.secret, ours=True)
         account = await self._accounts.link(user, linked)
         if account.link is not None:
             await account.link.stop()
@@ -133,6 +133,8 @@ class Logins:
 
     async def discard(self, user: UserJid, linked: Linked) -> None:
         """Do not leave a session on the network that nobody here knows."""
+        if not linked.ours or any(linked.secret == account.secret for account in self._accounts):
+            return
         unknown = Account(
             id=AccountId(0),
             user=user,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from gateway.adapter import Linked
 from gateway.bridge.accounts import Account
 from gateway.bridge.link import LinkState
-from gateway.errors import AccountGone
+from gateway.errors import AccountGone, Forbidden, StoreUnavailable
 from gateway.ids import RemoteUserId, UserJid
+from gateway.store import accounts
 from gateway.store.accounts import AccountStatus
 from tests.scenario.house import GATEWAY, PASSWORD, House
 from tests.scenario.patterns import shown
 from tests.scenario.test_commands import _NS, Client, form
+from tests.scenario.test_presence import CAROL
 from tests.scenario.test_requests import tell
 from tests.scenario.test_stream import ALICE, running
 
@@ -39,6 +42,10 @@ def linked(house: House, token: str, name: str = "alice") -> Linked:
     """A login that the network has granted."""
     house.network.tokens[token] = name
     return Linked(realm="scripted", remote_id=RemoteUserId(name), secret=token.encode())
+
+
+def full(*_: object) -> None:
+    raise StoreUnavailable("the disk is full")
 
 
 def register(house: House, inner: str, user: str = ALICE) -> None:
@@ -185,3 +192,47 @@ async def test_req_209_a_removal_while_the_login_is_stored_removes_it(house: Hou
     assert house.query("SELECT user FROM registration") == []
     assert house.network.tokens == {}
     assert sessions() == 0
+
+
+# --- sessions that are not ours to end (REQ-225) -------------------------------------------------
+
+
+@pytest.mark.parametrize("ours", [False, True])
+async def test_req_225_a_refused_login_ends_no_session_of_somebody_else(
+    house: House, ours: bool
+) -> None:
+    """Carol has got hold of Alice's token."""
+    await running(house)
+    token = replace(linked(house, "token-alice"), ours=ours)
+    with pytest.raises(Forbidden):
+        await house.bridge.logins.link(UserJid(CAROL), token)
+    await house.clock.settle()
+    assert "token-alice" in house.network.tokens
+    assert sessions() == 1
+
+
+async def test_req_225_a_session_the_user_brought_is_not_ended_before_it_is_taken_over(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    logins = house.bridge.logins
+    brought = replace(linked(house, "brought"), ours=False)
+    with pytest.raises(Forbidden):
+        await logins.link(UserJid(CAROL), brought)
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "owner_of", full)
+        with pytest.raises(StoreUnavailable):
+            await logins.link(UserJid(ALICE), brought)
+    assert set(house.network.tokens) == {"token-alice", "brought"}
+    await logins.link(UserJid(ALICE), brought)  # now it is known here, and that of before is not
+    await house.clock.settle()
+    assert set(house.network.tokens) == {"brought"}
+    await logins.log_out(account(house))
+    assert house.network.tokens == {}
+
+
+async def test_req_225_a_refused_login_of_our_own_is_revoked(house: House) -> None:
+    await running(house)
+    with pytest.raises(Forbidden):
+        await house.bridge.logins.link(UserJid(CAROL), linked(house, "made"))
+    assert set(house.network.tokens) == {"token-alice"}

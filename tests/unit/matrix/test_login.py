@@ -447,6 +447,7 @@ async def test_login_with_an_access_token(
             assert isinstance(linked, Linked)
             assert linked.remote_id == "@bob:localhost"
             assert Credentials.decoded(linked.secret).access_token == "T"
+            assert not linked.ours
         else:
             with pytest.raises(kind) as caught:
                 await login.submit(answers)
