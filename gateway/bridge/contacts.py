@@ -326,14 +326,7 @@ class Contacts:
                 contacts.put(db, account.id, contact, changed)
             if answer is None or not row.invited:
                 return None
-            return journal.add_outbound(
-                db,
-                account=account.id,
-                conversation=conversations.chat(db, account.id, contact),
-                contact=contact,
-                command=answer,
-                now=now,
-            )
+            return _append(db, account, contact, answer, now)
 
         def committed(answered: OutboundRow | None) -> None:
             if answered is not None:
@@ -342,3 +335,16 @@ class Contacts:
                 then()
 
         return self._persist.write(unit, committed)
+
+
+def _append(
+    db: Transaction, account: Account, contact: RemoteUserId, command: Command, now: float
+) -> OutboundRow:
+    return journal.add_outbound(
+        db,
+        account=account.id,
+        conversation=conversations.chat(db, account.id, contact),
+        contact=contact,
+        command=command,
+        now=now,
+    )

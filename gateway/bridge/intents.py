@@ -136,30 +136,7 @@ class Intents:
             return self._repeated(db, account, text, conversation, contact, earlier, now)
         if self._is_full(account):
             return _Full()
-        known_contact = contacts.get(db, account.id, contact)
-        if known_contact.invited:
-            contacts.put(db, account.id, contact, replace(known_contact, invited=False))
-        message = conversations.add_message(
-            db,
-            conversation,
-            stanza_id=text.id,
-            origin=Origin.USER,
-            sent_at=now,
-            aliases=() if text.origin_id is None else (text.origin_id,),
-        )
-        return journal.add_outbound(
-            db,
-            account=account.id,
-            conversation=conversation,
-            contact=contact,
-            message=message,
-            stanza_id=text.id,
-            sender=text.sender,
-            digest=_digest(text.body),
-            receipt=text.receipt,
-            command=SendText(contact=contact, body=text.body),
-            now=now,
-        )
+        return _new(db, account, contact, conversation, text, now)
 
     def _repeated(
         self,
@@ -262,6 +239,41 @@ class Intents:
 def _digest(body: str) -> bytes:
     """Tells a repeated message from another one under a reused id (REQ-911)."""
     return hashlib.blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _new(
+    db: Transaction,
+    account: Account,
+    contact: RemoteUserId,
+    conversation: ConversationId,
+    text: IncomingText,
+    now: float,
+) -> OutboundRow:
+    """A text that nobody has sent before. It accepts an invitation that waited."""
+    known_contact = contacts.get(db, account.id, contact)
+    if known_contact.invited:
+        contacts.put(db, account.id, contact, replace(known_contact, invited=False))
+    message = conversations.add_message(
+        db,
+        conversation,
+        stanza_id=text.id,
+        origin=Origin.USER,
+        sent_at=now,
+        aliases=() if text.origin_id is None else (text.origin_id,),
+    )
+    return journal.add_outbound(
+        db,
+        account=account.id,
+        conversation=conversation,
+        contact=contact,
+        message=message,
+        stanza_id=text.id,
+        sender=text.sender,
+        digest=_digest(text.body),
+        receipt=text.receipt,
+        command=SendText(contact=contact, body=text.body),
+        now=now,
+    )
 
 
 def _earlier(
