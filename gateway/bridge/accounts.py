@@ -87,10 +87,13 @@ class Accounts:
             log.exception("account_failed", network=self._network, account=account.id)
             return None
 
-    async def link(self, user: UserJid, linked: Linked) -> Account:
+    async def link(
+        self, user: UserJid, linked: Linked, also: Callable[[Transaction], object] = lambda _: None
+    ) -> Account:
         """Store a login. One account per user, and one user per identity (REQ-225).
 
-        Raises `Forbidden` for a second one, `SecretUnreadable` when there is no key to seal with.
+        ``also`` belongs to the same unit. Raises `Forbidden` for a second one, and
+        `SecretUnreadable` when there is no key to seal with.
         """
         existing = self._by_user.get(user)
         if existing is not None and existing.remote_id != linked.remote_id:
@@ -114,6 +117,7 @@ class Accounts:
             )
             sealed = self._box.seal(linked.secret, _context(account))
             accounts.set_secret(db, account, sealed, AccountStatus.LINKED)
+            also(db)
             return accounts.get(db, account)
 
         row = await self._store.write(unit)

@@ -20,7 +20,7 @@ from gateway.bridge.outbound import Outbound
 from gateway.bridge.readiness import Readiness
 from gateway.errors import AccountGone
 from gateway.ids import AccountId, NetworkName, UserJid
-from gateway.store import Store
+from gateway.store import Store, Transaction
 from gateway.store.accounts import AccountStatus
 from gateway.tasks import Tasks
 
@@ -96,28 +96,34 @@ class Logins:
         return self._readiness.login(again)
 
     async def link(
-        self, user: UserJid, linked: Linked, is_wanted: Callable[[], bool] = lambda: True
+        self,
+        user: UserJid,
+        linked: Linked,
+        check: Callable[[], None] = lambda: None,
+        also: Callable[[Transaction], object] = lambda _: None,
     ) -> Account:
         """Store a login and connect. One that still works is revoked when the new one is stored.
 
-        Raises what `Accounts.link` raises, and `AccountGone` if it is no longer wanted when its
-        turn has come; the new login is then revoked again.
+        ``check`` raises if the login is no longer wanted when its turn has come. ``also`` is
+        written together with it. Raises what they and `Accounts.link` raise; the new login is then
+        revoked again.
         """
         try:
             async with self.turn(user):
-                if not is_wanted():
-                    raise AccountGone("The login was withdrawn.")
-                return await self._begin(user, linked)
+                check()
+                return await self._begin(user, linked, also)
         except Exception:
             await self.discard(user, linked)
             raise
 
-    async def _begin(self, user: UserJid, linked: Linked) -> Account:
+    async def _begin(
+        self, user: UserJid, linked: Linked, also: Callable[[Transaction], object]
+    ) -> Account:
         before = self._accounts.of(user)
         replaced = None
         if before is not None and before.status is AccountStatus.LINKED and before.secret:
             replaced = replace(linked, secret=before.secret, ours=True)
-        account = await self._accounts.link(user, linked)
+        account = await self._accounts.link(user, linked, also)
         if account.link is not None:
             await account.link.stop()
         await self._contacts.invite_gateway(account)

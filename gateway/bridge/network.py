@@ -213,7 +213,7 @@ class Network:
 
     def _connect(self, permits: Callable[[UserJid], bool]) -> None:
         self.accounts.each(lambda account: self._connect_one(account, permits))
-        self.registrations.start()
+        self.registrations.start(permits)
 
     def _connect_one(self, account: Account, permits: Callable[[UserJid], bool]) -> None:
         if account.status is not AccountStatus.LINKED or account.link is None:

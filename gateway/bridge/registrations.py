@@ -8,7 +8,7 @@ it there is no account, so nobody takes an identity by asking for it (REQ-207, R
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -18,11 +18,18 @@ from gateway.adapter import Clock, Linked, LoginStep
 from gateway.bridge.logins import Logins
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.errors import AdapterError, GatewayError, RateLimited, SecretUnreadable, Transient
+from gateway.errors import (
+    AccountGone,
+    AdapterError,
+    Forbidden,
+    GatewayError,
+    RateLimited,
+    SecretUnreadable,
+    Transient,
+)
 from gateway.events import AVAILABLE
 from gateway.ids import NetworkName, UserJid
-from gateway.store import Store, registrations
-from gateway.store.accounts import AccountStatus
+from gateway.store import Store, Transaction, registrations
 from gateway.store.conversations import GATEWAY
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained, within
@@ -34,6 +41,9 @@ _GIVEN_UP_S = 600.0
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 60.0
 _TROUBLES_KEPT = 1000
+_TOO_OLD = "The gateway was away for too long to log you in."
+_NOT_ADMITTED = "The admin of this gateway does not admit you."
+_AGAIN = "Register again, or send “login” to log in here."
 _MORE = "The network asks for more than the form could. Send “login” to go on."
 
 
@@ -42,6 +52,8 @@ class Registration:
     """One login that is to be carried out."""
 
     answers: Mapping[str, str] = field(repr=False)
+    sealed: bytes = field(repr=False)
+    """The same as stored: no two are alike."""
     asked_at: float
     """By the clock on the wall: it counts across restarts."""
 
@@ -69,6 +81,7 @@ class Registrations:
         self._pending: dict[UserJid, Registration] = {}
         self._troubles: dict[UserJid, str] = {}
         """Why the last one came to nothing."""
+        self._permits: Callable[[UserJid], bool] = lambda _: True
         self._port: XmppPort
 
     def attach(self, port: XmppPort) -> None:
@@ -86,31 +99,28 @@ class Registrations:
     def load(self) -> None:
         """Take up what was not carried out before the process ended."""
         for row in registrations.of_network(self._store.reader, self._network):
-            account = self._logins.account_of(row.user)
-            if account is not None and account.status is AccountStatus.LINKED:
-                self._forget(row.user)  # that was the last thing to do
-                continue
             try:
                 typed = self._box.open(row.secret, self._context(row.user))
                 answers = msgspec.json.decode(typed, type=dict[str, str])
             except (SecretUnreadable, msgspec.MsgspecError):
                 log.warning("registration_unreadable", network=self._network)
-                self._forget(row.user)
+                self._forget(row.user, row.secret)
                 continue
-            self._pending[row.user] = Registration(answers, row.asked_at)
+            self._pending[row.user] = Registration(answers, row.secret, row.asked_at)
 
-    def start(self) -> None:
-        """Begin to carry them out."""
+    def start(self, permits: Callable[[UserJid], bool]) -> None:
+        """Begin to carry them out, for those who may have an account then."""
+        self._permits = permits
         for user, registration in self._pending.items():
-            self._tasks.spawn(self._carry_out(user, registration), "registration")
+            self._tasks.spawn(self._resume(user, registration), "registration")
 
     async def add(self, user: UserJid, answers: Mapping[str, str]) -> None:
         """Store a login; it is carried out after this returns.
 
         Raises `SecretUnreadable` without a key to seal it with, and `StoreUnavailable`.
         """
-        registration = Registration(answers, self._clock.now())
         sealed = self._box.seal(msgspec.json.encode(answers), self._context(user))
+        registration = Registration(answers, sealed, self._clock.now())
         await self._store.write(
             lambda db: registrations.put(db, self._network, user, sealed, registration.asked_at)
         )
@@ -119,29 +129,52 @@ class Registrations:
         self._tasks.spawn(self._carry_out(user, registration), "registration")
 
     async def withdraw(self, user: UserJid) -> bool:
-        """The user does not want it any more. False if there was none, or it is an account now."""
+        """The user does not want it any more. False if there was none, or it is an account now.
+
+        Raises `StoreUnavailable`: then it is carried out all the same.
+        """
         async with self._logins.turn(user):
             return await self.drop(user)
 
     async def drop(self, user: UserJid) -> bool:
         """The same, for who has the user's turn."""
-        if self._pending.pop(user, None) is None:
+        registration = self._pending.get(user)
+        if registration is None:
             return False
-        await self._store.write(lambda db: registrations.remove(db, self._network, user))
+        await self._store.write(lambda db: self._remove(db, user, registration.sealed))
+        if self._pending.get(user) is registration:
+            del self._pending[user]
         return True
 
     def _context(self, user: UserJid) -> str:
         return f"registration {self._network} {user}"
 
-    def _forget(self, user: UserJid) -> asyncio.Future[None]:
-        return self._persist.write(lambda db: registrations.remove(db, self._network, user))
+    def _remove(self, db: Transaction, user: UserJid, sealed: bytes) -> None:
+        registrations.remove(db, self._network, user, sealed)
+
+    def _forget(self, user: UserJid, sealed: bytes) -> asyncio.Future[None]:
+        return self._persist.write(lambda db: self._remove(db, user, sealed))
+
+    async def _resume(self, user: UserJid, registration: Registration) -> None:
+        """Days may have passed since it was asked for, and another configuration may hold."""
+        if self._clock.now() > registration.asked_at + _GIVEN_UP_S:
+            await self._give_up(user, registration, _TOO_OLD)
+        elif not self._permits(user):
+            await self._give_up(user, registration, _NOT_ADMITTED)
+        else:
+            await self._carry_out(user, registration)
 
     async def _carry_out(self, user: UserJid, registration: Registration) -> None:
+        def check() -> None:
+            if self._pending.get(user) is not registration:
+                raise AccountGone("It was withdrawn, or another one came.")
+            if not self._permits(user):
+                raise Forbidden(_NOT_ADMITTED)
+
         try:
             linked = await self._log_in(user, registration)
-            # If it was withdrawn, or another one came, it is revoked again.
             account = await self._logins.link(
-                user, linked, lambda: self._pending.get(user) is registration
+                user, linked, check, lambda db: self._remove(db, user, registration.sealed)
             )
         except GatewayError as error:
             await self._give_up(user, registration, str(error))
@@ -151,7 +184,6 @@ class Registrations:
         else:
             if self._pending.get(user) is registration:
                 del self._pending[user]
-                self._forget(user)  # if the process ends before that, `load` does it
             await self._tell(user, f"You are logged in as {account.remote_id}.")
 
     async def _log_in(self, user: UserJid, registration: Registration) -> Linked:
@@ -180,14 +212,15 @@ class Registrations:
     async def _give_up(self, user: UserJid, registration: Registration, trouble: str) -> None:
         if self._pending.get(user) is registration:
             del self._pending[user]
-            await asyncio.wait([self._forget(user)])
+            await asyncio.wait([self._forget(user, registration.sealed)])
             await self._failed(user, trouble)
 
     async def _failed(self, user: UserJid, trouble: str) -> None:
         self._troubles[user] = trouble
         while len(self._troubles) > _TROUBLES_KEPT:
             del self._troubles[next(iter(self._troubles))]
-        await self._tell(user, f"{trouble} Register again, or send “login” to log in here.")
+        again = trouble != _NOT_ADMITTED
+        await self._tell(user, f"{trouble} {_AGAIN}" if again else trouble)
         if self._logins.account_of(user) is None:
             self._port.presence(user, GATEWAY, AVAILABLE)  # its status says the same
 

@@ -41,6 +41,9 @@ def put(
     )
 
 
-def remove(db: Transaction, network: NetworkName, user: UserJid) -> None:
-    """Delete it."""
-    db.execute("DELETE FROM registration WHERE network = ? AND user = ?", (network, user))
+def remove(db: Transaction, network: NetworkName, user: UserJid, secret: bytes) -> None:
+    """Delete it, unless a later one has taken its place."""
+    db.execute(
+        "DELETE FROM registration WHERE network = ? AND user = ? AND secret = ?",
+        (network, user, secret),
+    )

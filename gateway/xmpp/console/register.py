@@ -8,7 +8,8 @@ and by the presence of the gateway (REQ-205 to REQ-209, REQ-212).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
@@ -167,19 +168,19 @@ class Registration:
 
     async def _store(self, user: UserJid, answers: Mapping[str, str]) -> None:
         try:
-            await self._network.registrations.add(user, answers)
+            with _storing():
+                await self._network.registrations.add(user, answers)
         except SecretUnreadable as error:
             raise Refused(errors.INTERNAL, str(error)) from None
-        except StoreUnavailable:
-            said = "The gateway cannot store anything at the moment. Please try again later."
-            raise Refused(errors.RESOURCE_CONSTRAINT, said) from None
 
     # --- leaving (REQ-209) ----------------------------------------------------------------------
 
     async def _remove(self, user: UserJid) -> str:
         network = self._network
-        if network.accounts.of(user) is None and await network.registrations.withdraw(user):
-            return ""
+        if network.accounts.of(user) is None:
+            with _storing():
+                if await network.registrations.withdraw(user):
+                    return ""
         account = network.accounts.of(user)
         if account is None:
             raise Refused(errors.REGISTRATION_REQUIRED, "You have no account here.")
@@ -197,6 +198,16 @@ class Registration:
         # After the answer, which is written as soon as this returns.
         asyncio.get_running_loop().call_soon(say_goodbye)
         return ""
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """The disk may be full."""
+    try:
+        yield
+    except StoreUnavailable:
+        said = "The gateway cannot store anything at the moment. Please try again later."
+        raise Refused(errors.RESOURCE_CONSTRAINT, said) from None
 
 
 def _say_goodbye(erasing: asyncio.Task[tuple[str, Callable[[], None]]]) -> None:
