@@ -218,17 +218,21 @@ class Delivery:
             RowId(queue.newest),
             _TURN,
         )
-        queue.more = len(rows) == _TURN
         for row in rows:
-            queue.newest = row.id
             # Older than this process: it may have been written before.
             row.resent = row.committed_at <= self._started or row.bounces > 0
+        lost: list[RowId] = []
+        for row in queue.read(rows, more=len(rows) == _TURN):
             if row.state is InboundState.TAKEN_OVER:
                 age_s = max(0.0, self._clock.now() - row.written_at)
                 row.written_at = self._clock.monotonic() - age_s
-                self._peers.await_settling(row)
-            else:
-                queue.pending.append(row)
+                if self._peers.await_settling(row):
+                    continue
+                row.state = InboundState.COMMITTED  # what it was written to has broken since
+                lost.append(row.id)
+            queue.pending.append(row)
+        if lost:
+            self._set_state(lost, InboundState.COMMITTED)
 
     def _write_again(self, rows: Sequence[InboundRow]) -> None:
         """A server may have lost what was written: it gets it once more."""

@@ -33,12 +33,15 @@ class Queue:
         "paused",
         "paused_until",
         "pending",
+        "returned",
     )
 
     def __init__(self, account: AccountId, conversation: ConversationId) -> None:
         self.account = account
         self.conversation = conversation
         self.pending: deque[InboundRow] = deque()
+        self.returned: dict[RowId, InboundRow] = {}
+        """What came back and is not read yet: only if there is `more`."""
         self.in_flight = 0
         """How many of its rows are written and not proved."""
         self.newest = 0
@@ -65,12 +68,29 @@ class Queue:
         """Rows that are written again, before all that is newer."""
         for row in rows:
             row.resent = True
-        if not self.newest:
+        if not self.newest and not self.more:
             # A fresh queue must not believe that the journal has nothing after these rows.
             self.more = True
-        if self.more:
-            self.newest = max(self.newest, *(row.id for row in rows))
-        self.pending = deque(sorted((*rows, *self.pending), key=lambda row: row.id))
+            self.newest = max(row.id for row in rows)
+        # What an earlier process wrote may come back before its turn: not ahead of older rows.
+        unread = {row.id: row for row in rows if self.more and row.id > self.newest}
+        self.returned |= unread
+        read = (row for row in rows if row.id not in unread)
+        self.pending = deque(sorted((*read, *self.pending), key=lambda row: row.id))
+
+    def read(self, rows: Sequence[InboundRow], *, more: bool) -> list[InboundRow]:
+        """The next rows of the journal. Returns them with those that came back meanwhile."""
+        self.more = more
+        found = {row.id: row for row in rows}
+        for row in tuple(self.returned.values()):
+            if not more or row.id <= rows[-1].id:
+                found[row.id] = self.returned.pop(row.id)
+        self.newest = max(self.newest, *found, 0)
+        return sorted(found.values(), key=lambda row: row.id)
+
+    def waits_for(self, row: RowId) -> bool:
+        """Whether the row is to be written again anyway."""
+        return row in self.returned or any(other.id == row for other in self.pending)
 
 
 class Queues:
@@ -157,6 +177,7 @@ class Queues:
             del self._in_flight[row.id]
         for queue in tuple(queues.values()):
             queue.pending.clear()
+            queue.returned.clear()
             queue.in_flight = 0
             queue.more = False
             self._drop(queue)

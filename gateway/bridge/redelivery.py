@@ -145,7 +145,7 @@ class Redelivery:
         if row is None:
             return None
         queue = self._queues.find(row.conversation)
-        if queue is not None and any(other.id == row.id for other in queue.pending):
+        if queue is not None and queue.waits_for(row.id):
             return None
         self._queues.take_back(row)
         self._peers.take_back(row)

@@ -55,3 +55,42 @@ async def test_req_905_a_server_that_misses_a_ping_is_pinged_again(
     await house.clock.advance(60)
     assert "three" in await bodies(house)
     assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
+
+
+async def test_req_906_rows_that_are_read_after_a_break_are_written_again(house: House) -> None:
+    """Those that an earlier process wrote, and that our server had taken over by then."""
+    house.server.others = "answer"
+    await running(house, FAR)
+    await house.link(f"carol@{HOME}", "carol")
+    await house.link("dave@far.example", "dave")
+    contacts = [f"c{number}" for number in range(600)]
+    house.network.people |= dict.fromkeys(contacts, "")
+    house.network.says("alice", "bob", "before")
+    for contact in contacts:
+        house.network.says("carol", contact, "before")
+    house.network.says("dave", "eve", "before")
+    await house.clock.advance(60)
+    house.server.others = "are silent"
+    house.network.says("alice", "bob", "for alice")
+    house.network.says("dave", "eve", "for dave")
+    await house.clock.advance(5)
+    assert house.query("SELECT count(*) FROM inbound WHERE state = 1") == [(2,)]
+    house.server.answers_barriers = False
+    for contact in contacts:
+        house.network.says("carol", contact, "more than a window")
+    await received(house)
+    await house.kill()
+    await house.start()
+    await house.connected()
+    house.server.answer_barriers()
+    house.server.answers_barriers = False
+    await house.clock.settle()
+    awaited = house.bridge.delivery._peers._peers["far.example"].awaited
+    assert [row.contact for row in awaited.values()] == ["bob"], "dave's is read later"
+    house.server.cut()
+    await received(house)
+    house.server.answers_barriers = True
+    house.server.others = "answer"
+    await house.clock.advance(120)
+    assert {"for alice", "for dave"} <= set(await bodies(house))
+    assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]

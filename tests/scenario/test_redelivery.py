@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes back, or may have been lost, where it is about when that is noticed (REQ-461)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenario.house import GATEWAY, House
+from tests.scenario.patterns import ACCEPT
+from tests.scenario.test_remote_servers import received
+from tests.scenario.test_stream import ALICE, bodies, running
+
+
+def bounce(message: str, contact: str = "bob", user: str = ALICE) -> str:
+    """An error that may pass."""
+    return (
+        f"<message type='error' from='{user}' to='{contact}@{GATEWAY}/scripted' id='{message}'>"
+        "<error type='wait'><resource-constraint"
+        " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+    )
+
+
+@pytest.mark.parametrize("rows", [3, 50])
+async def test_req_461_a_bounce_before_its_turn_hides_no_older_row(
+    house: House, rows: int
+) -> None:
+    """After a restart: the row of an earlier process comes back before older ones are read."""
+    await running(house)
+    house.server.answers_barriers = False
+    for number in range(rows):
+        house.network.says("alice", "bob", f"t{number}")
+        await house.clock.settle()
+    written = [row.get("id", "") for row in await received(house) if row.findtext(f"{ACCEPT}body")]
+    await house.kill()
+    house.server.held.clear()
+    await house.start()
+    await house.connected()
+    house.server.send(bounce(written[-1]) * 2)
+    await house.clock.settle()
+    house.server.answer_barriers()
+    await house.clock.advance(60)
+    assert await bodies(house) == [f"t{number}" for number in range(rows)]
+    house.network.says("alice", "bob", "later")
+    await house.clock.advance(60)
+    assert await bodies(house) == ["later"]
+    assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
