@@ -51,7 +51,13 @@ class Attendance:
         self._snapshot = Snapshot(network, store, clock, persist)
         self.presences = Presences(store, clock, tasks, self.waves, self._snapshot)
         self._publishing = Publishing(clock, tasks, is_offered=is_offered)
-        self.following = Following(clock, tasks, run=run, changed=link_changed)
+        self.following = Following(
+            clock,
+            tasks,
+            run=run,
+            changed=link_changed,
+            is_seen=lambda account: self.audience.is_seen(account),
+        )
         self.audience = Audience(
             store,
             accounts,
@@ -95,8 +101,14 @@ class Attendance:
         if account.link is not None and account.link.session is not None:
             self._publishing.publish(account)
 
+    def active(self, account: Account) -> None:
+        """The user did something: they are there, even if nobody has told us."""
+        self.following.wake(account)
+        self.audience.ask(account)
+
     def settings_changed(self, account: Account) -> None:
         """The user has changed a setting: it counts at once."""
+        self.audience.ask(account)
         self.following.look(account)
         self._publishing.publish(account)
 

@@ -114,6 +114,23 @@ class Audience:
         if self._probing is None:
             self._probing = self._tasks.spawn(self._probe_all(), "probes of users")
 
+    def ask(self, account: Account, contact: RemoteUserId | None = None) -> None:
+        """Something hangs on whether the user is there: ask, if that is not known.
+
+        ``contact`` may see them from now on.
+        """
+        if (
+            account.settings.follow_presence
+            and account.devices.reach is Reach.UNKNOWN
+            and account.id not in self._asked_at
+            and self._port.is_up()
+        ):
+            self._probe(account, contact)
+
+    def is_seen(self, account: Account) -> bool:
+        """Whether the user's server tells us of their devices."""
+        return self._who_may_see(account) is not None
+
     def stream_lost(self) -> None:
         """Who leaves now leaves unseen."""
         for account in self._accounts:
@@ -132,8 +149,9 @@ class Audience:
         finally:
             self._probing = None
 
-    def _probe(self, account: Account) -> bool:
-        contact = self._who_may_see(account)
+    def _probe(self, account: Account, contact: RemoteUserId | None = None) -> bool:
+        if contact is None:
+            contact = self._who_may_see(account)
         if contact is None:
             account.devices.settle()
             if account.devices.reach is Reach.OFFLINE:

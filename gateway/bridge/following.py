@@ -16,10 +16,15 @@ from gateway.tasks import Tasks
 
 _GRACE_S = 30.0
 """A phone that changes its network is away for some seconds."""
+_AWAKE_S = 300.0
+"""Who does something without being seen stays connected so long."""
 
 
 class Following:
-    """Connects and disconnects the accounts of one network as their users come and go."""
+    """Connects and disconnects the accounts of one network as their users come and go.
+
+    Nobody is disconnected for what is not known: only who was seen to leave.
+    """
 
     def __init__(
         self,
@@ -28,16 +33,25 @@ class Following:
         *,
         run: Callable[[Account, Link], None],
         changed: Callable[[Account], None],
+        is_seen: Callable[[Account], bool],
     ) -> None:
+        """``is_seen`` tells whether the user's server would tell us of their devices."""
         self._clock = clock
         self._tasks = tasks
         self._run = run
         self._changed = changed
+        self._is_seen = is_seen
         self._leaving: dict[AccountId, asyncio.Task[None]] = {}
+        self._stays_until: dict[AccountId, float] = {}
 
     def may_connect(self, account: Account) -> bool:
         """Whether the account shall be connected now."""
-        return not account.settings.follow_presence or account.devices.reach is Reach.ONLINE
+        reach = account.devices.reach
+        return (
+            not account.settings.follow_presence
+            or reach is Reach.ONLINE
+            or (reach is Reach.UNKNOWN and not self._is_seen(account))
+        )
 
     def rest(self, account: Account) -> None:
         """Wait for the user instead of connecting."""
@@ -47,37 +61,58 @@ class Following:
 
     def look(self, account: Account) -> None:
         """The user came or left, or has changed the setting."""
-        link = account.link
-        if link is None or account.status is not AccountStatus.LINKED:
+        if account.link is None or account.status is not AccountStatus.LINKED:
             return
         if self.may_connect(account):
-            leaving = self._leaving.pop(account.id, None)
-            if leaving is not None:
-                leaving.cancel()
-            self.wake(account)
-        elif account.id not in self._leaving and link.phase not in (
-            LinkState.WAITING,
-            LinkState.STOPPED,
-        ):
-            self._leaving[account.id] = self._tasks.spawn(self._leave(account, link), "leaving")
+            self.forget(account)
+            self._connect(account)
+        elif account.devices.reach is Reach.OFFLINE:
+            self._stay(account, _GRACE_S)
 
     def wake(self, account: Account) -> None:
         """The user wants something of the network: they are there, whatever their server says."""
-        if account.link is not None and account.link.phase is LinkState.WAITING:
-            self._run(account, account.link)
+        if account.status is not AccountStatus.LINKED or not account.settings.follow_presence:
+            return
+        if account.devices.reach is not Reach.ONLINE:
+            self._stay(account, _AWAKE_S)
+        self._connect(account)
 
     def forget(self, account: Account) -> None:
-        """The account was removed or logged out."""
+        """The account was removed or logged out, or stays."""
+        self._stays_until.pop(account.id, None)
         leaving = self._leaving.pop(account.id, None)
         if leaving is not None:
             leaving.cancel()
 
-    async def _leave(self, account: Account, link: Link) -> None:
-        await self._clock.sleep(_GRACE_S)
-        self._leaving.pop(account.id, None)  # from here on it is not taken back half-way
+    def _connect(self, account: Account) -> None:
+        if account.link is not None and account.link.phase is LinkState.WAITING:
+            self._run(account, account.link)
+
+    def _stay(self, account: Account, seconds: float) -> None:
+        """Disconnect after that time, unless they come or do something meanwhile."""
+        until = self._clock.monotonic() + seconds
+        self._stays_until[account.id] = max(until, self._stays_until.get(account.id, until))
+        if account.id not in self._leaving:
+            self._leaving[account.id] = self._tasks.spawn(self._leave(account), "leaving")
+
+    def _left_s(self, account: Account) -> float:
+        return self._stays_until.get(account.id, 0.0) - self._clock.monotonic()
+
+    async def _leave(self, account: Account) -> None:
+        while (left_s := self._left_s(account)) > 0:
+            await self._clock.sleep(left_s)
+        del self._leaving[account.id]  # from here on it is not taken back half-way
+        del self._stays_until[account.id]
+        link = account.link
+        if (
+            link is None
+            or link.phase in (LinkState.WAITING, LinkState.STOPPED)
+            or account.devices.reach is not Reach.OFFLINE
+        ):
+            return
         await link.stop()
         if account.link is not link or account.status is not AccountStatus.LINKED:
             return  # they have logged in or out meanwhile
         self.rest(account)
-        if self.may_connect(account):
-            self.wake(account)
+        if self.may_connect(account) or self._left_s(account) > 0:
+            self._connect(account)

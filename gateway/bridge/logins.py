@@ -128,6 +128,7 @@ class Logins:
             await account.link.stop()
         await self._contacts.invite_gateway(account)
         self._links.run(account, self._links.prepare(account))
+        self._attendance.active(account)
         self._outbound.link_changed(account)
         if before is not None:
             self._attendance.presences.show_all(account)

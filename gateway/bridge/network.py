@@ -304,11 +304,21 @@ class Network:
         self._attendance.settings_changed(account)
         return settings
 
+    def active(self, user: UserJid) -> None:
+        """A device of the user wants something: it is there."""
+        account = self.accounts.of(user)
+        if account is not None:
+            self._attendance.active(account)
+
+    def can_see(self, account: Account) -> bool:
+        """Whether the user's server tells the gateway when they are online."""
+        return self.audience.is_seen(account)
+
     def send_text(self, account: Account, contact: RemoteUserId, text: IncomingText) -> None:
         """Commit a text; the receipt or the error follows."""
         self._typing.set(account, contact, active=False)
         self._presences.talked(account, contact)
-        self._attendance.following.wake(account)
+        self._attendance.active(account)
         self.intents.send_text(account, contact, text)
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:

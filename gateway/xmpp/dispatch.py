@@ -67,7 +67,9 @@ class Dispatch:
             if not self._is_taken(element):
                 return
             if self._network.audience.unreached and element.get("type") != "error":
-                self._network.audience.heard(split(element.get("from", "")).bare)
+                self._network.audience.heard(sender)
+            if "/" in element.get("from", "") and _wants_answer(element):
+                self._network.active(sender)
             self._kinds[element.tag](element)
         except Exception:
             log.exception("stanza_failed", kind=element.tag, id=element.get("id", ""))

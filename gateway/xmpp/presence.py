@@ -67,6 +67,8 @@ class PresenceStanzas:
                 self._unavailable(to, sender)
         else:
             getattr(self._network.contacts, kind)(account, contact)
+            if kind == "subscribed":
+                self._network.audience.ask(account, contact)
             if kind == "unsubscribed" and contact == GATEWAY:
                 self._network.audience.forget_devices(account)
             if kind in ("unsubscribe", "unsubscribed") and contact == GATEWAY:

@@ -19,6 +19,11 @@ def _field(setting: settings.Field) -> Field:
     )
 
 
+_UNSEEN = (
+    "The gateway cannot see when you are online, so you stay connected. "
+    "Add it to your contacts and let it see your presence."
+)
+
 _FORM = Form(
     title="Settings",
     instructions="Your settings for this network:",
@@ -56,4 +61,6 @@ async def change_settings(talk: Dialogue) -> None:
             return
         else:
             talk.say("Your settings are changed.")
+            if account.settings.follow_presence and not talk.network.can_see(account):
+                talk.say(_UNSEEN)
             return
