@@ -183,10 +183,7 @@ class Contacts:
     def _end(self, account: Account, contact: RemoteUserId, _: bool) -> int:
         if self._has_begun_again(account.user, contact):
             return 0
-        for kind in ("unsubscribe", "unsubscribed"):
-            self._port.subscription(kind, account.user, contact)
-        self._port.presence(account.user, contact, UNAVAILABLE)
-        return 3
+        return self._port.end(account.user, contact)
 
     def _has_begun_again(self, user: UserJid, contact: RemoteUserId) -> bool:
         """Whether a new account of the user wants the contact: an old goodbye would end that."""

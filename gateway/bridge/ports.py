@@ -68,6 +68,12 @@ class XmppPort(Protocol):
     ) -> None:
         """``subscribe``, ``subscribed``, ``unsubscribe`` or ``unsubscribed`` from a puppet."""
 
+    def end(self, user: UserJid, contact: RemoteUserId) -> int:
+        """End the subscriptions of a user without an account (REQ-209). Returns how many stanzas.
+
+        They answer nobody: whatever the user's clients say to them, the next ones go out too.
+        """
+
     def presence(self, user: UserJid, contact: RemoteUserId, presence: Presence) -> None:
         """A puppet's presence; the contact '' is the gateway itself, whose status it knows."""
 

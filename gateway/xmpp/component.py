@@ -210,6 +210,18 @@ class Component:
         """See `XmppPort.subscription`."""
         self.stream.send(outgoing.subscription(kind, self.puppet(contact), user, name))
 
+    def end(self, user: UserJid, contact: RemoteUserId) -> int:
+        """See `XmppPort.end`."""
+        puppet = self.puppet(contact)
+        stanzas = (
+            outgoing.subscription("unsubscribe", puppet, user),
+            outgoing.subscription("unsubscribed", puppet, user),
+            Stanza("presence", f"{puppet}/{self.resource}", user, "unavailable"),
+        )
+        for stanza in stanzas:
+            self.stream.send(stanza, unasked=True)
+        return len(stanzas)
+
     def presence(self, user: UserJid, contact: RemoteUserId, presence: Presence) -> None:
         """See `XmppPort.presence`."""
         sender = f"{self.puppet(contact)}/{self.resource}"

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from tests.scenario.house import HOME, House
+from tests.scenario.house import GATEWAY, HOME, House
 from tests.scenario.test_stream import bodies, running
 
 FAR = "alice@far.example"
@@ -94,3 +94,37 @@ async def test_req_906_rows_that_are_read_after_a_break_are_written_again(house:
     await house.clock.advance(120)
     assert {"for alice", "for dave"} <= set(await bodies(house))
     assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
+
+
+@ADMITTED
+async def test_req_209_goodbyes_are_not_cut_short_by_what_clients_say_to_them(
+    house: House, allow: tuple[str, ...]
+) -> None:
+    """A user whom ``*`` admits is a stranger from the first one on, and those get few answers."""
+    house.options.allow = allow
+    house.server.others = "answer"
+    await running(house, FAR)
+    contacts = [f"c{number}" for number in range(150)]
+    house.network.people |= dict.fromkeys(contacts, "")
+    for contact in contacts:
+        house.server.send(f"<presence type='subscribe' from='{FAR}' to='{contact}@{GATEWAY}'/>")
+    await house.clock.advance(60)
+    await received(house)
+    house.server.send(
+        f"<iq type='set' from='{FAR}/x' to='{GATEWAY}' id='rm'>"
+        "<query xmlns='jabber:iq:register'><remove/></query></iq>"
+    )
+    ended = []
+    for _ in range(50):
+        for stanza in await received(house):
+            if stanza.get("type") in ("unsubscribe", "unsubscribed", "unavailable"):
+                ended.append((stanza.get("type"), stanza.get("from", "").partition("/")[0]))
+                house.server.send(
+                    f"<presence type='unsubscribed' from='{FAR}' to='{stanza.get('from')}'/>"
+                )
+        await house.clock.advance(0.1)
+    for kind in ("unsubscribe", "unsubscribed", "unavailable"):
+        assert [who for what, who in ended if what == kind] == [
+            *(f"{contact}@{GATEWAY}" for contact in sorted(contacts)),
+            GATEWAY,
+        ]
