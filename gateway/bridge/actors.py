@@ -65,7 +65,8 @@ class Actor:
         """The watchdog has ended the attempt."""
         self.warned = False
         self.gone = False
-        """Another actor has taken over: this one hangs in an attempt that cannot be ended."""
+        """Nothing more is wanted of it, even if it hangs in an attempt that cannot be ended:
+        another actor has taken over, or the account is gone."""
         self.quiet = asyncio.Event()
         self.quiet.set()
 

@@ -8,6 +8,7 @@ first, so that a crash in between is told as uncertain.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -31,7 +32,7 @@ from gateway.ids import NetworkName
 from gateway.store import Store, journal
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import OutboundRow
-from gateway.tasks import CutOff, contained
+from gateway.tasks import CutOff, contained, within
 
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
@@ -96,12 +97,19 @@ class Attempts:
             left_s = row.deadline - self._clock.monotonic()
             wait_s = max(retry_s, getattr(failed, "retry_after_s", 0.0))
             if left_s <= 0 or wait_s >= left_s:
-                if left_s > 0:
-                    await self._clock.sleep(left_s)
+                await self._back_off(actor, left_s)
                 return failed
             if not isinstance(failed, AuthExpired):
-                await self._clock.sleep(wait_s)
+                await self._back_off(actor, wait_s)
             retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
+
+    async def _back_off(self, actor: Actor, seconds: float) -> None:
+        """Wait, but not for a network that the user has left: what waits is refused then."""
+        until = self._clock.monotonic() + seconds
+        with contextlib.suppress(TimeoutError):
+            while actor.account.status is not AccountStatus.LOGGED_OUT:
+                actor.wake.clear()
+                await within(self._clock, until - self._clock.monotonic(), actor.wake.wait())
 
     async def _certainly_not_sent(self, row: OutboundRow) -> None:
         """On a network without keys: a crash from here on leaves nothing unclear."""
@@ -142,7 +150,7 @@ class Attempts:
                 actor.task.uncancel()
             self._watchdog.ended(actor)
             if actor.gone:
-                raise asyncio.CancelledError  # its successor has the rows
+                raise asyncio.CancelledError  # its successor has the rows, or nobody
 
     async def _live_link(self, actor: Actor, row: OutboundRow) -> Link:
         while True:

@@ -14,6 +14,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from functools import partial
+from itertools import chain, repeat
 
 import structlog
 
@@ -137,6 +138,7 @@ class Outbound:
         self._open.pop(account.id, None)
         for actor in self._actors.of_account(account):
             self._actors.drop(actor)
+            actor.gone = True
             if actor.task is not None:
                 actor.task.cancel()
 
@@ -175,15 +177,21 @@ class Outbound:
                 continue
             if row is None:
                 return
-            for outcome in (None, Uncertain(INTERNAL)):
-                try:
-                    await self._settle(
-                        actor, row, outcome or await self._attempts.carry_out(actor, row)
-                    )
-                    break
-                except Exception:  # what became of it cannot be stored: it is told as uncertain
-                    self._log.exception("row_not_settled", **actor.where, row=row.id)
+            await self._decide(actor, row)
             actor.pending.popleft()
+
+    async def _decide(self, actor: Actor, row: OutboundRow) -> None:
+        """Carry it out and store what became of it, or if that cannot be, that it is uncertain."""
+        for outcome in chain((None,), repeat(Uncertain(INTERNAL))):
+            try:
+                await self._settle(
+                    actor, row, outcome or await self._attempts.carry_out(actor, row)
+                )
+                return
+            except Exception:
+                self._log.exception("row_not_settled", **actor.where, row=row.id)
+            if outcome is not None:  # nothing can be stored of it now; it must not be forgotten
+                await self._clock.sleep(_LONGEST_RETRY_S)
 
     def _head(self, actor: Actor) -> OutboundRow | None:
         if not actor.pending and actor.more:

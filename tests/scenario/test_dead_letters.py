@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.ids import RemoteMessageId
-from gateway.store import Transaction, conversations
+from gateway.store import Transaction, conversations, journal
 from tests.scenario.house import House
 
 
@@ -47,3 +47,30 @@ async def test_req_913_an_outcome_that_cannot_be_stored_is_told_as_uncertain(
         await house.start()
         await house.connected()
         assert [text.body for text in house.network.sent] == ["m1", "m2"]
+
+
+async def test_req_412_an_outcome_that_cannot_be_stored_for_a_while_is_told_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("nothing of it can be stored")
+
+    async with House(tmp_path) as house:
+        await house.start()
+        await house.connected()
+        await house.link("alice@home.example", "alice")
+        while not house.server.received.empty():
+            house.server.received.get_nowait()
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "settle_outbound", fails)
+            house.server.send(
+                "<message from='alice@home.example/phone' to='bob@net.example' type='chat'"
+                " id='m1'><body>one</body></message>"
+            )
+            await house.clock.advance(90)
+        await house.clock.advance(60)
+        came = [house.server.received.get_nowait() for _ in range(house.server.received.qsize())]
+        assert [stanza.get("id") for stanza in came if stanza.get("type") == "error"] == ["m1"]
+        assert house.query("SELECT state FROM outbound") == [(3,)]
+        assert not +house.bridge._outbound._open
+        assert [text.body for text in house.network.sent] == ["one"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -191,6 +192,62 @@ async def test_req_209_unregistering_refuses_what_waits(house: House) -> None:
     await unregistering
     await house.clock.settle()
     assert len(_errors(house)) == 5
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"error": "transient", "text": "slow"},
+        {"error": "rate", "text": "slow", "retry_after_s": 300},
+        {"error": "rate", "text": "slow", "retry_after_s": 86_400},
+    ],
+    ids=["back-off", "asked to wait", "asked to wait too long"],
+)
+async def test_req_209_unregistering_refuses_what_is_tried_again_later(
+    house: House, fault: dict[str, Any]
+) -> None:
+    await running(house)
+    house.network.faults = [fault] * 50
+    for number in range(5):
+        _say(house, f"m{number}", f"a{number}")
+    await house.clock.advance(40)
+    assert _errors(house) == []
+    await house.bridge.logins.unregister(_account(house))
+    await house.clock.settle()
+    assert len(_errors(house)) == 5
+
+
+async def test_req_460_a_link_that_comes_back_shortens_no_back_off(house: House) -> None:
+    await running(house)
+    house.network.faults = [{"error": "rate", "text": "slow", "retry_after_s": 300}]
+    _say(house, "one", "a1")
+    await house.clock.advance(10)
+    house.network.cut()
+    await house.clock.advance(280)
+    assert house.network.sent == []
+    await house.clock.advance(20)
+    assert [sent.body for sent in house.network.sent] == ["one"]
+
+
+async def test_req_209_an_adapter_that_takes_no_notice_ends_no_row_twice(house: House) -> None:
+    await running(house)
+    account = _account(house)
+
+    async def deaf(command: Command, key: str) -> Sent:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return Sent()
+
+    _replace(house, "send", deaf)
+    house.server.send(
+        f"<message from='{ALICE}' to='bob@{GATEWAY}' type='chat' id='a'><body>one</body></message>"
+    )
+    await house.clock.settle()
+    unregistering = asyncio.ensure_future(house.bridge.logins.unregister(account))
+    await house.clock.advance(11)
+    await unregistering
+    assert house.bridge._outbound._open[account.id] == 0
+    assert not [log for log in house.logs if log["event"] == "row_not_settled"]
 
 
 async def test_req_460_the_answer_goes_to_where_the_message_came_from_last(house: House) -> None:
