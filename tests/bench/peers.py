@@ -59,7 +59,9 @@ class _Traffic:
         if self._inbound:
             self._both.network.says(stanzas.person(number), stanzas.contact(number), stanzas.BODY)
         else:
-            stanza = stanzas.chat(number, f"bench-{next(self._both.ids)}")
+            name = f"bench-{next(self._both.ids)}"
+            # Who says the same for ever is taken for a program.
+            stanza = stanzas.chat(number, name, f"{stanzas.ESCAPED_BODY} {name}")
             self._both.server.write(stanza.encode())
 
 

@@ -51,11 +51,11 @@ def probe(number: int, name: str) -> str:
     return f"<presence from='{user(number)}' to='{name}@{COMPONENT}' type='probe'/>"
 
 
-def chat(number: int, message: str) -> str:
+def chat(number: int, message: str, text: str = ESCAPED_BODY) -> str:
     """A message as Conversations or Gajim send it: five extensions."""
     return (
         f"<message from='{user(number)}/phone.a1b2' to='{contact(number)}@{COMPONENT}'"
-        f" type='chat' id='{message}'><body>{ESCAPED_BODY}</body>"
+        f" type='chat' id='{message}'><body>{text}</body>"
         "<active xmlns='http://jabber.org/protocol/chatstates'/>"
         "<request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>"
         f"<origin-id xmlns='urn:xmpp:sid:0' id='{message}'/></message>"
