@@ -119,7 +119,8 @@ class Component:
         admitted = self.access.permits(user)
         if admitted and self.network.accounts.of(user) is not None:
             return Standing.LINKED
-        if admitted and (self.is_local(user) or self.access.names(user)):
+        # People of our own server are never strangers: their clients ask all there is on it.
+        if self.is_local(user) or (admitted and self.access.names(user)):
             return Standing.KNOWN
         if self._talks_with(user):  # who is denied may be leaving just now
             return Standing.KNOWN

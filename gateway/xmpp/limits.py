@@ -2,9 +2,9 @@
 """How much each may send, and what strangers may cause (REQ-711, REQ-715, REQ-717).
 
 Token buckets: O(1) for each stanza, and a bounded number of them. A user with an account is
-measured alone, so that nobody else's flood touches them. Users whom the admin admits by name but
-who have no account share a bucket with others of their domain. All other people are strangers:
-they are measured alone, with their domain, and all together.
+measured alone, so that nobody else's flood touches them. People of our own server, and users whom
+the admin admits by name, share a bucket with others of their domain while they have no account.
+All other people are strangers: they are measured alone, with their domain, and all together.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Standing(enum.Enum):
     LINKED = enum.auto()
     """Has an account and may use it."""
     KNOWN = enum.auto()
-    """Has none, and the admin admits them by address or domain."""
+    """Has none, and is of our own server, or admitted by address or domain."""
     STRANGER = enum.auto()
 
 

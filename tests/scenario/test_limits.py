@@ -253,6 +253,26 @@ async def test_req_711_people_admitted_by_name_are_not_touched_by_strangers(hous
     assert conditions(await answers(house, ping("new@far.example", 1))) == {"": 1}
 
 
+@pytest.mark.parametrize(
+    "allow", [(ALICE,), ("far.example",)], ids=["one-of-them", "none-of-them"]
+)
+async def test_req_129_711_people_of_our_own_server_are_no_strangers(
+    house: House, allow: tuple[str, ...]
+) -> None:
+    """Their clients ask what the gateway is, whether or not the admin admits them."""
+    house.options.allow = allow
+    await house.start()
+    await house.connected()
+    asked = [ping(f"u{n}@home.example", n) + ping(f"u{n}@home.example", -n) for n in range(1000)]
+    assert conditions(await answers(house, *asked)) == {"": 2000}
+    house.options.limits = LimitsConfig(iqs=RateConfig((10, 60)))
+    await house.stop()
+    await house.start()
+    await house.connected()
+    found = conditions(await answers(house, *asked))  # 10 for each, and 200 for the domain
+    assert found == {"": 200, "wait resource-constraint": 1800}
+
+
 async def test_req_711_presence_floods_are_cheap(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
