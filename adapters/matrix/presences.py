@@ -21,7 +21,7 @@ from gateway.events import UNAVAILABLE, Availability, Presence
 from gateway.ids import RemoteUserId
 
 _MOST = 10_000
-"""Contacts whose presence is remembered."""
+"""Servers of which it is remembered that they tell presence."""
 _REFRESH_S = 240.0
 """Synapse takes people for idle after five minutes without a sign of them."""
 _FROM_MATRIX = {
@@ -67,7 +67,7 @@ class Contacts:
     def __init__(self, account: AccountContext) -> None:
         self._account = account
         self._known: set[RemoteUserId] = set()
-        """Of whom the gateway knows whatever there is to know."""
+        """Of whom the gateway knows whatever there is to know: contacts only, however many."""
         self._tell: set[str] = set()
         """Servers that tell presence."""
 
@@ -81,8 +81,9 @@ class Contacts:
             self._known.clear()
         own = self._account.remote_id
         for user_id, presence in presences(answer, self._account.clock.now()):
-            self._tell.add(_server_of(user_id))
-            if user_id in contacts and user_id != own and len(self._known) < _MOST:
+            if len(self._tell) < _MOST:
+                self._tell.add(_server_of(user_id))
+            if user_id in contacts and user_id != own:
                 self._known.add(user_id)
                 self._account.presence(user_id, presence)
         for user_id in contacts - self._known - {own}:

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from gateway.adapter import Clock, Session
 from gateway.bridge.accounts import Account
 from gateway.bridge.devices import Reach
 from gateway.bridge.settings import Publish
-from gateway.errors import AdapterError
+from gateway.errors import AdapterError, RateLimited, Transient
 from gateway.events import AVAILABLE, UNAVAILABLE, Presence
 from gateway.ids import AccountId
 from gateway.tasks import Tasks, contained, within
@@ -19,6 +18,8 @@ _DEBOUNCE_S = 30.0
 _FIRST_S = 2.0
 _LIMIT_S = 30.0
 """For one request."""
+_LONGEST_S = 600.0
+"""Between two attempts, if the network does not ask for more."""
 
 
 class Publishing:
@@ -62,19 +63,40 @@ class Publishing:
             waiting.cancel()
 
     async def _tell(self, account: Account, wait_s: float) -> None:
-        await self._clock.sleep(wait_s)
-        self._waiting.pop(account.id, None)
-        session = account.link.session if account.link is not None else None
-        presence = wanted(account)
-        if (
-            session is None
-            or presence is None
-            or self._told.get(account.id) == (session, presence)
-        ):
-            return
-        self._told[account.id] = session, presence
-        with contextlib.suppress(AdapterError, TimeoutError):
+        retry_s = _DEBOUNCE_S
+        try:
+            while True:
+                await self._clock.sleep(wait_s)
+                session = account.link.session if account.link is not None else None
+                presence = wanted(account)
+                if session is None or presence is None:
+                    return
+                if self._told.get(account.id) == (session, presence):
+                    return
+                again_s = await self._try(session, presence)
+                if again_s is not None:
+                    wait_s = max(again_s, retry_s)
+                    retry_s = min(retry_s * 2, _LONGEST_S)
+                    continue
+                self._told[account.id] = session, presence
+                wait_s = retry_s = _DEBOUNCE_S
+                if wanted(account) == presence:
+                    return
+        finally:
+            if self._waiting.get(account.id) is asyncio.current_task():
+                del self._waiting[account.id]
+
+    async def _try(self, session: Session, presence: Presence) -> float | None:
+        """Returns after how many seconds to try again, if that may help."""
+        try:
             await within(self._clock, _LIMIT_S, contained(session.set_presence, presence))
+        except RateLimited as error:
+            return error.retry_after_s
+        except (Transient, TimeoutError):
+            return 0.0
+        except AdapterError:
+            pass  # it does not want to know that of this account
+        return None
 
 
 def wanted(account: Account) -> Presence | None:

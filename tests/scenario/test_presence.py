@@ -8,6 +8,8 @@ from collections import Counter
 import pytest
 
 from gateway.bridge.presence import Presences
+from gateway.errors import Forbidden, RateLimited, Transient
+from gateway.events import Presence
 from gateway.ids import AccountId, RemoteUserId, UserJid
 from gateway.store import Transaction, contacts
 from gateway.store.contacts import ContactRow, Subscription
@@ -280,3 +282,40 @@ async def test_req_315_a_failing_wave_leaves_others_alone_and_is_logged_once(
     assert told[ALICE] == 100
     assert 0 < told[CAROL] < 100
     assert events(house).count("presence_not_told") == 1
+
+
+async def test_req_317_own_presence_is_told_again_after_a_failure(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    assert account.link is not None
+    assert account.link.session is not None
+    answers: list[Exception | None] = [
+        Transient("busy"),
+        RateLimited("slow down", retry_after_s=200),
+        None,
+        Forbidden("never"),
+    ]
+    asked = []
+
+    async def set_presence(presence: Presence) -> None:
+        asked.append((round(house.clock.monotonic() - start), presence.status))
+        answer = answers.pop(0)
+        if answer is not None:
+            raise answer
+
+    monkeypatch.setattr(account.link.session, "set_presence", set_presence)
+    start = house.clock.monotonic()
+    device = "<presence from='{}/phone' to='{}'><status>{}</status></presence>"
+    house.server.send(device.format(ALICE, GATEWAY, "one"))
+    await house.clock.advance(100)
+    # What is true then is told, not what could not be told.
+    house.server.send(device.format(ALICE, GATEWAY, "two"))
+    await house.clock.advance(3600)
+    assert asked == [(2, "one"), (32, "one"), (232, "two")]
+    # What is refused is not tried again.
+    house.server.send(device.format(ALICE, GATEWAY, "three"))
+    await house.clock.advance(3600)
+    assert asked[3:] == [(3730, "three")]

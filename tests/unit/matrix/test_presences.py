@@ -180,3 +180,16 @@ async def test_a_homeserver_that_keeps_no_filter(answer: tuple[int, Any]) -> Non
         assert await filters.of(Mode.NEXT, people) == filter_for(Mode.NEXT)
         assert await filters.of(Mode.NEXT, people) == filter_for(Mode.NEXT)
         assert len(server.requests) == 1
+
+
+def test_req_310_presence_of_more_than_ten_thousand_contacts_goes_on() -> None:
+    told, dora = _Told(), RemoteUserId("@dora:home.example")
+    people = {BOB, *(RemoteUserId(f"@p{index}:home.example") for index in range(12_000))}
+    contacts = Contacts(told.account)
+    contacts.begin(people)
+    for state, shown in (("offline", "unavailable"), ("online", "available")):
+        contacts.take(_answer(_event(presence=state)), Mode.NEXT, people)
+        assert told.take() == {BOB: shown}
+    # One more than before, too: silence of a server that tells means offline.
+    contacts.take(_answer(), Mode.NEXT, {*people, EVE, dora})
+    assert told.take() == {dora: "unavailable"}
