@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from weakref import WeakValueDictionary
 
 import structlog
 
-from gateway.adapter import Linked, LoginFlow, Relogin
+from gateway.adapter import Clock, Linked, LoginFlow, LoginStep, Relogin
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.attendance import Attendance
 from gateway.bridge.contacts import Contacts
@@ -22,9 +22,12 @@ from gateway.errors import AccountGone
 from gateway.ids import AccountId, NetworkName, UserJid
 from gateway.store import Store, Transaction
 from gateway.store.accounts import AccountStatus
-from gateway.tasks import Tasks
+from gateway.tasks import Tasks, contained, within
 
 log = structlog.get_logger("network")
+
+_ATTEMPTS = 64
+"""At the same time, of all users: each may hold a connection for as long as a network hangs."""
 
 
 class Logins:
@@ -34,6 +37,7 @@ class Logins:
         self,
         network: NetworkName,
         store: Store,
+        clock: Clock,
         tasks: Tasks,
         accounts: Accounts,
         readiness: Readiness,
@@ -60,6 +64,8 @@ class Logins:
         self._delivery = delivery
         self._attendance = attendance
         self._withdraw = withdraw
+        self._clock = clock
+        self._attempts = asyncio.Semaphore(_ATTEMPTS)
         self._turns: WeakValueDictionary[UserJid, asyncio.Lock] = WeakValueDictionary()
         self._erasing: dict[AccountId, asyncio.Task[tuple[str, Callable[[], None]]]] = {}
 
@@ -94,6 +100,16 @@ class Logins:
             return self._readiness.login()
         again = Relogin(realm=account.realm, remote_id=account.remote_id)
         return self._readiness.login(again)
+
+    async def submit(
+        self, flow: LoginFlow, answers: Mapping[str, str], limit_s: float
+    ) -> LoginStep | Linked:
+        """One attempt, as soon as not too many others are under way.
+
+        Raises `TimeoutError`, and what `LoginFlow.submit` raises.
+        """
+        async with self._attempts:
+            return await within(self._clock, limit_s, contained(flow.submit, answers))
 
     async def link(
         self,

@@ -153,6 +153,7 @@ class Network:
         self.logins = Logins(
             self.name,
             self._store,
+            self._clock,
             self._tasks,
             self.accounts,
             self._readiness,

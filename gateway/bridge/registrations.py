@@ -8,8 +8,10 @@ it there is no account, so nobody takes an identity by asking for it (REQ-207, R
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -32,9 +34,11 @@ from gateway.ids import NetworkName, UserJid
 from gateway.store import Store, Transaction, registrations
 from gateway.store.conversations import GATEWAY
 from gateway.store.secrets import SecretBox
-from gateway.tasks import Tasks, contained, within
+from gateway.tasks import Tasks, forget
 
 log = structlog.get_logger("registrations")
+
+T = TypeVar("T")
 
 _ATTEMPT_S = 60.0
 _GIVEN_UP_S = 600.0
@@ -56,6 +60,23 @@ class Registration:
     """The same as stored: no two are alike."""
     asked_at: float
     """By the clock on the wall: it counts across restarts."""
+    dropped: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future(), repr=False
+    )
+    """Done when it is withdrawn or another one comes."""
+
+    async def unless_dropped(self, work: Awaitable[T]) -> T:
+        """The result of ``work``, which is cancelled and raises `AccountGone` if it is dropped."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait((task, self.dropped), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise AccountGone("It was withdrawn, or another one came.")
+            return task.result()
+        finally:
+            if not task.done():
+                forget(task)
+                task.cancel()
 
 
 class Registrations:
@@ -81,6 +102,7 @@ class Registrations:
         self._pending: dict[UserJid, Registration] = {}
         self._troubles: dict[UserJid, str] = {}
         """Why the last one came to nothing."""
+        self._telling: Counter[UserJid] = Counter()
         self._permits: Callable[[UserJid], bool] = lambda _: True
         self._port: XmppPort
 
@@ -95,6 +117,10 @@ class Registrations:
     def trouble(self, user: UserJid) -> str:
         """Why the user's last one came to nothing, or nothing."""
         return self._troubles.get(user, "")
+
+    def tells(self, user: UserJid) -> bool:
+        """Whether the user is being told what became of it, which they may not know yet."""
+        return user in self._telling
 
     def load(self) -> None:
         """Take up what was not carried out before the process ended."""
@@ -124,7 +150,10 @@ class Registrations:
         await self._store.write(
             lambda db: registrations.put(db, self._network, user, sealed, registration.asked_at)
         )
+        before = self._pending.get(user)
         self._pending[user] = registration
+        if before is not None:
+            before.dropped.set_result(None)
         self._troubles.pop(user, None)
         self._tasks.spawn(self._carry_out(user, registration), "registration")
 
@@ -144,6 +173,7 @@ class Registrations:
         await self._store.write(lambda db: self._remove(db, user, registration.sealed))
         if self._pending.get(user) is registration:
             del self._pending[user]
+            registration.dropped.set_result(None)
         return True
 
     def _context(self, user: UserJid) -> str:
@@ -187,14 +217,17 @@ class Registrations:
             await self._tell(user, f"You are logged in as {account.remote_id}.")
 
     async def _log_in(self, user: UserJid, registration: Registration) -> Linked:
-        """Try it, for some minutes while the network is away. Raises `AdapterError`."""
+        """Try it, for some minutes while the network is away.
+
+        Raises `AdapterError`, and `AccountGone` as soon as it is dropped.
+        """
         wait_s = _FIRST_RETRY_S
         while True:
             trouble: AdapterError
             try:
                 flow = self._logins.login(user)
-                attempt = contained(flow.submit, dict(registration.answers))
-                result = await within(self._clock, _ATTEMPT_S, attempt)
+                attempt = self._logins.submit(flow, dict(registration.answers), _ATTEMPT_S)
+                result = await registration.unless_dropped(attempt)
                 if isinstance(result, LoginStep):
                     raise AdapterError(_MORE)
                 return result
@@ -203,10 +236,9 @@ class Registrations:
             except TimeoutError:
                 trouble = Transient("The network does not answer.")
             again_s = trouble.retry_after_s if isinstance(trouble, RateLimited) else wait_s
-            late = self._clock.now() + again_s > registration.asked_at + _GIVEN_UP_S
-            if late or self._pending.get(user) is not registration:
+            if self._clock.now() + again_s > registration.asked_at + _GIVEN_UP_S:
                 raise trouble
-            await self._clock.sleep(again_s)
+            await registration.unless_dropped(self._clock.sleep(again_s))
             wait_s = min(wait_s * 2, _LONGEST_RETRY_S)
 
     async def _give_up(self, user: UserJid, registration: Registration, trouble: str) -> None:
@@ -221,11 +253,15 @@ class Registrations:
             del self._troubles[next(iter(self._troubles))]
         again = trouble != _NOT_ADMITTED
         await self._tell(user, f"{trouble} {_AGAIN}" if again else trouble)
-        if self._logins.account_of(user) is None:
-            self._port.presence(user, GATEWAY, AVAILABLE)  # its status says the same
 
     async def _tell(self, user: UserJid, said: str) -> None:
         """A line, once the stream can carry it."""
-        while not self._port.is_up():
-            await self._clock.sleep(1)
-        self._port.say(user, said)
+        self._telling[user] += 1
+        try:
+            while not self._port.is_up():
+                await self._clock.sleep(1)
+            self._port.say(user, said)
+            if self._logins.account_of(user) is None:
+                self._port.presence(user, GATEWAY, AVAILABLE)  # its status says the same
+        finally:
+            self._telling -= Counter((user,))

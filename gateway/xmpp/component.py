@@ -132,18 +132,16 @@ class Component:
         return self.limits.takes(Kind.LOGINS, user, standing, self._clock.monotonic())
 
     def _talks_with(self, user: UserJid) -> bool:
-        """Whether something of theirs is under way, or its outcome is still to be told."""
-        registrations = self.network.registrations
-        return (
-            self.console.talks_with(user)
-            or self.commands.talks_with(user)
-            or registrations.of(user) is not None
-            or bool(registrations.trouble(user))
-        )
+        """Whether a command of theirs is under way."""
+        return self.console.talks_with(user) or self.commands.talks_with(user)
 
     def _may_answer(self, to: str) -> bool:
         user = jid.split(to).bare
-        return self.limits.may_answer(user) or self.standing(user) is not Standing.STRANGER
+        return (
+            self.limits.may_answer(user)
+            or self.standing(user) is not Standing.STRANGER
+            or self.network.registrations.tells(user)
+        )
 
     def puppet(self, contact: RemoteUserId) -> str:
         """Bare JID of a contact's puppet, or of the gateway."""

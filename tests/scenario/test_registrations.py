@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
 from gateway.ids import UserJid
 from gateway.store import registrations
-from tests.scenario.house import PASSWORD, House
+from gateway.xmpp.limits import Standing
+from tests.scenario.house import PASSWORD, House, Options
 from tests.scenario.test_account_life import account, full, received, register, sessions
 from tests.scenario.test_stream import ALICE, running
 
@@ -88,3 +93,66 @@ async def test_req_209_what_could_not_be_taken_back_can_be_later(
     assert rows(house) == 0
     assert await again(house) == []
     assert house.bridge.accounts.of(UserJid(ALICE)) is None
+
+
+# --- what somebody may cause by it (REQ-711, REQ-717) --------------------------------------------
+
+MALLORY = "mallory@evil.example"
+
+
+@pytest.fixture
+async def open_house(tmp_path: Path) -> AsyncIterator[House]:
+    """A gateway that admits everybody."""
+    async with House(tmp_path, Options(allow=("*",))) as house:
+        await house.start()
+        await house.connected()
+        yield house
+
+
+async def test_req_711_a_registration_makes_nobody_better_known(open_house: House) -> None:
+    house = open_house
+    house.network.mute = True
+    register(house, "<username>alice</username><password>wrong</password>", MALLORY)
+    await house.clock.advance(1)
+    assert house.component.standing(UserJid(MALLORY)) is Standing.STRANGER
+    assert house.bridge.registrations.of(UserJid(MALLORY)) is not None
+    received(house)
+    await house.network.stop()
+    await house.clock.advance(660)
+    message, presence = received(house)  # what became of it is told all the same
+    assert "Register again" in message
+    assert "Not logged in" in presence
+    assert house.component.standing(UserJid(MALLORY)) is Standing.STRANGER
+
+
+async def test_req_711_a_registration_ends_the_attempt_of_the_one_before(
+    open_house: House,
+) -> None:
+    house = open_house
+    house.network.mute = True
+    for number in range(20):
+        wrong = f"<username>alice</username><password>w{number}</password>"
+        register(house, wrong, ALICE)
+        await house.clock.advance(1)
+    assert len(house.network._all_writers) == 1
+    register(house, "<remove/>", ALICE)
+    await house.clock.settle()
+    await house.network.until(lambda: not house.network._all_writers)
+    assert not [task for task in asyncio.all_tasks() if task.get_name().endswith("registration")]
+
+
+async def test_req_711_attempts_at_the_same_time_are_bounded(house: House) -> None:
+    await house.start()
+    await house.connected()
+    users = [f"u{number}@home.example" for number in range(70)]
+    house.network.passwords |= {user.partition("@")[0]: PASSWORD for user in users}
+    house.network.mute = True
+    for user in users:
+        name = user.partition("@")[0]
+        filled = f"<username>{name}</username><password>{PASSWORD}</password>"
+        register(house, filled, user)
+        await house.clock.settle()
+    assert len(house.network._all_writers) == 64
+    house.network.mute = False
+    await house.clock.advance(120)
+    assert len(list(house.bridge.accounts)) == 70

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from gateway.adapter import Linked, LoginStep
 from gateway.errors import AdapterError, BadLogin, GatewayError
 from gateway.store.accounts import AccountStatus
-from gateway.tasks import contained, within
 from gateway.xmpp.console.logins import form_of
 from gateway.xmpp.console.model import Back, Dialogue, Note
 
@@ -97,9 +96,8 @@ class _Login:
 
     async def _submit(self) -> LoginStep | Linked:
         answers = {name: said for stage in self._stages for name, said in stage.answers.items()}
-        clock = self._talk.network.adapter.context.clock
-        work = contained(self._flow.submit, answers)
-        return await self._talk.wait(within(clock, _LOGIN_LIMIT_S, work), self._discard)
+        work = self._talk.network.logins.submit(self._flow, answers, _LOGIN_LIMIT_S)
+        return await self._talk.wait(work, self._discard)
 
     async def _discard(self, late: LoginStep | Linked) -> None:
         if isinstance(late, Linked):
