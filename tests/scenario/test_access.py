@@ -13,6 +13,7 @@ from tests.scenario.house import GATEWAY, House
 from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_stream import ALICE, bodies, events, running
 
+FAR = "alice@far.example"
 _TEXT = "{urn:ietf:params:xml:ns:xmpp-stanzas}text"
 _FORBIDDEN = "{urn:ietf:params:xml:ns:xmpp-stanzas}forbidden"
 
@@ -27,13 +28,13 @@ async def answers(house: House, stanza: str) -> list[Element]:
     return found
 
 
-def deny_alice(house: House) -> None:
-    house.component.access = AccessList(allow=("*",), deny=(ALICE,))
+def deny(house: House, user: str) -> None:
+    house.component.access = AccessList(allow=("*",), deny=(user,))
 
 
 async def test_req_705_messages_are_refused(house: House) -> None:
     await running(house)
-    deny_alice(house)
+    deny(house, ALICE)
     (error,) = await answers(
         house,
         f"<message from='{ALICE}/phone' to='bob@{GATEWAY}' type='chat' id='m1'><body>hi</body>"
@@ -48,7 +49,7 @@ async def test_req_705_messages_are_refused(house: House) -> None:
 
 async def test_req_705_signals_are_ignored(house: House) -> None:
     await running(house)
-    deny_alice(house)
+    deny(house, ALICE)
     assert not await answers(
         house,
         f"<message from='{ALICE}/phone' to='bob@{GATEWAY}' type='chat' id='m1'>"
@@ -61,22 +62,36 @@ async def test_req_705_signals_are_ignored(house: House) -> None:
 async def test_req_705_refused_with_one_stanza_and_told_when_they_write(
     house: House, target: str
 ) -> None:
-    await running(house)
-    deny_alice(house)
-    subscribe = f"<presence type='subscribe' from='{ALICE}' to='{target}'/>"
+    await running(house, FAR)
+    deny(house, FAR)
+    subscribe = f"<presence type='subscribe' from='{FAR}' to='{target}'/>"
     (unsubscribed,) = await answers(house, subscribe)
     assert unsubscribed.get("type") == "unsubscribed"
     (told,) = await answers(
-        house, f"<message type='chat' from='{ALICE}/x' to='{GATEWAY}'><body>login</body></message>"
+        house, f"<message type='chat' from='{FAR}/x' to='{GATEWAY}'><body>login</body></message>"
     )
     assert told.findtext(f"{ACCEPT}body") == NOT_ADMITTED
-    (gone,) = await answers(house, f"<presence type='probe' from='{ALICE}' to='{target}'/>")
+    (gone,) = await answers(house, f"<presence type='probe' from='{FAR}' to='{target}'/>")
     assert gone.get("type") == "unavailable"
+
+
+@pytest.mark.parametrize("target", [GATEWAY, f"bob@{GATEWAY}"])
+async def test_req_705_people_of_our_own_server_are_told_at_once(
+    house: House, target: str
+) -> None:
+    await running(house)
+    deny(house, ALICE)
+    subscribe = f"<presence type='subscribe' from='{ALICE}' to='{target}'/>"
+    found = await answers(house, subscribe)
+    assert sorted(stanza.get("type", "") for stanza in found) == ["chat", "unsubscribed"]
+    assert NOT_ADMITTED in [stanza.findtext(f"{ACCEPT}body") for stanza in found]
+    (unsubscribed,) = await answers(house, subscribe)
+    assert unsubscribed.get("type") == "unsubscribed"
 
 
 async def test_req_705_nothing_is_told_of_contacts(house: House) -> None:
     await running(house)
-    deny_alice(house)
+    deny(house, ALICE)
     (reply,) = await answers(
         house,
         f"<iq type='get' id='q1' from='{ALICE}/phone' to='bob@{GATEWAY}'>"
