@@ -14,6 +14,8 @@ from gateway.app import Gateway
 from gateway.bridge.accounts import Account, Accounts
 from gateway.config import Config, Domain, Host, Network, Secret, Server, Xmpp
 from gateway.config import Store as StoreFiles
+from gateway.config.tree import Limits
+from gateway.config.values import Rate
 from gateway.ids import NetworkName, RemoteUserId, UserJid
 from gateway.store import Store, Transaction, addresses, contacts, conversations
 from gateway.store.contacts import ContactRow, Subscription
@@ -24,6 +26,7 @@ from tests.bench.measure import settle_garbage
 from tests.scripted.adapter import ScriptedAdapter, ScriptedSettings
 
 NETWORK = NetworkName("scripted")
+_NO_LIMITS = Limits(**dict.fromkeys(Limits.__struct_fields__, Rate((1_000_000, 1))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ def config(directory: Path, ports: Ports) -> Config:
     return Config(
         xmpp=Xmpp(server=Server(host=Host("127.0.0.1"), port=ports.xmpp, domain=Domain(SERVER))),
         store=StoreFiles(database=database(directory)),
+        limits=_NO_LIMITS,
         networks={
             NETWORK: Network(
                 adapter=str(NETWORK),

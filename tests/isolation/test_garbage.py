@@ -142,7 +142,8 @@ async def test_what_was_lost_is_kept_for_the_admin_and_tried_again(town: Town) -
         )
     )
     assert await store.write(lambda db: dead_events.retry(db, [event.id for event in kept])) == 1
-    await handle._link._retry_dead_events()
+    await town.bridge().logins.log_out(account)
+    await town.link(name)
     await town.until(lambda: town.inboxes[user(name)].bodies == ["late"])
     left = [
         event.id for event in dead_events.dead_events(store.reader) if event.user == user(name)
