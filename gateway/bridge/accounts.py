@@ -130,7 +130,6 @@ class Accounts:
 
     async def set_status(self, account: Account, status: AccountStatus) -> None:
         """Remember that the account may or may not connect. A log-out forgets the secret."""
-        account.status = status
         if status is AccountStatus.LOGGED_OUT:
             await self._store.write(
                 lambda db: accounts.set_secret(db, account.id, None, AccountStatus.LOGGED_OUT)
@@ -138,6 +137,7 @@ class Accounts:
             account.secret = None
         else:
             await self._store.write(lambda db: accounts.set_status(db, account.id, status))
+        account.status = status
 
     async def change_settings(self, account: Account, changes: Mapping[str, Any]) -> Settings:
         """Change some settings. Two changes at once both count, also after the other.

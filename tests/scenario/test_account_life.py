@@ -236,3 +236,42 @@ async def test_req_225_a_refused_login_of_our_own_is_revoked(house: House) -> No
     with pytest.raises(Forbidden):
         await house.bridge.logins.link(UserJid(CAROL), linked(house, "made"))
     assert set(house.network.tokens) == {"token-alice"}
+
+
+# --- a disk that is full (REQ-209) ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("fails", "status"), [("remove", "logged-out"), ("set_secret", "linked")])
+async def test_req_209_a_removal_that_the_disk_does_not_take_is_refused(
+    house: House, monkeypatch: pytest.MonkeyPatch, fails: str, status: str
+) -> None:
+    await running(house)
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, fails, full)
+        register(house, "<remove/>")
+        await house.clock.advance(1)
+        (said,) = (said for said in received(house) if "id='r'" in said)
+    assert "<resource-constraint " in said
+    assert "cannot store anything" in said
+    # What is remembered is what is stored.
+    assert account(house).status.value == status
+    stored = house.query("SELECT status, secret IS NULL FROM account")
+    assert stored == [(status, account(house).secret is None)]
+    register(house, "<remove/>")
+    await house.clock.advance(1)
+    assert any("id='r'" in said and "type='result'" in said for said in received(house))
+    assert house.query("SELECT id FROM account") == []
+    assert house.bridge.accounts.of(UserJid(ALICE)) is None
+
+
+async def test_req_202_a_log_out_that_the_disk_does_not_take_can_be_repeated(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "set_secret", full)
+        (said,) = await tell(house, "logout")
+    assert "cannot store anything" in said
+    assert account(house).status is AccountStatus.LINKED
+    assert "You are logged out." in "".join(await tell(house, "logout"))
+    assert house.query("SELECT status, secret IS NULL FROM account") == [("logged-out", 1)]

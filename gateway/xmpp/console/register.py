@@ -188,7 +188,8 @@ class Registration:
         self._component.limits.heard(user, Standing.KNOWN)
         erasing = self._component.tasks.spawn(self._network.logins.erase(account), "unregister")
         try:
-            _, say_goodbye = await within(self._clock, _HOLD_S, asyncio.shield(erasing))
+            with _storing():
+                _, say_goodbye = await within(self._clock, _HOLD_S, asyncio.shield(erasing))
         except TimeoutError:
             erasing.add_done_callback(_say_goodbye)
             said = "The network does not answer. The gateway goes on with it."
