@@ -186,7 +186,7 @@ class Delivery:
             row = queue.pending[0]
             if not self._port.is_local(row.user):
                 if not self._peers.may_write(row.user, self._queues.resume(queue)):
-                    if self._redelivery.is_blocked_too_long(queue):
+                    if self._redelivery.is_blocked_too_long(queue, row):
                         queue.pending.popleft()
                         self._redelivery.give_up(row)
                         continue

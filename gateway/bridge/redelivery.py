@@ -89,12 +89,19 @@ class Redelivery:
         if row is not None:
             self._again(row)
 
-    def is_blocked_too_long(self, queue: Queue) -> bool:
-        """The server of its user has not been reached for longer than anybody waits."""
+    def is_blocked_too_long(self, queue: Queue, row: InboundRow) -> bool:
+        """The row has waited for its user's server for longer than anybody waits.
+
+        Both must be that long: by the row's age alone a clock that is set forward would end it.
+        """
         now = self._clock.monotonic()
         if queue.blocked_since is None:
             queue.blocked_since = now
-        return now - queue.blocked_since > _BLOCKED_LIMIT_S
+        blocked_s = now - queue.blocked_since
+        age_s = self._clock.now() - row.committed_at
+        if age_s < 0:
+            age_s = blocked_s  # the clock was set back
+        return min(age_s, blocked_s) > _BLOCKED_LIMIT_S
 
     def give_up(self, row: InboundRow) -> None:
         """Their server does not take it, and nobody is left to be told but the log."""

@@ -28,8 +28,8 @@ class FakeServer:
     """Stanzas of the gateway, without the barriers."""
     answers_barriers: bool = True
     others: str = "are shown"
-    """What becomes of pings to other servers: they are received like all else, or ``answer``, or
-    ``are silent``."""
+    """What becomes of pings to other servers: they are received like all else, or ``answer``,
+    ``are silent``, or ``are away`` and this server says so."""
     refusal: str = ""
     """A stream error that answers the handshake, or ``close`` after the header."""
     prolog: str = "<?xml version='1.0'?>"
@@ -207,15 +207,21 @@ class FakeServer:
             self._judge(element)
             self.probes.append(f"{element.get('from')} -> {element.get('to')}")
         elif self.others != "are shown" and self._asks_uptime(element):
-            if self.others == "answer":
+            if self.others != "are silent":
                 self._pong(element)
         else:
             self._judge(element)
             self.received.put_nowait(element)
 
     def _pong(self, ping: Element) -> None:
-        other, ping_id = ping.get("to"), ping.get("id")
-        self.send(f"<iq type='result' from='{other}' to='{self.component}' id='{ping_id}'/>")
+        addresses = f"from='{ping.get('to')}' to='{self.component}' id='{ping.get('id')}'"
+        if self.others == "answer":
+            self.send(f"<iq type='result' {addresses}/>")
+        else:
+            self.send(
+                f"<iq type='error' {addresses}><error type='wait'><remote-server-timeout"
+                " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+            )
 
     def _shake_hands(self, digest: str, writer: asyncio.StreamWriter) -> None:
         expected = hashlib.sha1(

@@ -7,7 +7,7 @@ import pytest
 
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.patterns import ACCEPT
-from tests.scenario.test_remote_servers import received
+from tests.scenario.test_remote_servers import FAR, received
 from tests.scenario.test_stream import ALICE, bodies, running
 
 
@@ -44,3 +44,17 @@ async def test_req_461_a_bounce_before_its_turn_hides_no_older_row(
     await house.clock.advance(60)
     assert await bodies(house) == ["later"]
     assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
+
+
+async def test_req_461_each_row_waits_48_hours_of_its_own(house: House) -> None:
+    """Not the conversation: what came an hour before its end is not given up with the first."""
+    await running(house, FAR)
+    house.server.others = "are away"
+    house.network.says("alice", "bob", "old")
+    await house.clock.advance(47.5 * 3600)
+    house.network.says("alice", "bob", "new")
+    await house.clock.advance(3600)
+    assert house.query("SELECT state FROM inbound ORDER BY id") == [(3,), (0,)]
+    house.server.others = "answer"
+    await house.clock.advance(3600)
+    assert await bodies(house) == ["new"]
