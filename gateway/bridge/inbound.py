@@ -52,6 +52,7 @@ from gateway.store import Transaction, contacts, conversations, dead_events, jou
 from gateway.store.contacts import Subscription
 from gateway.store.conversations import GATEWAY, Origin
 from gateway.store.journal import InboundRow, OutboundRow
+from gateway.store.writer import is_unavailable
 from gateway.text import clean
 
 log = structlog.get_logger("inbound")
@@ -120,7 +121,10 @@ class Intake:
             db.execute("SAVEPOINT event")
             try:
                 self._apply(db, event, now, one)
-            except Exception as error:  # whatever it is, it belongs to this event alone
+            except Exception as error:
+                if is_unavailable(error):
+                    raise  # no event's fault: the network keeps them all until there is room
+                # Whatever it is, it belongs to this event alone.
                 db.execute("ROLLBACK TO event")
                 reason = f"{type(error).__name__}: {error}"
                 letters.append(f"e{dead_events.add(db, self.account, event, reason, now)}")

@@ -106,7 +106,10 @@ def _told(
     text = brief(error.text)
     if row.sender:
         failure = Failure(message=row.stanza_id, to=row.sender, reason=_reason(error), text=text)
-        rows.append(_add(db, account, row, row.stanza_id, failure, now))
+        # Its own id, not that of its stanza: that one may be any message's, as often as a client
+        # likes, and what comes back is looked up by it.
+        sid = stanza_id(network, account.user, row.contact, "refused", row.id)
+        rows.append(_add(db, account, row, sid, failure, now))
     line = _line(row, error, text, now)
     if line:
         sid = stanza_id(network, account.user, row.contact, "failed", row.id)

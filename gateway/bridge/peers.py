@@ -27,7 +27,6 @@ import structlog
 
 from gateway.adapter import Clock
 from gateway.bridge.ports import Ping, Pong, XmppPort
-from gateway.events import Failure
 from gateway.ids import AccountId, RowId, StanzaId, UserJid
 from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks, within
@@ -67,9 +66,7 @@ class _Peer:
     def add(self, row: InboundRow) -> None:
         """Wait until the server has it."""
         self.awaited[row.id] = row
-        # An error has the id that the user's client chose, and nobody acknowledges it.
-        if not isinstance(row.delivery, Failure):
-            self.by_id[row.user, row.stanza_id] = row.id
+        self.by_id[row.user, row.stanza_id] = row.id
 
     def take(self, row: RowId | None) -> InboundRow | None:
         """Wait no longer. None if nobody did."""

@@ -26,14 +26,18 @@ class _Waiting:
 
 
 class Persist:
-    """Hands units to the store, in order, and again while it is unavailable."""
+    """Hands units to the store, and again while it is unavailable.
+
+    In order, but for one thing: units that are with the store already when an earlier one fails
+    may be committed before it. So they look at what is there: what is settled stays so.
+    """
 
     def __init__(self, store: Store, clock: Clock, tasks: Tasks) -> None:
         self._store = store
         self._clock = clock
         self._tasks = tasks
         self._waiting: deque[_Waiting] = deque()
-        """What the disk did not take; nothing newer may overtake it."""
+        """What the disk did not take; nothing that comes later may overtake it."""
 
     def write(
         self, unit: Callable[[Transaction], T], then: Callable[[T], None] | None = None

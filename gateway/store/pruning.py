@@ -64,6 +64,8 @@ class Pruning:
                 await self.once()
             except StoreUnavailable as error:
                 log.warning("pruning_postponed", reason=str(error))
+            except Exception:  # without this the disk would fill until the next start
+                log.exception("pruning_failed")
 
     def _doubts_clock(self) -> bool:
         """A clock that is wrong by years must not cost what is kept for a year."""

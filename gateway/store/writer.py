@@ -181,6 +181,10 @@ class _GroupLost(Exception):
         self.error = error
 
 
+class _NotBegun(_GroupLost):
+    """There was no transaction at all, perhaps after a long wait for somebody else's."""
+
+
 def _run_outside(
     db: sqlite3.Connection, units: Sequence[Callable[[Connection], Any]]
 ) -> list[Any]:
@@ -200,6 +204,8 @@ def _commit(db: sqlite3.Connection, units: Sequence[Callable[[Transaction], Any]
         for attempt in (_run_all, _run_innocent):
             try:
                 return _commit_group(db, units, attempt)
+            except _NotBegun as lost:  # it would be the same for each, one wait after the other
+                return [_failed(lost.error)] * len(units)
             except _GroupLost:
                 break
             except Exception:
@@ -215,7 +221,7 @@ def _commit_group(
     try:
         db.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
-        raise _GroupLost(error) from error
+        raise _NotBegun(error) from error
     try:
         results = attempt(db, units)
         try:
@@ -259,11 +265,16 @@ def _commit_alone(db: sqlite3.Connection, unit: Callable[[Transaction], Any]) ->
         return _failed(error)
 
 
-def _failed(error: Exception) -> _Failed:
-    if (
+def is_unavailable(error: Exception) -> bool:
+    """Whether the disk or somebody else's lock is to blame, and not who wanted to write."""
+    return (
         isinstance(error, sqlite3.OperationalError)
         and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _NOT_THE_UNITS_FAULT
-    ):
+    )
+
+
+def _failed(error: Exception) -> _Failed:
+    if is_unavailable(error):
         unavailable = StoreUnavailable("the database cannot be written")
         unavailable.__cause__ = error
         return _Failed(unavailable)

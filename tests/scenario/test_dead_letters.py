@@ -3,13 +3,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 import pytest
 
 from gateway.ids import RemoteMessageId
 from gateway.store import Transaction, conversations, journal
 from tests.scenario.house import House
+from tests.scenario.patterns import ACCEPT
+
+
+def _body(stanza: Element) -> str:
+    return stanza.findtext(f"{ACCEPT}body") or ""
 
 
 async def test_req_913_an_outcome_that_cannot_be_stored_is_told_as_uncertain(
@@ -74,3 +81,34 @@ async def test_req_412_an_outcome_that_cannot_be_stored_for_a_while_is_told_then
         assert house.query("SELECT state FROM outbound") == [(3,)]
         assert not +house.bridge._outbound._open
         assert [text.body for text in house.network.sent] == ["one"]
+
+
+async def test_a_full_disk_makes_no_dead_letter_of_a_sound_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    def full(*_: object, **__: object) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise ValueError("so that each event is tried alone")
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    async with House(tmp_path) as house:
+        await house.start()
+        await house.connected()
+        await house.link("alice@home.example", "alice")
+        while not house.server.received.empty():
+            house.server.received.get_nowait()
+        with monkeypatch.context() as patch:
+            patch.setattr(conversations, "add_message", full)
+            house.network.says("alice", "bob", "one")
+            await house.clock.advance(5)
+            assert tries > 1
+        await house.clock.advance(60)
+        came = [house.server.received.get_nowait() for _ in range(house.server.received.qsize())]
+        assert [body for body in map(_body, came) if body] == ["one"]
+        assert not [log for log in house.logs if log["event"] == "dead_letter"]

@@ -147,6 +147,23 @@ async def test_req_711_answers_that_we_wait_for_are_not_measured(house: House) -
     assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
 
 
+async def test_req_461_a_client_that_repeats_its_id_makes_no_bounce_dear(house: House) -> None:
+    """What comes back is looked up by its id on the loop: errors of ours are not kept under ids
+    that clients choose."""
+    await running(house)
+    await bodies(house)
+    found = await answers(house, *[message(ALICE, 1, f"{n}", f"x@{GATEWAY}") for n in range(20)])
+    assert conditions(found) == {"cancel item-not-found": 20}
+    house.network.faults = [{"error": "forbidden", "text": "no"}] * 20
+    found = await answers(house, *[message(ALICE, 2, f"{n}") for n in range(20)])
+    assert conditions(found) == {"auth forbidden": 20}
+    chosen = {stanza.get("id") for stanza in found}
+    assert len(chosen) == 1
+    kept = {sid for (sid,) in house.query("SELECT stanza_id FROM inbound")}
+    assert len(kept) >= 20
+    assert not kept & chosen
+
+
 # --- strangers (REQ-711, REQ-717) ---------------------------------------------------------------
 
 

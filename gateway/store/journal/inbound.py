@@ -6,9 +6,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
-from gateway.events import Delivery, Failure
+from gateway.events import Delivery
 from gateway.ids import (
     AccountId,
     ConversationId,
@@ -135,17 +134,13 @@ def open_inbound(
 def recent_inbound(db: Connection, stanza_id: StanzaId) -> list[InboundRow]:
     """What can come back under this id, newest first, while its content is kept for that.
 
-    Failures are left out: an error is never answered by one, and its id is the one that a client
-    chose for its own message. It may be that of any message, by chance or on purpose.
+    A few at most: ids are ours, so that one of several users may have it, but nobody many times.
     """
-    rows = map(
-        _inbound,
-        db.execute(
-            f"SELECT {_INBOUND} WHERE inbound.stanza_id = ? ORDER BY inbound.id DESC",
-            (stanza_id,),
-        ),
+    rows = db.execute(
+        f"SELECT {_INBOUND} WHERE inbound.stanza_id = ? ORDER BY inbound.id DESC LIMIT ?",
+        (stanza_id, _RECENT),
     )
-    return list(islice((row for row in rows if not isinstance(row.delivery, Failure)), _RECENT))
+    return [_inbound(values) for values in rows]
 
 
 def open_inbound_conversations(
@@ -165,9 +160,9 @@ def open_inbound_conversations(
 def set_inbound_state(
     db: Transaction, rows: Iterable[RowId], state: InboundState, now: float
 ) -> None:
-    """Move rows from one open state to another."""
+    """Move rows from one open state to another. What is settled or dead stays so."""
     db.executemany(
-        "UPDATE inbound SET state = ?, changed_at = ? WHERE id = ?",
+        "UPDATE inbound SET state = ?, changed_at = ? WHERE id = ? AND state < 2",
         [(state, now, row) for row in rows],
     )
 

@@ -3,29 +3,15 @@
 
 from __future__ import annotations
 
-from gateway.events import Failure, FailureReason
-from gateway.ids import StanzaId, UserJid
+import pytest
+
+from gateway.events import Delivery
+from gateway.ids import StanzaId
 from gateway.store import Store, Transaction, journal
-from gateway.store.journal import InboundRow, InboundState
+from gateway.store.journal import InboundRow, InboundState, payload
 from tests.unit.store import rows
 
 SID = StanzaId("the same id")
-
-
-def _failure(db: Transaction, user: str) -> None:
-    """A message of the user under that id could not be sent."""
-    of, conversation = rows.chat(db, user)
-    failure = Failure(message=SID, to=f"{user}/device", reason=FailureReason.FORBIDDEN, text="no")
-    journal.add_inbound(
-        db,
-        account=of,
-        conversation=conversation,
-        user=UserJid(user),
-        contact=rows.BOB,
-        stanza_id=SID,
-        delivery=failure,
-        now=0,
-    )
 
 
 async def test_rows_of_one_id_are_found_for_all_users_newest_first(store: Store) -> None:
@@ -42,19 +28,45 @@ async def test_rows_of_one_id_are_found_for_all_users_newest_first(store: Store)
     assert journal.recent_inbound(store.reader, StanzaId("unknown")) == []
 
 
-async def test_failures_do_not_hide_the_message_whose_id_they_have(store: Store) -> None:
-    """However many there are: any client may use that id for messages of its own."""
+async def test_a_look_up_by_id_costs_the_same_however_often_the_id_is_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It happens on the loop, for whatever a user sends."""
+    read: list[bytes] = []
 
     def unit(db: Transaction) -> None:
         of, conversation = rows.chat(db, "alice")
-        rows.inbound(db, of, conversation, SID)
-        for user in ("alice", "carol"):
-            for _ in range(20):
-                _failure(db, user)
+        for _ in range(200):
+            rows.inbound(db, of, conversation, SID)
+
+    def counted(encoded: bytes) -> Delivery | None:
+        read.append(encoded)
+        return None
 
     await store.write(unit)
-    (found,) = journal.recent_inbound(store.reader, SID)
-    assert found.user == "alice"
+    monkeypatch.setattr(payload, "delivery", counted)
+    journal.recent_inbound(store.reader, SID)
+    assert 1 <= len(read) <= 10
+
+
+async def test_what_is_closed_is_not_opened_by_a_late_change_of_state(store: Store) -> None:
+    """One that the disk did not take at first may come after the receipt."""
+
+    def unit(db: Transaction) -> list[InboundRow]:
+        of, conversation = rows.chat(db, "alice")
+        return [rows.inbound(db, of, conversation, name) for name in ("settled", "dead", "open")]
+
+    settled, dead, still = await store.write(unit)
+
+    def close(db: Transaction) -> None:
+        journal.close_inbound(db, [settled], InboundState.SETTLED, 5)
+        journal.close_inbound(db, [dead], InboundState.DEAD, 5)
+
+    await store.write(close)
+    ids = [row.id for row in (settled, dead, still)]
+    await store.write(lambda db: journal.set_inbound_state(db, ids, InboundState.TAKEN_OVER, 6))
+    found = store.reader.execute("SELECT state, changed_at FROM inbound ORDER BY id").fetchall()
+    assert found == [(2, 5), (3, 5), (1, 6)]
 
 
 async def test_a_row_is_closed_once(store: Store) -> None:

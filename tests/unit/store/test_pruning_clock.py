@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import cast
 
 import pytest
@@ -71,3 +72,22 @@ async def test_other_jumps_change_nothing(
     await clock.advance(HOUR)
     assert len(pruned) == 12
     running.cancel()
+
+
+async def test_pruning_goes_on_whatever_it_raises(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[float] = []
+
+    async def once(_: Pruning) -> None:
+        tried.append(clock.now())
+        raise sqlite3.DatabaseError("a page is damaged")
+
+    monkeypatch.setattr(Pruning, "once", once)
+    pruning = Pruning(cast("Store", None), clock, alias_retention_s=YEAR, dead_letters_s=YEAR)
+    with capture_logs() as logs:
+        running = asyncio.ensure_future(pruning.run())
+        await clock.advance(HOUR)
+        running.cancel()
+    assert len(tried) == 12
+    assert {log["event"] for log in logs} == {"pruning_failed"}

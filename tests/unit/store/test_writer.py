@@ -219,6 +219,28 @@ async def test_a_file_system_that_became_read_only_is_nobodys_fault(store: Store
     assert _users(store) == {"alice"}
 
 
+async def test_somebody_elses_lock_is_waited_for_once_for_all_who_wait(store: Store) -> None:
+    """Not once for each unit: what comes would be refused minutes later only."""
+    await store._connection.run(lambda db: db.execute("PRAGMA busy_timeout = 50"))
+    begun: list[str] = []
+
+    def trace(statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            begun.append(statement)
+
+    other = sqlite3.connect(store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    await store._connection.run(lambda db: db.set_trace_callback(trace))
+    written = [store.write(_insert(f"u{n}")) for n in range(41)]
+    results = await asyncio.gather(*written, return_exceptions=True)
+    other.execute("ROLLBACK")
+    other.close()
+    assert {type(result) for result in results} == {StoreUnavailable}
+    assert len(begun) <= 2  # the first may be on its own
+    await store.write(_insert("after"))
+    assert _users(store) == {"after"}
+
+
 @pytest.mark.parametrize("group", [1, 3])
 @pytest.mark.parametrize(
     "code",
