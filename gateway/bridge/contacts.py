@@ -174,11 +174,12 @@ class Contacts:
     def say_goodbye(self, account: Account, known: Sequence[RemoteUserId]) -> None:
         """The account is removed: end every subscription, the gateway's last (REQ-209)."""
         self._lookups.pop(account.id, None)
-        for rank, contact in enumerate(known):
+        items = (
             # Whether or not the user is there: it ends what is in their roster.
-            item = Item(("goodbye", contact), partial(self._end, account, contact), is_state=False)
-            self._waves.add(account.user, item, rank)
-        self._waves.begin()
+            (Item(("goodbye", one), partial(self._end, account, one), is_state=False), float(rank))
+            for rank, one in enumerate(known)
+        )
+        self._waves.begin(account.user, items)
 
     def _end(self, account: Account, contact: RemoteUserId, _: bool) -> int:
         if self._has_begun_again(account.user, contact):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections import deque
+from collections.abc import Iterator
 from functools import partial
 
 from gateway.adapter import Clock
@@ -63,8 +63,6 @@ class Presences:
         self._later: list[tuple[float, int, Account, RemoteUserId]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.Task[None] | None = None
-        self._to_prepare: deque[tuple[Account, bool]] = deque()
-        self._preparing: asyncio.Task[None] | None = None
 
     def attach(self, port: XmppPort) -> None:
         """Connect to the XMPP side."""
@@ -152,9 +150,7 @@ class Presences:
     def show_all(self, account: Account) -> None:
         """The user did something that changes all contacts: a wave of it, the gateway last."""
         if account.devices.reach is not Reach.OFFLINE:
-            self._one(account, GATEWAY).forced = True
-            self._prepare_one(account, again=False)
-            self._waves.begin()
+            self._waves.begin(account.user, self._all(account, says_gateway=True))
 
     def _force(self, account: Account, contact: RemoteUserId) -> None:
         one = self._one(account, contact)
@@ -218,30 +214,32 @@ class Presences:
 
     # --- waves -----------------------------------------------------------------------------------
 
-    def _prepare(self, account: Account, *, again: bool) -> None:
-        """Accounts get ready one by one: a homeserver that is away concerns all of its users."""
+    def _all(
+        self, account: Account, *, again: bool = False, says_gateway: bool = False
+    ) -> Iterator[tuple[Item, float]]:
+        """All whom the user sees, most recent chats first, as long as the user is there.
+
+        ``again`` tells of those who are available what was told before, ``says_gateway`` of the
+        gateway.
+        """
         self._of(account)
-        self._to_prepare.append((account, again))
-        if self._preparing is None:
-            self._preparing = self._tasks.spawn(self._prepare_all(), "presence waves")
-
-    async def _prepare_all(self) -> None:
-        try:
-            while self._to_prepare:
-                account, again = self._to_prepare.popleft()
-                if account.id in self._shown and account.devices.reach is not Reach.OFFLINE:
-                    self._prepare_one(account, again=again)
-                await self._clock.sleep(0)
-        finally:
-            self._preparing = None
-
-    def _prepare_one(self, account: Account, *, again: bool) -> None:
-        for contact in contacts.subscribed(self._store.reader, account.id):
+        for contact in self._by_rank(account):
+            if account.id not in self._shown or account.devices.reach is Reach.OFFLINE:
+                return
             one = self._one(account, contact)
             is_there = self.of(account, contact).availability is not Availability.UNAVAILABLE
-            one.forced |= again and is_there
-            rank = _LAST if contact == GATEWAY else -one.recent
-            self._waves.add(account.user, self._item(account, contact), rank)
+            one.forced |= (again and is_there) or (says_gateway and contact == GATEWAY)
+            yield self._item(account, contact), self._rank(account, contact)
+
+    def _by_rank(self, account: Account) -> list[RemoteUserId]:
+        found = contacts.subscribed(self._store.reader, account.id)
+        return sorted(found, key=lambda contact: self._rank(account, contact))
+
+    def _rank(self, account: Account, contact: RemoteUserId) -> float:
+        if contact == GATEWAY:
+            return _LAST
+        one = self._of(account).contacts.get(contact)
+        return -one.recent if one is not None else 0
 
     # --- the link --------------------------------------------------------------------------------
 
@@ -271,7 +269,7 @@ class Presences:
     def _hide(self, account: Account, shown: Shown, hidden: bool) -> None:
         shown.hidden = hidden
         self._snapshot.changed(account.id, GATEWAY, UNAVAILABLE if hidden else AVAILABLE)
-        self._prepare(account, again=False)
+        self._waves.feed(account.user, self._all(account))
 
     # --- the user --------------------------------------------------------------------------------
 
@@ -288,7 +286,7 @@ class Presences:
         shown.waiting = None
         # Some servers ask a moment before they tell who came.
         if shown.probed_at < shown.came_at - 1 and account.devices.reach is Reach.ONLINE:
-            self._prepare(account, again=True)
+            self._waves.feed(account.user, self._all(account, again=True))
 
     def left(self, account: Account) -> None:
         """The last device is gone: nobody is told anything (REQ-316)."""

@@ -12,7 +12,7 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -33,6 +33,8 @@ _TURN = 20
 """Stanzas for one user before the next one has a turn."""
 _ROUND = 200
 """Things that are looked at before the loop can do something else."""
+_PART = 200
+"""Things that are prepared before the loop can do something else."""
 _TICK_S = 0.05
 _DOUBT_S = 90.0
 """A dead connection is noticed after 60 s at the latest (REQ-914)."""
@@ -98,6 +100,8 @@ class Waves:
         self._numbers = itertools.count()
         self._written: deque[tuple[float, UserJid, Item]] = deque(maxlen=_REMEMBERED)
         self._running: asyncio.Task[None] | None = None
+        self._sources: deque[tuple[UserJid, Iterator[tuple[Item, float]]]] = deque()
+        self._feeding: asyncio.Task[None] | None = None
         self.paused: set[UserJid] = set()
         """Users whose server says that they cannot be reached (REQ-320)."""
 
@@ -124,10 +128,22 @@ class Waves:
         else:
             self.add(user, item, float("-inf"))
 
-    def begin(self) -> None:
-        """Write now what may be written now, before whatever the caller says next."""
-        while self._may_write() and self._turns and self._round():
-            pass
+    def begin(self, user: UserJid, items: Iterator[tuple[Item, float]]) -> None:
+        """`feed`, but what may be written now is written before whatever the caller says next."""
+        if not self._take_part(user, items):
+            self.feed(user, items)
+        left = _ROUND
+        while left > 0 and self._may_write() and self._turns and (looked_at := self._round()):
+            left -= looked_at
+
+    def feed(self, user: UserJid, items: Iterator[tuple[Item, float]]) -> None:
+        """Add many items, with their ranks, in parts: rosters have thousands.
+
+        One user comes after the other: a homeserver that is away concerns all of its users.
+        """
+        self._sources.append((user, items))
+        if self._feeding is None:
+            self._feeding = self._tasks.spawn(self._feed_all(), "presence waves")
 
     def clear(self, user: UserJid) -> list[Item]:
         """The user is not there: what is state is of no use any more. Returns that."""
@@ -171,6 +187,31 @@ class Waves:
         self.clear(user)
         self.resume(user)
 
+    # --- what is still to be added ---------------------------------------------------------------
+
+    async def _feed_all(self) -> None:
+        try:
+            while self._sources:
+                user, items = self._sources.popleft()
+                if not self._take_part(user, items):
+                    self._sources.append((user, items))
+                await self._clock.sleep(0)
+        finally:
+            self._feeding = None
+
+    def _take_part(self, user: UserJid, items: Iterator[tuple[Item, float]]) -> bool:
+        """Returns whether that was all."""
+        try:
+            for _ in range(_PART):
+                item, rank = next(items)
+                self.add(user, item, rank)
+        except StopIteration:
+            return True
+        except Exception:  # this is the only one that feeds
+            log.exception("presence_not_told")
+            return True
+        return False
+
     # --- the pump --------------------------------------------------------------------------------
 
     def _queue(self, user: UserJid) -> _Queue:
@@ -198,13 +239,13 @@ class Waves:
     async def _pump(self) -> None:
         try:
             while self._turns and self._port.is_up():
-                busy = self._may_write() and self._round()
+                busy = self._may_write() and self._round() > 0
                 await self._clock.sleep(0 if busy else _TICK_S)
         finally:
             self._running = None
 
-    def _round(self) -> bool:
-        """One turn for each user, as far as the bounds allow. False if all have to wait."""
+    def _round(self) -> int:
+        """One turn for each user, as far as the bounds allow. 0 if all have to wait."""
         now = self._clock.monotonic()
         self._all.refill(now)
         looked_at = 0
@@ -218,7 +259,7 @@ class Waves:
                 looked_at += self._turn(queue)
             finally:
                 self._enqueue(queue)
-        return looked_at > 0
+        return looked_at
 
     def _turn(self, queue: _Queue) -> int:
         looked_at = 0

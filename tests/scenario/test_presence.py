@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from gateway.bridge.accounts import Account
 from gateway.bridge.presence import Presences
 from gateway.errors import Forbidden, RateLimited, Transient
 from gateway.events import Presence
@@ -319,3 +320,65 @@ async def test_req_317_own_presence_is_told_again_after_a_failure(
     house.server.send(device.format(ALICE, GATEWAY, "three"))
     await house.clock.advance(3600)
     assert asked[3:] == [(3730, "three")]
+
+
+async def test_req_318_a_large_log_out_is_prepared_in_parts(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    await with_contacts(house, ALICE, 3000)
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    looked_at = 0
+    real = Presences.of
+
+    def of(self: Presences, account: Account, contact: RemoteUserId) -> Presence:
+        nonlocal looked_at
+        looked_at += 1
+        return real(self, account, contact)
+
+    monkeypatch.setattr(Presences, "of", of)
+    presences = house.bridge._attendance.presences
+    await house.bridge.logins.log_out(account)
+    await house.clock.advance(30)
+    told = shown(house)
+    assert len(told) == 3001
+    assert told[-1][1:] == (GATEWAY, "")
+    # Nothing is new for the second one, and what writes nothing takes time as well.
+    looked_at = 0
+    presences.show_all(account)
+    assert 0 < looked_at <= 500
+    assert not shown(house)
+    await house.clock.advance(1)
+    assert looked_at > 6000
+    assert shown(house) == [(ALICE, GATEWAY, "")]
+
+
+async def test_req_209_a_large_goodbye_is_prepared_in_parts(house: House) -> None:
+    await running(house)
+    puppets = await with_contacts(house, ALICE, 1000)
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    _, say_goodbye = await house.bridge.logins.erase(account)
+    say_goodbye()
+    assert 0 < len(house.bridge._attendance.waves._queues[UserJid(ALICE)].items) <= 200
+    await house.clock.advance(30)
+    gone = [sender for _, sender, kind in shown(house) if kind == "unavailable"]
+    assert sorted(gone[:-1]) == sorted(puppets)
+    assert gone[-1] == GATEWAY
+
+
+async def test_req_315_the_most_recent_chats_come_first_of_many(house: House) -> None:
+    await running(house)
+    puppets = await with_contacts(house, ALICE, 1000)
+    house.network.says("alice", "p998", "Hello")
+    await house.clock.settle()
+    house.network.says("alice", "p999", "Hello")
+    await house.clock.settle()
+    house.server.send(f"<presence from='{ALICE}/phone' to='{GATEWAY}'/>")
+    await house.clock.settle()
+    shown(house)
+    await house.clock.advance(20)  # nobody asks for anything
+    told = [sender for _, sender, _ in shown(house)]
+    assert told[:2] == [puppets[999], puppets[998]]
+    assert set(puppets) <= set(told)
