@@ -404,3 +404,25 @@ async def test_req_711_attempts_to_log_in_are_counted_over_all_faces(
     session = await client.begin("register")
     await client.give("register", session, inner=form(username="alice", password="no"))
     assert len(tried) == 5
+
+
+async def test_req_214_what_cannot_be_taken_back_is_not_called_cancelled(house: House) -> None:
+    await running(house)
+    client = Client(house)
+    session = await client.begin("unregister")
+    house.network.mute = True
+    sure = form(sure="1")
+    client.send(
+        f"<command {_NS} node='unregister' sessionid='{session}' action='complete'>{sure}"
+        "</command>"
+    )
+    await house.clock.advance(11)
+    assert status(await client.reply()) == "executing"
+    reply = await client.give("unregister", session, "cancel")
+    assert status(reply) == "executing"
+    assert "cannot be taken back" in "".join(reply.itertext())
+    await bodies(house)
+    await house.clock.advance(60)
+    assert house.bridge.accounts.of(UserJid(ALICE)) is None
+    (said,) = filter(None, await bodies(house))
+    assert "Your account and everything that belonged to it are deleted." in said

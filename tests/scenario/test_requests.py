@@ -245,3 +245,15 @@ async def test_req_418_a_request_that_hangs_is_given_up(
     types(house, "composing")
     await house.clock.advance(300)
     assert not house.bridge._typing._chats
+
+
+async def test_req_202_a_password_that_comes_too_late_is_not_used(house: House) -> None:
+    await house.start()
+    await house.connected()
+    await tell(house, "login", "alice")
+    await house.clock.advance(901)
+    assert await bodies(house) == ["You waited too long. Send “login” to begin again."]
+    (said,) = await tell(house, "user-secret")
+    assert "delete the message" in said
+    (said,) = await tell(house, "user-secret")
+    assert "I do not know this command" in said

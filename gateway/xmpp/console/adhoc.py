@@ -32,6 +32,7 @@ _HOLD_S = 10.0
 _SESSIONS_PER_USER = 5
 _EXPIRED_KEPT = 1000
 _ACTIONS = ("execute", "next", "complete", "prev", "cancel")
+_TOO_LATE = "This cannot be taken back any more. A message will tell you how it ends."
 _WAITING = "The network has not answered yet. Go on to look again."
 
 
@@ -142,8 +143,11 @@ class AdHoc:
         """Do what the user wants. False if that changes nothing to wait for."""
         submitted = forms.find(payload)
         if action == "cancel" or any(form.type == "cancel" for form in submitted):
-            self._drop(session)
-            session.outcome = Outcome.CANCELED
+            if session.talk.cancel():
+                self._remove(session)
+                session.outcome = Outcome.CANCELED
+            else:
+                session.is_left = True
             return False
         stage = session.talk.stage
         allowed = ("next",) if stage is None else stage.actions
@@ -186,7 +190,15 @@ class AdHoc:
             raise RuntimeError(f"the command {session.command.name} failed") from error
         finally:
             session.talk.end()
+            if session.is_left:
+                self._tell_end(session)
             self._component.tasks.spawn(self._forget(session), "result of a command")
+
+    def _tell_end(self, session: Session) -> None:
+        said = [said for _, said in session.talk.notes]
+        if session.outcome is Outcome.FAILED:
+            said.append(FAILED)
+        self._component.say(session.talk.user, "\n".join(said))
 
     async def _forget(self, session: Session) -> None:
         """A result that nobody fetches."""
@@ -220,8 +232,9 @@ class AdHoc:
         if session.outcome is Outcome.RUNNING:
             if talk.stage is not None:
                 return _command(session, "executing", _stage(talk.stage))
-            waiting = forms.message(session.command.title, _WAITING)
-            note = _note(Note.INFO, _WAITING)
+            said = _TOO_LATE if session.is_left else _WAITING
+            waiting = forms.message(session.command.title, said)
+            note = _note(Note.INFO, said)
             return _command(session, "executing", f"{_actions('next')}{note}{waiting}")
         self._remove(session)
         if session.outcome is Outcome.FAILED:

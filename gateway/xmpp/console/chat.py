@@ -15,7 +15,7 @@ from gateway.xmpp.codec.outgoing import STORE
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.console.commands import COMMANDS
 from gateway.xmpp.console.lines import ChatDialogue
-from gateway.xmpp.console.model import Cancelled, Command
+from gateway.xmpp.console.model import Cancelled, Command, Expired
 from gateway.xmpp.console.rights import refusal
 from gateway.xmpp.console.welcome import Welcome
 from gateway.xmpp.jid import split
@@ -23,6 +23,11 @@ from gateway.xmpp.jid import split
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
+_LATE_KEPT = 1000
+_NOT_USED = (
+    "You waited too long, so that was not used. If it was a password, please delete the message "
+    "from your client."
+)
 FAILED = "Something went wrong in the gateway. Please try again or tell its admin."
 
 
@@ -33,6 +38,8 @@ class Console:
         self._component = component
         self.welcome = Welcome(component)
         self._talks: dict[UserJid, tuple[Command, ChatDialogue]] = {}
+        self._late: dict[UserJid, None] = {}
+        """Who was asked for a secret and did not answer in time, the longest ago first."""
 
     def say(self, user: UserJid, said: str) -> None:
         """A line from the gateway, to the bare JID, always from the same full JID."""
@@ -69,6 +76,7 @@ class Console:
     def _command(self, user: UserJid, said: str) -> None:
         name = said.lower().lstrip("/")
         command = COMMANDS.get(name)
+        is_late = self._late.pop(user, False) is None
         refused = refusal(self._component, command, user) if command is not None else None
         if command is None and not self._is_known(user):
             self.welcome.met(user)
@@ -77,6 +85,8 @@ class Console:
             self.say(user, "There is nothing to cancel.")
         elif name == "help":
             self.say(user, self._help(user))
+        elif command is None and is_late:
+            self.say(user, _NOT_USED)
         elif command is None:
             self.say(user, "I do not know this command. Send “help” for a list.")
         elif refused is not None:
@@ -112,6 +122,10 @@ class Console:
     async def _run(self, command: Command, talk: ChatDialogue) -> None:
         try:
             await contained(command.carry_out, talk)
+        except Expired:
+            talk.say(f"You waited too long. Send “{command.name}” to begin again.")
+            if talk.asks_secret:
+                self._expect_late(talk.user)
         except Cancelled:
             talk.say("Cancelled.")
         except (asyncio.CancelledError, Exception) as error:
@@ -121,6 +135,11 @@ class Console:
             raise RuntimeError(f"the command {command.name} failed") from error
         finally:
             self._talks.pop(talk.user, None)
+
+    def _expect_late(self, user: UserJid) -> None:
+        self._late[user] = None
+        while len(self._late) > _LATE_KEPT:
+            del self._late[next(iter(self._late))]
 
     def _send(self, user: UserJid, inner: str) -> None:
         component = self._component

@@ -45,6 +45,8 @@ class ChatDialogue(Dialogue):
         self._say = say
         self._commands = commands
         """Words that are no answers."""
+        self.asks_secret = False
+        """What was asked last is a password or the like."""
 
     def say(self, text: str, note: Note = Note.INFO) -> None:
         """See `Dialogue.say`."""
@@ -121,6 +123,7 @@ class ChatDialogue(Dialogue):
         return values
 
     async def _ask_field(self, field: Field, *, listed: bool = False) -> str:
+        self.asks_secret = field.kind is Kind.SECRET
         question = _question(field, listed=listed)
         self.say(question)
         while True:

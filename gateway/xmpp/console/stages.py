@@ -127,3 +127,5 @@ class Session:
     command: Command
     talk: StagedDialogue
     outcome: Outcome = Outcome.RUNNING
+    is_left: bool = False
+    """Its user wanted to cancel it when that was too late: the end is told by a message."""
