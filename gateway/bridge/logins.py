@@ -216,9 +216,9 @@ class Logins:
 
     async def _end(self, account: Account) -> tuple[str, Callable[[], None]]:
         await self._withdraw(account.user)
-        warning = await self._revoke(account)
         account.leaving = True  # from here on what comes is refused at once
         try:
+            warning = await self._revoke(account)
             # If the disk takes that and not the rest, the user may log in or go on with leaving.
             await self._accounts.set_status(account, AccountStatus.LOGGED_OUT)
             await self._store.drain()
