@@ -35,6 +35,8 @@ _TURN = 20
 """Rows that one conversation writes before the next one has its turn."""
 _READS = 100
 """Looks into the journal in one go: those who wait for the loop have their turn in between."""
+_TURNS = 500
+"""Turns in one go, whether or not anything may be written: thousands may have waited."""
 _UNREADABLE_S = 60.0
 
 
@@ -66,7 +68,13 @@ class Delivery:
     def attach(self, port: XmppPort) -> None:
         """Connect to the XMPP side."""
         self._port = port
-        self._peers = Peers(port, self._clock, settle=self._settle, again=self._write_again)
+        self._peers = Peers(
+            port,
+            self._clock,
+            settle=self._settle,
+            again=self._write_again,
+            unblock=self._queues.unblock,
+        )
         self._redelivery.attach(port, self._peers, self.offer)
 
     def load(self) -> None:
@@ -95,12 +103,16 @@ class Delivery:
         self._pumping = True
         self._reads = 0
         try:
-            while self._port.has_room() and self._reads < _READS:
+            for _ in range(_TURNS):
+                if not self._port.has_room():
+                    return
+                if self._reads >= _READS:
+                    break
                 queue = self._queues.next()
                 if queue is None:
                     return
                 try:
-                    again = not queue.paused and self._turn(queue)
+                    again = not (queue.paused or queue.blocked) and self._turn(queue)
                 except Exception:  # the journal cannot be read now; it is nobody else's trouble
                     log.exception("journal_not_read", conversation=queue.conversation)
                     self._queues.pause(queue, _UNREADABLE_S)
@@ -109,8 +121,7 @@ class Delivery:
                     self._queues.enqueue(queue)
         finally:
             self._pumping = False
-        if self._reads >= _READS:
-            asyncio.get_running_loop().call_soon(self.pump)
+        asyncio.get_running_loop().call_soon(self.pump)
 
     def taken_over(self, rows: Sequence[InboundRow]) -> None:
         """Our server has answered a barrier that was sent after these rows."""
@@ -150,8 +161,8 @@ class Delivery:
 
         ``unreachable``: a server says so, because it cannot reach the user's server.
         """
-        self._redelivery.bounced(user, message, temporary=temporary)
-        if unreachable and not self._port.is_local(user):
+        is_ours = self._redelivery.bounced(user, message, temporary=temporary)
+        if unreachable and is_ours and not self._port.is_local(user):
             self._peers.unreachable(user)
 
     def not_in_their_name(self, domain: str, message: StanzaId) -> None:
@@ -185,12 +196,12 @@ class Delivery:
                 return True
             row = queue.pending[0]
             if not self._port.is_local(row.user):
-                if not self._peers.may_write(row.user, self._queues.resume(queue)):
+                if not self._peers.may_write(row.user, queue):
                     if self._redelivery.is_blocked_too_long(queue, row):
                         queue.pending.popleft()
                         self._redelivery.give_up(row)
                         continue
-                    queue.paused = True
+                    queue.blocked = True
                     return False
                 queue.blocked_since = None
             queue.pending.popleft()

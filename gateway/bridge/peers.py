@@ -27,6 +27,7 @@ import structlog
 
 from gateway.adapter import Clock
 from gateway.bridge.ports import Ping, Pong, XmppPort
+from gateway.bridge.queues import Queue
 from gateway.ids import AccountId, RowId, StanzaId, UserJid
 from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks, within
@@ -40,6 +41,9 @@ _LONGEST_RETRY_S = 300.0
 _CLOCKS_DIFFER_S = 2.0
 _IDLE_S = 600.0
 """After this long without traffic a server counts as new: its connection may be gone."""
+_FORGOTTEN_S = 86_400.0
+"""And after this long nothing of it is remembered."""
+_SWEEP_S = 3600.0
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ class _Peer:
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     """Somebody cannot wait until rows have had time to be stored."""
     used_at: float = 0.0
-    waiting: list[Callable[[], None]] = field(default_factory=list)
+    waiting: list[Queue] = field(default_factory=list)
     awaited: dict[RowId, InboundRow] = field(default_factory=dict)
     by_id: dict[tuple[UserJid, StanzaId], RowId] = field(default_factory=dict)
     """What a client may say that it has."""
@@ -93,16 +97,19 @@ class Peers:
         *,
         settle: Callable[[Sequence[InboundRow]], None],
         again: Callable[[Sequence[InboundRow]], None],
+        unblock: Callable[[Sequence[Queue]], None],
     ) -> None:
         self._port = port
         self._clock = clock
         self._settle = settle
         self._again = again
+        self._unblock = unblock
+        self._swept_at = clock.monotonic()
         self._peers: dict[str, _Peer] = {}
         self._tasks = Tasks("peers")
 
-    def may_write(self, user: UserJid, resume: Callable[[], None]) -> bool:
-        """Whether the user's server is known to answer; if not, ``resume`` is called later."""
+    def may_write(self, user: UserJid, queue: Queue) -> bool:
+        """Whether the user's server is known to answer; if not, the queue is unblocked later."""
         peer = self._peer(user)
         now = self._clock.monotonic()
         if peer.reachable and not peer.awaited and now - peer.used_at > _IDLE_S:
@@ -110,7 +117,7 @@ class Peers:
         peer.used_at = now
         if peer.reachable or not peer.answers_pings:
             return True
-        peer.waiting.append(resume)
+        peer.waiting.append(queue)
         peer.hurry.set()
         self._probe(peer)
         return False
@@ -134,7 +141,9 @@ class Peers:
 
     def take_back(self, row: InboundRow) -> None:
         """The row bounced; it is not awaited any longer."""
-        self._peer(row.user).take(row.id)
+        peer = self._peers.get(_domain(row.user))
+        if peer is not None:
+            peer.take(row.id)
 
     def forget(self, account: AccountId) -> None:
         """The account was removed."""
@@ -157,7 +166,7 @@ class Peers:
                 peer.probing.cancel()
                 peer.probing = None
             self._write_again(peer)
-            _resume_all(peer)
+            self._resume_all(peer)
 
     def stop(self) -> None:
         """End all probing."""
@@ -167,7 +176,22 @@ class Peers:
 
     def _peer(self, user: UserJid) -> _Peer:
         domain = _domain(user)
-        return self._peers.setdefault(domain, _Peer(domain))
+        peer = self._peers.get(domain)
+        if peer is None:
+            self._sweep()
+            peer = self._peers[domain] = _Peer(domain, used_at=self._clock.monotonic())
+        return peer
+
+    def _sweep(self) -> None:
+        """Forget servers to which nothing was written for long: users come and leave for ever."""
+        now = self._clock.monotonic()
+        if now - self._swept_at < _SWEEP_S:
+            return
+        self._swept_at = now
+        for peer in tuple(self._peers.values()):
+            busy = peer.waiting or peer.awaited or peer.probing is not None
+            if not busy and now - peer.used_at > _FORGOTTEN_S:
+                del self._peers[peer.domain]
 
     def _probe(self, peer: _Peer) -> None:
         if peer.probing is None:
@@ -221,7 +245,7 @@ class Peers:
         if answer is Ping.SILENT and not peer.silent and not peer.ever_reached:
             peer.answers_pings = False
         peer.silent, peer.reachable = True, False
-        _resume_all(peer)  # those who still may not write come back
+        self._resume_all(peer)  # those who still may not write come back
 
     def _answered(self, peer: _Peer, asked_at: float, uptime_s: int | None) -> None:
         peer.reachable = peer.ever_reached = peer.answers_pings = True
@@ -232,7 +256,7 @@ class Peers:
             log.info("peer_back", domain=peer.domain, restarted=restarted, written_again=again)
         else:
             self._take(peer, asked_at - _SETTLING_S)
-        _resume_all(peer)
+        self._resume_all(peer)
 
     def _was_restarted(self, peer: _Peer, asked_at: float, uptime_s: int | None) -> bool:
         if uptime_s is None:
@@ -258,11 +282,10 @@ class Peers:
             peer.take(row.id)
         self._settle(done)
 
-
-def _resume_all(peer: _Peer) -> None:
-    waiting, peer.waiting = peer.waiting, []
-    for resume in waiting:
-        resume()
+    def _resume_all(self, peer: _Peer) -> None:
+        waiting, peer.waiting = peer.waiting, []
+        if waiting:
+            self._unblock(waiting)
 
 
 def _domain(user: UserJid) -> str:

@@ -24,6 +24,7 @@ class Queue:
 
     __slots__ = (
         "account",
+        "blocked",
         "blocked_since",
         "conversation",
         "has_turn",
@@ -49,7 +50,10 @@ class Queue:
         self.more = False
         """The journal has rows that are not in memory yet."""
         self.paused = False
+        """Until a time: something came back, or the journal could not be read."""
         self.paused_until = 0.0
+        self.blocked = False
+        """Until the server of its user answers."""
         self.blocked_since: float | None = None
         """Monotonic; since when the server of its user cannot be reached."""
         self.has_turn = False
@@ -142,15 +146,12 @@ class Queues:
         self.enqueue(queue)
         return queue
 
-    def resume(self, queue: Queue) -> Callable[[], None]:
-        """What ends a pause."""
-
-        def resume() -> None:
-            queue.paused = False
+    def unblock(self, queues: Sequence[Queue]) -> None:
+        """The server of their users can be asked again. Does not end what is a pause."""
+        for queue in queues:
+            queue.blocked = False
             self.enqueue(queue)
-            self._pump()
-
-        return resume
+        self._pump()
 
     def pause(self, queue: Queue, seconds: float) -> None:
         """Write nothing of this conversation for a while."""
@@ -160,14 +161,16 @@ class Queues:
         async def resume() -> None:
             await self._clock.sleep(until - self._clock.monotonic())
             if queue.paused_until <= until:
-                self.resume(queue)()
+                queue.paused = False
+                self.enqueue(queue)
+                self._pump()
 
         self._tasks.spawn(resume(), f"redelivery of {queue.conversation}")
 
     def forget_if_empty(self, queue: Queue) -> None:
         """Nothing is left to do for it: do not keep it."""
-        busy = queue.pending or queue.in_flight or queue.more or queue.paused or queue.has_turn
-        if not busy:
+        halted = queue.paused or queue.blocked
+        if not (queue.pending or queue.in_flight or queue.more or halted or queue.has_turn):
             self._drop(queue)
 
     def forget(self, account: AccountId) -> None:

@@ -61,18 +61,19 @@ class Redelivery:
         """Connect to the XMPP side."""
         self._port, self._peers, self._offer = port, peers, offer
 
-    def bounced(self, user: UserJid, message: StanzaId, *, temporary: bool) -> None:
-        """A stanza of ours came back as an error (REQ-461)."""
+    def bounced(self, user: UserJid, message: StanzaId, *, temporary: bool) -> bool:
+        """A stanza of ours came back as an error (REQ-461). False if it is none of ours."""
         row = self._sent(message, lambda row: row.user == user)
         if row is None:
-            return
+            return False
         if not temporary or row.bounces >= _REDELIVERIES:
             self.give_up(row)
-            return
+            return True
         delay = min(_FIRST_REDELIVERY_S * 2**row.bounces, _LONGEST_REDELIVERY_S)
         queue = self._again(row)
         log.info("bounced", row=row.id, again_in_s=delay)
         self._queues.pause(queue, delay)
+        return True
 
     def not_in_their_name(self, domain: str, message: StanzaId) -> None:
         """Our server refused what was sent in its user's name: said in another way (REQ-1006)."""

@@ -8,7 +8,7 @@ import pytest
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_remote_servers import FAR, received
-from tests.scenario.test_stream import ALICE, bodies, running
+from tests.scenario.test_stream import ALICE, bodies, events, running
 
 
 def bounce(message: str, contact: str = "bob", user: str = ALICE) -> str:
@@ -58,3 +58,32 @@ async def test_req_461_each_row_waits_48_hours_of_its_own(house: House) -> None:
     house.server.others = "answer"
     await house.clock.advance(3600)
     assert await bodies(house) == ["new"]
+
+
+async def test_req_461_a_server_that_answers_does_not_end_the_wait_after_a_bounce(
+    house: House,
+) -> None:
+    house.server.others = "answer"
+    await running(house, FAR)
+    house.network.says("alice", "bob", "one")
+    await house.clock.advance(60)
+    (one,) = [s.get("id", "") for s in await received(house)]
+    for bounces in range(8):
+        house.server.send(bounce(one, user=f"{FAR}/phone"))
+        await house.clock.advance(5 * 2**bounces + 30)
+        assert await bodies(house) == ["one"]
+    house.network.says("alice", "bob", "two")
+    await house.clock.advance(3)
+    house.server.others = "are away"
+    await house.clock.advance(30)
+    house.network.says("alice", "bob", "three")
+    await house.clock.settle()
+    house.server.send(bounce(one, user=f"{FAR}/phone"))
+    await house.clock.settle()
+    await received(house)
+    house.server.others = "answer"
+    await house.clock.advance(600)
+    assert "peer_back" in events(house)
+    assert await bodies(house) == [], "it came back for the ninth time, and waits for 21 minutes"
+    await house.clock.advance(700)
+    assert await bodies(house) == ["one", "two", "three"]

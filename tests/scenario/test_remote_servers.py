@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from xml.etree.ElementTree import Element
 
 import pytest
 
+from gateway.bridge.delivery import Delivery
+from gateway.bridge.queues import Queue
 from tests.scenario.house import GATEWAY, HOME, House
 from tests.scenario.test_stream import bodies, running
 
@@ -128,3 +132,70 @@ async def test_req_209_goodbyes_are_not_cut_short_by_what_clients_say_to_them(
             *(f"{contact}@{GATEWAY}" for contact in sorted(contacts)),
             GATEWAY,
         ]
+
+
+async def test_req_717_strangers_cannot_say_which_servers_are_away(house: House) -> None:
+    """Neither does that fill the memory, nor does it keep anything from a user there."""
+    house.options.allow = ("*",)
+    house.server.others = "answer"
+    await running(house, FAR)
+    house.network.says("alice", "bob", "one")
+    await house.clock.advance(60)
+    for domain in (*(f"d{number}.evil.example" for number in range(200)), "far.example"):
+        house.server.send(
+            f"<message type='error' from='x@{domain}' to='bob@{GATEWAY}' id='x'>"
+            "<error type='wait'><remote-server-timeout"
+            " xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        )
+    await house.clock.settle()
+    assert list(house.bridge.delivery._peers._peers) == ["far.example"]
+    assert house.bridge.delivery._peers._peers["far.example"].reachable
+
+
+async def test_req_905_servers_are_forgotten_after_a_day(house: House) -> None:
+    house.server.others = "answer"
+    await running(house, FAR)
+    house.network.says("alice", "bob", "one")
+    await house.clock.advance(86_401)
+    peers = house.bridge.delivery._peers._peers
+    assert list(peers) == ["far.example"]
+    await house.link("dave@farther.example", "dave")
+    house.network.says("dave", "bob", "two")
+    await house.clock.advance(60)
+    assert list(peers) == ["farther.example"]
+    house.network.says("alice", "bob", "three")
+    await house.clock.advance(60)
+    assert sorted(peers) == ["far.example", "farther.example"]
+    assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
+
+
+async def test_req_905_thousands_of_conversations_go_on_in_slices(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When their users' server answers, or does not, nothing else waits for all of them."""
+    house.server.others = "are away"
+    await running(house, FAR)
+    for number in range(1200):
+        house.network.says("alice", f"c{number}", "hello")
+    await house.clock.advance(30)
+    assert house.query("SELECT count(*) FROM inbound WHERE state = 0") == [(1200,)]
+    call, turns = 0, Counter[int]()
+    run, turn = asyncio.Handle._run, Delivery._turn
+
+    def counted_run(self: asyncio.Handle) -> None:
+        nonlocal call
+        call += 1
+        run(self)
+
+    def counted_turn(self: Delivery, queue: Queue) -> bool:
+        turns[call] += 1
+        return turn(self, queue)
+
+    monkeypatch.setattr(asyncio.Handle, "_run", counted_run)
+    monkeypatch.setattr(Delivery, "_turn", counted_turn)
+    await house.clock.advance(600)
+    assert turns.total() >= 1200
+    house.server.others = "answer"
+    await house.clock.advance(600)
+    assert len(await bodies(house)) == 1200
+    assert max(turns.values()) <= 500
