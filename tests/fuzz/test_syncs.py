@@ -46,7 +46,7 @@ def test_random_answers_for_long(record_property: Record) -> None:
 
 
 @given(st.lists(st.binary(max_size=400), max_size=5))
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=300, database=None)
 def test_answers_that_hypothesis_makes(answers: list[bytes]) -> None:
     """One account's answers."""
     known: Book | None = None
@@ -55,7 +55,7 @@ def test_answers_that_hypothesis_makes(answers: list[bytes]) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=500, deadline=None, database=None)
+@settings(max_examples=500, database=None)
 def test_bytes_are_an_object_or_nothing(data: bytes) -> None:
     """Whatever a homeserver calls JSON."""
     assert isinstance(_object(data), dict | None)

@@ -786,21 +786,21 @@ def message_of(directory: Path, text: str) -> str:
     return ""
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tree=TREES)
 def test_any_tree(tmp_path: Path, tree: object) -> None:
     message = message_of(tmp_path, yaml.safe_dump(tree))
     assert message.replace("\n", "").isprintable()
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.one_of(st.text(), TOKENS, TOKENS.map(lambda tail: GOOD + tail)))
 def test_any_text(tmp_path: Path, text: str) -> None:
     message = message_of(tmp_path, text)
     assert message.replace("\n", "").isprintable()
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_never_shows_a_secret(tmp_path: Path, data: st.DataObject) -> None:
     lines = rich(f"{{homeserver: h, as_token: {SECRET}}}").splitlines()

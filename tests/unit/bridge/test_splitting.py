@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.bridge.splitting import MAX_PART_BYTES, split_text
@@ -24,7 +24,6 @@ _LONG = st.lists(st.tuples(_PIECES, st.integers(1, 40_000)), max_size=5).map(
 
 
 @given(st.one_of(_LONG, st.text()))
-@settings(deadline=None)
 def test_nothing_is_lost_and_no_part_is_too_long(text: str) -> None:
     parts = split_text(text)
     assert "".join(parts) == text
@@ -33,7 +32,6 @@ def test_nothing_is_lost_and_no_part_is_too_long(text: str) -> None:
 
 
 @given(_LONG)
-@settings(deadline=None)
 def test_there_are_no_more_parts_than_needed(text: str) -> None:
     """No cut throws away more than half of a part."""
     parts = split_text(text)
