@@ -31,9 +31,9 @@ class LenientPlay(Play):
         """Texts without an id in whose delivery the gateway has died: nobody repeats those."""
 
     async def end(self) -> None:
-        """Let everything come out that is still on its way."""
+        """Let everything come out that is on its way, and what waits too long come to its end."""
         self.server.answer_barriers()
-        await self.clock.advance(120)
+        await self.clock.advance(900)
 
     # --- what is done, and done again if the gateway died of it ---------------------------------
 

@@ -99,6 +99,8 @@ async def test_a_disk_that_takes_nothing(fault: str, tmp_path: Path) -> None:
         await here.stanza("message", body="One")
         here.send("m1")
         await here.network.until(lambda: here.sent() == ["m1"], _LIMIT_S)
+        own = here.network.last_position("alice")  # the echo of m1
+        await here.network.until(lambda: here.network.acknowledged["alice"] == own, _LIMIT_S)
         await here.tell("break")
         acknowledged = here.network.acknowledged["alice"]
         here.network.says("alice", "bob", "Two")
