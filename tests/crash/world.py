@@ -208,9 +208,10 @@ class World:
                 )
             if not self.scenario.has_keys:
                 # Her user waits for the gateway to say what it knows, then sends it again.
-                while self.server.up.is_set() and self.open_rows("outbound"):  # noqa: ASYNC110
+                while self.server.up.is_set() and (  # noqa: ASYNC110
+                    self.open_rows("outbound") or self.open_rows("inbound")
+                ):
                     await asyncio.sleep(0.02)
-                await asyncio.sleep(0.1)
             for text in self.sent:
                 if not self.answered(text):
                     self._send(text)
