@@ -123,6 +123,8 @@ class Place:
     port: int
     ca_file: Path
     add_user: Callable[[str, str], str]
+    trace: Callable[[str], str]
+    """What the gateway's journals know of a text, in words."""
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
 
@@ -141,6 +143,7 @@ class Person:
         place.add_user(name, PASSWORD)
         self._client = Client(name, PASSWORD, port=place.port, ca_file=place.ca_file)
         self._client.ledger, self._client.errors = self._ledger, set()
+        self._deed = "come"
 
     # --- coming and going -----------------------------------------------------------------------
 
@@ -164,6 +167,7 @@ class Person:
         self._client.errors.clear()
         names, weights = zip(*_WEIGHTS.items(), strict=True)
         (name,) = self._rng.choices(names, weights)
+        self._deed = name
         await self._persist(getattr(self, name))
         return str(name)
 
@@ -291,7 +295,10 @@ class Person:
 
     async def _has(self, text: str) -> None:
         if not await self._ledger.until(lambda: text in self._ledger.arrived, _ARRIVAL_S):
-            self._ledger.lost.append(text)
+            self._lose(text)
+
+    def _lose(self, text: str) -> None:
+        self._ledger.lost.append(f"{text} ({self._deed}; {self._place.trace(text)})")
 
     async def _tells(self, contact: str) -> None:
         self._ledger.said += 1
@@ -307,7 +314,7 @@ class Person:
             if stanza_id in answered:
                 return
             await asyncio.sleep(1)
-        self._ledger.lost.append(text)
+        self._lose(text)
 
     # --- contacts -------------------------------------------------------------------------------
 

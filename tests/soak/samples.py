@@ -27,6 +27,16 @@ _OPEN_ROWS = (
     " (SELECT count(*) FROM outbound WHERE state = 0)"
 )
 
+_TRACE = (
+    "SELECT group_concat(row, ', ') FROM ("
+    "SELECT 'inbound ' || stanza_id || ' state ' || state || ' bounces ' || bounces || ', '"
+    " || round(unixepoch() - committed_at) || ' s old' AS row FROM inbound"
+    " WHERE instr(payload, CAST(? AS BLOB)) UNION ALL "
+    "SELECT 'outbound ' || stanza_id || ' state ' || state || ', '"
+    " || round(unixepoch() - committed_at) || ' s old' FROM outbound"
+    " WHERE instr(payload, CAST(? AS BLOB)))"
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
@@ -109,10 +119,15 @@ class Observer:
         files = (Path(f"{self._database}{end}") for end in ("", "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
 
-    def _query(self, sql: str) -> tuple[int, ...]:
+    def trace(self, text: str) -> str:
+        """Where a text is that did not arrive: its rows in the journals, and how old they are."""
+        rows = self._query(_TRACE, text, text)[0]
+        return str(rows or "not in the journals")
+
+    def _query(self, sql: str, *values: str) -> tuple[Any, ...]:
         database = sqlite3.connect(f"{self._database.as_uri()}?mode=ro", uri=True, timeout=5)
         try:
-            return tuple(database.execute(sql).fetchone())
+            return tuple(database.execute(sql, values).fetchone())
         finally:
             database.close()
 

@@ -119,7 +119,12 @@ class Soak:
         await self._until_up(process)
         self._observer = Observer(process.pid, Path(job.database), Path(job.probe))
         self._place = Place(
-            self.network, self.ledger, prosody.c2s_port, prosody.ca_file, prosody.add_user
+            network=self.network,
+            ledger=self.ledger,
+            port=prosody.c2s_port,
+            ca_file=prosody.ca_file,
+            add_user=prosody.add_user,
+            trace=self._observer.trace,
         )
 
     async def _until_up(self, process: Process) -> None:
