@@ -35,9 +35,6 @@ class Store:
         self._lock = lock
         self._connection = connection
         self._writer = Writer(connection)
-        self._writing = asyncio.get_running_loop().create_task(
-            self._writer.run(), name="store:writer"
-        )
         self.reader = _connect(path, read_only=True)
         """For indexed point reads on the loop's thread (3 µs each). Never for pages or scans."""
         self.instance = _meta(self.reader, "instance")
@@ -87,8 +84,6 @@ class Store:
     async def close(self) -> None:
         """Commit what is queued, close the connections, give up the lock."""
         await self.drain()
-        self._writing.cancel()
-        await asyncio.wait([self._writing])
         self.reader.close()
         # The thread of aiosqlite is not a daemon: without this the process would never end.
         await self._connection.close()

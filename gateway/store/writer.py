@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The writer: one task owns the write connection and commits whatever waits, as one transaction.
+"""The writer: it alone owns the write connection, and commits whatever waits, as one transaction.
 
 A *unit* is a function of the open transaction. Units are committed in the order in which they
 were submitted. There is no timer: while one group is being synced to disk the next one gathers. A
@@ -65,6 +65,25 @@ class BatchConnection(aiosqlite.Connection):
         execute: Any = self._execute
         return cast("T", await execute(work, self._conn))
 
+    def post(
+        self, work: Callable[[sqlite3.Connection], T], then: Callable[[T | Exception], None]
+    ) -> None:
+        """Run ``work`` on the connection's thread, and ``then`` with its result on the loop.
+
+        For the writer: to wait for a future would cost it another turn of the loop.
+        """
+        db, loop = self._conn, asyncio.get_running_loop()
+
+        def on_thread() -> None:
+            result: T | Exception
+            try:
+                result = work(db)
+            except Exception as error:
+                result = error
+            loop.call_soon_threadsafe(then, result)
+
+        self._tx.put_nowait((None, on_thread))
+
 
 @dataclass(slots=True)
 class _Queued:
@@ -81,7 +100,6 @@ class Writer:
     def __init__(self, connection: BatchConnection) -> None:
         self._connection = connection
         self._waiting: deque[_Queued] = deque()
-        self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -109,29 +127,36 @@ class Writer:
         *,
         outside: bool = False,
     ) -> asyncio.Future[T]:
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
         self._waiting.append(_Queued(unit, then, done, outside))
-        self._idle.clear()
-        self._wake.set()
+        if self._idle.is_set():
+            self._idle.clear()
+            loop.call_soon(self._next)  # and not now: who else wants to in this turn comes along
         return done
 
-    async def run(self) -> None:
-        """Commit for ever. Owned by the store; cancelled after `drain`."""
-        while True:
-            if not self._waiting:
-                self._wake.clear()
-                self._idle.set()
-                await self._wake.wait()
-            group = self._next_group()
-            units = [queued.unit for queued in group]
-            work = _run_outside if group[0].outside else _commit
-            results: list[Any]
-            try:
-                results = await self._connection.run(functools.partial(work, units=units))
-            except Exception as error:  # whatever it is, it must not end everybody's writer
-                results = [_Failed(error)] * len(group)
-            for queued, result in zip(group, results, strict=True):
-                _finish(queued, result)
+    def _next(self) -> None:
+        """Commit what waits. Not a task: each await of one would be another turn of the loop."""
+        if not self._waiting:
+            self._idle.set()
+            return
+        group = self._next_group()
+        units = [queued.unit for queued in group]
+        work = _run_outside if group[0].outside else _commit
+        try:
+            self._connection.post(
+                functools.partial(work, units=units),
+                functools.partial(self._committed, group),
+            )
+        except Exception as error:  # the connection was closed
+            self._committed(group, error)
+
+    def _committed(self, group: Sequence[_Queued], results: list[Any] | Exception) -> None:
+        if isinstance(results, Exception):  # whatever it is, it must not end everybody's writer
+            results = [_Failed(results)] * len(group)
+        for queued, result in zip(group, results, strict=True):
+            _finish(queued, result)
+        self._next()
 
     def _next_group(self) -> list[_Queued]:
         group = [self._waiting.popleft()]

@@ -185,8 +185,7 @@ class House:
         """As SIGKILL does: no commit, no stanza and no request after this."""
         assert self.gateway is not None
         store = self.store
-        store._writing.cancel()
-        store._writer._waiting.clear()
+        vars(store._writer).update(_next=lambda: None)  # no further commit
         for component in self.gateway._components:
             connection = component.stream._connection
             if connection is not None and connection.transport is not None:

@@ -317,12 +317,9 @@ async def _failing(path: Path) -> AsyncIterator[tuple[Writer, _FailingCommits]]:
     connection = BatchConnection(connect, iter_chunk_size=64)
     await connection
     writer = Writer(connection)
-    running = asyncio.ensure_future(writer.run())
     try:
         yield writer, made[0]
     finally:
-        running.cancel()
-        await asyncio.wait([running])
         await connection.close()
 
 
