@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import time
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -30,8 +31,8 @@ _BODY = "{jabber:client}body"
 _RECEIVED = f"{{{RECEIPTS}}}received"
 _ANSWER_S = 8.0
 _ATTEMPTS = 20
-_ARRIVAL_S = 120.0
-"""Longer than any outage that the run makes."""
+_ARRIVAL_S = 660.0
+"""A session that was cut off again and again is made anew after 10 minutes at the latest."""
 
 
 @dataclass(slots=True)
@@ -42,6 +43,8 @@ class Ledger:
     """Texts of people on the network, and of users."""
     arrived: dict[str, set[str]] = field(default_factory=dict)
     """Text from the network → ids under which it came."""
+    longest_s: float = 0.0
+    """How long a text took that arrived: sessions that are cut off often wait before the next."""
     repeated: int = 0
     """Stanzas that came again under the same id."""
     sent: Counter[str] = field(default_factory=Counter)
@@ -60,6 +63,10 @@ class Ledger:
         """Something was noted."""
         self.changed.set()
         self.changed = asyncio.Event()
+
+    def took(self, seconds: float) -> None:
+        """A text has arrived."""
+        self.longest_s = max(self.longest_s, seconds)
 
     async def until(self, condition: Callable[[], bool], limit_s: float) -> bool:
         """Wait for something to become true here. Whether it did."""
@@ -294,7 +301,10 @@ class Person:
         return text
 
     async def _has(self, text: str) -> None:
-        if not await self._ledger.until(lambda: text in self._ledger.arrived, _ARRIVAL_S):
+        began = time.monotonic()
+        if await self._ledger.until(lambda: text in self._ledger.arrived, _ARRIVAL_S):
+            self._ledger.took(time.monotonic() - began)
+        else:
             self._lose(text)
 
     def _lose(self, text: str) -> None:
@@ -304,7 +314,10 @@ class Person:
         self._ledger.said += 1
         text, stanza_id = f"{self.name} says {next(self._place.numbers)}", str(uuid.uuid4())
         answered, errors = self._ledger.answered, self._client.errors
-        for attempt in range(_ATTEMPTS):
+        began = time.monotonic()
+        for attempt in itertools.takewhile(
+            lambda _: time.monotonic() - began < _ARRIVAL_S, itertools.count()
+        ):
             self._ledger.said_again += attempt > 0
             errors.discard(stanza_id)
             self._client.send_message(f"{contact}@{COMPONENT}", text, id=stanza_id)
@@ -312,6 +325,7 @@ class Person:
                 lambda: stanza_id in answered or stanza_id in errors, _ANSWER_S
             )
             if stanza_id in answered:
+                self._ledger.took(time.monotonic() - began)
                 return
             await asyncio.sleep(1)
         self._lose(text)

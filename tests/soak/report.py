@@ -91,6 +91,7 @@ class Report:
             "doubled": len(ledger.doubled),
             "repeated": ledger.repeated,
             "said again": ledger.said_again,
+            "longest way s": round(ledger.longest_s, 1),
             "deeds": sum(ledger.done.values()),
             "faults": sum(self.faults.values()),
             "RSS MiB at first": self.idle[0].rss_mib,

@@ -23,6 +23,8 @@ from tests.soak.report import Report
 from tests.soak.samples import Observer, Sample
 
 _START_LIMIT_S = 60.0
+_COME_TO_REST_S = 900.0
+"""Who waits for a text does so for eleven minutes."""
 _IDLE_LIMIT_S = 90.0
 """Some work that nobody waits for is spread over a minute."""
 _STEADY_S = 8.0
@@ -48,8 +50,11 @@ class Plan:
 
 
 def plan_for(seconds: float) -> Plan:
-    """An hour's plan, or one in which as much happens in less time."""
-    if seconds >= 1800:
+    """An hour's plan, or one in which as much happens in less time.
+
+    Not for more than some minutes: sessions that never live for long wait longer and longer.
+    """
+    if seconds >= 300:
         return Plan(seconds=seconds)
     return Plan(
         seconds=seconds,
@@ -258,7 +263,7 @@ class Soak:
 
     async def _rest(self) -> None:
         """Wait until nobody does anything and nothing waits, and look."""
-        await self.ledger.until(lambda: self._busy == 0, 300)
+        await self.ledger.until(lambda: self._busy == 0, _COME_TO_REST_S)
         assert self._busy == 0, "somebody does not come to an end"
         now = time.monotonic()
         deadline, steady_since, before = now + _IDLE_LIMIT_S, now, (0, 0, 0)
