@@ -36,6 +36,7 @@ from gateway.xmpp.access import AccessList
 from gateway.xmpp.closed import ClosedComponent
 from gateway.xmpp.component import Component, ComponentSettings
 from gateway.xmpp.limits import LimitSettings, Rate
+from gateway.xmpp.neighbours import Neighbours
 from gateway.xmpp.stream import ServerSettings
 
 log = structlog.get_logger("app")
@@ -113,6 +114,7 @@ class Gateway:
         self._components: list[Component] = []
         self._closed: list[ClosedComponent] = []
         """Of networks that cannot be used."""
+        self._neighbours = Neighbours()
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open the store, connect the streams, then the accounts (they log in later, paced)."""
@@ -133,7 +135,7 @@ class Gateway:
             except Exception:  # an adapter is not ours, and other networks do not depend on it
                 log.exception("network_unusable", network=name, adapter=settings.adapter)
                 server = self._component(settings).server
-                self._closed.append(ClosedComponent(server, self._clock))
+                self._closed.append(ClosedComponent(server, self._clock, self._neighbours))
         if not self._networks:
             raise GatewayError("no network can be used; the log says why")
         log.info("started", version=__version__, networks=len(self._networks))
@@ -188,7 +190,7 @@ class Gateway:
             box,
         )
         self._networks.append(network)
-        self._components.append(Component(self._component(settings), network))
+        self._components.append(Component(self._component(settings), network, self._neighbours))
 
     def _component(self, network: NetworkConfig) -> ComponentSettings:
         xmpp, access = self._config.xmpp, self._config.access

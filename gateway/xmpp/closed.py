@@ -15,6 +15,7 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import ACCEPT
 from gateway.xmpp.codec.xml import Stanza, text
 from gateway.xmpp.jid import split
+from gateway.xmpp.neighbours import Entrance, Neighbours
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
 
 _SENTENCE = "The gateway cannot use this network at the moment; its admin can see why."
@@ -23,11 +24,14 @@ _SENTENCE = "The gateway cannot use this network at the moment; its admin can se
 class ClosedComponent:
     """Answers what has to be answered, with one sentence."""
 
-    def __init__(self, server: ServerSettings, clock: Clock) -> None:
+    def __init__(self, server: ServerSettings, clock: Clock, neighbours: Neighbours) -> None:
         self.domain = server.domain
+        self._neighbours = neighbours
+        entrance = Entrance(stanza=self._take, excessive=lambda _: None)
+        neighbours.add(self.domain, entrance)
         hooks = StreamHooks(
-            stanza=self._take,
-            excessive=lambda _: None,
+            stanza=entrance.stanza,
+            excessive=entrance.excessive,
             may_answer=lambda _: True,
             up=lambda: None,
             lost=lambda: None,
@@ -46,7 +50,11 @@ class ClosedComponent:
     def _take(self, element: Element) -> None:
         kind = element.get("type", "")
         to = split(element.get("to", ""))
-        if to.domain != self.domain or kind == "error":
+        if to.domain != self.domain:
+            if (entrance := self._neighbours.of(to.domain)) is not None:
+                entrance.stanza(element)
+            return
+        if kind == "error" and element.tag != f"{ACCEPT}iq":
             return
         if element.tag == f"{ACCEPT}iq":
             if kind in ("get", "set"):

@@ -32,6 +32,7 @@ from gateway.xmpp.console.register import Registration
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.iq import IqService
 from gateway.xmpp.limits import Kind, Limits, LimitSettings, Standing
+from gateway.xmpp.neighbours import Entrance, Neighbours
 from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
@@ -67,8 +68,11 @@ class ComponentSettings:
 class Component:
     """Owns the stream, the entrance and the exits of one component domain."""
 
-    def __init__(self, settings: ComponentSettings, network: Network) -> None:
+    def __init__(
+        self, settings: ComponentSettings, network: Network, neighbours: Neighbours
+    ) -> None:
         self.network = network
+        self.neighbours = neighbours
         self.domain = settings.server.domain
         self.name = settings.name
         self.kind = settings.kind
@@ -85,10 +89,12 @@ class Component:
         self.console = Console(self)
         self.commands = AdHoc(self)
         self.registration = Registration(self)
-        self._dispatch = Dispatch(self)
+        dispatch = Dispatch(self)
+        entrance = Entrance(stanza=dispatch.take, excessive=dispatch.refuse_excessive)
+        neighbours.add(self.domain, entrance)
         hooks = StreamHooks(
-            stanza=self._dispatch.take,
-            excessive=self._dispatch.refuse_excessive,
+            stanza=entrance.stanza,
+            excessive=entrance.excessive,
             may_answer=self._may_answer,
             up=network.stream_up,
             lost=self._lost,

@@ -35,6 +35,10 @@ log = structlog.get_logger("stream")
 MAX_STANZA_BYTES = 256 * 1024
 SILENCE_S = 30.0
 """After so long without a word of the server it is pinged."""
+_ASK_AGAIN_S = 0.5
+_ASKED_IN_VAIN = 60
+"""Each answer comes by any of the connections: with ten of them, not one of so many by this one
+in 2 of 1,000 cases."""
 _MOMENT_S = 0.01
 _PING = "<ping xmlns='urn:xmpp:ping'/>"
 _FIRST_RETRY_S = 1.0
@@ -226,15 +230,24 @@ class Stream:
         self._hooks.taken_over(rows)
 
     async def _watch_silence(self, connection: Connection) -> None:
-        """Ping a server that says nothing (REQ-914); the barrier's limit does the rest."""
+        """Ping a server that says nothing (REQ-914); the barrier's limit does the rest.
+
+        Answers may come by another stream (`gateway.xmpp.neighbours`), any of them. If all of many
+        do, then this one takes nothing to us any more.
+        """
+        asked = 0
         while not connection.ended.is_set():
             patience_s = connection.heard_at + SILENCE_S - self._clock.monotonic()
             if patience_s > _MOMENT_S:
+                asked = 0
                 await self._clock.sleep(patience_s)
+            elif asked >= _ASKED_IN_VAIN:
+                self._drop("the server answers by another connection only")
             else:
                 if not self._barriers.is_waiting:
                     self._barriers.send()
-                await self._clock.sleep(SILENCE_S)
+                    asked += 1
+                await self._clock.sleep(_ASK_AGAIN_S)
 
     def _drop(self, reason: str) -> None:
         if self._connection is not None:

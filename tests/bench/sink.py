@@ -28,6 +28,7 @@ from gateway.xmpp.component import Component, ComponentSettings
 from gateway.xmpp.connection import Connection, ConnectionHooks
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.limits import LimitSettings, Rate
+from gateway.xmpp.neighbours import Neighbours
 from gateway.xmpp.stream import ServerSettings
 from tests.bench import house, stanzas
 from tests.scripted.adapter import ScriptedAdapter, ScriptedSettings
@@ -107,7 +108,7 @@ async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
             house.secret_box(directory),
         )
         linked = [await house.link(network.accounts, store, number) for number in range(accounts)]
-        component = Component(_settings(), network)
+        component = Component(_settings(), network, Neighbours())
         connection = Connection(
             stanzas.COMPONENT,
             stanzas.SECRET,

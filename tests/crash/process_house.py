@@ -45,8 +45,8 @@ class RecordingServer(FakeServer):
 
     record: list[Element] = field(default_factory=list)
 
-    def _judge(self, element: Element) -> None:
-        FakeServer._judge(self, element)
+    def _judge(self, element: Element, writer: asyncio.StreamWriter) -> None:
+        FakeServer._judge(self, element, writer)
         self.record.append(element)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from xml.etree.ElementTree import Element, tostring
 
 from tests.scenario.patterns import ACCEPT, shown
@@ -23,8 +24,8 @@ _MAX_BYTES = 256 * 1024
 class StrictServer(FakeServer):
     """Notes as a violation whatever some server could end the stream for, or not deliver."""
 
-    def _judge(self, element: Element) -> None:
-        super()._judge(element)
+    def _judge(self, element: Element, writer: asyncio.StreamWriter) -> None:
+        super()._judge(element, writer)
         why = self._objection(element)
         if why:
             self.violations.append(f"{why}: {shown(element)[:500]}")

@@ -51,10 +51,13 @@ class Ejabberd(XmppServer):
         privileged: bool = True,
         federation: Federation | None = None,
         options: Mapping[str, Any] | None = None,
+        global_routes: bool = False,
     ) -> None:
         """Set up a server in `directory`; `options` are more top-level settings, or other ones.
 
-        Version 23.01 knows an older form of the privileges (`urn:xmpp:privilege:1`).
+        With `global_routes`, which ejabberd has unless it is told otherwise, the connection of
+        each component gets a share of the stanzas for all of them. Version 23.01 knows an older
+        form of the privileges (`urn:xmpp:privilege:1`).
         """
         super().__init__(
             directory, domain, components, privileged=privileged, federation=federation
@@ -62,6 +65,7 @@ class Ejabberd(XmppServer):
         self.log_file = self.directory / "log" / "ejabberd.log"
         self.config_file = self.directory / "ejabberd.yml"
         self._options = dict(options or {})
+        self._global_routes = global_routes
         self._new_users: dict[str, str] = {}
 
     def add_user(self, user: str, password: str) -> str:
@@ -181,8 +185,7 @@ class Ejabberd(XmppServer):
                 "port": self.component_port,
                 "ip": LOOPBACK,
                 "module": "ejabberd_service",
-                # Otherwise every connection gets a share of the stanzas of all these hosts.
-                "global_routes": False,
+                "global_routes": self._global_routes,
                 "hosts": {host: {"password": secret} for host, secret in self.components.items()},
             },
             {

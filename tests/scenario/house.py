@@ -36,6 +36,8 @@ from tests.scripted.adapter import (
 from tests.scripted.server import ScriptedNetwork
 
 GATEWAY = "net.example"
+NEIGHBOUR = "other.example"
+"""Of a second network of the same process, for tests that want one."""
 HOME = "home.example"
 """Domain of our own server; users elsewhere are remote."""
 _PLAYERS = ("tests.scenario.server", "tests.scripted.server")
@@ -78,6 +80,8 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     inbound_rows: int | str = 50_000
     outbound_rows: int | str = 10_000
+    neighbour: str = ""
+    """Adapter of a second network."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -145,14 +149,22 @@ class House:
                 database=self.folder / "gateway.db", key_file=self.folder / "gateway.key"
             ),
             networks={
-                NetworkName("net"): NetworkConfig(
-                    adapter=options.adapter,
-                    domain=Domain(GATEWAY),
-                    secret=Secret(SECRET),
-                    auto_accept_invites=options.auto_accept,
-                    settings=ScriptedSettings(port=self.network.port),
-                )
+                NetworkName("net"): self._network(options.adapter, GATEWAY),
+                **(
+                    {NetworkName("other"): self._network(options.neighbour, NEIGHBOUR)}
+                    if options.neighbour
+                    else {}
+                ),
             },
+        )
+
+    def _network(self, adapter: str, domain: str) -> NetworkConfig:
+        return NetworkConfig(
+            adapter=adapter,
+            domain=Domain(domain),
+            secret=Secret(SECRET),
+            auto_accept_invites=self.options.auto_accept,
+            settings=ScriptedSettings(port=self.network.port),
         )
 
     # --- the gateway's life ---------------------------------------------------------------------

@@ -19,7 +19,10 @@ _LAST = "{jabber:iq:last}query"
 
 @dataclass(slots=True)
 class FakeServer:
-    """Hosts ``host``, and has one component. Listens on a free loopback port."""
+    """Hosts ``host``, and has one component. Listens on a free loopback port.
+
+    A second component may connect too; it is seen by `streams` alone.
+    """
 
     host: str
     component: str
@@ -54,6 +57,11 @@ class FakeServer:
     violations: list[str] = field(default_factory=list)
     """What a real server would have closed the stream for."""
     up: asyncio.Event = field(default_factory=asyncio.Event)
+    streams: dict[str, asyncio.StreamWriter] = field(default_factory=dict)
+    """The connection of each component."""
+    answers_by: str = ""
+    """The component by whose connection barriers are answered, as ejabberd does at random."""
+    _hosts: dict[asyncio.StreamWriter, str] = field(default_factory=dict)
     _server: asyncio.Server | None = None
     _writer: asyncio.StreamWriter | None = None
     _all: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -127,10 +135,15 @@ class FakeServer:
             self.held.clear()
         held, self.held = self.held, []
         for barrier in held:
-            self._answer(barrier)
+            self._answer(barrier, self.component)
 
-    def _answer(self, barrier: str) -> None:
-        self.send(f"<iq type='result' from='{self.host}' to='{self.component}' id='{barrier}'/>")
+    def send_by(self, stream: str, xml: str) -> None:
+        """Write to the gateway by the connection of this component."""
+        self.streams[stream].write(xml.encode())
+
+    def _answer(self, barrier: str, to: str) -> None:
+        answer = f"<iq type='result' from='{self.host}' to='{to}' id='{barrier}'/>"
+        self.send_by(self.answers_by or to, answer)
 
     # --- the stream -----------------------------------------------------------------------------
 
@@ -149,6 +162,9 @@ class FakeServer:
             writer.transport.abort()
         finally:
             self._all.discard(writer)
+            host = self._hosts.pop(writer, "")
+            if self.streams.get(host) is writer:
+                del self.streams[host]
             if self._writer is writer:
                 self._writer = None
                 self.up.clear()
@@ -167,7 +183,7 @@ class FakeServer:
                 if event == "start":
                     if depth == 0:
                         root = element
-                        self._open(writer)
+                        self._open(writer, element.get("to", ""))
                         if self.refusal == "close":
                             return
                     depth += 1
@@ -184,33 +200,35 @@ class FakeServer:
                     writer.write(b"</stream:stream>")
                     return
 
-    def _open(self, writer: asyncio.StreamWriter) -> None:
-        self.barriers.clear()
-        self.held.clear()
-        self.ended_well = False
+    def _open(self, writer: asyncio.StreamWriter, component: str) -> None:
+        self._hosts[writer] = component
+        if component == self.component:
+            self.barriers.clear()
+            self.held.clear()
+            self.ended_well = False
         writer.write(
             f"{self.prolog}<stream:stream xmlns='jabber:component:accept'"
-            f" xmlns:stream='{STREAMS}' from='{self.component}' id='s{self.attempts}'>".encode()
+            f" xmlns:stream='{STREAMS}' from='{component}' id='s{self.attempts}'>".encode()
         )
 
     def _take(self, element: Element, writer: asyncio.StreamWriter) -> None:
         if element.tag == f"{ACCEPT}handshake":
             self._shake_hands(element.text or "", writer)
         elif self._is_barrier(element):
-            barrier = element.get("id", "")
+            barrier, host = element.get("id", ""), self._hosts[writer]
             self.barriers.append(barrier)
-            if self.answers_barriers:
-                self._answer(barrier)
+            if self.answers_barriers or host != self.component:
+                self._answer(barrier, host)
             else:
                 self.held.append(barrier)
         elif element.get("type") == "probe" and not self.shows_probes:
-            self._judge(element)
+            self._judge(element, writer)
             self.probes.append(f"{element.get('from')} -> {element.get('to')}")
         elif self.others != "are shown" and self._asks_uptime(element):
             if self.others != "are silent":
                 self._pong(element)
         else:
-            self._judge(element)
+            self._judge(element, writer)
             self.received.put_nowait(element)
 
     def _pong(self, ping: Element) -> None:
@@ -228,12 +246,16 @@ class FakeServer:
             f"s{self.attempts}{self.secret}".encode(), usedforsecurity=False
         ).hexdigest()
         self.digests.append(expected)
-        self._writer = writer
+        host = self._hosts[writer]
+        self.streams[host] = writer
+        if host == self.component:
+            self._writer = writer
         if self.refusal or digest != expected:
             self.stream_error(self.refusal or "not-authorized")
         else:
             writer.write(b"<handshake/>")
-            self.up.set()
+            if host == self.component:
+                self.up.set()
 
     def _is_barrier(self, element: Element) -> bool:
         return self._is_ping(element) and element.get("to") == self.host
@@ -244,8 +266,8 @@ class FakeServer:
     def _is_ping(self, element: Element) -> bool:
         return element.get("type") == "get" and element.find(_PING) is not None
 
-    def _judge(self, element: Element) -> None:
+    def _judge(self, element: Element, writer: asyncio.StreamWriter) -> None:
         """Prosody and ejabberd end the stream for these (REQ-103)."""
         domain = element.get("from", "").partition("/")[0].rpartition("@")[2]
-        if domain != self.component or not element.get("to"):
+        if domain != self._hosts[writer] or not element.get("to"):
             self.violations.append(shown(element))
