@@ -114,6 +114,9 @@ class Capabilities:
     presence: bool = False
     """`Session.set_presence` works, and `AccountContext.presence` is reported. Without it contacts
     are shown as available while the account is linked (REQ-310)."""
+    contact_list: bool = False
+    """The network has a list of contacts: `gateway.events.RemoteContactGone` tells of those whom
+    it no longer has."""
     max_text_bytes: int = 65536
     """Longest text in UTF-8. Longer ones are refused before they reach the adapter."""
 

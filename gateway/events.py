@@ -89,6 +89,17 @@ class RemoteInviteGone(_Record, frozen=True, kw_only=True):
     contact: RemoteUserId
 
 
+class RemoteContactGone(_Record, frozen=True, kw_only=True):
+    """The account's list of contacts on the network has this person no longer (REQ-309).
+
+    Who removed whom does not matter. They may still write, and be written to.
+    """
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    """Of the removal."""
+
+
 class RemoteProfile(_Record, frozen=True, kw_only=True):
     """The name under which a contact is known. The empty name means that there is none."""
 
@@ -113,6 +124,7 @@ RemoteEvent = (
     | RemoteUnreadable
     | RemoteInvite
     | RemoteInviteGone
+    | RemoteContactGone
     | RemoteProfile
     | RemoteGap
 )
@@ -237,6 +249,14 @@ class SubscriptionRequest(_Record, frozen=True, kw_only=True):
     name: str = ""
 
 
+class Unavailable(_Record, frozen=True, kw_only=True):
+    """The contact is not there, and will not be: said before `Unsubscribed`."""
+
+
+class Unsubscribed(_Record, frozen=True, kw_only=True):
+    """The user is told the contact's presence no more."""
+
+
 Delivery = (
     ChatMessage
     | OwnMessage
@@ -247,6 +267,8 @@ Delivery = (
     | Notice
     | GatewayNotice
     | SubscriptionRequest
+    | Unavailable
+    | Unsubscribed
 )
 
 

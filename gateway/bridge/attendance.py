@@ -4,6 +4,7 @@
 ================  ============================================================================
 ``audience``      which users are there, as far as their servers tell; ``devices`` of one user
 ``presence``      what each user is shown of each contact; ``snapshot`` saves it
+``directed``      to whom a device has shown itself without a subscription
 ``waves``         paces what is shown
 ``publishing``    what the network is told of a user
 ``following``     connects accounts only while their users are there, if they want that
@@ -16,6 +17,7 @@ from collections.abc import Callable
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account, Accounts
+from gateway.bridge.addresses import Addresses
 from gateway.bridge.audience import Audience
 from gateway.bridge.following import Following
 from gateway.bridge.link import Link
@@ -38,6 +40,7 @@ class Attendance:
         network: NetworkName,
         store: Store,
         accounts: Accounts,
+        addresses: Addresses,
         clock: Clock,
         tasks: Tasks,
         persist: Persist,
@@ -61,6 +64,7 @@ class Attendance:
         self.audience = Audience(
             store,
             accounts,
+            addresses,
             clock,
             tasks,
             self.presences,

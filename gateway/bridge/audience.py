@@ -13,7 +13,9 @@ from collections.abc import Callable
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account, Accounts
+from gateway.bridge.addresses import Addresses
 from gateway.bridge.devices import Device, Reach
+from gateway.bridge.directed import Directed
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.presence import Presences
 from gateway.bridge.waves import Waves
@@ -35,6 +37,7 @@ class Audience:
         self,
         store: Store,
         accounts: Accounts,
+        addresses: Addresses,
         clock: Clock,
         tasks: Tasks,
         presences: Presences,
@@ -49,6 +52,9 @@ class Audience:
         self._presences = presences
         self._waves = waves
         self._changed = changed
+        self._directed = Directed(
+            store, accounts, addresses, clock, tasks, presences.show_directly
+        )
         self._port: XmppPort
         self._to_probe: deque[Account] = deque()
         self._probing: asyncio.Task[None] | None = None
@@ -65,7 +71,10 @@ class Audience:
         """A device is available; ``witness`` is the localpart of the puppet that was told."""
         devices = account.devices
         came = resource not in devices
-        if not devices.seen(resource, witness, device):
+        is_news = devices.seen(resource, witness, device)
+        if witness:
+            self._directed.seen(account, resource, witness)
+        if not is_news:
             return
         if came and account.id not in self._asked_at:  # what we have asked about is no news
             self._presences.device_came(account)

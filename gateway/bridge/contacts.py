@@ -308,6 +308,8 @@ class Contacts:
     ) -> asyncio.Future[OutboundRow | None]:
         """Store what changed; ``answer`` goes to the network if an invitation was waiting."""
         now = self._clock.now()
+        if from_user is not None:
+            account.devices.audience.discard(self._addresses.localpart(contact))
 
         def unit(db: Transaction) -> OutboundRow | None:
             row = contacts.get(db, account.id, contact)

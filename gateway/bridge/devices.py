@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gateway.events import Availability, Presence
+from gateway.ids import RemoteUserId
 
 _MAX_DEVICES = 32
 """Of one user; the oldest is forgotten."""
+_MAX_SHOWN = 100
+"""Contacts that one device has shown itself to; the oldest is forgotten."""
 _ORDER = (Availability.AVAILABLE, Availability.DND, Availability.AWAY, Availability.XA)
 """Which of several devices speaks for the user."""
 
@@ -48,7 +51,7 @@ class Devices:
     itself see them only what the gateway is told counts; for others, what all puppets are told.
     """
 
-    __slots__ = ("_devices", "_doubtful", "_elsewhere", "reach")
+    __slots__ = ("_devices", "_directed", "_doubtful", "_elsewhere", "audience", "reach")
 
     def __init__(self) -> None:
         self.reach = Reach.UNKNOWN
@@ -56,6 +59,11 @@ class Devices:
         self._elsewhere: dict[str, set[str]] = {}
         """Devices that the gateway itself has not seen → localparts of puppets that have."""
         self._doubtful: set[str] = set()
+        self._directed: dict[str, dict[str, RemoteUserId]] = {}
+        """Devices → localparts of puppets without a subscription that they have shown themselves
+        to (REQ-319)."""
+        self.audience: set[str] = set()
+        """Localparts of puppets that are known to see the user by a subscription."""
 
     def __iter__(self) -> Iterator[tuple[str, Device]]:
         return iter(self._devices.items())
@@ -93,6 +101,7 @@ class Devices:
         """
         witnesses = self._elsewhere.get(resource)
         if witness:
+            self._directed.get(resource, {}).pop(witness, None)
             if witnesses is None:
                 return False
             witnesses.discard(witness)
@@ -116,7 +125,32 @@ class Devices:
         self.reach = Reach.OFFLINE
         return True
 
+    def show(self, resource: str, puppet: str, contact: RemoteUserId) -> bool:
+        """A device has shown itself to a contact. Returns whether that is new."""
+        shown = self._directed.setdefault(resource, {})
+        if puppet in shown:
+            return False
+        if len(shown) >= _MAX_SHOWN:
+            del shown[next(iter(shown))]
+        shown[puppet] = contact
+        return True
+
+    def is_shown(self, resource: str, puppet: str) -> bool:
+        """Whether this device has shown itself to this puppet."""
+        return puppet in self._directed.get(resource, ())
+
+    def shown_to(self, contact: RemoteUserId) -> list[str]:
+        """The devices that have shown themselves to a contact."""
+        return [
+            resource for resource, shown in self._directed.items() if contact in shown.values()
+        ]
+
+    def all_shown_to(self) -> set[RemoteUserId]:
+        """The contacts that any device has shown itself to."""
+        return {contact for shown in self._directed.values() for contact in shown.values()}
+
     def _remove(self, resource: str) -> None:
+        self._directed.pop(resource, None)
         del self._devices[resource]
         self._elsewhere.pop(resource, None)
         self._doubtful.discard(resource)
@@ -126,6 +160,7 @@ class Devices:
         self._devices.clear()
         self._elsewhere.clear()
         self._doubtful.clear()
+        self._directed.clear()
         self.reach = Reach.UNKNOWN
 
     def doubt(self) -> None:

@@ -27,6 +27,7 @@ from gateway.events import (
     Notice,
     OwnDisplayed,
     OwnMessage,
+    RemoteContactGone,
     RemoteEvent,
     RemoteGap,
     RemoteInvite,
@@ -37,6 +38,8 @@ from gateway.events import (
     RemoteUndecryptable,
     RemoteUnreadable,
     SubscriptionRequest,
+    Unavailable,
+    Unsubscribed,
 )
 from gateway.ids import (
     AccountId,
@@ -169,6 +172,8 @@ class Intake:
                 self._invite(db, event, now, out)
             case RemoteInviteGone():
                 self._change(db, event.contact, invited=False)
+            case RemoteContactGone():
+                self._contact_gone(db, event, now, out)
             case RemoteProfile():
                 self._change(db, event.contact, name=brief(event.name, NAME_CHARS))
             case RemoteGap():
@@ -302,6 +307,18 @@ class Intake:
         self._add(db, event.contact, self._id(sid, "request"), request, now, out)
         text = f"{name} wants to talk with you. Accept the contact request or answer to begin."
         self._add(db, event.contact, sid, Notice(id=sid, text=text), now, out)
+
+    def _contact_gone(
+        self, db: Transaction, event: RemoteContactGone, now: float, out: Committed
+    ) -> None:
+        """REQ-309. A user who never saw them is told nothing, nor twice; the name stays."""
+        contact = contacts.get(db, self.account, event.contact)
+        if contact.to_user is not Subscription.GRANTED:
+            return
+        self._put(db, event.contact, replace(contact, to_user=Subscription.REFUSED))
+        for delivery in (Unavailable(), Unsubscribed()):
+            sid = self._id(event.contact, event.id, type(delivery).__name__)
+            self._add(db, event.contact, sid, delivery, now, out)
 
     def _gap(self, db: Transaction, event: RemoteGap, now: float, out: Committed) -> None:
         conversation = self._chat(db, event.contact)

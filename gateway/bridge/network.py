@@ -123,6 +123,7 @@ class Network:
             self.name,
             self._store,
             self.accounts,
+            self.addresses,
             self._clock,
             self._tasks,
             self._persist,

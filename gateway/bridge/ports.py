@@ -74,8 +74,13 @@ class XmppPort(Protocol):
         They answer nobody: whatever the user's clients say to them, the next ones go out too.
         """
 
-    def presence(self, user: UserJid, contact: RemoteUserId, presence: Presence) -> None:
-        """A puppet's presence; the contact '' is the gateway itself, whose status it knows."""
+    def presence(
+        self, user: UserJid, contact: RemoteUserId, presence: Presence, resource: str = ""
+    ) -> None:
+        """A puppet's presence; the contact '' is the gateway itself, whose status it knows.
+
+        With ``resource`` one device alone is told.
+        """
 
     def probe(self, user: UserJid, contact: RemoteUserId) -> None:
         """Ask the user's server, in the name of a puppet that may see the user, who is there."""

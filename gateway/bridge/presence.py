@@ -142,6 +142,19 @@ class Presences:
         self._one(account, contact).forced = True
         self._waves.now(account.user, self._item(account, contact))
 
+    def show_directly(self, account: Account, contact: RemoteUserId, resource: str) -> None:
+        """A device has shown itself to somebody without a subscription: it is told in turn."""
+        write = partial(self._write_directly, account, contact, resource)
+        self._waves.now(account.user, Item((contact, resource), write))
+
+    def _write_directly(
+        self, account: Account, contact: RemoteUserId, resource: str, _: bool
+    ) -> int:
+        if resource not in account.devices.shown_to(contact):
+            return 0
+        self._port.presence(account.user, contact, self.of(account, contact), resource)
+        return 1
+
     def probed(self, account: Account, contact: RemoteUserId) -> None:
         """The user's server asks, because a device came online (REQ-315)."""
         self._of(account).probed_at = self._clock.monotonic()
@@ -201,12 +214,16 @@ class Presences:
             before = one.shown if one.generation == shown.generation else UNAVAILABLE
             if before is not None and is_same(before, presence):
                 return 0
-        if not self._may_see(account, contact):
+        # The bare address for all devices, or those that have shown themselves to the contact.
+        may_see = self._may_see(account, contact)
+        told = [""] if may_see else account.devices.shown_to(contact)
+        if not told:
             return 0
         one.shown, one.generation = presence, shown.generation
         one.shown_at = self._clock.monotonic()
-        self._port.presence(account.user, contact, presence)
-        return 1
+        for resource in told:
+            self._port.presence(account.user, contact, presence, resource)
+        return len(told)
 
     def _may_see(self, account: Account, contact: RemoteUserId) -> bool:
         row = contacts.get(self._store.reader, account.id, contact)
@@ -223,7 +240,8 @@ class Presences:
         gateway.
         """
         self._of(account)
-        for contact in self._by_rank(account):
+        directed = set() if again else account.devices.all_shown_to()
+        for contact in self._by_rank(account, directed):
             if account.id not in self._shown or account.devices.reach is Reach.OFFLINE:
                 return
             one = self._one(account, contact)
@@ -231,8 +249,8 @@ class Presences:
             one.forced |= (again and is_there) or (says_gateway and contact == GATEWAY)
             yield self._item(account, contact), self._rank(account, contact)
 
-    def _by_rank(self, account: Account) -> list[RemoteUserId]:
-        found = contacts.subscribed(self._store.reader, account.id)
+    def _by_rank(self, account: Account, directed: set[RemoteUserId]) -> list[RemoteUserId]:
+        found = {*contacts.subscribed(self._store.reader, account.id), *directed}
         return sorted(found, key=lambda contact: self._rank(account, contact))
 
     def _rank(self, account: Account, contact: RemoteUserId) -> float:

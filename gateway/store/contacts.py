@@ -25,7 +25,8 @@ class ContactRow:
 
     name: str = ""
     to_user: Subscription = Subscription.NONE
-    """Whether the user receives the puppet's presence; refused if they have ended that."""
+    """Whether the user receives the puppet's presence; refused if they, or the network, have
+    ended that."""
     from_user: Subscription = Subscription.NONE
     """Whether the puppet receives the user's presence."""
     invited: bool = False

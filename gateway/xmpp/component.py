@@ -227,14 +227,17 @@ class Component:
             self.stream.send(stanza, unasked=True)
         return len(stanzas)
 
-    def presence(self, user: UserJid, contact: RemoteUserId, presence: Presence) -> None:
+    def presence(
+        self, user: UserJid, contact: RemoteUserId, presence: Presence, resource: str = ""
+    ) -> None:
         """See `XmppPort.presence`."""
         sender = f"{self.puppet(contact)}/{self.resource}"
         if contact == GATEWAY and presence.availability is not Availability.UNAVAILABLE:
             self.stream.send(Stanza("presence", sender, user, inner=self._gateway_status(user)))
         else:
             caps = self.iqs.puppets.entity.caps()
-            self.stream.send(puppet_presence(sender, user, presence, caps, self._clock.now()))
+            to = f"{user}/{resource}" if resource else user
+            self.stream.send(puppet_presence(sender, to, presence, caps, self._clock.now()))
 
     def probe(self, user: UserJid, contact: RemoteUserId) -> None:
         """See `XmppPort.probe`."""

@@ -108,6 +108,9 @@ class MatrixPeer(Peer):
     async def sees_read(self, message: RemoteMessageId) -> None:
         await self._bob.wait_receipt(message, user_id=self.alice)
 
+    async def removes_contact(self) -> None:
+        raise NotImplementedError("Matrix has no list of contacts")
+
     async def carol_invites(self) -> None:
         # Not by the preset of direct chats: it gives both the power to expel the other one.
         body = {"preset": "private_chat", "is_direct": True, "invite": [self.alice]}

@@ -105,6 +105,10 @@ class Peer(ABC):
         """Wait until bob sees that alice has read his message."""
 
     @abstractmethod
+    async def removes_contact(self) -> None:
+        """Bob is no longer in alice's list of contacts; where there is one."""
+
+    @abstractmethod
     async def carol_invites(self) -> None:
         """Carol asks alice for a chat."""
 

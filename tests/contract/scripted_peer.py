@@ -73,6 +73,9 @@ class ScriptedPeer(Peer):
     async def sees_read(self, message: RemoteMessageId) -> None:
         await self._did({"op": "read", "contact": "bob", "up_to": message})
 
+    async def removes_contact(self) -> None:
+        self.network.event("alice", "contact-gone", contact="bob", id="g1")
+
     async def carol_invites(self) -> None:
         self.network.event("alice", "invite", contact="carol", id="i1")
 

@@ -28,6 +28,7 @@ from gateway.events import (
     DeclineInvite,
     MarkRead,
     Presence,
+    RemoteContactGone,
     RemoteInvite,
     RemoteInviteGone,
     RemoteMessage,
@@ -456,12 +457,21 @@ async def _live_only(peer: Peer) -> None:
     assert account.texts() == [*expected, "now"]
 
 
+async def _contact_list(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account):
+        await peer.removes_contact()
+        gone = await account.first(RemoteContactGone)
+    assert gone.contact == peer.bob
+
+
 _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "idempotent_send": _idempotent_send,
     "echoes_key": _echoes_key,
     "typing": _typing,
     "read_marks": _read_marks,
     "live_only": _live_only,
+    "contact_list": _contact_list,
     "presence": _presence,
     "max_text_bytes": _max_text_bytes,
 }

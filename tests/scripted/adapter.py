@@ -43,6 +43,7 @@ from gateway.events import (
     DeclineInvite,
     MarkRead,
     Presence,
+    RemoteContactGone,
     RemoteEvent,
     RemoteGap,
     RemoteInvite,
@@ -83,6 +84,7 @@ class ScriptedAdapter(Adapter):
         typing=True,
         read_marks=True,
         presence=True,
+        contact_list=True,
         max_text_bytes=100_000,
     )
 
@@ -336,6 +338,8 @@ class ScriptedSession(Session):
                 return RemoteInvite(contact=contact, id=message)
             case "invite-gone":
                 return RemoteInviteGone(contact=contact)
+            case "contact-gone":
+                return RemoteContactGone(contact=contact, id=message)
             case "profile":
                 return RemoteProfile(contact=contact, name=event["name"])
             case "encrypted":

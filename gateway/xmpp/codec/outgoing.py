@@ -18,6 +18,8 @@ from gateway.events import (
     OwnMessage,
     Receipt,
     SubscriptionRequest,
+    Unavailable,
+    Unsubscribed,
 )
 from gateway.store.journal import InboundRow
 from gateway.xmpp.codec import errors
@@ -174,6 +176,14 @@ def _request(_: InboundRow, request: SubscriptionRequest, route: Route, __: floa
     return subscription("subscribe", route.puppet, route.user, request.name)
 
 
+def _unavailable(_: InboundRow, __: Unavailable, route: Route, ___: float) -> Stanza:
+    return Stanza("presence", route.sender, route.user, "unavailable")
+
+
+def _unsubscribed(_: InboundRow, __: Unsubscribed, route: Route, ___: float) -> Stanza:
+    return subscription("unsubscribed", route.puppet, route.user)
+
+
 _WRITERS: dict[type, Callable[[InboundRow, Any, Route, float], Stanza | None]] = {
     ChatMessage: _chat_message,
     OwnMessage: _own,
@@ -184,4 +194,6 @@ _WRITERS: dict[type, Callable[[InboundRow, Any, Route, float], Stanza | None]] =
     Notice: _notice,
     GatewayNotice: _gateway_notice,
     SubscriptionRequest: _request,
+    Unavailable: _unavailable,
+    Unsubscribed: _unsubscribed,
 }
