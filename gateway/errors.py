@@ -105,14 +105,23 @@ class AdapterError(GatewayError):
 
 
 class Transient(AdapterError):
-    """The network could not be reached or answered with a temporary failure. Tried again."""
+    """The network could not be reached or answered with a temporary failure. Tried again.
+
+    ``is_certain`` says that what was to be done was certainly not: nothing went out, or the
+    network said so. Whoever logs out meanwhile is told that it failed, and otherwise that nobody
+    knows.
+    """
+
+    def __init__(self, text: str, *, is_certain: bool = False) -> None:
+        super().__init__(text)
+        self.is_certain = is_certain
 
 
 class RateLimited(Transient):
     """The network asked us to wait: at most a day, whatever it says."""
 
     def __init__(self, text: str, *, retry_after_s: float) -> None:
-        super().__init__(text)
+        super().__init__(text, is_certain=True)
         is_time = math.isfinite(retry_after_s) and retry_after_s > 0
         self.retry_after_s = min(retry_after_s, _LONGEST_WAIT_S) if is_time else 0.0
 

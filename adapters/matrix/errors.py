@@ -143,10 +143,14 @@ def unreachable(host: str, error: BaseException) -> AdapterError:
             "The admin of this gateway does not allow homeservers there."
         )
     if isinstance(error, TimeoutError):
-        return Transient(f"{host} did not answer in time.")
+        never_connected = isinstance(error, aiohttp.ConnectionTimeoutError)
+        return Transient(f"{host} did not answer in time.", is_certain=never_connected)
     if isinstance(error, aiohttp.ClientSSLError):
-        return Transient(f"{host} has no valid certificate, or does not speak https there.")
-    return Transient(f"{host} cannot be reached.")
+        return Transient(
+            f"{host} has no valid certificate, or does not speak https there.", is_certain=True
+        )
+    never_connected = isinstance(error, aiohttp.ClientConnectorError)
+    return Transient(f"{host} cannot be reached.", is_certain=never_connected)
 
 
 def status_of(error: AdapterError) -> int | None:

@@ -37,6 +37,14 @@ from gateway.tasks import CutOff, contained, within
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
 INTERNAL = "Internal error of the gateway; it may have arrived or not."
+_LEFT_UNCLEAR = (
+    "You logged out of the network while this message was being sent. "
+    "It may or may not have arrived; please check before you send it again."
+)
+
+
+class _LoggedOut(Forbidden):
+    """There is no account on the network any more to send anything from."""
 
 
 class Attempts:
@@ -77,23 +85,30 @@ class Attempts:
         self, actor: Actor, row: OutboundRow, command: Command, *, keyed: bool
     ) -> Sent | AdapterError:
         """Attempt until it succeeds, fails for certain, or the time is over."""
-        retry_s = _FIRST_RETRY_S
+        retry_s, unclear = _FIRST_RETRY_S, False
         while True:
+            failed: Transient | AuthExpired
             try:
                 return await self._attempt(actor, row, command, keyed=keyed)
             except (Transient, AuthExpired) as error:
                 failed = error
                 actor.quiet.set()
                 await self._certainly_not_sent(row)
+            except _LoggedOut as error:
+                return Uncertain(_LEFT_UNCLEAR) if unclear else error
             except AdapterError as error:
                 return error
             except StoreUnavailable:
-                failed = Transient("The gateway cannot store anything at the moment.")
+                failed = Transient(
+                    "The gateway cannot store anything at the moment.", is_certain=True
+                )
             except Exception:
                 self._log.exception("send_failed", **actor.where, row=row.id)
                 if not keyed:
                     return Uncertain(INTERNAL)
                 failed = Transient("Internal error of the gateway.")
+            # Without keys the adapter vouches for it that the network has nothing.
+            unclear |= keyed and isinstance(failed, Transient) and not failed.is_certain
             left_s = row.deadline - self._clock.monotonic()
             wait_s = max(retry_s, getattr(failed, "retry_after_s", 0.0))
             if left_s <= 0 or wait_s >= left_s:
@@ -128,7 +143,7 @@ class Attempts:
         link = await self._live_link(actor, row)
         session = link.session
         if session is None:
-            raise Transient("The connection to the network was lost.")
+            raise Transient("The connection to the network was lost.", is_certain=True)
         if not keyed:
             row.attempted_at = now = self._clock.now()
             await self._store.write(lambda db: journal.mark_attempted(db, row.id, now))
@@ -158,10 +173,12 @@ class Attempts:
             if link is not None and link.session is not None:
                 return link
             if actor.account.status is AccountStatus.LOGGED_OUT:
-                raise Forbidden("You are logged out of the network.")
+                raise _LoggedOut("You are logged out of the network.")
             if self._clock.monotonic() >= row.deadline:
                 trouble = (link.trouble if link is not None else "").rstrip(".")
-                raise Unreachable(f"{trouble or 'There is no connection to the network'}.")
+                raise Unreachable(
+                    f"{trouble or 'There is no connection to the network'}.", is_certain=True
+                )
             actor.wake.clear()
             self._watchdog.remind(actor, row.deadline)
             await actor.wake.wait()

@@ -83,6 +83,7 @@ class Audience:
     def gone(self, account: Account, resource: str, witness: str) -> None:
         """A device is not available to ``witness``; or, as an answer to our probe, none is."""
         if resource:
+            self._directed.gone(account, resource, witness)
             is_news = account.devices.gone(resource, witness)
         else:
             # Prosody acknowledges subscription requests in this way too: that says nothing.

@@ -9,14 +9,14 @@ and a few at a time, and what the stanza itself costs is a look into a set (REQ-
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import itertools
 from collections.abc import Callable
 from functools import partial
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.addresses import Addresses
-from gateway.ids import RemoteUserId
+from gateway.ids import AccountId, RemoteUserId
 from gateway.store import Store, contacts
 from gateway.store.contacts import Subscription
 from gateway.tasks import Tasks
@@ -46,25 +46,32 @@ class Directed:
         self._tasks = tasks
         self._show = show
         """Tells one device, by its resource, of one contact."""
-        self._waiting: deque[tuple[Account, str, str]] = deque(maxlen=_WAITING)
+        self._waiting: dict[tuple[AccountId, str, str], Account] = {}
+        """By account, device and puppet."""
         self._looking: asyncio.Task[None] | None = None
 
     def seen(self, account: Account, resource: str, puppet: str) -> None:
         """A device was seen by the puppet with this localpart."""
         if puppet in account.devices.audience or account.devices.is_shown(resource, puppet):
             return
-        self._waiting.append((account, resource, puppet))
+        if len(self._waiting) >= _WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        self._waiting[account.id, resource, puppet] = account
         if self._looking is None:
             self._looking = self._tasks.spawn(self._look_all(), "directed presence")
+
+    def gone(self, account: Account, resource: str, puppet: str) -> None:
+        """A device has left the puppet again."""
+        self._waiting.pop((account.id, resource, puppet), None)
 
     async def _look_all(self) -> None:
         try:
             while self._waiting:
                 await self._clock.sleep(_LATER_S)
-                for _ in range(min(_AT_ONCE, len(self._waiting))):
-                    account, resource, puppet = self._waiting.popleft()
+                for key in list(itertools.islice(self._waiting, _AT_ONCE)):
+                    _, resource, puppet = key
                     look = partial(self._look, resource=resource, puppet=puppet)
-                    self._accounts.apart(look, account)
+                    self._accounts.apart(look, self._waiting.pop(key))
         finally:
             self._looking = None
 

@@ -209,7 +209,7 @@ class _Wire:
         try:
             return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 24))
         except OSError:
-            raise Transient("The scripted network cannot be reached.") from None
+            raise Transient("The scripted network cannot be reached.", is_certain=True) from None
 
     def write(self, line: dict[str, Any]) -> None:
         if not self._writer.is_closing():
@@ -272,6 +272,8 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
         return line
     if kind == "rate":
         raise RateLimited(line["text"], retry_after_s=line["retry_after_s"])
+    if kind == "transient":
+        raise Transient(line.get("text", kind), is_certain=True)  # the network itself says so
     raise _ERRORS[kind](line.get("text", kind))
 
 
@@ -354,7 +356,7 @@ class ScriptedSession(Session):
     async def send(self, command: Command, key: str) -> Sent:
         wire = self._wire
         if wire is None:
-            raise Transient("There is no connection.")
+            raise Transient("There is no connection.", is_certain=True)
         match command:
             case SendText():
                 reply = await wire.request(
@@ -381,7 +383,7 @@ class ScriptedSession(Session):
 
     async def find(self, contact: RemoteUserId) -> Contact:
         if self._wire is None:
-            raise Transient("There is no connection.")
+            raise Transient("There is no connection.", is_certain=True)
         reply = await self._wire.request({"op": "find", "contact": contact})
         return Contact(name=reply["name"])
 

@@ -31,6 +31,7 @@ _BODY = "{jabber:client}body"
 _RECEIVED = f"{{{RECEIPTS}}}received"
 _ANSWER_S = 8.0
 _ATTEMPTS = 20
+_NOTICED_S = 0.5
 _ARRIVAL_S = 660.0
 """A session that was cut off again and again is made anew after 10 minutes at the latest."""
 
@@ -287,7 +288,11 @@ class Person:
     async def go_offline(self) -> None:
         """What is said meanwhile waits at the user's server."""
         if self._rng.random() < 0.3:
+            self._deed = "go_offline, cut off"
             self._client.abort()
+            # Without stream management (XEP-0198) the server loses what it writes to a client that
+            # is gone, until it notices; that is between the two of them.
+            await asyncio.sleep(_NOTICED_S)
         await self._client.disconnect()
         texts = [self._is_told(self._contacts[0]) for _ in range(self._rng.randint(0, 3))]
         await asyncio.sleep(self._rng.uniform(0.5, 2))
