@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -33,6 +33,7 @@ from gateway.store.pruning import Pruning
 from gateway.store.secrets import SecretBox
 from gateway.tasks import SystemClock, Tasks, contained_now
 from gateway.xmpp.access import AccessList
+from gateway.xmpp.approvals import Approvals
 from gateway.xmpp.closed import ClosedComponent
 from gateway.xmpp.component import Component, ComponentSettings
 from gateway.xmpp.limits import LimitSettings, Rate
@@ -115,12 +116,16 @@ class Gateway:
         self._closed: list[ClosedComponent] = []
         """Of networks that cannot be used."""
         self._neighbours = Neighbours()
+        access = config.access
+        self._access = AccessList(access.allow, access.deny, access.ask)
+        self._approvals: Approvals
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open the store, connect the streams, then the accounts (they log in later, paced)."""
         files = self._config.store
         store = await Store.open(files.database)
         stack.push_async_callback(store.close)
+        self._approvals = Approvals(store, self._clock, self._access.may_ask)
         box = SecretBox.load(files.key_file, has_secrets=accounts.any_secret(store.reader))
         http = await stack.enter_async_context(
             aiohttp.ClientSession(
@@ -204,7 +209,8 @@ class Gateway:
             ),
             local_domains=xmpp.server.local_domains,
             use_privileges=xmpp.use_privileges,
-            access=AccessList(access.allow, access.deny),
+            access=replace(self._access, is_approved=self._approvals.is_admitted),
+            approvals=self._approvals,
             name=network.name,
             kind=network.adapter,
             admins=access.admins,

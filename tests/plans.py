@@ -15,7 +15,7 @@ from typing import Any
 
 from gateway.store.database import migrate
 
-_SMALL = {"meta", "account"}
+_SMALL = {"meta", "account", "approval"}
 """Nothing grows in them but by people."""
 _OPEN_ROWS = re.compile(r"^SCAN \w+ USING (COVERING )?INDEX (inbound_open|outbound_open)$")
 """As much work as rows wait, at a start."""

@@ -26,6 +26,7 @@ def check(values: Values, problems: Problems) -> None:
     """Report everything that is wrong between keys."""
     _check_host(values, problems)
     _check_domains(values, problems)
+    _check_admins(values, problems)
     _check_limits(values, problems)
     _check_stuck_limit(values, problems)
     _check_key_file(values, problems)
@@ -54,6 +55,12 @@ def _check_domains(values: Values, problems: Problems) -> None:
                     )
                 else:
                     taken[domain] = f"the domain of networks.{name}"
+
+
+def _check_admins(values: Values, problems: Problems) -> None:
+    asking = [place for where, (_, place) in values.items() if where.startswith("access.ask[")]
+    if asking and not any(where.startswith("access.admins[") for where in values):
+        problems.add(asking[0], 'nobody could admit these users: "access.admins" is empty')
 
 
 def _server_domains(values: Values) -> Iterator[tuple[str, str]]:

@@ -52,6 +52,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Exact domains and bare JIDs, or ``*``; when empty, the server's local domains."""
     deny: tuple[AccessEntry, ...] = ()
     """Refused even when ``allow`` has them."""
+    ask: tuple[AccessEntry, ...] = ()
+    """Admitted one by one, when one of ``admins`` has said so."""
     admins: tuple[BareJid, ...] = ()
 
 

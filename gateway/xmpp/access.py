@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 
 from gateway.ids import UserJid
 
 NOT_ADMITTED = "The admin of this gateway does not admit your address."
+
+
+def _nobody(_: UserJid) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +21,24 @@ class AccessList:
 
     allow: Collection[str]
     deny: Collection[str] = ()
+    ask: Collection[str] = ()
+    """Admitted when an admin has said so (REQ-211)."""
+    is_approved: Callable[[UserJid], bool] = field(default=_nobody)
 
     def names(self, user: UserJid) -> bool:
         """Whether the user, or their domain, is admitted by name and not by ``*`` alone."""
-        return user in self.allow or user.rpartition("@")[2] in self.allow
+        return _has(self.allow, user) or (self.may_ask(user) and self.is_approved(user))
 
     def permits(self, user: UserJid) -> bool:
         """Whether this user may link an account."""
-        domain = user.rpartition("@")[2]
-        if user in self.deny or domain in self.deny:
+        if _has(self.deny, user):
             return False
         return "*" in self.allow or self.names(user)
+
+    def may_ask(self, user: UserJid) -> bool:
+        """Whether an admin may admit this user."""
+        return not _has(self.deny, user) and ("*" in self.ask or _has(self.ask, user))
+
+
+def _has(entries: Collection[str], user: UserJid) -> bool:
+    return user in entries or user.rpartition("@")[2] in entries

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -21,7 +22,8 @@ from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks
 from gateway.xmpp import jid
-from gateway.xmpp.access import AccessList
+from gateway.xmpp.access import NOT_ADMITTED, AccessList
+from gateway.xmpp.approvals import Approvals
 from gateway.xmpp.codec import errors, outgoing
 from gateway.xmpp.codec.outgoing import Route
 from gateway.xmpp.codec.presence import puppet_presence
@@ -57,6 +59,7 @@ class ComponentSettings:
     local_domains: Collection[str]
     use_privileges: bool
     access: AccessList
+    approvals: Approvals
     name: str
     """For people."""
     kind: str
@@ -78,6 +81,7 @@ class Component:
         self.kind = settings.kind
         self.admins = settings.admins
         self.access = settings.access
+        self.approvals = settings.approvals
         self.limits = Limits(settings.limits)
         self.resource = settings.kind
         """The one resource of the gateway and of every puppet, for ever (REQ-405)."""
@@ -131,6 +135,18 @@ class Component:
         if self._talks_with(user):  # who is denied may be leaving just now
             return Standing.KNOWN
         return Standing.STRANGER
+
+    def not_admitted(self, user: UserJid) -> str:
+        """What to say to somebody who may not use the gateway. Where admins may admit them, these
+        are asked (REQ-211)."""
+        if not self.access.may_ask(user):
+            return NOT_ADMITTED
+        return self.approvals.ask(user, partial(self._ask_admins, user))
+
+    def _ask_admins(self, user: UserJid) -> None:
+        for admin in self.admins:
+            said = f"{user} wants to use this gateway. Send “admit”, “dismiss” or “requests”."
+            self.console.tell(UserJid(admin), said)
 
     def may_log_in(self, user: UserJid) -> bool:
         """Whether another attempt to log in to the network is not too much (REQ-711)."""

@@ -24,6 +24,7 @@ from gateway.ids import RemoteUserId
 from gateway.store import Store
 from gateway.tasks import SystemClock
 from gateway.xmpp.access import AccessList
+from gateway.xmpp.approvals import Approvals
 from gateway.xmpp.component import Component, ComponentSettings
 from gateway.xmpp.connection import Connection, ConnectionHooks
 from gateway.xmpp.dispatch import Dispatch
@@ -108,7 +109,7 @@ async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
             house.secret_box(directory),
         )
         linked = [await house.link(network.accounts, store, number) for number in range(accounts)]
-        component = Component(_settings(), network, Neighbours())
+        component = Component(_settings(store), network, Neighbours())
         connection = Connection(
             stanzas.COMPONENT,
             stanzas.SECRET,
@@ -130,7 +131,7 @@ _NO_LIMIT = Rate(1_000_000_000, 1.0)
 """Measured like any other, and never reached."""
 
 
-def _settings() -> ComponentSettings:
+def _settings(store: Store) -> ComponentSettings:
     return ComponentSettings(
         server=ServerSettings(
             domain=stanzas.COMPONENT,
@@ -142,6 +143,7 @@ def _settings() -> ComponentSettings:
         local_domains=(stanzas.SERVER,),
         use_privileges=True,
         access=AccessList(("*",)),
+        approvals=Approvals(store, SystemClock(), lambda _: False),
         limits=LimitSettings(
             **{field.name: _NO_LIMIT for field in dataclasses.fields(LimitSettings)}
         ),

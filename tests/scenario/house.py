@@ -80,6 +80,7 @@ class Options:
     limits: Limits = field(default_factory=Limits)
     inbound_rows: int | str = 50_000
     outbound_rows: int | str = 10_000
+    ask: tuple[str, ...] = ()
     neighbour: str = ""
     """Adapter of a second network."""
 
@@ -139,6 +140,7 @@ class House:
             ),
             access=Access(
                 allow=tuple(map(AccessEntry, options.allow)),
+                ask=tuple(map(AccessEntry, options.ask)),
                 admins=tuple(map(BareJid, options.admins)),
             ),
             delivery=Delivery(

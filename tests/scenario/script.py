@@ -65,8 +65,8 @@ class Script:
         while self.steps and self.steps[0].text.startswith("with "):
             key, _, value = self.steps.pop(0).text.removeprefix("with ").partition(" = ")
             options[key] = {"yes": True, "no": False}.get(value, value)
-        if "admins" in options:
-            options["admins"] = tuple(options["admins"].split())
+        for name in options.keys() & {"admins", "allow", "ask"}:
+            options[name] = tuple(options[name].split())
         return options
 
     async def run(self, play: Play) -> None:

@@ -299,6 +299,10 @@ MISTAKES = {
         good(access='{allow: ["*.example.org"]}'),
         f'9: access.allow[0]: {ENTRY}, found "*.example.org"',
     ),
+    "nobody to ask": (
+        good(access='{ask: ["*"]}'),
+        '9: access.ask[0]: nobody could admit these users: "access.admins" is empty',
+    ),
     "resource": (
         good(access="{admins: [ann@example.org/phone]}"),
         (

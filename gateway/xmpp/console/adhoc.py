@@ -20,7 +20,7 @@ from gateway.xmpp.console import forms
 from gateway.xmpp.console.chat import FAILED
 from gateway.xmpp.console.commands import BY_NODE
 from gateway.xmpp.console.model import ANSWER_LIMIT_S, Cancelled, Command, Expired, Note
-from gateway.xmpp.console.rights import is_offered, refusal
+from gateway.xmpp.console.rights import is_offered, refusal, words
 from gateway.xmpp.console.stages import Outcome, Session, Stage, StagedDialogue
 from gateway.xmpp.jid import split
 
@@ -91,7 +91,8 @@ class AdHoc:
         if refused is not None:  # rights may be lost between two stages (REQ-219)
             if session is not None:
                 self._drop(session)
-            raise Refused(refused.error, refused.text)
+            said = words(self._component, refused, split(sender).bare)
+            raise Refused(refused.error, said)
         if session is None:
             if action != "execute":
                 raise _refused(
@@ -120,7 +121,12 @@ class AdHoc:
         self._make_room(user)
         component = self._component
         talk = StagedDialogue(
-            user, component.network, component.tasks, component.may_log_in, component.say
+            user,
+            component.network,
+            component.tasks,
+            component.may_log_in,
+            component.approvals,
+            component.console.tell,
         )
         session = Session(secrets.token_urlsafe(24), sender, command, talk)
         self._sessions[session.id] = session

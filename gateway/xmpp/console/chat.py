@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 
 from gateway.ids import UserJid
 from gateway.tasks import contained, is_cancelled
-from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.outgoing import STORE
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.console.commands import COMMANDS
 from gateway.xmpp.console.lines import ChatDialogue
 from gateway.xmpp.console.model import Cancelled, Command, Expired
-from gateway.xmpp.console.rights import refusal
+from gateway.xmpp.console.rights import is_offered, refusal, words
 from gateway.xmpp.console.welcome import Welcome
 from gateway.xmpp.jid import split
 
@@ -44,6 +43,10 @@ class Console:
     def say(self, user: UserJid, said: str) -> None:
         """A line from the gateway, to the bare JID, always from the same full JID."""
         self._send(user, f"<body>{text(said)}</body>")
+
+    def tell(self, user: UserJid, said: str) -> None:
+        """The same, as somebody else's doing: it answers nothing of the user's own (REQ-717)."""
+        self._send(user, f"<body>{text(said)}</body>", unasked=True)
 
     def talks_with(self, user: UserJid) -> bool:
         """Whether a command is being carried out for somebody in the chat."""
@@ -80,7 +83,7 @@ class Console:
         refused = refusal(self._component, command, user) if command is not None else None
         if command is None and not self._is_known(user):
             self.welcome.met(user)
-            self.say(user, NOT_ADMITTED)
+            self.say(user, self._component.not_admitted(user))
         elif name == "cancel":
             self.say(user, "There is nothing to cancel.")
         elif name == "help":
@@ -92,7 +95,7 @@ class Console:
         elif refused is not None:
             if not self._is_known(user):
                 self.welcome.met(user)
-            self.say(user, refused.text)
+            self.say(user, words(self._component, refused, user))
         else:
             component = self._component
             talk = ChatDialogue(
@@ -100,7 +103,9 @@ class Console:
                 component.network,
                 component.tasks,
                 component.may_log_in,
+                component.approvals,
                 self.say,
+                self.tell,
                 COMMANDS.keys(),
             )
             self._talks[user] = command, talk
@@ -115,7 +120,7 @@ class Console:
             f"{command.name}: {command.summary}"
             for command in COMMANDS.values()
             if command.in_help
-            and (not command.for_admins or refusal(self._component, command, user) is None)
+            and (not command.for_admins or is_offered(self._component, command, user))
         ]
         return "\n".join([*lines, "cancel: leave a question unanswered"])
 
@@ -141,7 +146,8 @@ class Console:
         while len(self._late) > _LATE_KEPT:
             del self._late[next(iter(self._late))]
 
-    def _send(self, user: UserJid, inner: str) -> None:
+    def _send(self, user: UserJid, inner: str, *, unasked: bool = False) -> None:
         component = self._component
         sender = f"{component.domain}/{component.resource}"
-        component.stream.send(Stanza("message", sender, user, "chat", str(uuid.uuid4()), inner))
+        stanza = Stanza("message", sender, user, "chat", str(uuid.uuid4()), inner)
+        component.stream.send(stanza, unasked=unasked)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from gateway.bridge.network import Network
 from gateway.ids import UserJid
 from gateway.tasks import Tasks
+from gateway.xmpp.approvals import Approvals
 from gateway.xmpp.console.model import (
     Answers,
     BadAnswer,
@@ -38,11 +39,14 @@ class ChatDialogue(Dialogue):
         network: Network,
         tasks: Tasks,
         may_log_in: Callable[[UserJid], bool],
+        approvals: Approvals,
         say: Callable[[UserJid, str], None],
+        tell: Callable[[UserJid, str], None],
         commands: Set[str],
     ) -> None:
-        super().__init__(user, network, tasks, may_log_in)
+        super().__init__(user, network, tasks, may_log_in, approvals)
         self._say = say
+        self._tell = tell
         self._commands = commands
         """Words that are no answers."""
         self.asks_secret = False
@@ -54,7 +58,7 @@ class ChatDialogue(Dialogue):
 
     def tell(self, user: UserJid, text: str) -> None:
         """See `Dialogue.tell`."""
-        self._say(user, text)
+        self._tell(user, text)
 
     def show(self, table: Table) -> None:
         """See `Dialogue.show`."""

@@ -21,6 +21,7 @@ from gateway.ids import UserJid
 from gateway.store.accounts import AccountStatus
 from gateway.tasks import Tasks, is_cancelled
 from gateway.xmpp import jid
+from gateway.xmpp.approvals import Approvals
 
 if TYPE_CHECKING:
     from gateway.bridge.accounts import Account
@@ -180,8 +181,10 @@ class Dialogue(ABC):
         network: Network,
         tasks: Tasks,
         may_log_in: Callable[[UserJid], bool],
+        approvals: Approvals,
     ) -> None:
         self.user = user
+        self.approvals = approvals
         self.network = network
         self.may_log_in = may_log_in
         """Whether another attempt is not too much."""
@@ -328,6 +331,8 @@ class Command:
     leaves: bool = False
     """Also for those who are no longer admitted."""
     for_admins: bool = False
+    on_admission: bool = False
+    """Of use only where admins admit users one by one."""
     in_help: bool = True
     fits: Callable[[Account | None], bool] = _anybody
     """Whether there is a point in offering it to the user of this account."""

@@ -20,7 +20,6 @@ from gateway.bridge.network import Network
 from gateway.errors import AccountGone, AdapterError, SecretUnreadable, StoreUnavailable
 from gateway.ids import UserJid
 from gateway.tasks import within
-from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import text
@@ -62,7 +61,7 @@ class Registration:
         user = split(sender).bare
         account = self._network.accounts.of(user)
         if account is None and not self._component.access.permits(user):
-            raise Refused(errors.NOT_ALLOWED, NOT_ADMITTED)
+            raise Refused(errors.NOT_ALLOWED, self._component.not_admitted(user))
         if account is None:  # after the answer: strangers get one stanza for theirs (REQ-717)
             asyncio.get_running_loop().call_soon(self._component.console.welcome.welcome, user)
         form, values = self._form(user, account)
@@ -121,7 +120,7 @@ class Registration:
                 )
             return await self._remove(user)
         if not self._component.access.permits(user):
-            raise Refused(errors.NOT_ALLOWED, NOT_ADMITTED)
+            raise Refused(errors.NOT_ALLOWED, self._component.not_admitted(user))
         account = self._network.accounts.of(user)
         form, _ = self._form(user, account)
         submitted = self._submitted(query, form)

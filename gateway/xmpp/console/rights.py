@@ -22,12 +22,14 @@ class Refusal:
 
     error: StanzaError
     text: str
+    may_ask: bool = False
+    """An admin may see it otherwise."""
 
 
 _NO_ACCOUNT = Refusal(
     errors.REGISTRATION_REQUIRED, "You have no account here. Send “login” to link one."
 )
-_NOT_ADMITTED = Refusal(errors.FORBIDDEN, NOT_ADMITTED)
+_NOT_ADMITTED = Refusal(errors.FORBIDDEN, NOT_ADMITTED, may_ask=True)
 _NO_ADMIN = Refusal(errors.FORBIDDEN, "Only admins of this gateway may do that.")
 
 
@@ -44,7 +46,14 @@ def refusal(component: Component, command: Command, user: UserJid) -> Refusal | 
     return None
 
 
+def words(component: Component, refused: Refusal, user: UserJid) -> str:
+    """What to say to somebody whose command is refused. That may ask the admins (REQ-211)."""
+    return component.not_admitted(user) if refused.may_ask else refused.text
+
+
 def is_offered(component: Component, command: Command, user: UserJid) -> bool:
     """Whether to list it: it may be given, and there is a point in giving it (REQ-112)."""
     account = component.network.accounts.of(user)
+    if command.on_admission and not component.access.ask:
+        return False
     return refusal(component, command, user) is None and command.fits(account)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from gateway.bridge.network import Network
 from gateway.ids import UserJid
 from gateway.tasks import Tasks
+from gateway.xmpp.approvals import Approvals
 from gateway.xmpp.console import forms
 from gateway.xmpp.console.model import (
     Answers,
@@ -54,9 +55,10 @@ class StagedDialogue(Dialogue):
         network: Network,
         tasks: Tasks,
         may_log_in: Callable[[UserJid], bool],
+        approvals: Approvals,
         tell: Callable[[UserJid, str], None],
     ) -> None:
-        super().__init__(user, network, tasks, may_log_in)
+        super().__init__(user, network, tasks, may_log_in, approvals)
         self._tell = tell
         self.stage: Stage | None = None
         self.paused = asyncio.Event()

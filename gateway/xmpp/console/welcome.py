@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from gateway.events import AVAILABLE, UNAVAILABLE
 from gateway.ids import UserJid
 from gateway.store.conversations import GATEWAY
-from gateway.xmpp.access import NOT_ADMITTED
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -53,7 +52,7 @@ class Welcome:
         if self._strangers.was_told(user):
             return
         if not self._component.access.permits(user):
-            self._component.say(user, NOT_ADMITTED)
+            self._component.say(user, self._component.not_admitted(user))
             return
         name = self._component.network.adapter.display_name
         self._component.say(

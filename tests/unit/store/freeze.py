@@ -232,6 +232,11 @@ def _dead_events(db: sqlite3.Connection) -> None:
         _insert(db, "dead_event", [row])
 
 
+def _approvals(db: sqlite3.Connection) -> None:
+    states = [(f"{state}@far.example", state, NOW) for state in range(3)]
+    _insert(db, "approval", states)
+
+
 def _registrations(db: sqlite3.Connection) -> None:
     """Erin has asked for a login that is not carried out yet."""
     user = "erin@home.example"
@@ -245,6 +250,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     4: _presence,
     5: _registrations,
     6: _dead_events,
+    7: _approvals,
 }
 """What a migration's new tables hold, by its number."""
 

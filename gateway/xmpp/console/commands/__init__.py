@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from gateway.xmpp.console.commands.account import log_out, tell_status, unregister
 from gateway.xmpp.console.commands.admin import FORM_TYPE as ADMIN
 from gateway.xmpp.console.commands.admin import end_session, list_sessions
+from gateway.xmpp.console.commands.admission import admit, dismiss, list_requests
 from gateway.xmpp.console.commands.login import log_in
 from gateway.xmpp.console.commands.settings import change_settings
 from gateway.xmpp.console.model import (
@@ -82,6 +83,30 @@ _ALL = (
         run=end_session,
         node=f"{ADMIN}#end-user-session",
         for_admins=True,
+    ),
+    Command(
+        name="requests",
+        title="List who wants to be admitted",
+        summary="who waits to be admitted, and who was (admins)",
+        run=list_requests,
+        for_admins=True,
+        on_admission=True,
+    ),
+    Command(
+        name="admit",
+        title="Admit users",
+        summary="let somebody link an account who may not do so by themselves (admins)",
+        run=admit,
+        for_admins=True,
+        on_admission=True,
+    ),
+    Command(
+        name="dismiss",
+        title="Refuse users",
+        summary="do not let somebody link an account, or no longer (admins)",
+        run=dismiss,
+        for_admins=True,
+        on_admission=True,
     ),
 )
 

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Admins admit users who may not come in by themselves (REQ-211)."""
+
+from __future__ import annotations
+
+from gateway.ids import UserJid
+from gateway.xmpp.approvals import ADMITTED, REFUSED
+from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Note, Table
+
+_SHOWN = 200
+"""Rows of a table: a stanza has to stay small (REQ-105)."""
+
+
+async def list_requests(talk: Dialogue) -> None:
+    """The command ``requests``."""
+    waiting, admitted = talk.approvals.waiting(), talk.approvals.admitted()
+    rows = [(user, "waits") for user in waiting] + [(user, "admitted") for user in admitted]
+    if rows:
+        talk.show(
+            Table(
+                title="Users whom admins have to admit",
+                columns=(("user", "XMPP user"), ("state", "State")),
+                rows=tuple(rows[:_SHOWN]),
+            )
+        )
+    talk.say(f"Waiting: {len(waiting)}. Admitted: {len(admitted)}.")
+
+
+async def admit(talk: Dialogue) -> None:
+    """The command ``admit``."""
+    for user in await _ask(talk, "Admit users", "They may link accounts from now on."):
+        await talk.approvals.decide(user, admitted=True)
+        talk.tell(user, ADMITTED)
+        talk.say(f"{user} is admitted.")
+
+
+async def dismiss(talk: Dialogue) -> None:
+    """The command ``dismiss``."""
+    said = (
+        "They may not link accounts, nor use those that they have. Nothing of these is deleted; "
+        "“end-session” logs them out."
+    )
+    for user in await _ask(talk, "Refuse users", said):
+        await talk.approvals.decide(user, admitted=False)
+        talk.tell(user, REFUSED)
+        talk.say(f"{user} is not admitted.")
+
+
+async def _ask(talk: Dialogue, title: str, instructions: str) -> list[UserJid]:
+    answers = await talk.ask(
+        Form(
+            title=title,
+            instructions=instructions,
+            fields=(Field(name="users", label="XMPP users", kind=Kind.JIDS),),
+            last=True,
+        )
+    )
+    found = []
+    for user in map(UserJid, answers["users"].splitlines()):
+        if talk.approvals.may_ask(user):
+            found.append(user)
+        else:
+            talk.say(f"Nobody has to admit {user}: see “access” in the configuration.", Note.ERROR)
+    return found
