@@ -149,6 +149,10 @@ class Stage:
             pair.online.clear()
 
 
+_SETTINGS = {"allow_private_homeservers": True, "max_gap": 5000}
+"""A gap is filled up to a bound and named beyond it: here it shall be filled whatever it takes."""
+
+
 @asynccontextmanager
 async def stage(
     servers: Servers,
@@ -169,7 +173,9 @@ async def stage(
         wire = await stack.enter_async_context(Wire(xmpp.component_port))
         web = await stack.enter_async_context(Web(servers.synapse.url))
         networks = {
-            domain.partition(".")[0]: matrix_network(domain, xmpp.components[domain])
+            domain.partition(".")[0]: matrix_network(
+                domain, xmpp.components[domain], settings=_SETTINGS
+            )
             for domain in (HIT, SPARED)
         }
         gateway = GatewayProcess(
