@@ -23,7 +23,7 @@ from gateway.bridge.cut import tell_cut
 from gateway.bridge.delivery import Delivery
 from gateway.bridge.inbound import Committed
 from gateway.bridge.intents import IncomingText, Intents
-from gateway.bridge.link import LinkHooks, LinkState
+from gateway.bridge.link import Link, LinkHooks, LinkState
 from gateway.bridge.links import Links
 from gateway.bridge.logins import Logins
 from gateway.bridge.notices import LinkNotices
@@ -221,13 +221,32 @@ class Network:
         if account.status is not AccountStatus.LINKED or account.link is None:
             return
         if not permits(account.user):
-            log.warning("account_not_admitted", network=self.name, account=account.id)
-            account.link.phase = LinkState.STOPPED
-            account.link.trouble = "The admin of this gateway does not admit you"
+            self._shut_out(account, account.link)
         elif self._attendance.following.may_connect(account):
             self._links.run(account, account.link)
         else:
             self._attendance.following.rest(account)
+
+    def admission_changed(self, user: UserJid, permitted: bool) -> None:
+        """An admin admits a user, or does so no longer (REQ-705)."""
+        account = self.accounts.of(user)
+        if account is None or account.link is None:
+            return
+        if account.link.phase is LinkState.STOPPED and permitted:
+            self._links.prepare(account)
+            self._connect_one(account, lambda _: True)
+        elif not permitted and account.status is AccountStatus.LINKED:
+            self._tasks.spawn(self._disconnect(account, account.link), "not admitted any more")
+
+    async def _disconnect(self, account: Account, link: Link) -> None:
+        await link.stop()
+        self._shut_out(account, link)
+        self._link_changed(account)
+
+    def _shut_out(self, account: Account, link: Link) -> None:
+        log.warning("account_not_admitted", network=self.name, account=account.id)
+        link.phase = LinkState.STOPPED
+        link.trouble = "The admin of this gateway does not admit you"
 
     async def stop(self) -> None:
         """End all sessions and actors. What is not settled stays in the journals."""

@@ -80,6 +80,8 @@ class BatchConnection(aiosqlite.Connection):
                 result = work(db)
             except Exception as error:
                 result = error
+            except BaseException as error:  # whoever waits must not wait for ever
+                result = RuntimeError(f"{type(error).__name__}: {error}")
             loop.call_soon_threadsafe(then, result)
 
         self._tx.put_nowait((None, on_thread))

@@ -36,10 +36,15 @@ class Approvals:
         self._store = store
         self._clock = clock
         self._states = approvals.all_approvals(store.reader)
+        self._watchers: list[Callable[[UserJid], None]] = []
 
     def is_admitted(self, user: UserJid) -> bool:
         """Whether an admin has admitted them, and has not taken that back."""
         return self._states.get(user) is Approval.ADMITTED
+
+    def watch(self, decided: Callable[[UserJid], None]) -> None:
+        """Tell of decisions; whoever wants to know looks what they are."""
+        self._watchers.append(decided)
 
     def waiting(self) -> list[UserJid]:
         """Who has asked and has no answer yet, those who wait longest first."""
@@ -72,6 +77,8 @@ class Approvals:
         """
         state = Approval.ADMITTED if admitted else Approval.REFUSED
         await self._write(user, state, lambda: self._states.update({user: state}))
+        for decided in self._watchers:
+            decided(user)
 
     def _ask(self, user: UserJid, then: Callable[[], None]) -> None:
         self._states[user] = Approval.ASKED

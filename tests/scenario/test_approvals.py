@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 import pytest
 import pytest_asyncio
 
+from gateway.ids import UserJid
 from gateway.store import approvals as store
 from gateway.xmpp import approvals
 from tests.scenario.house import GATEWAY, HOME, House, Options
@@ -113,7 +114,24 @@ async def test_req_211_an_admission_that_is_not_stored_is_none(
     say(public, ADMINS[0], "eve@far.example")
     (line,) = await heard(public)
     assert "cannot store" in line[1]
-    assert not public.component.access.permits("eve@far.example")  # type: ignore[arg-type]
+    assert not public.component.access.permits(UserJid("eve@far.example"))
+
+
+async def test_req_705_who_is_admitted_no_longer_is_disconnected_until_they_are(
+    public: House,
+) -> None:
+    eve = "eve@far.example"
+    await public.component.approvals.decide(UserJid(eve), admitted=True)
+    await public.link(eve, "carol")
+    await public.component.approvals.decide(UserJid(eve), admitted=False)
+    await public.clock.advance(5)
+    await heard(public)
+    public.network.says("carol", "bob", "Are you there?")
+    await public.clock.advance(700)
+    assert not await heard(public)
+    await public.component.approvals.decide(UserJid(eve), admitted=True)
+    await public.clock.advance(30)
+    assert (eve, "Are you there?") in await heard(public)
 
 
 async def test_req_211_nobody_is_asked_where_none_may(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ async def admit(talk: Dialogue) -> None:
 async def dismiss(talk: Dialogue) -> None:
     """The command ``dismiss``."""
     said = (
-        "They may not link accounts, nor use those that they have. Nothing of these is deleted; "
-        "“end-session” logs them out."
+        "They may not link accounts, and those that they have are disconnected. Nothing of these "
+        "is deleted; “end-session” logs them out."
     )
     for user in await _ask(talk, "Refuse users", said):
         await talk.approvals.decide(user, admitted=False)
