@@ -23,9 +23,11 @@ from gateway.bridge.ports import XmppPort
 from gateway.bridge.queues import Queue, Queues
 from gateway.bridge.redelivery import Redelivery
 from gateway.errors import StanzaRefused
+from gateway.events import Unavailable, Unsubscribed
 from gateway.ids import AccountId, ConversationId, NetworkName, RowId, StanzaId, UserJid
-from gateway.store import Store, journal
+from gateway.store import Store, contacts, journal
 from gateway.store.backlog import waiting_inbound
+from gateway.store.contacts import Subscription
 from gateway.store.journal import InboundRow, InboundState
 from gateway.tasks import Tasks
 
@@ -211,7 +213,10 @@ class Delivery:
     def _write(self, queue: Queue, row: InboundRow) -> None:
         row.written_at = self._clock.monotonic()
         try:
-            self._port.write(row)
+            if self._is_overtaken(row):
+                asyncio.get_running_loop().call_soon(self.taken_over, [row])
+            else:
+                self._port.write(row)
         except StanzaRefused as error:
             log.error("dead_letter", row=row.id, reason=str(error))
             self._redelivery.dead_letter(row)
@@ -220,6 +225,13 @@ class Delivery:
             self._redelivery.dead_letter(row)
         else:
             self._queues.written(queue, row)
+
+    def _is_overtaken(self, row: InboundRow) -> bool:
+        """Whether the user wants somebody again whose removal is to be told (REQ-309)."""
+        if not isinstance(row.delivery, Unavailable | Unsubscribed):
+            return False
+        contact = contacts.get(self._store.reader, row.account, row.contact)
+        return contact.to_user in (Subscription.ASKED, Subscription.GRANTED)
 
     def _read_on(self, queue: Queue) -> None:
         self._reads += 1

@@ -315,6 +315,10 @@ class Intake:
         contact = contacts.get(db, self.account, event.contact)
         if contact.to_user is not Subscription.GRANTED:
             return
+        # The user may have added them again since: an event that comes twice does not end that.
+        conversation, gone = self._chat(db, event.contact), f"gone {event.id}"
+        if not conversations.tell_once(db, conversation, gone, until_pruned_at=now):
+            return
         self._put(db, event.contact, replace(contact, to_user=Subscription.REFUSED))
         for delivery in (Unavailable(), Unsubscribed()):
             sid = self._id(event.contact, event.id, type(delivery).__name__)
