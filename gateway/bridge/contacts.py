@@ -174,17 +174,18 @@ class Contacts:
     def say_goodbye(self, account: Account, known: Sequence[RemoteUserId]) -> None:
         """The account is removed: end every subscription, the gateway's last (REQ-209)."""
         self._lookups.pop(account.id, None)
+        ends = [*account.devices.directed(), *((one, "") for one in known)]
         items = (
             # Whether or not the user is there: it ends what is in their roster.
-            (Item(("goodbye", one), partial(self._end, account, one), is_state=False), float(rank))
-            for rank, one in enumerate(known)
+            (Item(("goodbye", *end), partial(self._end, account, *end), is_state=False), rank)
+            for rank, end in enumerate(ends)
         )
         self._waves.begin(account.user, items)
 
-    def _end(self, account: Account, contact: RemoteUserId, _: bool) -> int:
+    def _end(self, account: Account, contact: RemoteUserId, resource: str, _: bool) -> int:
         if self._has_begun_again(account.user, contact):
             return 0
-        return self._port.end(account.user, contact)
+        return self._port.end(account.user, contact, resource)
 
     def _has_begun_again(self, user: UserJid, contact: RemoteUserId) -> bool:
         """Whether a new account of the user wants the contact: an old goodbye would end that."""
@@ -308,8 +309,6 @@ class Contacts:
     ) -> asyncio.Future[OutboundRow | None]:
         """Store what changed; ``answer`` goes to the network if an invitation was waiting."""
         now = self._clock.now()
-        if from_user is not None:
-            account.devices.audience.discard(self._addresses.localpart(contact))
 
         def unit(db: Transaction) -> OutboundRow | None:
             row = contacts.get(db, account.id, contact)
@@ -329,6 +328,10 @@ class Contacts:
             return _append(db, account, contact, answer, now)
 
         def committed(answered: OutboundRow | None) -> None:
+            if from_user is not None:
+                account.devices.audience.discard(self._addresses.localpart(contact))
+            if to_user is Subscription.GRANTED:
+                account.devices.subscribed_to(contact)
             if answered is not None:
                 self._send(account, answered)
             if then is not None:

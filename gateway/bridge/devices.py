@@ -145,9 +145,31 @@ class Devices:
             resource for resource, shown in self._directed.items() if contact in shown.values()
         ]
 
+    def only_shown_to(self, contact: RemoteUserId) -> list[str]:
+        """Those of them that nobody else has seen, so that the server does not count them."""
+        return [
+            resource
+            for resource in self.shown_to(contact)
+            if self._elsewhere.get(resource, {""}) <= self._directed[resource].keys()
+        ]
+
     def all_shown_to(self) -> set[RemoteUserId]:
         """The contacts that any device has shown itself to."""
-        return {contact for shown in self._directed.values() for contact in shown.values()}
+        return {contact for contact, _ in self.directed()}
+
+    def directed(self) -> list[tuple[RemoteUserId, str]]:
+        """Who was shown which device."""
+        return [
+            (contact, resource)
+            for resource, shown in self._directed.items()
+            for contact in shown.values()
+        ]
+
+    def subscribed_to(self, contact: RemoteUserId) -> None:
+        """All devices see the contact now, whomever they show themselves to."""
+        for shown in self._directed.values():
+            for puppet in [puppet for puppet, of in shown.items() if of == contact]:
+                del shown[puppet]
 
     def _remove(self, resource: str) -> None:
         self._directed.pop(resource, None)

@@ -10,21 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.addresses import Addresses
-from gateway.ids import AccountId, RemoteUserId
+from gateway.ids import RemoteUserId
 from gateway.store import Store, contacts
 from gateway.store.contacts import Subscription
 from gateway.tasks import Tasks
 
 _LATER_S = 0.05
-_AT_ONCE = 100
+_TURN = 10
+"""Look-ups for one account before the next one has its turn."""
+_TURNS = 10
 _WAITING = 20_000
-"""Of one network; more come from a flood, and what is left out is only not answered."""
+"""Of one account; more come from a flood, and what is left out is only not answered."""
 
 
 class Directed:
@@ -46,34 +49,49 @@ class Directed:
         self._tasks = tasks
         self._show = show
         """Tells one device, by its resource, of one contact."""
-        self._waiting: dict[tuple[AccountId, str, str], Account] = {}
-        """By account, device and puppet."""
+        self._waiting: dict[Account, dict[tuple[str, str], None]] = {}
+        """Devices, and the localparts that have seen them, in order."""
+        self._turns: deque[Account] = deque()
         self._looking: asyncio.Task[None] | None = None
 
     def seen(self, account: Account, resource: str, puppet: str) -> None:
         """A device was seen by the puppet with this localpart."""
         if puppet in account.devices.audience or account.devices.is_shown(resource, puppet):
             return
-        if len(self._waiting) >= _WAITING:
-            del self._waiting[next(iter(self._waiting))]
-        self._waiting[account.id, resource, puppet] = account
+        waiting = self._waiting.get(account)
+        if waiting is None:
+            waiting = self._waiting[account] = {}
+            self._turns.append(account)
+        if len(waiting) < _WAITING:
+            waiting[resource, puppet] = None
         if self._looking is None:
             self._looking = self._tasks.spawn(self._look_all(), "directed presence")
 
     def gone(self, account: Account, resource: str, puppet: str) -> None:
         """A device has left the puppet again."""
-        self._waiting.pop((account.id, resource, puppet), None)
+        if (waiting := self._waiting.get(account)) is not None:
+            waiting.pop((resource, puppet), None)
 
     async def _look_all(self) -> None:
         try:
-            while self._waiting:
+            while self._turns:
                 await self._clock.sleep(_LATER_S)
-                for key in list(itertools.islice(self._waiting, _AT_ONCE)):
-                    _, resource, puppet = key
-                    look = partial(self._look, resource=resource, puppet=puppet)
-                    self._accounts.apart(look, self._waiting.pop(key))
+                for _ in range(_TURNS):
+                    if self._turns:
+                        self._turn(self._turns.popleft())
         finally:
             self._looking = None
+
+    def _turn(self, account: Account) -> None:
+        waiting = self._waiting[account]
+        for seen in list(itertools.islice(waiting, _TURN)):
+            del waiting[seen]
+            resource, puppet = seen
+            self._accounts.apart(partial(self._look, resource=resource, puppet=puppet), account)
+        if waiting:
+            self._turns.append(account)
+        else:
+            del self._waiting[account]
 
     def _look(self, account: Account, resource: str, puppet: str) -> None:
         devices = account.devices

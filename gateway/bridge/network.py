@@ -274,13 +274,16 @@ class Network:
             committed=lambda committed: self._committed(account, committed),
             changed=self._link_changed,
             expired=self._notices.expired,
-            typing=lambda account, contact, active: self._port.typing(
-                account.user, contact, active
-            ),
+            typing=self._types,
             presence=self._presences.told,
             quiet=self._outbound.quiet,
             room=self._backlog.room,
         )
+
+    def _types(self, account: Account, contact: RemoteUserId, active: bool) -> None:
+        # What is for the bare address does not reach a device that is online for nobody else.
+        for resource in ("", *account.devices.only_shown_to(contact)):
+            self._port.typing(account.user, contact, active, resource)
 
     def _link_changed(self, account: Account) -> None:
         link = account.link

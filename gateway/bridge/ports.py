@@ -60,17 +60,20 @@ class XmppPort(Protocol):
     def say(self, user: UserJid, text: str) -> None:
         """A line from the gateway itself that is not worth a journal row."""
 
-    def typing(self, user: UserJid, contact: RemoteUserId, active: bool) -> None:
-        """The contact began or stopped typing."""
+    def typing(
+        self, user: UserJid, contact: RemoteUserId, active: bool, resource: str = ""
+    ) -> None:
+        """The contact began or stopped typing. With ``resource`` one device alone is told."""
 
     def subscription(
         self, kind: str, user: UserJid, contact: RemoteUserId, name: str = ""
     ) -> None:
         """``subscribe``, ``subscribed``, ``unsubscribe`` or ``unsubscribed`` from a puppet."""
 
-    def end(self, user: UserJid, contact: RemoteUserId) -> int:
+    def end(self, user: UserJid, contact: RemoteUserId, resource: str = "") -> int:
         """End the subscriptions of a user without an account (REQ-209). Returns how many stanzas.
 
+        With ``resource`` there were none, and that device alone is told that the contact is gone.
         They answer nobody: whatever the user's clients say to them, the next ones go out too.
         """
 

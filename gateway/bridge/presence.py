@@ -124,8 +124,11 @@ class Presences:
         )
         if one.state is not None and is_same(one.state, presence):
             return
-        if one.state is None and one.shown is None:
-            one.shown = AVAILABLE  # what nobody has told is shown so
+        if one.state is None:
+            if one.shown is None:
+                one.shown = AVAILABLE  # what nobody has told is shown so
+            # … but for devices that have shown themselves to a stranger: it is their first news.
+            one.forced |= bool(account.devices.shown_to(contact))
         one.state = presence
         self._snapshot.changed(account.id, contact, presence)
         self._offer(account, contact, one)
@@ -145,14 +148,22 @@ class Presences:
     def show_directly(self, account: Account, contact: RemoteUserId, resource: str) -> None:
         """A device has shown itself to somebody without a subscription: it is told in turn."""
         write = partial(self._write_directly, account, contact, resource)
-        self._waves.now(account.user, Item((contact, resource), write))
+        self._waves.add(account.user, Item((contact, resource), write), _FIRST)
 
     def _write_directly(
         self, account: Account, contact: RemoteUserId, resource: str, _: bool
     ) -> int:
+        shown = self._shown.get(account.id)
+        one = shown.contacts.get(contact) if shown is not None else None
+        if shown is None or one is None or one.state is None:
+            return 0  # the network has said nothing of them, and so we do not
         if resource not in account.devices.shown_to(contact):
             return 0
-        self._port.presence(account.user, contact, self.of(account, contact), resource)
+        presence = self.of(account, contact)
+        told = one.shown if one.generation == shown.generation else None
+        if told is None or not is_same(told, presence):
+            return self._write(account, contact, True)  # other devices do not know it either
+        self._port.presence(account.user, contact, presence, resource)
         return 1
 
     def probed(self, account: Account, contact: RemoteUserId) -> None:
@@ -215,8 +226,9 @@ class Presences:
             if before is not None and is_same(before, presence):
                 return 0
         # The bare address for all devices, or those that have shown themselves to the contact.
-        may_see = self._may_see(account, contact)
-        told = [""] if may_see else account.devices.shown_to(contact)
+        told = [""] if self._may_see(account, contact) else []
+        if not told and one.state is not None:
+            told = account.devices.shown_to(contact)
         if not told:
             return 0
         one.shown, one.generation = presence, shown.generation
@@ -310,8 +322,9 @@ class Presences:
         """The last device is gone: nobody is told anything (REQ-316)."""
         self._of(account).generation += 1
         for item in self._waves.clear(account.user):
-            one = self._one(account, RemoteUserId(str(item.key)))
-            one.waits = one.forced = False
+            if isinstance(item.key, str):  # others are answers to one device
+                one = self._one(account, RemoteUserId(item.key))
+                one.waits = one.forced = False
 
     # --- inside ----------------------------------------------------------------------------------
 

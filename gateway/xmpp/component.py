@@ -220,13 +220,16 @@ class Component:
         """See `XmppPort.say`."""
         self.console.say(user, text)
 
-    def typing(self, user: UserJid, contact: RemoteUserId, active: bool) -> None:
+    def typing(
+        self, user: UserJid, contact: RemoteUserId, active: bool, resource: str = ""
+    ) -> None:
         """See `XmppPort.typing`."""
         account = self.network.accounts.of(user)
         if account is not None and account.knows_chat_states:
             state = "composing" if active else "paused"
             sender = f"{self.puppet(contact)}/{self.resource}"
-            self.stream.send(outgoing.chat_state(state, sender, user))
+            to = f"{user}/{resource}" if resource else user
+            self.stream.send(outgoing.chat_state(state, sender, to))
 
     def subscription(
         self, kind: str, user: UserJid, contact: RemoteUserId, name: str = ""
@@ -234,14 +237,14 @@ class Component:
         """See `XmppPort.subscription`."""
         self.stream.send(outgoing.subscription(kind, self.puppet(contact), user, name))
 
-    def end(self, user: UserJid, contact: RemoteUserId) -> int:
+    def end(self, user: UserJid, contact: RemoteUserId, resource: str = "") -> int:
         """See `XmppPort.end`."""
         puppet = self.puppet(contact)
-        stanzas = (
-            outgoing.subscription("unsubscribe", puppet, user),
-            outgoing.subscription("unsubscribed", puppet, user),
-            Stanza("presence", f"{puppet}/{self.resource}", user, "unavailable"),
-        )
+        to = f"{user}/{resource}" if resource else user
+        stanzas = [Stanza("presence", f"{puppet}/{self.resource}", to, "unavailable")]
+        if not resource:
+            kinds = ("unsubscribe", "unsubscribed")
+            stanzas[:0] = [outgoing.subscription(kind, puppet, user) for kind in kinds]
         for stanza in stanzas:
             self.stream.send(stanza, unasked=True)
         return len(stanzas)
