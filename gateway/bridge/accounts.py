@@ -11,7 +11,7 @@ import structlog
 
 from gateway.adapter import Clock, Linked
 from gateway.bridge import settings
-from gateway.bridge.devices import Devices
+from gateway.bridge.attendance.devices import Devices
 from gateway.bridge.settings import Settings
 from gateway.errors import Forbidden, SecretUnreadable, SettingRefused
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid

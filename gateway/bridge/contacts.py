@@ -17,12 +17,12 @@ import structlog
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.addresses import Addresses
-from gateway.bridge.devices import Reach
+from gateway.bridge.attendance.devices import Reach
+from gateway.bridge.attendance.presence import Presences
+from gateway.bridge.attendance.waves import Item, Waves
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.presence import Presences
 from gateway.bridge.splitting import NAME_CHARS, brief
-from gateway.bridge.waves import Item, Waves
 from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited
 from gateway.events import UNAVAILABLE, AcceptInvite, Command, DeclineInvite
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid

@@ -12,7 +12,7 @@ import structlog
 
 from gateway.adapter import Clock, Linked, LoginFlow, LoginStep, Relogin
 from gateway.bridge.accounts import Account, Accounts
-from gateway.bridge.attendance import Attendance
+from gateway.bridge.attendance.attendance import Attendance
 from gateway.bridge.contacts import Contacts
 from gateway.bridge.delivery import Delivery
 from gateway.bridge.links import Links

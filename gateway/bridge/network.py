@@ -16,7 +16,7 @@ from gateway.adapter import Adapter, Clock, Contact
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.actors import Limits
 from gateway.bridge.addresses import Addresses
-from gateway.bridge.attendance import Attendance
+from gateway.bridge.attendance.attendance import Attendance
 from gateway.bridge.backlog import Backlog, Marks
 from gateway.bridge.contacts import Contacts
 from gateway.bridge.cut import tell_cut

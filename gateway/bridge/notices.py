@@ -7,12 +7,12 @@ import hashlib
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
+from gateway.bridge.attendance.presence import Presences
 from gateway.bridge.contacts import Contacts
 from gateway.bridge.delivery import Delivery
 from gateway.bridge.link import LinkState
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.presence import Presences
 from gateway.events import GatewayNotice
 from gateway.ids import NetworkName, stanza_id
 from gateway.store import Transaction, accounts, conversations, journal

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.bridge import devices
 from gateway.bridge.accounts import Account
+from gateway.bridge.attendance import devices
 from gateway.ids import UserJid
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.test_presence import CAROL, shown, with_contacts

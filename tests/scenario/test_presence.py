@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from gateway.bridge.accounts import Account
-from gateway.bridge.presence import Presences
+from gateway.bridge.attendance.presence import Presences
 from gateway.errors import Forbidden, RateLimited, Transient
 from gateway.events import Presence
 from gateway.ids import AccountId, RemoteUserId, UserJid

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
-from gateway.bridge.devices import Device
+from gateway.bridge.attendance.devices import Device
 from gateway.events import Availability, Presence
 from gateway.xmpp.codec.incoming import ACCEPT
 from gateway.xmpp.codec.xml import Stanza, text

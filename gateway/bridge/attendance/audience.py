@@ -14,11 +14,11 @@ from collections.abc import Callable
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.addresses import Addresses
-from gateway.bridge.devices import Device, Reach
-from gateway.bridge.directed import Directed
+from gateway.bridge.attendance.devices import Device, Reach
+from gateway.bridge.attendance.directed import Directed
+from gateway.bridge.attendance.presence import Presences
+from gateway.bridge.attendance.waves import Waves
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.presence import Presences
-from gateway.bridge.waves import Waves
 from gateway.ids import AccountId, RemoteUserId, UserJid
 from gateway.store import Store, contacts
 from gateway.store.contacts import Subscription

@@ -18,13 +18,13 @@ from functools import partial
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
-from gateway.bridge.devices import Reach
+from gateway.bridge.attendance.devices import Reach
+from gateway.bridge.attendance.shown import Shown, ShownContact, is_same
+from gateway.bridge.attendance.snapshot import Snapshot
+from gateway.bridge.attendance.waves import Item, Waves
 from gateway.bridge.link import LinkState
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.shown import Shown, ShownContact, is_same
-from gateway.bridge.snapshot import Snapshot
 from gateway.bridge.splitting import brief
-from gateway.bridge.waves import Item, Waves
 from gateway.events import AVAILABLE, UNAVAILABLE, Availability, Presence
 from gateway.ids import AccountId, RemoteUserId
 from gateway.store import Store, contacts

@@ -7,7 +7,7 @@ import asyncio
 
 from gateway.adapter import Clock, Session
 from gateway.bridge.accounts import Account
-from gateway.bridge.devices import Reach
+from gateway.bridge.attendance.devices import Reach
 from gateway.bridge.settings import Publish
 from gateway.errors import AdapterError, RateLimited, Transient
 from gateway.events import AVAILABLE, UNAVAILABLE, Presence

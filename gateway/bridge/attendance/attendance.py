@@ -1,15 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is there, on either side: the parts that know it, put together for one network.
-
-================  ============================================================================
-``audience``      which users are there, as far as their servers tell; ``devices`` of one user
-``presence``      what each user is shown of each contact; ``snapshot`` saves it
-``directed``      to whom a device has shown itself without a subscription
-``waves``         paces what is shown
-``publishing``    what the network is told of a user
-``following``     connects accounts only while their users are there, if they want that
-================  ============================================================================
-"""
+"""Presence of one network, in both directions: the parts of this package put together."""
 
 from __future__ import annotations
 
@@ -18,15 +8,15 @@ from collections.abc import Callable
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.addresses import Addresses
-from gateway.bridge.audience import Audience
-from gateway.bridge.following import Following
+from gateway.bridge.attendance.audience import Audience
+from gateway.bridge.attendance.following import Following
+from gateway.bridge.attendance.presence import Presences
+from gateway.bridge.attendance.publishing import Publishing
+from gateway.bridge.attendance.snapshot import Snapshot
+from gateway.bridge.attendance.waves import Waves
 from gateway.bridge.link import Link
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.presence import Presences
-from gateway.bridge.publishing import Publishing
-from gateway.bridge.snapshot import Snapshot
-from gateway.bridge.waves import Waves
 from gateway.ids import NetworkName
 from gateway.store import Store
 from gateway.tasks import Tasks

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
-from gateway.bridge.devices import Reach
+from gateway.bridge.attendance.devices import Reach
 from gateway.bridge.link import Link, LinkState
 from gateway.ids import AccountId
 from gateway.store.accounts import AccountStatus
