@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from gateway.bridge.accounts import Account
+from gateway.bridge.attendance import devices
 from gateway.bridge.attendance.presence import Presences
 from gateway.errors import Forbidden, RateLimited, Transient
 from gateway.events import Presence
@@ -185,6 +186,26 @@ async def test_req_306_devices_are_bounded(house: House) -> None:
     account = house.bridge.accounts.of(UserJid(ALICE))
     assert account is not None
     assert len(list(account.devices)) == 32
+
+
+async def test_req_306_712_puppets_that_have_seen_a_device_are_bounded(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_MAX_WITNESSES", 50)
+    await running(house)
+    for number in range(200):
+        house.server.send(f"<presence from='{ALICE}/x' to='nobody{number}@{GATEWAY}'/>")
+    await house.clock.settle()
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    assert len(account.devices._elsewhere["x"]) == 50
+    # Those that count still do: the last of them takes the device away.
+    for number in range(50):
+        house.server.send(
+            f"<presence type='unavailable' from='{ALICE}/x' to='nobody{number}@{GATEWAY}'/>"
+        )
+    await house.clock.settle()
+    assert not list(account.devices)
 
 
 async def test_presence_of_a_removed_account_is_not_saved(house: House) -> None:

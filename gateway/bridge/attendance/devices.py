@@ -17,6 +17,8 @@ from gateway.ids import RemoteUserId
 
 _MAX_DEVICES = 32
 """Of one user; the oldest is forgotten."""
+_MAX_WITNESSES = 20_000
+"""Puppets that have seen one device; more than that are no roster but a flood."""
 _MAX_SHOWN = 100
 """Contacts that one device has shown itself to; the oldest is forgotten."""
 _ORDER = (Availability.AVAILABLE, Availability.DND, Availability.AWAY, Availability.XA)
@@ -87,7 +89,8 @@ class Devices:
         elif not witness:
             self._elsewhere.pop(resource, None)
         elif (witnesses := self._elsewhere.get(resource)) is not None:
-            witnesses.add(witness)
+            if len(witnesses) < _MAX_WITNESSES:
+                witnesses.add(witness)
         if before == device:
             return False
         self._devices[resource] = device
