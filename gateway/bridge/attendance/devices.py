@@ -88,9 +88,10 @@ class Devices:
                 self._elsewhere[resource] = {witness}
         elif not witness:
             self._elsewhere.pop(resource, None)
-        elif (witnesses := self._elsewhere.get(resource)) is not None:
-            if len(witnesses) < _MAX_WITNESSES:
-                witnesses.add(witness)
+        elif (witnesses := self._elsewhere.get(resource)) is not None and len(
+            witnesses
+        ) < _MAX_WITNESSES:
+            witnesses.add(witness)
         if before == device:
             return False
         self._devices[resource] = device
