@@ -28,6 +28,8 @@ class Cell:
     soak_only: bool = False
     must_hit: str = ""
     """The proxy that has to have spoilt something: ``wire`` or ``web``."""
+    archive_is_lossy: bool = False
+    """The server loses archives of the last minute when it is killed."""
     own_clock: bool = False
     """The gateway's clock can be set."""
 
@@ -46,7 +48,13 @@ def _xmpp(server: str) -> Iterator[Cell]:
     ]
     for fault, act, soak_only in whole:
         yield Cell(
-            server=server, fault=fault, act=act, kind="xmpp", isolated=False, soak_only=soak_only
+            server=server,
+            fault=fault,
+            act=act,
+            kind="xmpp",
+            isolated=False,
+            soak_only=soak_only,
+            archive_is_lossy=(server, fault) == ("ejabberd", "killed"),
         )
     wire: list[tuple[str, Act]] = [
         ("TCP cut", act_xmpp.cut),

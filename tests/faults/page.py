@@ -44,6 +44,9 @@ has neither; a row for which that is not true fails the test.
   by themselves; and nothing of theirs is repeated, refused or lost. A dash: everybody is hit.
   An asterisk: that way took longer than {judge.NOISE_MS:.0f} ms itself, so the machine was too
   busy for times to be judged; losses and repeats are judged all the same.
+
+An ejabberd that is killed loses up to a minute of its archive, of texts too that it had delivered:
+in its row a text counts that the user's client had seen, or that the archive has.
 """
 _COLUMNS = (
     "server", "fault", "in: sent", "arrived", "repeats", "out: sent", "arrived", "receipts",

@@ -37,12 +37,16 @@ async def play(
         await on.settled(_SOAK_SETTLE_S if is_soak else _SETTLE_S, archived=cell.kind == "xmpp")
         ups = sum(entry.get("event") == "stream_up" for entry in on.of(HIT))
         expected = judge.Expectation(
-            breaks=ups - 1 - on.planned, isolated=cell.isolated, archived=cell.kind == "xmpp"
+            breaks=ups - 1 - on.planned,
+            isolated=cell.isolated,
+            archived=cell.kind == "xmpp",
+            archive_is_lossy=cell.archive_is_lossy,
         )
         untouched = judge.Expectation(
             breaks=0 if cell.isolated else expected.breaks,
             isolated=cell.isolated,
             archived=expected.archived,
+            archive_is_lossy=expected.archive_is_lossy,
         )
         hit, wrong = await judge.count(on, on.hit, expected)
         spared, more = await judge.count(on, on.control, untouched)
