@@ -151,6 +151,10 @@ class Delivery:
         self._peers.stream_lost()
         self._queues.lost()
 
+    def own_server_is_up_for(self, uptime_s: int) -> None:
+        """Our own server says when it was started (REQ-905)."""
+        self._peers.own_server_is_up_for(uptime_s)
+
     def receipt(self, user: UserJid, message: StanzaId) -> None:
         """A client of the user has the message."""
         if not self._peers.received(user, message):

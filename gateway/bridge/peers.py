@@ -8,7 +8,9 @@ the row, or after 15 min. Until then it is written once more, to a server that m
 - it was silent, or could not be reached, and answers again;
 - it has been up for a shorter time than before: it was killed and is back within seconds, and what
   was on its way vanishes without an error;
-- our own stream broke: a server that is killed loses what it holds for others.
+- our own stream broke: a server that is killed loses what it holds for others;
+- our own server was started after it had taken the row over, as after a power cut: the process
+  that wrote the row has not seen that.
 
 A new server is pinged before the first row, because stanzas may overtake one another while two
 servers connect. One that does not answer pings is written to all the same, after the first ping
@@ -105,6 +107,8 @@ class Peers:
         self._again = again
         self._unblock = unblock
         self._swept_at = clock.monotonic()
+        self._own_started = -math.inf
+        """Monotonic; when our own server was started, at the earliest."""
         self._peers: dict[str, _Peer] = {}
         self._tasks = Tasks("peers")
 
@@ -125,7 +129,7 @@ class Peers:
     def await_settling(self, row: InboundRow) -> bool:
         """Our server has taken the row over; theirs may not have. False if it may be lost."""
         peer = self._peer(row.user)
-        if row.written_at < peer.lost_before:
+        if row.written_at < max(peer.lost_before, self._own_started):
             return False
         peer.add(row)
         self._probe(peer)
@@ -167,6 +171,17 @@ class Peers:
                 peer.probing = None
             self._write_again(peer)
             self._resume_all(peer)
+
+    def own_server_is_up_for(self, uptime_s: int) -> None:
+        """Our own server, to which we have just connected, says when it was started."""
+        self._own_started = self._clock.monotonic() - uptime_s - 1 - _CLOCKS_DIFFER_S
+        for peer in self._peers.values():
+            lost = [r for r in peer.awaited.values() if r.written_at < self._own_started]
+            for row in lost:
+                peer.take(row.id)
+            if lost:
+                log.info("own_server_was_restarted", domain=peer.domain, written_again=len(lost))
+                self._again(lost)
 
     def stop(self) -> None:
         """End all probing."""

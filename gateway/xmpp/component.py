@@ -90,6 +90,7 @@ class Component:
         """The one resource of the gateway and of every puppet, for ever (REQ-405)."""
         self.tasks = Tasks(f"component {self.domain}")
         self._clock: Clock = network.adapter.context.clock
+        self._server_domain = settings.server.server_domain
         self._local_domains = frozenset(settings.local_domains)
         self.privileges = Privileges(settings.local_domains, wanted=settings.use_privileges)
         self.iqs = IqService(self)
@@ -103,7 +104,7 @@ class Component:
             stanza=entrance.stanza,
             excessive=entrance.excessive,
             may_answer=self._may_answer,
-            up=network.stream_up,
+            up=self._up,
             lost=self._lost,
             taken_over=network.delivery.taken_over,
         )
@@ -118,6 +119,14 @@ class Component:
         """Close the stream in order; stanzas that come until its end are still handled."""
         await self.stream.stop()
         await self.tasks.cancel()
+
+    def _up(self) -> None:
+        self.network.stream_up()
+        ping(self.stream, self._server_domain, self._own_server_answers)
+
+    def _own_server_answers(self, pong: Pong) -> None:
+        if pong.uptime_s is not None:
+            self.network.delivery.own_server_is_up_for(pong.uptime_s)
 
     def _lost(self) -> None:
         self.privileges.reset()

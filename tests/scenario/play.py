@@ -202,6 +202,10 @@ class Play:
     async def names_barrier(self, name: str) -> None:
         self.names[name] = self.server.barriers[-1]
 
+    @step("our server has been up for <n> s")
+    async def up_for(self, seconds: str) -> None:
+        self.server.uptime_s = int(seconds)
+
     @step("other servers (answer|are silent|are shown)")
     async def other_servers(self, how: str) -> None:
         self.server.others = how

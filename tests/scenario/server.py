@@ -33,6 +33,8 @@ class FakeServer:
     others: str = "are shown"
     """What becomes of pings to other servers: they are received like all else, or ``answer``,
     ``are silent``, or ``are away`` and this server says so."""
+    uptime_s: int = 86_400
+    """So long ago this server was started."""
     refusal: str = ""
     """A stream error that answers the handshake, or ``close`` after the header."""
     prolog: str = "<?xml version='1.0'?>"
@@ -221,6 +223,9 @@ class FakeServer:
                 self._answer(barrier, host)
             else:
                 self.held.append(barrier)
+        elif self._asks_uptime(element) and element.get("to") == self.host:
+            self._judge(element, writer)
+            self._tell_uptime(element)
         elif element.get("type") == "probe" and not self.shows_probes:
             self._judge(element, writer)
             self.probes.append(f"{element.get('from')} -> {element.get('to')}")
@@ -230,6 +235,14 @@ class FakeServer:
         else:
             self._judge(element, writer)
             self.received.put_nowait(element)
+
+    def _tell_uptime(self, question: Element) -> None:
+        self.send_by(
+            str(question.get("from")),
+            f"<iq type='result' from='{self.host}' to='{question.get('from')}'"
+            f" id='{question.get('id')}'>"
+            f"<query xmlns='jabber:iq:last' seconds='{self.uptime_s}'/></iq>",
+        )
 
     def _pong(self, ping: Element) -> None:
         addresses = f"from='{ping.get('to')}' to='{self.component}' id='{ping.get('id')}'"
