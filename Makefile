@@ -3,12 +3,12 @@ PY := .venv/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak faults format wheel lock clean tools peers
+.PHONY: help demo test check bench soak faults format wheel lock clean tools servers peers
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: peers ## the gateway between a real XMPP and a real Matrix server, to watch (ONCE=1: play it and exit)
+demo: servers ## the gateway between a real XMPP and a real Matrix server, to watch (ONCE=1: play it and exit)
 	@$(PY) -m tests.demo $(ARGS)
 
 test: peers ## all tests, or those that ARGS names (ARGS="tests/unit -k name -n0")
@@ -38,7 +38,7 @@ wheel: tools ## build dist/*.whl
 	@said=$$($(PY) -m build --wheel --no-isolation --outdir dist . 2>&1) || { printf '%s\n' "$$said" >&2; exit 1; }; \
 	  rm -rf build; printf '%s\n' "$$said" | tail -n 1
 
-lock: ## write requirements/*.txt anew (UPGRADE=1: newest versions)
+lock: ## write requirements/*.txt and package-lock.json anew (UPGRADE=1: newest versions)
 	@scripts/bootstrap lock
 
 clean: ## remove everything that was made in this folder
@@ -47,6 +47,9 @@ clean: ## remove everything that was made in this folder
 
 tools:
 	@scripts/bootstrap tools
+
+servers:
+	@scripts/bootstrap servers
 
 peers:
 	@scripts/bootstrap peers

@@ -25,13 +25,23 @@ class Process:
     It does not belong to an event loop, so one server may serve tests that each have their own.
     """
 
-    def __init__(self, argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str]) -> None:
-        """Start the program; `env` is added to the environment, output is appended to `log`."""
+    def __init__(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        log: Path,
+        env: Mapping[str, str],
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
+        """Start the program; `env` is added to the environment, output is appended to `log`.
+
+        `stdin` is a file descriptor, of which the program gets a copy.
+        """
         self.log = log
         with log.open("ab") as out:
             self._popen = subprocess.Popen(
                 [*_die_with_parent(), *argv],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
