@@ -115,7 +115,7 @@ class Gateway:
         self._components: list[Component] = []
         self._closed: list[ClosedComponent] = []
         """Of networks that cannot be used."""
-        self._neighbours = Neighbours()
+        self._neighbours = Neighbours(clock)
         access = config.access
         self._access = AccessList(access.allow, access.deny, access.ask)
         self._approvals: Approvals

@@ -7,6 +7,7 @@ contacts and bookmarks. What is stored stays as it is; nothing is granted, revok
 
 from __future__ import annotations
 
+from functools import partial
 from xml.etree.ElementTree import Element
 
 from gateway.adapter import Clock
@@ -27,7 +28,7 @@ class ClosedComponent:
     def __init__(self, server: ServerSettings, clock: Clock, neighbours: Neighbours) -> None:
         self.domain = server.domain
         self._neighbours = neighbours
-        entrance = Entrance(stanza=self._take, excessive=lambda _: None)
+        entrance = Entrance(stanza=self._take, excessive=partial(self._take, excessive=True))
         neighbours.add(self.domain, entrance)
         hooks = StreamHooks(
             stanza=entrance.stanza,
@@ -47,12 +48,11 @@ class ClosedComponent:
         """Close the stream in order."""
         await self.stream.stop()
 
-    def _take(self, element: Element) -> None:
+    def _take(self, element: Element, *, excessive: bool = False) -> None:
         kind = element.get("type", "")
         to = split(element.get("to", ""))
         if to.domain != self.domain:
-            if (entrance := self._neighbours.of(to.domain)) is not None:
-                entrance.stanza(element)
+            self._neighbours.hand_over(element, excessive=excessive)
             return
         if kind == "error" and element.tag != f"{ACCEPT}iq":
             return
@@ -62,7 +62,7 @@ class ClosedComponent:
             else:
                 self.stream.take_reply(element)
         elif element.tag == f"{ACCEPT}message":
-            if element.find(f"{ACCEPT}body") is not None:
+            if excessive or element.find(f"{ACCEPT}body") is not None:
                 self._refuse(element, "message")
         elif kind in ("subscribe", "probe") and not to.local:
             status = f"<show>dnd</show><status>{text(_SENTENCE)}</status>"

@@ -22,7 +22,6 @@ from gateway.xmpp.codec.incoming import ACCEPT, IncomingMessage, read_message
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Rarely, Repeats, Standing
-from gateway.xmpp.neighbours import Entrance
 from gateway.xmpp.presence import PresenceStanzas
 
 if TYPE_CHECKING:
@@ -61,8 +60,7 @@ class Dispatch:
     def take(self, element: Element) -> None:
         """Handle one stanza."""
         if not self._is_ours(element):
-            if (entrance := self._elsewhere(element)) is not None:
-                entrance.stanza(element)
+            self._component.neighbours.hand_over(element)
             return
         sender = split(element.get("from", "")).bare
         before = self._component.limits.credit(sender)
@@ -83,15 +81,6 @@ class Dispatch:
 
     def _is_ours(self, element: Element) -> bool:
         return split(element.get("to", "")).domain == self._component.domain
-
-    def _elsewhere(self, element: Element) -> Entrance | None:
-        """Nothing is said to senders about what a server sends us by mistake (REQ-702)."""
-        entrance = self._component.neighbours.of(split(element.get("to", "")).domain)
-        event = "not_for_us" if entrance is None else "by_another_stream"
-        if (unsaid := self._unsaid(event)) is not None:
-            warn = log.warning if entrance is None else log.info
-            warn(event, to=element.get("to", ""), unsaid=unsaid)
-        return entrance
 
     def _is_taken(self, element: Element) -> bool:
         """The limits of its sender. What is more is refused, and nothing is done for it."""
@@ -117,8 +106,7 @@ class Dispatch:
     def refuse_excessive(self, element: Element) -> None:
         """A stanza of which only the outermost element was kept (REQ-713)."""
         if not self._is_ours(element):
-            if (entrance := self._elsewhere(element)) is not None:
-                entrance.excessive(element)
+            self._component.neighbours.hand_over(element, excessive=True)
             return
         sender = split(element.get("from", ""))
         if (unsaid := self._unsaid("excessive_stanza")) is not None:

@@ -13,6 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+import structlog
+
+from gateway.adapter import Clock
+from gateway.xmpp.jid import split
+from gateway.xmpp.limits import Rarely
+
+log = structlog.get_logger("neighbours")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entrance:
@@ -26,13 +34,24 @@ class Entrance:
 class Neighbours:
     """The entrances of all components, by domain."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rarely = Rarely()
         self._entrances: dict[str, Entrance] = {}
 
     def add(self, domain: str, entrance: Entrance) -> None:
         """A component of this process."""
         self._entrances[domain] = entrance
 
-    def of(self, domain: str) -> Entrance | None:
-        """Where a stanza to this domain belongs; None if that is not here (REQ-702)."""
-        return self._entrances.get(domain)
+    def hand_over(self, element: Element, *, excessive: bool = False) -> None:
+        """What came by the stream of a component that it is not for.
+
+        Nothing is said to senders about what a server sends us by mistake (REQ-702).
+        """
+        entrance = self._entrances.get(split(element.get("to", "")).domain)
+        event = "not_for_us" if entrance is None else "by_another_stream"
+        if (unsaid := self._rarely.unsaid(event, self._clock.monotonic())) is not None:
+            warn = log.warning if entrance is None else log.info
+            warn(event, to=element.get("to", ""), unsaid=unsaid)
+        if entrance is not None:
+            (entrance.excessive if excessive else entrance.stanza)(element)

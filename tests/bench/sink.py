@@ -109,7 +109,7 @@ async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
             house.secret_box(directory),
         )
         linked = [await house.link(network.accounts, store, number) for number in range(accounts)]
-        component = Component(_settings(store), network, Neighbours())
+        component = Component(_settings(store), network, Neighbours(context.clock))
         connection = Connection(
             stanzas.COMPONENT,
             stanzas.SECRET,

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from gateway.adapter import Adapter, Capabilities, Linked
+from gateway.adapter import Adapter, Capabilities, Linked, NetworkContext
 from gateway.app import Gateway
 from gateway.bridge.network import Network
 from gateway.config import Config
@@ -59,12 +59,20 @@ class LiveAdapter(ScriptedAdapter):
     capabilities = replace(ScriptedAdapter.capabilities, live_only=True)
 
 
+class UnmadeAdapter(ScriptedAdapter):
+    """Cannot be made: its network has a component that says so, and nothing else."""
+
+    def __init__(self, context: NetworkContext) -> None:
+        raise RuntimeError("this cannot be made")
+
+
 ADAPTERS: dict[str, type[Adapter]] = {
     "scripted": ScriptedAdapter,
     "forgetful": ForgetfulAdapter,
     "silent": SilentAdapter,
     "live-only": LiveAdapter,
     "stepwise": StepwiseAdapter,
+    "unmade": UnmadeAdapter,
 }
 
 

@@ -139,6 +139,10 @@ class FakeServer:
         for barrier in held:
             self._answer(barrier, self.component)
 
+    def cut_one(self, stream: str) -> None:
+        """Drop the connection of this component alone."""
+        self.streams[stream].transport.abort()
+
     def send_by(self, stream: str, xml: str) -> None:
         """Write to the gateway by the connection of this component."""
         self.streams[stream].write(xml.encode())

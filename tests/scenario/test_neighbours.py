@@ -67,11 +67,7 @@ async def test_req_129_a_request_by_the_other_stream_is_answered_by_its_own(
     street: House,
 ) -> None:
     _drained(street)
-    street.server.send_by(
-        GATEWAY,
-        f"<iq type='get' from='{ALICE}/x' to='{NEIGHBOUR}' id='q'>"
-        "<query xmlns='jabber:iq:version'/></iq>",
-    )
+    street.server.send_by(GATEWAY, question("q"))
     await street.clock.settle()
     (answer,) = (one for one in _drained(street) if one.get("id") == "q")
     assert (answer.get("type"), answer.get("from")) == ("result", NEIGHBOUR)
@@ -129,6 +125,106 @@ async def test_req_914_a_stream_by_which_some_answers_come_is_kept(
         street.server.answers_by = "" if second % every == 0 else NEIGHBOUR
         await street.clock.advance(1)
     assert street.server.attempts == 2
+
+
+# --- a network that is not connected, or cannot be used -----------------------------------------
+
+
+async def test_req_702_by_the_stream_of_a_network_that_cannot_be_used(tmp_path: Path) -> None:
+    """Its component hands over as any other, and gets what is handed over."""
+    async with House(tmp_path, Options(neighbour="unmade")) as house:
+        await running(house)
+        house.server.send_by(NEIGHBOUR, text(GATEWAY, "one"))
+        house.server.send_by(GATEWAY, text(NEIGHBOUR, "two"))
+        house.server.send_by(NEIGHBOUR, text("third.example", "three"))
+        many = "<x/>" * 11_000
+        for by, to in ((NEIGHBOUR, GATEWAY), (GATEWAY, NEIGHBOUR)):
+            big = f"<message from='{ALICE}/x' to='bob@{to}' type='chat' id='{to}'>{many}</message>"
+            house.server.send_by(by, big)
+        await house.clock.settle()
+        assert [(sent.sender, sent.body) for sent in house.network.sent] == [("alice", "one")]
+        refused = {
+            (one.get("id"), domain_of(one))
+            for one in _drained(house)
+            if one.get("type") == "error"
+        }
+        assert refused == {("two", NEIGHBOUR), (GATEWAY, GATEWAY), (NEIGHBOUR, NEIGHBOUR)}
+        assert not house.server.violations
+        assert "not_for_us" in events(house)
+
+
+# --- whose word counts, and when (REQ-703, REQ-904, REQ-914) -------------------------------------
+
+
+@pytest.mark.parametrize(("granter", "granted"), [("home.example", True), ("evil.example", False)])
+async def test_req_703_privileges_by_the_other_stream(
+    street: House, granter: str, granted: bool
+) -> None:
+    """They are those of the component that they are for, and end with its own stream."""
+    advertisement = (
+        f"<message from='{granter}' to='{NEIGHBOUR}'><privilege xmlns='urn:xmpp:privilege:2'>"
+        "<perm access='message' type='outgoing'/></privilege></message>"
+    )
+    street.server.send_by(GATEWAY, advertisement)
+    await street.clock.settle()
+    assert street.gateway is not None
+    mine, neighbours = (
+        component.privileges.may_send_as for component in street.gateway._components
+    )
+    assert not mine(UserJid(f"a@{granter}"))
+    assert bool(neighbours(UserJid(f"a@{granter}"))) is granted
+    street.server.cut_one(GATEWAY)
+    await street.clock.advance(3)
+    assert bool(neighbours(UserJid(f"a@{granter}"))) is granted
+    street.server.cut_one(NEIGHBOUR)
+    await street.clock.advance(3)
+    assert not neighbours(UserJid(f"a@{granter}"))
+
+
+@pytest.mark.parametrize("is_back", [False, True])
+async def test_req_904_an_answer_of_before_the_break_proves_nothing(
+    street: House, is_back: bool
+) -> None:
+    """It may come by the other stream, when its own one is gone or another one stands."""
+    await bodies(street)
+    street.server.answers_barriers = False
+    street.network.says("alice", "bob", "hello")
+    await street.clock.advance(3)
+    (barrier,) = street.server.held
+    street.server.cut_one(GATEWAY)
+    await street.clock.advance(3 if is_back else 0)
+    late = f"<iq type='result' from='home.example' to='{GATEWAY}' id='{barrier}'/>"
+    street.server.send_by(NEIGHBOUR, late)
+    await street.clock.settle()
+    assert street.query("SELECT count(*) FROM inbound WHERE state < 2") == [(1,)]
+    street.server.answers_barriers = True
+    await street.clock.advance(3)
+    street.server.answer_barriers()
+    await street.clock.advance(3)
+    assert street.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
+    assert await bodies(street) == ["hello", "hello"]
+    assert not {"second_gateway", "stanza_failed"} & set(events(street))
+
+
+async def test_req_904_a_forged_answer_by_the_other_stream_proves_nothing(street: House) -> None:
+    street.server.answers_barriers = False
+    street.network.says("alice", "bob", "hello")
+    await street.clock.advance(3)
+    (barrier,) = street.server.held
+    for forger, to in (("evil.example", GATEWAY), (ALICE, GATEWAY), ("home.example", NEIGHBOUR)):
+        forged = f"<iq type='result' from='{forger}' to='{to}' id='{barrier}'/>"
+        street.server.send_by(NEIGHBOUR, forged)
+    await street.clock.settle()
+    assert street.query("SELECT count(*) FROM inbound WHERE state < 2") == [(1,)]
+
+
+def question(id: str) -> str:
+    query = "<query xmlns='jabber:iq:version'/>"
+    return f"<iq type='get' from='{ALICE}/x' to='{NEIGHBOUR}' id='{id}'>{query}</iq>"
+
+
+def domain_of(element: Element) -> str:
+    return element.get("from", "").partition("/")[0].rpartition("@")[2]
 
 
 def _drained(house: House) -> list[Element]:
