@@ -238,7 +238,7 @@ class Component:
             state = "composing" if active else "paused"
             sender = f"{self.puppet(contact)}/{self.resource}"
             to = f"{user}/{resource}" if resource else user
-            self.stream.send(outgoing.chat_state(state, sender, to))
+            self.stream.send(outgoing.chat_state(state, sender, to), fleeting=True)
 
     def subscription(
         self, kind: str, user: UserJid, contact: RemoteUserId, name: str = ""
@@ -272,7 +272,8 @@ class Component:
 
     def probe(self, user: UserJid, contact: RemoteUserId) -> None:
         """See `XmppPort.probe`."""
-        self.stream.send(Stanza("presence", self.puppet(contact), user, "probe"))
+        probe = Stanza("presence", self.puppet(contact), user, "probe")
+        self.stream.send(probe, fleeting=True)
 
     def _gateway_status(self, user: UserJid) -> str:
         account = self.network.accounts.of(user)

@@ -23,6 +23,7 @@ from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks, is_cancelled, within
 from gateway.text import is_clean
 from gateway.xmpp.advice import advice_on
+from gateway.xmpp.answers import Answers
 from gateway.xmpp.barriers import BARRIER_LIMIT_S, Barriers
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.connection import Connection, ConnectionFailed, ConnectionHooks
@@ -88,7 +89,8 @@ class Stream:
         self._outbox: Outbox | None = None
         self._ids = RequestIds(settings.domain, clock)
         self._barriers = Barriers(self._send_barrier, self._barriers_overdue, clock, self._tasks)
-        self._answers: dict[str, Callable[[Element | None], None]] = {}
+        self._requests: dict[str, Callable[[Element | None], None]] = {}
+        self._answers = Answers()
         self._silence: asyncio.Task[None] | None = None
         self._up = False
         self._has_answered = False
@@ -112,11 +114,12 @@ class Stream:
 
     # --- the single exit ------------------------------------------------------------------------
 
-    def send(self, stanza: Stanza, *, unasked: bool = False) -> None:
-        """Write a stanza that nobody waits for. Without a stream it is dropped.
+    def send(self, stanza: Stanza, *, unasked: bool = False, fleeting: bool = False) -> None:
+        """Write a stanza that is worth no row. Without a stream, answers wait for one.
 
         A stanza that would end the stream is logged and dropped here, alone (REQ-103 to REQ-106).
         What is ``unasked`` answers nobody: no stanza of a stranger can make more of it (REQ-717).
+        What is ``fleeting`` is of no use a moment later.
         """
         try:
             data = self._checked(stanza)
@@ -126,7 +129,10 @@ class Stream:
         if unasked or self._hooks.may_answer(stanza.to):
             # Availability is state: a newer one follows. Subscriptions are not.
             state = stanza.kind == "presence" and stanza.type in ("", "unavailable")
-            self._write(data, droppable=state)
+            if self._up:
+                self._write(data, droppable=state)
+            elif not (unasked or fleeting or state or self._stopping):
+                self._answers.add(data)
 
     def send_row(self, row: InboundRow, stanza: Stanza) -> None:
         """Write the stanza of a row. Raises `StanzaRefused`."""
@@ -178,7 +184,7 @@ class Stream:
     ) -> None:
         """An IQ get from the component; ``answered`` gets the reply, or None when none came."""
         request_id = self._ids.new()
-        self._answers[request_id] = answered
+        self._requests[request_id] = answered
         self._tasks.spawn(self._give_up(request_id, limit_s), "request limit")
         self.send(
             Stanza("iq", self._settings.domain, to, "get", request_id, payload), unasked=True
@@ -186,14 +192,14 @@ class Stream:
 
     async def _give_up(self, request_id: str, limit_s: float) -> None:
         await self._clock.sleep(limit_s)
-        answered = self._answers.pop(request_id, None)
+        answered = self._requests.pop(request_id, None)
         if answered is not None:
             answered(None)
 
     def take_reply(self, element: Element) -> bool:
         """An IQ result or error: True if it answers a request or a barrier of ours."""
         reply_id = element.get("id", "")
-        answered = self._answers.pop(reply_id, None)
+        answered = self._requests.pop(reply_id, None)
         if answered is not None:
             answered(element)
             return True
@@ -318,6 +324,8 @@ class Stream:
         self._up = True
         self._log.info("stream_up")
         self._barriers.send()  # shows at once whether the server answers them (REQ-904)
+        for answer in self._answers.take():
+            self._write(answer)
         self._silence = self._tasks.spawn(self._watch_silence(connection), "silence")
 
     def _down(self) -> None:

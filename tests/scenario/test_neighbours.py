@@ -15,8 +15,12 @@ import pytest_asyncio
 
 from gateway.adapter import Linked
 from gateway.ids import RemoteUserId, UserJid
+from gateway.xmpp.answers import MAX_ANSWERS
 from tests.scenario.house import GATEWAY, NEIGHBOUR, House, Options
+from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_stream import ALICE, bodies, events, running
+
+CHAT_STATES = "http://jabber.org/protocol/chatstates"
 
 
 @pytest_asyncio.fixture
@@ -128,6 +132,49 @@ async def test_req_914_a_stream_by_which_some_answers_come_is_kept(
 
 
 # --- a network that is not connected, or cannot be used -----------------------------------------
+
+
+async def test_req_129_req_460_answers_wait_for_their_own_stream(street: House) -> None:
+    """The server gives its stanzas to the other stream; none of them stays without an answer."""
+    composing = f"<composing xmlns='{CHAT_STATES}'/>"
+    typing = f"<message from='{ALICE}/x' to='bob@{NEIGHBOUR}' type='chat'>{composing}</message>"
+    street.server.send_by(NEIGHBOUR, typing)  # she wants to know who is typing
+    await street.clock.settle()
+    street.server.cut_one(NEIGHBOUR)
+    await street.clock.settle()
+    assert NEIGHBOUR not in street.server.streams
+    _drained(street)
+    for sent in (
+        text(NEIGHBOUR, "taken"),
+        text(NEIGHBOUR, "refused").replace(ALICE, "mallory@home.example"),
+        question("q"),
+        f"<message from='{ALICE}/x' to='{NEIGHBOUR}' type='chat'><body>help</body></message>",
+    ):
+        street.server.send_by(GATEWAY, sent)
+    street.network.types("carol", "bob", True)
+    await street.clock.settle()
+    assert [(sent.sender, sent.body) for sent in street.network.sent] == [("carol", "taken")]
+    assert not [one for one in _drained(street) if domain_of(one) == NEIGHBOUR]
+    await street.clock.advance(3)
+    came = _drained(street)
+    assert [one.get("type") for one in came if one.get("id") == "refused"] == ["error"]
+    assert [one.get("type") for one in came if one.get("id") == "q"] == ["result"]
+    assert sum("help" in (one.findtext(f"{ACCEPT}body") or "") for one in came) == 1
+    assert sum(one.find("{urn:xmpp:receipts}received") is not None for one in came) == 1
+    assert not [one for one in came if one.find(f"{{{CHAT_STATES}}}composing") is not None]
+    assert not street.server.violations
+
+
+async def test_req_712_answers_that_wait_are_bounded(street: House) -> None:
+    street.server.cut_one(NEIGHBOUR)
+    await street.clock.settle()
+    _drained(street)
+    for number in range(MAX_ANSWERS + 5):
+        street.server.send_by(GATEWAY, question(f"q{number}"))
+    await street.clock.settle()
+    await street.clock.advance(3)
+    answered = [one.get("id") for one in _drained(street) if one.tag == f"{ACCEPT}iq"]
+    assert answered == [f"q{number}" for number in range(5, MAX_ANSWERS + 5)]
 
 
 async def test_req_702_by_the_stream_of_a_network_that_cannot_be_used(tmp_path: Path) -> None:
