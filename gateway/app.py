@@ -220,10 +220,17 @@ class Gateway:
         )
 
     async def stop(self) -> None:
-        """Drain: streams first, so that what the server still sends is committed."""
-        for part in (self._components, self._closed, self._networks):
-            stopping = (one.stop() for one in part)
-            for error in await asyncio.gather(*stopping, return_exceptions=True):
+        """Drain: streams first, so that what the server still sends is committed.
+
+        None of them is closed before all are proved: the proof of one may come by another.
+        """
+        parts = (self._components, self._closed, self._networks)
+        steps = (
+            [component.stream.prove for component in self._components],
+            *([one.stop for one in part] for part in parts),
+        )
+        for step in steps:
+            for error in await asyncio.gather(*(end() for end in step), return_exceptions=True):
                 if isinstance(error, Exception):  # the others have to stop in order
                     log.error("stop_failed", exc_info=error)
         await self._tasks.cancel()

@@ -343,14 +343,19 @@ class Stream:
         if not self._stopping:
             self._hooks.lost()
 
+    async def prove(self) -> None:
+        """A planned end begins: write no more rows, and prove those that were written."""
+        if not self._stopping:
+            self._stopping = True
+            if self._connection is not None and self._barriers.unproved:
+                self._barriers.send()
+                await self._proved(self._connection)
+
     async def stop(self) -> None:
-        """A planned end: prove what was written, close our half, read to the end."""
-        self._stopping = True
+        """A planned end: `prove`, close our half, read to the end."""
+        await self.prove()
         connection = self._connection
         if connection is not None:
-            if self._barriers.unproved:
-                self._barriers.send()
-                await self._proved(connection)
             self._up = False  # nothing may follow the end of our half
             if self._outbox is not None:
                 self._outbox.close()

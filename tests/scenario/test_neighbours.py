@@ -6,6 +6,7 @@ ejabberd does so unless it is told otherwise; `tests/e2e/test_routes.py` has the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -263,6 +264,27 @@ async def test_req_904_a_forged_answer_by_the_other_stream_proves_nothing(street
         street.server.send_by(NEIGHBOUR, forged)
     await street.clock.settle()
     assert street.query("SELECT count(*) FROM inbound WHERE state < 2") == [(1,)]
+
+
+# --- a planned stop ------------------------------------------------------------------------------
+
+
+async def test_req_904_no_stream_is_closed_before_all_are_proved(street: House) -> None:
+    """The idle one may be the way by which the proof of the other one comes."""
+    await bodies(street)
+    street.server.answers_barriers = False
+    street.network.says("alice", "bob", "hello")
+    await street.clock.settle()
+    stopping = asyncio.create_task(street.stop())
+    await street.clock.settle()
+    street.server.answers_by = NEIGHBOUR
+    street.server.send_by(NEIGHBOUR, text(GATEWAY, "in the last moment"))
+    street.server.answer_barriers()
+    await stopping
+    assert street.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
+    assert street.query("SELECT count(*) FROM outbound") == [(1,)]
+    assert await bodies(street) == ["hello"]
+    assert not street.server.violations
 
 
 def question(id: str) -> str:
