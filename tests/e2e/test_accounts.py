@@ -94,6 +94,7 @@ async def test_a_revoked_login_is_told_once(house: House) -> None:
         assert "log in again" in presence.text("status")
         await scene.talk.hear("Send “login” to log in again.")
         waiting = scene.alice.send_message(scene.bob_jid, "This waits.")
+        await scene.ping_gateway()  # it is here, and has not met a server without a gateway
         await scene.gateway.stop()
         await scene.gateway.start()
         await scene.talk.ask("status", "the login has expired")
