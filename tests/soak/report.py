@@ -101,6 +101,10 @@ class Report:
             "tasks, fds, threads at last": self.idle[-1].held,
             "objects at first": self.idle[0].objects,
             "objects at last": self.idle[-1].objects,
+            "blocks at first": self.idle[0].blocks,
+            "blocks at last": self.idle[-1].blocks,
+            "malloc MiB at first": self.idle[0].malloc_mib,
+            "malloc MiB at last": self.idle[-1].malloc_mib,
             "database MiB": self.samples[-1].database_mib,
             "longest lag ms": max(sample.lag_ms for sample in self.samples),
             "CPU s": round(self.samples[-1].cpu_s, 1),
@@ -138,9 +142,11 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _table(samples: Sequence[Sample]) -> list[str]:
-    head = "     s    RSS MiB  tasks  fds  threads  rows  lag ms   db MiB   CPU s  objects"
+    head = "     s    RSS MiB  tasks  fds  threads  rows  lag ms   db MiB   CPU s"
+    head += "  objects  blocks  malloc MiB"
     return [head] + [
         f"{s.at_s:6.0f}  {s.rss_mib:9.2f}  {s.tasks:5}  {s.fds:3}  {s.threads:7}  {s.open_rows:4}"
-        f"  {s.lag_ms:6.0f}  {s.database_mib:7.2f}  {s.cpu_s:6.1f}  {s.objects or '':>7}"
+        f"  {s.lag_ms:6.0f}  {s.database_mib:7.2f}  {s.cpu_s:6.1f}"
+        + (f"  {s.objects:7}  {s.blocks:6}  {s.malloc_mib:10.2f}" if s.objects else "")
         for s in samples
     ]

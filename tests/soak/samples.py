@@ -53,6 +53,11 @@ class Sample:
     cpu_s: float
     names: dict[str, int] = field(default_factory=dict)
     objects: int = 0
+    """That the garbage collector knows."""
+    blocks: int = 0
+    """Of Python's own allocator, in use."""
+    malloc_mib: float = 0.0
+    """Of the C library's allocator, in use."""
     types: dict[str, int] = field(default_factory=dict)
 
     @property
