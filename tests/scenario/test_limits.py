@@ -215,6 +215,19 @@ async def test_req_717_one_stanza_of_a_stranger_one_stanza_to_them(
     assert await answers(house) == []
 
 
+@pytest.mark.parametrize("everybody", [False, True], ids=["admitted-by-name", "admit-everybody"])
+async def test_req_203_717_a_stranger_who_wants_a_receipt_gets_words(
+    house: House, everybody: bool
+) -> None:
+    """All clients of people want one for each text, and there is one stanza for theirs."""
+    if everybody:
+        house.options.allow = ("*",)
+    await house.start()
+    await house.connected()
+    (said,) = await answers(house, KINDS["message with a receipt"])
+    assert said.findtext(f"{ACCEPT}body")
+
+
 async def test_req_717_a_login_of_a_new_user_has_as_many_lines_as_it_needs(house: House) -> None:
     house.options.allow = ("*",)
     await house.start()

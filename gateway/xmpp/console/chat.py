@@ -18,6 +18,7 @@ from gateway.xmpp.console.model import Cancelled, Command, Expired
 from gateway.xmpp.console.rights import is_offered, refusal, words
 from gateway.xmpp.console.welcome import Welcome
 from gateway.xmpp.jid import split
+from gateway.xmpp.limits import Standing
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -55,7 +56,9 @@ class Console:
     def take(self, message: IncomingMessage) -> None:
         """A message of a user to the gateway."""
         user = split(message.sender).bare
-        if message.wants_receipt and message.id:
+        # A stranger gets one stanza for theirs (REQ-717): words say more than a receipt.
+        is_stranger = self._component.standing(user) is Standing.STRANGER
+        if message.wants_receipt and message.id and not is_stranger:
             receipt = f"<received xmlns='urn:xmpp:receipts' id='{attribute(message.id)}'/>"
             self._send(user, f"{receipt}{STORE}")
         if user in self._talks:
