@@ -12,9 +12,12 @@ from collections import Counter
 from collections.abc import Callable
 
 from gateway.adapter import Clock
+from gateway.errors import StanzaRefused
 from gateway.ids import UserJid
 from gateway.store import Store, approvals
 from gateway.store.approvals import Approval
+from gateway.xmpp import jid
+from gateway.xmpp.access import NOT_ADMITTED
 
 _OPEN_OF_DOMAIN = 5
 _OPEN = 50
@@ -27,6 +30,18 @@ REFUSED = "The admins of this gateway have not admitted you."
 ADMITTED = "An admin has admitted you. Send “login” to link an account."
 
 
+def can_be_named(user: UserJid) -> bool:
+    """Whether an admin can type this address. About others nobody could decide, ever.
+
+    Servers write in their own name too, and pass addresses on that a strict library refuses.
+    """
+    local, domain, _ = jid.split(user)
+    try:
+        return bool(local) and "," not in user and jid.make(local, domain) == user
+    except StanzaRefused:
+        return False
+
+
 class Approvals:
     """The wishes and decisions of one gateway, for all of its networks."""
 
@@ -35,7 +50,11 @@ class Approvals:
         """Whether an admin may admit this user."""
         self._store = store
         self._clock = clock
-        self._states = approvals.all_approvals(store.reader)
+        self._states = {
+            user: state
+            for user, state in approvals.all_approvals(store.reader).items()
+            if can_be_named(user)
+        }
         self._watchers: list[Callable[[UserJid], None]] = []
 
     def is_admitted(self, user: UserJid) -> bool:
@@ -59,6 +78,8 @@ class Approvals:
 
         ``then`` is called if the admins are to be told: when it is stored, and once.
         """
+        if not can_be_named(user):
+            return NOT_ADMITTED
         state = self._states.get(user)
         if state is Approval.REFUSED:
             return REFUSED

@@ -74,6 +74,21 @@ async def test_req_211_strangers_cannot_flood_the_admins(public: House) -> None:
     assert len(refused) == 200 - approvals._OPEN
 
 
+@pytest.mark.parametrize("user", ["d{n}.example", "a,b@d{n}.example", "\N{ROCKET}@d{n}.example"])
+async def test_req_211_nobody_waits_whom_an_admin_cannot_name(public: House, user: str) -> None:
+    """Servers write in their own name too. Fifty of them kept everybody else out for ever."""
+    for n in range(approvals._OPEN):
+        say(public, user.format(n=n), "login")
+    assert not asked(await heard(public))
+    say(public, "eve@far.example", "login")
+    assert asked(await heard(public)) == ["eve@far.example"] * len(ADMINS)
+    say(public, ADMINS[0], "dismiss")
+    await heard(public)
+    say(public, ADMINS[0], "eve@far.example")
+    await heard(public)
+    assert public.component.approvals.waiting() == []
+
+
 async def test_req_211_registration_and_commands_ask_too(public: House) -> None:
     ways = {
         "form@far.example": "<query xmlns='jabber:iq:register'/>",
