@@ -18,7 +18,7 @@ from gateway.bridge.delivery import Delivery
 from gateway.bridge.links import Links
 from gateway.bridge.outbound import Outbound
 from gateway.bridge.readiness import Readiness
-from gateway.errors import AccountGone
+from gateway.errors import AccountGone, Forbidden
 from gateway.ids import AccountId, NetworkName, UserJid
 from gateway.store import Store, Transaction
 from gateway.store.accounts import AccountStatus
@@ -28,6 +28,8 @@ log = structlog.get_logger("network")
 
 _ATTEMPTS = 64
 """At the same time, of all users: each may hold a connection for as long as a network hangs."""
+
+NOT_ADMITTED = "The admin of this gateway does not admit you."
 
 
 class Logins:
@@ -64,6 +66,8 @@ class Logins:
         self._delivery = delivery
         self._attendance = attendance
         self._withdraw = withdraw
+        self.permits: Callable[[UserJid], bool] = lambda _: True
+        """Whether a user may have an account now."""
         self._clock = clock
         self._attempts = asyncio.Semaphore(_ATTEMPTS)
         self._turns: WeakValueDictionary[UserJid, asyncio.Lock] = WeakValueDictionary()
@@ -127,6 +131,8 @@ class Logins:
         try:
             async with self.turn(user):
                 check()
+                if not self.permits(user):  # no longer: the network may have taken its time
+                    raise Forbidden(NOT_ADMITTED)
                 return await self._begin(user, linked, also)
         except Exception:
             await self.discard(user, linked)

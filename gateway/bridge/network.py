@@ -200,6 +200,7 @@ class Network:
 
         That waits for the adapter to start, and nothing else does.
         """
+        self.logins.permits = permits
         self._attendance.start()
         self._tasks.spawn(self._outbound.watch(), "watchdog")
         self._tasks.spawn(
@@ -215,7 +216,7 @@ class Network:
 
     def _connect(self, permits: Callable[[UserJid], bool]) -> None:
         self.accounts.each(lambda account: self._connect_one(account, permits))
-        self.registrations.start(permits)
+        self.registrations.start()
 
     def _connect_one(self, account: Account, permits: Callable[[UserJid], bool]) -> None:
         if account.status is not AccountStatus.LINKED or account.link is None:
@@ -227,16 +228,28 @@ class Network:
         else:
             self._attendance.following.rest(account)
 
-    def admission_changed(self, user: UserJid, permitted: bool) -> None:
+    def admission_changed(self, user: UserJid) -> None:
         """An admin admits a user, or does so no longer (REQ-705)."""
-        account = self.accounts.of(user)
-        if account is None or account.link is None:
-            return
-        if account.link.phase is LinkState.STOPPED and permitted:
-            self._links.prepare(account)
-            self._connect_one(account, lambda _: True)
-        elif not permitted and account.status is AccountStatus.LINKED:
-            self._tasks.spawn(self._disconnect(account, account.link), "not admitted any more")
+        self._tasks.spawn(self._admission_changed(user), "admission")
+
+    async def _admission_changed(self, user: UserJid) -> None:
+        """Not before a login or log-out that is under way has ended: then it is clear what holds.
+
+        What it may be then is asked: admins take back what they have mistyped.
+        """
+        async with self.logins.turn(user):
+            account, permitted = self.accounts.of(user), self.logins.permits(user)
+            if (
+                account is None
+                or account.link is None
+                or account.status is not AccountStatus.LINKED
+            ):
+                return
+            if account.link.phase is LinkState.STOPPED and permitted:
+                self._links.prepare(account)
+                self._connect_one(account, lambda _: True)
+            elif not permitted:
+                await self._disconnect(account, account.link)
 
     async def _disconnect(self, account: Account, link: Link) -> None:
         await link.stop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,13 +17,12 @@ import msgspec
 import structlog
 
 from gateway.adapter import Clock, Linked, LoginStep
-from gateway.bridge.logins import Logins
+from gateway.bridge.logins import NOT_ADMITTED, Logins
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.errors import (
     AccountGone,
     AdapterError,
-    Forbidden,
     GatewayError,
     RateLimited,
     SecretUnreadable,
@@ -46,7 +45,6 @@ _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 60.0
 _TROUBLES_KEPT = 1000
 _TOO_OLD = "The gateway was away for too long to log you in."
-_NOT_ADMITTED = "The admin of this gateway does not admit you."
 _AGAIN = "Register again, or send “login” to log in here."
 _MORE = "The network asks for more than the form could. Send “login” to go on."
 
@@ -103,7 +101,6 @@ class Registrations:
         self._troubles: dict[UserJid, str] = {}
         """Why the last one came to nothing."""
         self._telling: Counter[UserJid] = Counter()
-        self._permits: Callable[[UserJid], bool] = lambda _: True
         self._port: XmppPort
 
     def attach(self, port: XmppPort) -> None:
@@ -134,9 +131,8 @@ class Registrations:
                 continue
             self._pending[row.user] = Registration(answers, row.secret, row.asked_at)
 
-    def start(self, permits: Callable[[UserJid], bool]) -> None:
+    def start(self) -> None:
         """Begin to carry them out, for those who may have an account then."""
-        self._permits = permits
         for user, registration in self._pending.items():
             self._tasks.spawn(self._resume(user, registration), "registration")
 
@@ -189,8 +185,8 @@ class Registrations:
         """Days may have passed since it was asked for, and another configuration may hold."""
         if self._clock.now() > registration.asked_at + _GIVEN_UP_S:
             await self._give_up(user, registration, _TOO_OLD)
-        elif not self._permits(user):
-            await self._give_up(user, registration, _NOT_ADMITTED)
+        elif not self._logins.permits(user):
+            await self._give_up(user, registration, NOT_ADMITTED)
         else:
             await self._carry_out(user, registration)
 
@@ -198,8 +194,6 @@ class Registrations:
         def check() -> None:
             if self._pending.get(user) is not registration:
                 raise AccountGone("It was withdrawn, or another one came.")
-            if not self._permits(user):
-                raise Forbidden(_NOT_ADMITTED)
 
         try:
             linked = await self._log_in(user, registration)
@@ -251,7 +245,7 @@ class Registrations:
         self._troubles[user] = trouble
         while len(self._troubles) > _TROUBLES_KEPT:
             del self._troubles[next(iter(self._troubles))]
-        again = trouble != _NOT_ADMITTED
+        again = trouble != NOT_ADMITTED
         await self._tell(user, f"{trouble} {_AGAIN}" if again else trouble)
 
     async def _tell(self, user: UserJid, said: str) -> None:

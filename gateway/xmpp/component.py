@@ -82,9 +82,7 @@ class Component:
         self.admins = settings.admins
         self.access = settings.access
         self.approvals = settings.approvals
-        self.approvals.watch(
-            lambda user: network.admission_changed(user, self.access.permits(user))
-        )
+        self.approvals.watch(network.admission_changed)
         self.limits = Limits(settings.limits)
         self.resource = settings.kind
         """The one resource of the gateway and of every puppet, for ever (REQ-405)."""

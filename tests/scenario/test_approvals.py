@@ -11,10 +11,12 @@ from xml.etree.ElementTree import Element
 import pytest
 import pytest_asyncio
 
+from gateway.bridge.link import LinkState
 from gateway.ids import UserJid
 from gateway.store import approvals as store
 from gateway.xmpp import approvals
-from tests.scenario.house import GATEWAY, HOME, House, Options
+from tests.scenario.house import GATEWAY, HOME, PASSWORD, House, Options
+from tests.scenario.test_requests import hangs
 from tests.scenario.test_stream import running
 
 ADMINS = (f"ann@{HOME}", f"ben@{HOME}")
@@ -147,6 +149,59 @@ async def test_req_705_who_is_admitted_no_longer_is_disconnected_until_they_are(
     await public.component.approvals.decide(UserJid(eve), admitted=True)
     await public.clock.advance(30)
     assert (eve, "Are you there?") in await heard(public)
+
+
+async def test_req_705_who_is_admitted_no_longer_gets_no_account_by_a_login_under_way(
+    public: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A homeserver answers when it wants to; it may be the user's own."""
+    eve = UserJid("eve@far.example")
+    await public.component.approvals.decide(eve, admitted=True)
+    flow = hangs(public, monkeypatch)
+    for line in ("login", "alice", PASSWORD):
+        say(public, eve, line)
+        await heard(public)
+    await public.component.approvals.decide(eve, admitted=False)
+    flow.go.set()
+    assert (eve, "The admin of this gateway does not admit you.") in await heard(public)
+    assert public.bridge.accounts.of(eve) is None
+    assert "token-late" not in public.network.tokens, "the login was revoked"
+
+
+async def test_req_705_a_mistyped_dismissal_is_taken_back_at_once(
+    public: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eve = UserJid("eve@far.example")
+    await public.component.approvals.decide(eve, admitted=True)
+    await public.link(eve, "carol")
+    account = public.bridge.accounts.of(eve)
+    assert account is not None
+    assert account.link is not None
+    stop = account.link.stop
+
+    async def slow() -> None:
+        await public.clock.sleep(5)
+        await stop()
+
+    monkeypatch.setattr(account.link, "stop", slow)
+    await public.component.approvals.decide(eve, admitted=False)
+    await public.clock.advance(1)
+    await public.component.approvals.decide(eve, admitted=True)
+    await public.clock.advance(30)
+    assert account.link.phase is LinkState.LIVE
+
+
+async def test_req_211_who_has_logged_out_stays_so_when_admitted(public: House) -> None:
+    eve = UserJid("eve@far.example")
+    await public.component.approvals.decide(eve, admitted=True)
+    await public.link(eve, "carol")
+    say(public, eve, "logout")
+    await heard(public)
+    await public.component.approvals.decide(eve, admitted=True)
+    await heard(public)
+    say(public, eve, "status")
+    ((_, said),) = await heard(public)
+    assert "carol: logged out" in said
 
 
 async def test_req_211_nobody_is_asked_where_none_may(tmp_path: Path) -> None:

@@ -107,12 +107,18 @@ class _Hangs:
         return Linked(realm="scripted", remote_id=RemoteUserId("alice"), secret=b"token-late")
 
 
-async def hanging(house: House, monkeypatch: pytest.MonkeyPatch) -> _Hangs:
-    await house.start()
-    await house.connected()
+def hangs(house: House, monkeypatch: pytest.MonkeyPatch) -> _Hangs:
+    """From now on logins hang."""
     house.network.tokens["token-late"] = "alice"
     flow = _Hangs(house.bridge.adapter.login().first())
     monkeypatch.setattr(house.bridge.adapter, "login", lambda _=None: flow)
+    return flow
+
+
+async def hanging(house: House, monkeypatch: pytest.MonkeyPatch) -> _Hangs:
+    await house.start()
+    await house.connected()
+    flow = hangs(house, monkeypatch)
     said = await tell(house, "login", "alice", "user-secret")
     assert said[-1] == "One moment …"
     return flow
