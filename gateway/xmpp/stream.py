@@ -28,6 +28,7 @@ from gateway.xmpp.barriers import BARRIER_LIMIT_S, Barriers
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.connection import Connection, ConnectionFailed, ConnectionHooks
 from gateway.xmpp.jid import split
+from gateway.xmpp.limits import Rarely
 from gateway.xmpp.outbox import MAX_BYTES, Outbox
 from gateway.xmpp.requests import RequestIds
 
@@ -41,6 +42,7 @@ _ASKED_IN_VAIN = 60
 """Each answer comes by any of the connections: with ten of them, not one of so many by this one
 in 2 of 1,000 cases."""
 _MOMENT_S = 0.01
+_LOGGED_ID_CHARS = 64
 _PING = "<ping xmlns='urn:xmpp:ping'/>"
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
@@ -91,6 +93,7 @@ class Stream:
         self._barriers = Barriers(self._send_barrier, self._barriers_overdue, clock, self._tasks)
         self._requests: dict[str, Callable[[Element | None], None]] = {}
         self._answers = Answers()
+        self._rarely = Rarely()
         self._silence: asyncio.Task[None] | None = None
         self._up = False
         self._has_answered = False
@@ -124,7 +127,7 @@ class Stream:
         try:
             data = self._checked(stanza)
         except StanzaRefused as error:
-            self._log.error("stanza_refused", kind=stanza.kind, id=stanza.id, reason=str(error))
+            self._tell_refused(stanza, error)
             return
         if unasked or self._hooks.may_answer(stanza.to):
             # Availability is state: a newer one follows. Subscriptions are not.
@@ -133,6 +136,17 @@ class Stream:
                 self._write(data, droppable=state)
             elif not (unasked or fleeting or state or self._stopping):
                 self._answers.add(data)
+
+    def _tell_refused(self, stanza: Stanza, error: StanzaRefused) -> None:
+        """Strangers can choose ids that no answer has room for, and so fill the disk with them."""
+        if (unsaid := self._rarely.unsaid(stanza.kind, self._clock.monotonic())) is not None:
+            self._log.error(
+                "stanza_refused",
+                kind=stanza.kind,
+                id=stanza.id[:_LOGGED_ID_CHARS],
+                reason=str(error),
+                unsaid=unsaid,
+            )
 
     def send_row(self, row: InboundRow, stanza: Stanza) -> None:
         """Write the stanza of a row. Raises `StanzaRefused`."""

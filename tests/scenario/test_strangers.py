@@ -33,6 +33,20 @@ async def test_long_ids_and_addresses_are_not_remembered(house: House) -> None:
     assert _sizes() == before
 
 
+async def test_req_711_ids_that_no_answer_has_room_for_do_not_fill_the_log(house: House) -> None:
+    await house.start()
+    await house.connected()
+    for number in range(20):
+        house.server.send(
+            f"<iq type='get' id='{number}{'&quot;' * 50_000}' from='x@evil.example/y'"
+            f" to='{GATEWAY}'><ping xmlns='urn:xmpp:ping'/></iq>"
+        )
+    assert not await bodies(house)
+    refused = [log for log in house.logs if log["event"] == "stanza_refused"]
+    assert len(refused) == 1
+    assert len(repr(refused)) < 1000
+
+
 def test_what_is_not_remembered_is_the_same() -> None:
     long = "a&b'" * 100
     assert xml.attribute(long) == xml.attribute("a&b'") * 100
