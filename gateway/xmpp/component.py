@@ -33,7 +33,7 @@ from gateway.xmpp.console.chat import Console
 from gateway.xmpp.console.register import Registration
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.iq import IqService
-from gateway.xmpp.limits import Kind, Limits, LimitSettings, Standing
+from gateway.xmpp.limits import Guests, Kind, Limits, LimitSettings, Standing
 from gateway.xmpp.neighbours import Entrance, Neighbours
 from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
@@ -84,6 +84,7 @@ class Component:
         self.approvals = settings.approvals
         self.approvals.watch(network.admission_changed)
         self.limits = Limits(settings.limits)
+        self.guests = Guests()
         self.resource = settings.kind
         """The one resource of the gateway and of every puppet, for ever (REQ-405)."""
         self.tasks = Tasks(f"component {self.domain}")
@@ -140,10 +141,10 @@ class Component:
         if admitted and self.network.accounts.of(user) is not None:
             return Standing.LINKED
         # People of our own server are never strangers: their clients ask all there is on it.
-        if self.is_local(user) or (admitted and self.access.names(user)):
+        if self.is_local(user) or user in self.admins or (admitted and self.access.names(user)):
             return Standing.KNOWN
         if self._talks_with(user):  # who is denied may be leaving just now
-            return Standing.KNOWN
+            return Standing.GUEST
         return Standing.STRANGER
 
     def not_admitted(self, user: UserJid) -> str:

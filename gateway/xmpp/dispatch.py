@@ -246,7 +246,7 @@ def _kind(element: Element, standing: Standing) -> Kind | None:
     if element.tag == f"{ACCEPT}iq":
         return None if _is_reply(element) else Kind.IQS
     if element.tag == f"{ACCEPT}presence":
-        if of_type in _SUBSCRIPTIONS or standing is Standing.STRANGER:
+        if of_type in _SUBSCRIPTIONS or standing.is_strange:
             return Kind.SUBSCRIPTIONS
         return None  # state of users, and probes for that of contacts (REQ-304)
     if of_type == "error":

@@ -10,7 +10,7 @@ All other people are strangers: they are measured alone, with their domain, and 
 from __future__ import annotations
 
 import enum
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -22,6 +22,9 @@ _DOMAIN = 20
 """A domain's people without accounts may send as much as so many of them."""
 _CREDITS = 20
 """Answers that a stranger may still get: as many as there were stanzas, but not more than this."""
+_GUESTS = 1_000
+_GUESTS_OF_DOMAIN = 100
+TOO_MANY_GUESTS = "Too many people are giving commands at the moment. Please try again later."
 _REPEATS = 20
 _REPEATS_S = 60.0
 _REPEATS_KEPT = 1_000
@@ -57,7 +60,14 @@ class Standing(enum.Enum):
     """Has an account and may use it."""
     KNOWN = enum.auto()
     """Has none, and is of our own server, or admitted by address or domain."""
+    GUEST = enum.auto()
+    """A stranger with whom a command is under way: still measured as one, but told all of it."""
     STRANGER = enum.auto()
+
+    @property
+    def is_strange(self) -> bool:
+        """Anybody can be many of these."""
+        return self in (Standing.GUEST, Standing.STRANGER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +148,7 @@ class Limits:
         domain = user.rpartition("@")[2]
         if standing is Standing.LINKED:
             return self._users[kind].take(user, now)
-        if standing is Standing.KNOWN:
+        if standing is Standing.KNOWN or kind is Kind.LOGINS:
             return self._users[kind].take(user, now) and self._domains[kind].take(domain, now)
         return (
             self._stranger.take(user, now)
@@ -148,7 +158,7 @@ class Limits:
 
     def may_refuse(self, user: UserJid, standing: Standing, now: float) -> bool:
         """Whether what was not taken is answered with an error."""
-        if standing is not Standing.STRANGER:
+        if not standing.is_strange:
             return True
         return self._refusals.take(user.rpartition("@")[2], now)
 
@@ -179,6 +189,29 @@ class Limits:
         if credit:
             self._credits.put(user, credit - 1)
         return credit > 0
+
+
+class Guests:
+    """Commands that are under way with strangers: each takes memory until they answer, or do not
+    for a quarter of an hour (REQ-712)."""
+
+    def __init__(self) -> None:
+        self._domains: Counter[str] = Counter()
+
+    def come(self, user: UserJid) -> bool:
+        """One more begins. False if there are too many; then it must not."""
+        domain = user.rpartition("@")[2]
+        if self._domains[domain] >= _GUESTS_OF_DOMAIN or self._domains.total() >= _GUESTS:
+            return False
+        self._domains[domain] += 1
+        return True
+
+    def leave(self, user: UserJid) -> None:
+        """One that has begun is over."""
+        domain = user.rpartition("@")[2]
+        self._domains[domain] -= 1
+        if not self._domains[domain]:
+            del self._domains[domain]
 
 
 class Repeats:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from xml.etree.ElementTree import Element
 
@@ -11,7 +12,7 @@ import pytest
 from gateway.config.tree import Limits as LimitsConfig
 from gateway.config.values import Rate as RateConfig
 from gateway.ids import UserJid
-from gateway.xmpp import disco, iq
+from gateway.xmpp import disco, iq, limits
 from gateway.xmpp.limits import Buckets, Rarely, Rate, Repeats
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.patterns import ACCEPT
@@ -301,6 +302,73 @@ async def test_req_129_711_people_of_our_own_server_are_no_strangers(
     await house.connected()
     found = conditions(await answers(house, *asked))  # 10 for each, and 200 for the domain
     assert found == {"": 200, "wait resource-constraint": 1800}
+
+
+LOGIN = "<command xmlns='http://jabber.org/protocol/commands' node='register'/>"
+
+
+def command(sender: str, node: str = LOGIN) -> str:
+    """Begin a login."""
+    return ping(sender, 1).replace("'get'", "'set'").replace("<ping xmlns='urn:xmpp:ping'/>", node)
+
+
+@pytest.mark.parametrize("begin", [command(STRANGER), message(STRANGER, 1, "login", GATEWAY)])
+async def test_req_711_who_begins_a_login_is_still_a_stranger(house: House, begin: str) -> None:
+    """One word of theirs took them out of all limits for strangers, and their whole domain."""
+    house.options.allow = ("*",)
+    await house.start()
+    await house.connected()
+    await answers(house, begin)
+    found = conditions(await answers(house, *(ping(STRANGER, n) for n in range(100))))
+    assert found == {"": 59, "wait resource-constraint": 30}
+
+
+async def test_req_711_logins_of_strangers_are_counted_too(house: House) -> None:
+    house.options.allow = ("*",)
+    house.options.limits = LimitsConfig(logins=RateConfig((3, 600)))
+    await house.start()
+    await house.connected()
+    form = (
+        "<query xmlns='jabber:iq:register'><username>alice</username><password>no</password>"
+        "</query>"
+    )
+    found = await answers(house, *(command(STRANGER, form) for _ in range(5)))
+    found = [stanza for stanza in found if stanza.tag == f"{ACCEPT}iq"]
+    assert conditions(found) == {"": 3, "wait resource-constraint": 2}
+
+
+@pytest.mark.parametrize("face", ["ad-hoc", "chat"])
+async def test_req_712_commands_of_strangers_are_bounded(
+    house: House, monkeypatch: pytest.MonkeyPatch, face: str
+) -> None:
+    """10 kB each, for half an hour: 45,000 of them were half a gigabyte."""
+    monkeypatch.setattr(limits, "_GUESTS", 20)
+    monkeypatch.setattr(limits, "_GUESTS_OF_DOMAIN", 5)
+    house.options.allow = ("*",)
+    house.options.admins = ("root@far.example",)
+    await house.start()
+    await house.connected()
+
+    async def begins(*users: str) -> int:
+        ways = {"ad-hoc": command, "chat": lambda user: message(user, 1, "login", GATEWAY)}
+        found = await answers(house, *map(ways[face], users))
+        return len({s.get("to") for s in found if "User" in "".join(_labels(s))})
+
+    assert await begins(*(f"m{n}@evil.example" for n in range(10))) == 5
+    assert await begins(*(f"m@evil{n}.example" for n in range(20))) == 15
+    # Nobody of our own server is touched by that, nor an admin elsewhere.
+    assert await begins("new@home.example", "root@far.example") == 2
+    if face == "chat":
+        await answers(house, message("m1@evil.example", 2, "cancel", GATEWAY))
+        assert await begins("m9@evil.example") == 1
+    await house.clock.advance(901)
+    assert not house.component.guests._domains
+    assert not [t for t in asyncio.all_tasks() if "result of a command" in t.get_name()]
+
+
+def _labels(stanza: Element) -> list[str]:
+    fields = stanza.iter("{jabber:x:data}field")
+    return [*stanza.itertext(), *(field.get("label", "") for field in fields)]
 
 
 async def test_req_711_presence_floods_are_cheap(

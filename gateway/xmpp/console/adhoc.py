@@ -23,6 +23,7 @@ from gateway.xmpp.console.model import ANSWER_LIMIT_S, Cancelled, Command, Expir
 from gateway.xmpp.console.rights import is_offered, refusal, words
 from gateway.xmpp.console.stages import Outcome, Session, Stage, StagedDialogue
 from gateway.xmpp.jid import split
+from gateway.xmpp.limits import TOO_MANY_GUESTS
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -120,6 +121,9 @@ class AdHoc:
         user = split(sender).bare
         self._make_room(user)
         component = self._component
+        is_guest = component.standing(user).is_strange
+        if is_guest and not component.guests.come(user):
+            raise Refused(errors.RESOURCE_CONSTRAINT, TOO_MANY_GUESTS)
         talk = StagedDialogue(
             user,
             component.network,
@@ -128,7 +132,7 @@ class AdHoc:
             component.approvals,
             component.console.tell,
         )
-        session = Session(secrets.token_urlsafe(24), sender, command, talk)
+        session = Session(secrets.token_urlsafe(24), sender, command, talk, is_guest=is_guest)
         self._sessions[session.id] = session
         self._users[user] += 1
         component.tasks.spawn(self._run(session), f"command {command.name}")
@@ -198,7 +202,9 @@ class AdHoc:
             session.talk.end()
             if session.is_left:
                 self._tell_end(session)
-            self._component.tasks.spawn(self._forget(session), "result of a command")
+            if session.id in self._sessions:
+                forgetting = self._forget(session)
+                session.forgetting = self._component.tasks.spawn(forgetting, "result of a command")
 
     def _tell_end(self, session: Session) -> None:
         said = [said for _, said in session.talk.notes]
@@ -209,13 +215,18 @@ class AdHoc:
     async def _forget(self, session: Session) -> None:
         """A result that nobody fetches."""
         await self._clock.sleep(ANSWER_LIMIT_S)
+        session.forgetting = None
         if self._remove(session):
             self._remember_expired(session)
 
     def _remove(self, session: Session) -> bool:
         if self._sessions.pop(session.id, None) is None:
             return False
+        if session.forgetting is not None:
+            session.forgetting.cancel()
         user = session.talk.user
+        if session.is_guest:
+            self._component.guests.leave(user)
         self._users[user] -= 1
         if not self._users[user]:
             del self._users[user]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.ids import UserJid
@@ -18,7 +19,7 @@ from gateway.xmpp.console.model import Cancelled, Command, Expired
 from gateway.xmpp.console.rights import is_offered, refusal, words
 from gateway.xmpp.console.welcome import Welcome
 from gateway.xmpp.jid import split
-from gateway.xmpp.limits import Standing
+from gateway.xmpp.limits import TOO_MANY_GUESTS, Standing
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -100,19 +101,30 @@ class Console:
                 self.welcome.met(user)
             self.say(user, words(self._component, refused, user))
         else:
-            component = self._component
-            talk = ChatDialogue(
-                user,
-                component.network,
-                component.tasks,
-                component.may_log_in,
-                component.approvals,
-                self.say,
-                self.tell,
-                COMMANDS.keys(),
-            )
-            self._talks[user] = command, talk
-            component.tasks.spawn(self._run(command, talk), f"command {name}")
+            self._begin(command, user)
+
+    def _begin(self, command: Command, user: UserJid) -> None:
+        component = self._component
+        is_guest = component.standing(user).is_strange
+        if is_guest and not component.guests.come(user):
+            self.say(user, TOO_MANY_GUESTS)
+            return
+        talk = ChatDialogue(
+            user,
+            component.network,
+            component.tasks,
+            component.may_log_in,
+            component.approvals,
+            self.say,
+            self.tell,
+            COMMANDS.keys(),
+        )
+        self._talks[user] = command, talk
+        component.tasks.spawn(
+            self._run(command, talk),
+            f"command {command.name}",
+            done=partial(component.guests.leave, user) if is_guest else None,
+        )
 
     def _is_known(self, user: UserJid) -> bool:
         return self._component.access.permits(user) or user in self._component.admins

@@ -131,3 +131,7 @@ class Session:
     outcome: Outcome = Outcome.RUNNING
     is_left: bool = False
     """Its user wanted to cancel it when that was too late: the end is told by a message."""
+    is_guest: bool = False
+    """It is counted in `gateway.xmpp.limits.Guests`."""
+    forgetting: asyncio.Task[None] | None = None
+    """Ends it if nobody fetches the result."""
