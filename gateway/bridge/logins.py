@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from weakref import WeakValueDictionary
@@ -18,7 +19,7 @@ from gateway.bridge.delivery import Delivery
 from gateway.bridge.links import Links
 from gateway.bridge.outbound import Outbound
 from gateway.bridge.readiness import Readiness
-from gateway.errors import AccountGone, Forbidden
+from gateway.errors import AccountGone, Forbidden, Transient
 from gateway.ids import AccountId, NetworkName, UserJid
 from gateway.store import Store, Transaction
 from gateway.store.accounts import AccountStatus
@@ -28,6 +29,8 @@ log = structlog.get_logger("network")
 
 _ATTEMPTS = 64
 """At the same time, of all users: each may hold a connection for as long as a network hangs."""
+_ATTEMPTS_OF_USER = 4
+"""Those who do not wait for the end of one must not hold up everybody else."""
 
 NOT_ADMITTED = "The admin of this gateway does not admit you."
 
@@ -70,6 +73,7 @@ class Logins:
         """Whether a user may have an account now."""
         self._clock = clock
         self._attempts = asyncio.Semaphore(_ATTEMPTS)
+        self._attempts_of: Counter[UserJid] = Counter()
         self._turns: WeakValueDictionary[UserJid, asyncio.Lock] = WeakValueDictionary()
         self._erasing: dict[AccountId, asyncio.Task[tuple[str, Callable[[], None]]]] = {}
 
@@ -106,14 +110,23 @@ class Logins:
         return self._readiness.login(again)
 
     async def submit(
-        self, flow: LoginFlow, answers: Mapping[str, str], limit_s: float
+        self, user: UserJid, flow: LoginFlow, answers: Mapping[str, str], limit_s: float
     ) -> LoginStep | Linked:
         """One attempt, as soon as not too many others are under way.
 
-        Raises `TimeoutError`, and what `LoginFlow.submit` raises.
+        Raises `Transient` if those are the user's own, `TimeoutError`, and what `LoginFlow.submit`
+        raises.
         """
-        async with self._attempts:
-            return await within(self._clock, limit_s, contained(flow.submit, answers))
+        if self._attempts_of[user] >= _ATTEMPTS_OF_USER:
+            raise Transient("Attempts of yours to log in are still under way. Please wait.")
+        self._attempts_of[user] += 1
+        try:
+            async with self._attempts:
+                return await within(self._clock, limit_s, contained(flow.submit, answers))
+        finally:
+            self._attempts_of[user] -= 1
+            if not self._attempts_of[user]:
+                del self._attempts_of[user]
 
     async def link(
         self,

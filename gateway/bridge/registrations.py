@@ -220,7 +220,8 @@ class Registrations:
             trouble: AdapterError
             try:
                 flow = self._logins.login(user)
-                attempt = self._logins.submit(flow, dict(registration.answers), _ATTEMPT_S)
+                answers = dict(registration.answers)
+                attempt = self._logins.submit(user, flow, answers, _ATTEMPT_S)
                 result = await registration.unless_dropped(attempt)
                 if isinstance(result, LoginStep):
                     raise AdapterError(_MORE)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -404,6 +405,34 @@ async def test_req_711_attempts_to_log_in_are_counted_over_all_faces(
     session = await client.begin("register")
     await client.give("register", session, inner=form(username="alice", password="no"))
     assert len(tried) == 5
+
+
+async def test_req_711_three_whose_logins_hang_hold_up_nobody_else(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is cancelled goes on at the network, for minutes: 64 of those were all there may be."""
+    await started(house)
+    tried: list[str] = []
+
+    async def hang(_: _Login, answers: Any) -> None:
+        tried.append(answers["username"])
+        await never()
+
+    monkeypatch.setattr(_Login, "submit", hang)
+    for user in ("u1", "u2", "u3"):
+        client = Client(house, f"{user}@home.example/x")
+        for _ in range(25):
+            session = await client.begin("register")
+            filled = form(username=user, password=PASSWORD)
+            client.send(f"<command {_NS} node='register' sessionid='{session}'>{filled}</command>")
+            await house.clock.settle()
+            await client.give("register", session, "cancel")
+            await bodies(house)
+    await tell(house, "login", "alice", PASSWORD)
+    assert "alice" in tried
+    assert max(Counter(tried).values()) <= 4
+    await house.clock.advance(700)
+    assert not house.bridge.logins._attempts_of
 
 
 async def test_req_214_what_cannot_be_taken_back_is_not_called_cancelled(house: House) -> None:

@@ -96,8 +96,9 @@ class _Login:
 
     async def _submit(self) -> LoginStep | Linked:
         answers = {name: said for stage in self._stages for name, said in stage.answers.items()}
-        work = self._talk.network.logins.submit(self._flow, answers, _LOGIN_LIMIT_S)
-        return await self._talk.wait(work, self._discard)
+        talk = self._talk
+        work = talk.network.logins.submit(talk.user, self._flow, answers, _LOGIN_LIMIT_S)
+        return await talk.wait(work, self._discard)
 
     async def _discard(self, late: LoginStep | Linked) -> None:
         if isinstance(late, Linked):
