@@ -15,7 +15,8 @@ import structlog
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText
-from gateway.ids import RemoteUserId, StanzaId
+from gateway.ids import RemoteUserId, StanzaId, UserJid
+from gateway.store.conversations import GATEWAY
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import ACCEPT, IncomingMessage, read_message
@@ -189,7 +190,10 @@ class Dispatch:
         elif message.received:
             self._network.delivery.receipt(split(message.sender).bare, StanzaId(message.received))
         elif message.body:
-            self._component.console.take(message)
+            if self._is_loop(split(message.sender).bare, GATEWAY, message.body):
+                self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
+            else:
+                self._component.console.take(message)
 
     def _to_contact(self, message: IncomingMessage, to: Address) -> None:
         sender = split(message.sender)
@@ -218,12 +222,15 @@ class Dispatch:
         if message.chat_state:
             account.knows_chat_states = True
         if message.body is not None:
-            if self._repeats.is_loop(account.user, contact, message.body, self._clock.monotonic()):
+            if self._is_loop(account.user, contact, message.body):
                 self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
             else:
                 self._network.send_text(account, contact, _text(message))
             return
         self._signals(message, account, contact)
+
+    def _is_loop(self, user: UserJid, contact: RemoteUserId, body: str) -> bool:
+        return self._repeats.is_loop(user, contact, body, self._clock.monotonic())
 
     def _signals(self, message: IncomingMessage, account: Account, contact: RemoteUserId) -> None:
         """What a message without text may say."""

@@ -477,6 +477,21 @@ async def test_req_715_two_bots_come_to_rest(house: House) -> None:
     assert await answers(house) == []
 
 
+async def test_req_715_a_bot_that_talks_with_the_gateway_itself_comes_to_rest(
+    house: House,
+) -> None:
+    """A client that says it is away, to whatever it hears; half a second is its way there."""
+    await running(house)
+    found = await answers(house, message(ALICE, 0, "hello", GATEWAY))
+    rounds = 0
+    while rounds < 100 and any(heard.get("type") == "chat" for heard in found):
+        rounds += 1
+        await house.clock.advance(0.5)
+        found = await answers(house, message(ALICE, rounds, "I am away.", GATEWAY))
+    assert rounds == 21
+    assert conditions(found) == {"wait resource-constraint": 1}
+
+
 def test_req_715_only_what_is_the_same_counts() -> None:
     repeats = Repeats()
     alice, carol = UserJid("alice@home.example"), UserJid("carol@home.example")
