@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The settings tree, with its defaults.
 
-Every section completes itself: an empty ``local_domains`` becomes the server's domain, an empty
-``access.allow`` the local domains, and so on. Whoever holds a `Config` never sees the shorthand.
+Every section completes itself: ``local_domains`` always have the server's domain, an empty
+``access.allow`` becomes the local domains, and so on. Whoever holds a `Config` never sees the
+shorthand.
 """
 
 from collections.abc import Mapping
@@ -28,13 +29,14 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     domain: Domain
     """The server's own domain: barrier pings go there."""
     local_domains: tuple[Domain, ...] = ()
-    """The domains of this server; only these may grant privileges (XEP-0356)."""
+    """The domains of this server, ``domain`` among them whether or not it is named; only these may
+    grant privileges (XEP-0356)."""
     tunnelled: bool = False
     """Somebody else protects the link, so a host other than this machine is all right."""
 
     def __post_init__(self) -> None:
-        if not self.local_domains:
-            force_setattr(self, "local_domains", (self.domain,))
+        if self.domain not in self.local_domains:
+            force_setattr(self, "local_domains", (self.domain, *self.local_domains))
 
 
 class Xmpp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +53,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow: tuple[AccessEntry, ...] = ()
     """Exact domains and bare JIDs, or ``*``; when empty, the server's local domains."""
     deny: tuple[AccessEntry, ...] = ()
-    """Refused even when ``allow`` has them."""
+    """Refused even when ``allow`` has them; ``*`` closes the gateway."""
     ask: tuple[AccessEntry, ...] = ()
     """Admitted one by one, when one of ``admins`` has said so."""
     admins: tuple[BareJid, ...] = ()

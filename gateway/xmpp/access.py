@@ -17,7 +17,7 @@ def _nobody(_: UserJid) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AccessList:
-    """``deny`` is stronger than ``allow``; ``*`` in ``allow`` admits everybody."""
+    """``deny`` is stronger than ``allow``; ``*`` stands for everybody in all of them."""
 
     allow: Collection[str]
     deny: Collection[str] = ()
@@ -27,7 +27,7 @@ class AccessList:
 
     def names(self, user: UserJid) -> bool:
         """Whether the user, or their domain, is admitted by name and not by ``*`` alone."""
-        return _has(self.allow, user) or (self.may_ask(user) and self.is_approved(user))
+        return _names(self.allow, user) or (self.may_ask(user) and self.is_approved(user))
 
     def permits(self, user: UserJid) -> bool:
         """Whether this user may link an account."""
@@ -37,8 +37,12 @@ class AccessList:
 
     def may_ask(self, user: UserJid) -> bool:
         """Whether an admin may admit this user."""
-        return not _has(self.deny, user) and ("*" in self.ask or _has(self.ask, user))
+        return not _has(self.deny, user) and _has(self.ask, user)
 
 
 def _has(entries: Collection[str], user: UserJid) -> bool:
+    return "*" in entries or _names(entries, user)
+
+
+def _names(entries: Collection[str], user: UserJid) -> bool:
     return user in entries or user.rpartition("@")[2] in entries

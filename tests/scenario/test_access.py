@@ -32,6 +32,14 @@ def deny(house: House, user: str) -> None:
     house.component.access = AccessList(allow=("*",), deny=(user,))
 
 
+def test_req_705_an_admin_who_closes_the_gateway_has_closed_it() -> None:
+    access = AccessList(allow=("*", ALICE), deny=("*",), ask=("*",), is_approved=lambda _: True)
+    for user in map(UserJid, (ALICE, FAR)):
+        assert not access.permits(user)
+        assert not access.may_ask(user)
+    assert not AccessList(allow=("*",)).names(UserJid(FAR))
+
+
 async def test_req_705_messages_are_refused(house: House) -> None:
     await running(house)
     deny(house, ALICE)

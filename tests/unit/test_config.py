@@ -149,6 +149,13 @@ def test_defaults_are_completed(tmp_path: Path) -> None:
     assert config.delivery.alias_retention == Duration.parse("400d")
 
 
+def test_the_servers_own_domain_is_local_whatever_else_is(tmp_path: Path) -> None:
+    text = GOOD.replace("  server:\n", "  server:\n    local_domains: [example.net]\n")
+    config = load(tmp_path, text)
+    assert config.xmpp.server.local_domains == ("example.org", "example.net")
+    assert config.access.allow == ("example.org", "example.net")
+
+
 def test_empty_sections_and_lists_mean_the_defaults(tmp_path: Path) -> None:
     text = good(access="\n  allow:\n  deny:", store="", log="", delivery="")
     assert load(tmp_path, text) == load(tmp_path, GOOD)
