@@ -36,8 +36,8 @@ class AccessList:
         return "*" in self.allow or self.names(user)
 
     def may_ask(self, user: UserJid) -> bool:
-        """Whether an admin may admit this user."""
-        return not _has(self.deny, user) and _has(self.ask, user)
+        """Whether it is for admins to admit this user, and to take that back."""
+        return _has(self.ask, user) and not (_has(self.allow, user) or _has(self.deny, user))
 
 
 def _has(entries: Collection[str], user: UserJid) -> bool:

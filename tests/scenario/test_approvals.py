@@ -17,7 +17,7 @@ from gateway.store import approvals as store
 from gateway.xmpp import approvals
 from tests.scenario.house import GATEWAY, HOME, PASSWORD, House, Options
 from tests.scenario.test_requests import hangs
-from tests.scenario.test_stream import running
+from tests.scenario.test_stream import ALICE, running
 
 ADMINS = (f"ann@{HOME}", f"ben@{HOME}")
 
@@ -89,6 +89,17 @@ async def test_req_211_nobody_waits_whom_an_admin_cannot_name(public: House, use
     say(public, ADMINS[0], "eve@far.example")
     await heard(public)
     assert public.component.approvals.waiting() == []
+
+
+async def test_req_211_whom_the_configuration_admits_no_admin_can_dismiss(public: House) -> None:
+    """They were told that they are not admitted, the admin too, and went on as before."""
+    say(public, ADMINS[0], "dismiss")
+    await heard(public)
+    say(public, ADMINS[0], ALICE)
+    said = await heard(public)
+    assert [to for to, _ in said] == [ADMINS[0]]
+    assert said[0][1].startswith(f"Nobody has to admit {ALICE}")
+    assert public.component.access.permits(UserJid(ALICE))
 
 
 async def test_req_211_registration_and_commands_ask_too(public: House) -> None:
