@@ -95,6 +95,7 @@ class StagedDialogue(Dialogue):
             except BadAnswer as error:
                 wrong = str(error)
                 values |= forms.worth_keeping(form, submitted)
+                del submitted  # it may have a secret, and the next answer may never come
 
     def submit(self, values: Mapping[str, str] | None) -> None:
         """The user's answers to the stage, or None to go back to the one before."""
