@@ -18,6 +18,7 @@ from gateway.bridge.contacts import Contacts
 from gateway.bridge.delivery import Delivery
 from gateway.bridge.links import Links
 from gateway.bridge.outbound import Outbound
+from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import Readiness
 from gateway.errors import AccountGone, Forbidden, Transient
 from gateway.ids import AccountId, NetworkName, UserJid
@@ -28,7 +29,8 @@ from gateway.tasks import Tasks, contained, within
 log = structlog.get_logger("network")
 
 _ATTEMPTS = 64
-"""At the same time, of all users: each may hold a connection for as long as a network hangs."""
+"""At the same time, and as many of strangers: each may hold a connection for as long as a network
+hangs."""
 _ATTEMPTS_OF_USER = 4
 """Those who do not wait for the end of one must not hold up everybody else."""
 
@@ -72,10 +74,16 @@ class Logins:
         self.permits: Callable[[UserJid], bool] = lambda _: True
         """Whether a user may have an account now."""
         self._clock = clock
+        self._port: XmppPort
         self._attempts = asyncio.Semaphore(_ATTEMPTS)
+        self._attempts_of_strangers = asyncio.Semaphore(_ATTEMPTS)
         self._attempts_of: Counter[UserJid] = Counter()
         self._turns: WeakValueDictionary[UserJid, asyncio.Lock] = WeakValueDictionary()
         self._erasing: dict[AccountId, asyncio.Task[tuple[str, Callable[[], None]]]] = {}
+
+    def attach(self, port: XmppPort) -> None:
+        """Connect to the XMPP side."""
+        self._port = port
 
     def account_of(self, user: UserJid) -> Account | None:
         """The user's account."""
@@ -121,7 +129,8 @@ class Logins:
             raise Transient("Attempts of yours to log in are still under way. Please wait.")
         self._attempts_of[user] += 1
         try:
-            async with self._attempts:
+            is_strange = self._port.is_strange(user)
+            async with self._attempts_of_strangers if is_strange else self._attempts:
                 return await within(self._clock, limit_s, contained(flow.submit, answers))
         finally:
             self._attempts_of[user] -= 1

@@ -172,6 +172,7 @@ class Network:
     def attach(self, port: XmppPort) -> None:
         """Connect to the XMPP side."""
         self._port = port
+        self.logins.attach(port)
         self.registrations.attach(port)
         self.delivery.attach(port)
         self.contacts.attach(port)

@@ -49,6 +49,10 @@ class XmppPort(Protocol):
     def is_local(self, user: UserJid) -> bool:
         """Whether the user's account is on our own server."""
 
+    def is_strange(self, user: UserJid) -> bool:
+        """Whether the user is neither linked, nor local, nor admitted by name: anybody can be many
+        of these."""
+
     def ping(self, domain: str, answered: Callable[[Pong], None]) -> None:
         """Ping a server; tells once what came of it."""
 

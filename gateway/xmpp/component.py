@@ -194,6 +194,10 @@ class Component:
         """See `XmppPort.is_local`."""
         return user.rpartition("@")[2] in self._local_domains
 
+    def is_strange(self, user: UserJid) -> bool:
+        """See `XmppPort.is_strange`."""
+        return self.standing(user).is_strange
+
     def ping(self, domain: str, answered: Callable[[Pong], None]) -> None:
         """See `XmppPort.ping`."""
         ping(self.stream, domain, answered)

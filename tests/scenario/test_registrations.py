@@ -156,3 +156,20 @@ async def test_req_711_attempts_at_the_same_time_are_bounded(house: House) -> No
     house.network.mute = False
     await house.clock.advance(120)
     assert len(list(house.bridge.accounts)) == 70
+
+
+async def test_req_711_strangers_whose_logins_hang_hold_up_none_of_ours(house: House) -> None:
+    """Their homeserver takes its time: all the attempts that may be at once were theirs."""
+    house.options.allow = ("*",)
+    await house.start()
+    await house.connected()
+    house.network.mute = True
+    filled = f"<username>{{}}</username><password>{PASSWORD}</password>"
+    for number in range(80):
+        register(house, filled.format(f"m{number}"), f"m{number}@evil{number % 8}.example")
+        await house.clock.settle()
+    strangers = len(house.network._all_writers)
+    assert 0 < strangers <= 64
+    register(house, filled.format("alice"))
+    await house.clock.settle()
+    assert len(house.network._all_writers) == strangers + 1
