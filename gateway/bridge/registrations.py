@@ -111,6 +111,10 @@ class Registrations:
         """The login of this user that is still to be carried out."""
         return self._pending.get(user)
 
+    def __len__(self) -> int:
+        """How many logins are still to be carried out."""
+        return len(self._pending)
+
     def trouble(self, user: UserJid) -> str:
         """Why the user's last one came to nothing, or nothing."""
         return self._troubles.get(user, "")

@@ -173,3 +173,18 @@ async def test_req_711_strangers_whose_logins_hang_hold_up_none_of_ours(house: H
     register(house, filled.format("alice"))
     await house.clock.settle()
     assert len(house.network._all_writers) == strangers + 1
+
+
+async def test_req_712_registrations_of_strangers_are_bounded(
+    open_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.xmpp.console.register._OF_STRANGERS", 5)
+    open_house.network.mute = True
+    filled = f"<username>alice</username><password>{PASSWORD}</password>"
+    for number in range(8):
+        register(open_house, filled, f"m{number}@evil{number}.example")
+        await open_house.clock.settle()
+    assert len(open_house.bridge.registrations) == 5
+    register(open_house, filled)
+    await open_house.clock.settle()
+    assert len(open_house.bridge.registrations) == 6

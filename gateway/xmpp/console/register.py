@@ -28,7 +28,7 @@ from gateway.xmpp.console.commands.login import TOO_MANY
 from gateway.xmpp.console.logins import field_of
 from gateway.xmpp.console.model import BadAnswer, Field, Form, Kind
 from gateway.xmpp.jid import split
-from gateway.xmpp.limits import Standing
+from gateway.xmpp.limits import TOO_MANY_GUESTS, Standing
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -40,6 +40,8 @@ _LEGACY = ("username", "nick", "password", "name", "email", "phone", "url")
 _USER = "username"
 _HOLD_S = 20.0
 """For which a removal may wait for the network; it goes on after that."""
+_OF_STRANGERS = 1_000
+"""When so many wait to be carried out, no more of strangers are taken (REQ-712)."""
 _HOW = (
     "What becomes of it is told by a message. Messages are not encrypted inside the gateway: its "
     "admin could read them."
@@ -134,6 +136,9 @@ class Registration:
             return ""
         if not self._component.may_log_in(user):
             raise Refused(errors.RESOURCE_CONSTRAINT, TOO_MANY)
+        waiting = len(self._network.registrations)
+        if waiting >= _OF_STRANGERS and self._component.standing(user).is_strange:
+            raise Refused(errors.RESOURCE_CONSTRAINT, TOO_MANY_GUESTS)
         await self._store(user, answers)
         return ""
 
