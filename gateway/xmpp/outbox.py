@@ -18,6 +18,9 @@ MAX_BYTES = 32 * 1024 * 1024
 """While the server does not read: what may wait at all."""
 _WRITE_BYTES = 64 * 1024
 """At most that goes into one write, so that the socket can say stop."""
+_AT_ONCE_BYTES = 1024 * 1024
+"""More than that does not wait for the end of what runs now: the socket has to say stop while few
+rows are behind it. A whole window of the largest ones is 120 MB."""
 
 
 class Outbox:
@@ -49,6 +52,8 @@ class Outbox:
         self._bytes += len(stanza)
         if self.congested:
             self._keep_bounds()
+        elif self._bytes >= _AT_ONCE_BYTES:
+            self.flush()
         elif not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self.flush)

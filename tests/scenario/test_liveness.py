@@ -228,6 +228,20 @@ async def test_req_712_there_is_an_end_to_what_waits(
     assert "after" in await bodies(house)
 
 
+async def test_req_712_large_texts_that_waited_do_not_end_the_stream(house: House) -> None:
+    """40 MB for one user, in fewer rows than may be under way. All users have this one stream."""
+    await quiet(house)
+    house.server.cut()
+    for number in range(180):
+        house.network.says("alice", "bob", f"{number} " + "&" * 45_000)
+    await house.clock.advance(2)
+    await house.connected()
+    assert [text.partition(" ")[0] for text in await bodies(house)] == list(map(str, range(180)))
+    assert "server_does_not_read" not in events(house)
+    await house.clock.advance(3)
+    assert house.query("SELECT count(*) FROM inbound WHERE state = 0") == [(0,)]
+
+
 async def test_a_burst_that_the_server_reads_loses_no_presence() -> None:
     """However much comes within one turn of the loop."""
     written: list[bytes] = []
