@@ -65,7 +65,8 @@ class Delivery:
         self._redelivery = Redelivery(network, store, clock, persist, backlog, self._queues)
         self._pumping = False
         self._reads = 0
-        self._started = clock.now()
+        self._earlier = RowId(0)
+        """The newest row that an earlier process may have written."""
 
     def attach(self, port: XmppPort) -> None:
         """Connect to the XMPP side."""
@@ -81,6 +82,7 @@ class Delivery:
 
     def load(self) -> None:
         """Take up what an earlier process left unsettled."""
+        self._earlier = journal.newest_inbound(self._store.reader)
         self._backlog.load(waiting_inbound(self._store.reader, self._network))
         for account, conversation in journal.open_inbound_conversations(
             self._store.reader, self._network
@@ -246,8 +248,8 @@ class Delivery:
             _TURN,
         )
         for row in rows:
-            # Older than this process: it may have been written before.
-            row.resent = row.committed_at <= self._started or row.bounces > 0
+            # By the row and not by the time: somebody may have set the clock back since.
+            row.resent = row.id <= self._earlier or row.bounces > 0
         lost: list[RowId] = []
         for row in queue.read(rows, more=len(rows) == _TURN):
             if row.state is InboundState.TAKEN_OVER:

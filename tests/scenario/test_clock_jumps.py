@@ -8,6 +8,7 @@ import pytest
 from gateway.config.tree import Limits
 from gateway.config.values import Rate
 from tests.scenario.house import GATEWAY, House
+from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_limits import answers, conditions, message
 from tests.scenario.test_stream import ALICE, bodies, events, running
 
@@ -119,7 +120,7 @@ async def test_limits_neither_open_nor_close(house: House, jump: int) -> None:
 
 
 @jumps
-async def test_a_restart_after_the_jump(house: House, jump: int) -> None:
+async def test_req_906_a_restart_after_the_jump(house: House, jump: int) -> None:
     await running(house)
     house.server.answers_barriers = False
     house.network.says("alice", "bob", "one")
@@ -131,7 +132,9 @@ async def test_a_restart_after_the_jump(house: House, jump: int) -> None:
     house.server.answers_barriers = True
     await house.start()
     await house.connected()
-    assert [text for text in await bodies(house) if text] == ["one"]
+    found = [stanza for stanza in await answers(house) if stanza.findtext(f"{ACCEPT}body")]
+    assert [stanza.findtext(f"{ACCEPT}body") for stanza in found] == ["one"]
+    assert found[0].find(DELAY) is not None, "a repetition without a delay shows twice (REQ-906)"
     await house.clock.advance(60)
     assert conditions(await answers(house, message(ALICE, 1, to=f"bob@{GATEWAY}"))) == {}
     assert len(house.network.sent) == 1

@@ -157,6 +157,12 @@ def open_inbound_conversations(
     return [(AccountId(account), ConversationId(conversation)) for account, conversation in rows]
 
 
+def newest_inbound(db: Connection) -> RowId:
+    """The newest row there is, of whomever; 0 if there is none."""
+    (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM inbound").fetchone()
+    return RowId(newest)
+
+
 def set_inbound_state(
     db: Transaction, rows: Iterable[RowId], state: InboundState, now: float
 ) -> None:
