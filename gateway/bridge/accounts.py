@@ -38,6 +38,8 @@ class Account:
     remote_id: RemoteUserId
     status: AccountStatus
     secret: bytes | None = field(repr=False)
+    sealed: bytes | None = field(repr=False)
+    """The secret as it is stored: no two are alike."""
     cursor: str | None
     state: dict[str, str]
     settings: Settings = field(default_factory=Settings)
@@ -123,7 +125,7 @@ class Accounts:
         row = await self._store.write(unit)
         if existing is not None:
             existing.secret, existing.status = linked.secret, AccountStatus.LINKED
-            existing.realm = row.realm
+            existing.sealed, existing.realm = row.secret, row.realm
             return existing
         self._by_user[user] = account = self._open(row)
         return account
@@ -134,7 +136,7 @@ class Accounts:
             await self._store.write(
                 lambda db: accounts.set_secret(db, account.id, None, AccountStatus.LOGGED_OUT)
             )
-            account.secret = None
+            account.secret = account.sealed = None
         else:
             await self._store.write(lambda db: accounts.set_status(db, account.id, status))
         account.status = status
@@ -178,6 +180,7 @@ class Accounts:
             remote_id=row.remote_id,
             status=status,
             secret=secret,
+            sealed=row.secret,
             cursor=row.cursor,
             state=accounts.state(self._store.reader, row.id),
             settings=_settings(row.settings, row.id),

@@ -193,6 +193,7 @@ class Logins:
             remote_id=linked.remote_id,
             status=AccountStatus.LINKED,
             secret=linked.secret,
+            sealed=None,
             cursor=None,
             state={},
         )

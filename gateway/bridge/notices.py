@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
@@ -79,10 +80,18 @@ class LinkNotices:
     def expired(self, account: Account, reason: str) -> None:
         """The user has to act, and is told once (REQ-222)."""
         account.status = AccountStatus.EXPIRED
-        self._persist.write(lambda db: accounts.set_status(db, account.id, AccountStatus.EXPIRED))
-        self._tell_expired(account, reason)
+        # It may be stored late, when the disk is full, and then be the end of another login.
+        sealed = account.sealed
+        self._tell_expired(
+            account, reason, unless=lambda db: not accounts.expire(db, account.id, sealed)
+        )
 
-    def _tell_expired(self, account: Account, reason: str) -> None:
+    def _tell_expired(
+        self,
+        account: Account,
+        reason: str,
+        unless: Callable[[Transaction], bool] = lambda _: False,
+    ) -> None:
         now = self._clock.now()
         text = f"{reason} Send “login” to log in again."
         # Once for these credentials: a restart is no reason to say it again.
@@ -90,6 +99,8 @@ class LinkNotices:
         sid = stanza_id(self._network, account.user, "expired", account.id, credentials)
 
         def unit(db: Transaction) -> list[InboundRow]:
+            if unless(db):
+                return []
             conversation = conversations.chat(db, account.id, GATEWAY)
             if not conversations.tell_once(db, conversation, sid):
                 return []

@@ -130,6 +130,18 @@ def set_status(db: Transaction, account: AccountId, status: AccountStatus) -> No
     db.execute("UPDATE account SET status = ? WHERE id = ?", (status, account))
 
 
+def expire(db: Transaction, account: AccountId, secret: bytes | None) -> bool:
+    """The network no longer takes what is in this sealed secret. False if it is not the account's
+    any more: the user has logged in again since, or has logged out."""
+    return (
+        db.execute(
+            "UPDATE account SET status = ? WHERE id = ? AND secret = ?",
+            (AccountStatus.EXPIRED, account, secret),
+        ).rowcount
+        == 1
+    )
+
+
 def settings(db: Connection, account: AccountId) -> str:
     """What the user has set. Raises `LookupError` if the account was removed meanwhile."""
     found = db.execute("SELECT settings FROM account WHERE id = ?", (account,)).fetchone()

@@ -48,6 +48,14 @@ def full(*_: object) -> None:
     raise StoreUnavailable("the disk is full")
 
 
+def refusing(*_: object, **__: object) -> asyncio.Future[Any]:
+    """What `Store.write` gives while the disk is full."""
+    refused: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    refused.set_exception(StoreUnavailable("the disk is full"))
+    refused.exception()
+    return refused
+
+
 def register(house: House, inner: str, user: str = ALICE) -> None:
     house.server.send(
         f"<iq type='set' id='r' from='{user}/phone' to='{GATEWAY}'>"
@@ -192,6 +200,29 @@ async def test_req_209_a_removal_while_the_login_is_stored_removes_it(house: Hou
     assert house.query("SELECT user FROM registration") == []
     assert house.network.tokens == {}
     assert sessions() == 0
+
+
+@pytest.mark.parametrize("then", ["login", "logout"])
+async def test_req_222_an_end_that_is_stored_late_does_not_end_the_next_login(
+    house: House, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    """The disk is full when the network ends the login; what comes of that is stored later."""
+    await running(house)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store._writer, "_queue", refusing)
+        house.network.revoke("alice")
+        await house.clock.advance(2)
+    assert account(house).status is AccountStatus.EXPIRED
+    if then == "login":
+        await house.bridge.logins.link(UserJid(ALICE), linked(house, "new"))
+    else:
+        await house.bridge.logins.log_out(account(house))
+    await house.clock.settle()
+    received(house)
+    await house.clock.advance(30)
+    stored = "linked" if then == "login" else "logged-out"
+    assert house.query("SELECT status FROM account") == [(stored,)]
+    assert not [stanza for stanza in received(house) if "log in again" in stanza]
 
 
 # --- sessions that are not ours to end (REQ-225) -------------------------------------------------
