@@ -37,6 +37,7 @@ class Actor:
         "contact",
         "conversation",
         "gone",
+        "inherits",
         "more",
         "newest",
         "overdue",
@@ -55,6 +56,8 @@ class Actor:
         self.pending: deque[OutboundRow] = deque()
         self.newest = 0
         self.more = False
+        self.inherits = False
+        """The first row that it reads may have been attempted by whoever had it before."""
         self.task: asyncio.Task[None] | None = None
         self.wake = asyncio.Event()
         self.attempt_at: float | None = None
@@ -84,7 +87,7 @@ class Actor:
     def forget_rows(self) -> None:
         """Its rows stay in the journal; whatever starts it again reads them first."""
         self.pending.clear()
-        self.newest, self.more = 0, True
+        self.newest, self.more, self.inherits = 0, True, True
 
 
 class Actors:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One command on its way to the network: attempted until its fate is known, or its time is over.
 
-An attempt may be repeated, because the network knows the key. On one without keys it is noted
-first, so that a crash in between is told as uncertain.
+An attempt may be repeated, because the network knows the key, as far as it does: another login is
+another device, and the contact may have another room by now. What has come back is not repeated.
+That there is an attempt is noted first. After a crash in between nothing is sent again on a
+network without keys; on others nobody is told that it has failed for certain.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import structlog
 from gateway.adapter import Adapter, Clock, Sent
 from gateway.bridge.actors import Actor, Limits
 from gateway.bridge.link import Link
-from gateway.bridge.outcome import Unreachable, usable
+from gateway.bridge.outcome import Unconfirmed, Unreachable, usable
 from gateway.bridge.watchdog import Watchdog
 from gateway.errors import (
     AdapterError,
@@ -29,7 +31,7 @@ from gateway.errors import (
 )
 from gateway.events import Command
 from gateway.ids import NetworkName
-from gateway.store import Store, journal
+from gateway.store import Store, conversations, journal
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import OutboundRow
 from gateway.tasks import CutOff, contained, within
@@ -85,15 +87,14 @@ class Attempts:
         self, actor: Actor, row: OutboundRow, command: Command, *, keyed: bool
     ) -> Sent | AdapterError:
         """Attempt until it succeeds, fails for certain, or the time is over."""
-        retry_s, unclear = _FIRST_RETRY_S, False
+        again = row.inherited
+        retry_s, unclear = _FIRST_RETRY_S, again and row.attempted_at is not None
         while True:
             failed: Transient | AuthExpired
             try:
-                return await self._attempt(actor, row, command, keyed=keyed)
+                return await self._attempt(actor, row, command, keyed=keyed, again=again)
             except (Transient, AuthExpired) as error:
                 failed = error
-                actor.quiet.set()
-                await self._certainly_not_sent(row)
             except _LoggedOut as error:
                 return Uncertain(_LEFT_UNCLEAR) if unclear else error
             except AdapterError as error:
@@ -107,13 +108,16 @@ class Attempts:
                 if not keyed:
                     return Uncertain(INTERNAL)
                 failed = Transient("Internal error of the gateway.")
+            actor.quiet.set()
+            again = True
             # Without keys the adapter vouches for it that the network has nothing.
-            unclear |= keyed and isinstance(failed, Transient) and not failed.is_certain
+            unclear |= keyed and not getattr(failed, "is_certain", True)
+            await self._not_sent(row, certainly=not unclear)
             left_s = row.deadline - self._clock.monotonic()
             wait_s = max(retry_s, getattr(failed, "retry_after_s", 0.0))
             if left_s <= 0 or wait_s >= left_s:
                 await self._back_off(actor, left_s)
-                return failed
+                return Unconfirmed(failed) if unclear else failed
             if not isinstance(failed, AuthExpired):
                 await self._back_off(actor, wait_s)
             retry_s = min(retry_s * 2, _LONGEST_RETRY_S)
@@ -126,9 +130,9 @@ class Attempts:
                 actor.wake.clear()
                 await within(self._clock, until - self._clock.monotonic(), actor.wake.wait())
 
-    async def _certainly_not_sent(self, row: OutboundRow) -> None:
-        """On a network without keys: a crash from here on leaves nothing unclear."""
-        if row.attempted_at is None:
+    async def _not_sent(self, row: OutboundRow, *, certainly: bool) -> None:
+        """If so, a crash from here on leaves nothing unclear."""
+        if not certainly or row.attempted_at is None:
             return
         row.attempted_at = None
         try:
@@ -137,16 +141,24 @@ class Attempts:
             return  # a crash now is told as uncertain, which is only too careful
 
     async def _attempt(
-        self, actor: Actor, row: OutboundRow, command: Command, *, keyed: bool
+        self, actor: Actor, row: OutboundRow, command: Command, *, keyed: bool, again: bool
     ) -> Sent:
-        """One attempt. Raises any `AdapterError`; `Unreachable` when the time is over."""
+        """One attempt, unless the command has come back since the last one.
+
+        Raises any `AdapterError`; `Unreachable` when the time is over.
+        """
         link = await self._live_link(actor, row)
         session = link.session
         if session is None:
             raise Transient("The connection to the network was lost.", is_certain=True)
-        if not keyed:
-            row.attempted_at = now = self._clock.now()
+        if again and row.message is not None:
+            remote_id = conversations.remote_id_of(self._store.reader, row.message)
+            if remote_id is not None:
+                return Sent(remote_id=remote_id)
+        if row.attempted_at is None and (row.message is not None or not keyed):
+            now = self._clock.now()
             await self._store.write(lambda db: journal.mark_attempted(db, row.id, now))
+            row.attempted_at = now
         self._watchdog.began(actor)
         actor.quiet.clear()
         try:

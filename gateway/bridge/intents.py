@@ -110,8 +110,12 @@ class Intents:
             )
             return
         now = self._clock.now()
+        link = account.link
+        attempted = (
+            self._capabilities.idempotent_send and link is not None and link.session is not None
+        )
         written = self._store.write(
-            lambda db: self._text_unit(db, account, contact, text, now),
+            lambda db: self._text_unit(db, account, contact, text, now, attempted=attempted),
             lambda row: self._text_decided(account, contact, text, row),
         )
         written.add_done_callback(lambda done: self._if_refused(done, contact, text))
@@ -123,6 +127,8 @@ class Intents:
         contact: RemoteUserId,
         text: IncomingText,
         now: float,
+        *,
+        attempted: bool,
     ) -> _Decision:
         conversation = conversations.find_chat(db, account.id, contact)
         if conversation is None:
@@ -136,7 +142,7 @@ class Intents:
             return self._repeated(db, account, text, conversation, contact, earlier, now)
         if self._is_full(account):
             return _Full()
-        return _new(db, account, contact, conversation, text, now)
+        return _new(db, account, contact, conversation, text, now, attempted=attempted)
 
     def _repeated(
         self,
@@ -248,6 +254,8 @@ def _new(
     conversation: ConversationId,
     text: IncomingText,
     now: float,
+    *,
+    attempted: bool,
 ) -> OutboundRow:
     """A text that nobody has sent before. It accepts an invitation that waited."""
     known_contact = contacts.get(db, account.id, contact)
@@ -271,6 +279,7 @@ def _new(
         sender=text.sender,
         digest=_digest(text.body),
         receipt=text.receipt,
+        attempted=attempted,
         command=SendText(contact=contact, body=text.body),
         now=now,
     )

@@ -76,7 +76,7 @@ class Outbound:
             account = account_of(account_id)
             if account is not None:
                 actor = self._actors.of(account, conversation)
-                actor.more = True
+                actor.forget_rows()
                 found.append(actor)
         self._tasks.spawn(self._start_all(found), "taking up what was left")
 
@@ -202,6 +202,8 @@ class Outbound:
                 CACHED,
             )
             actor.more = len(rows) == CACHED
+            if rows and actor.inherits:
+                rows[0].inherited, actor.inherits = True, False
             for row in rows:
                 self._admit(actor, row)
         return actor.pending[0] if actor.pending else None

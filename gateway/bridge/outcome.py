@@ -40,6 +40,16 @@ class Unreachable(Transient):
     """The link was down until the limit."""
 
 
+class Unconfirmed(Transient):
+    """The time is over, and nobody knows whether one of the attempts has arrived."""
+
+    def __init__(self, failed: AdapterError) -> None:
+        super().__init__(
+            f"{failed.text} It may or may not have arrived; please check before you send it again."
+        )
+        self.failed = failed
+
+
 REASONS: dict[type[AdapterError], FailureReason] = {
     RateLimited: FailureReason.RATE_LIMITED,
     Transient: FailureReason.NETWORK_ERROR,
@@ -73,7 +83,13 @@ def settle(
     outcome: Sent | AdapterError,
     now: float,
 ) -> Committed:
-    """Store the outcome of a command together with the rows that tell it."""
+    """Store the outcome of a command together with the rows that tell it.
+
+    What has come back has arrived, whatever became of the attempts.
+    """
+    if isinstance(outcome, AdapterError) and row.message is not None:
+        echoed = conversations.remote_id_of(db, row.message)
+        outcome = outcome if echoed is None else Sent(remote_id=echoed)
     if isinstance(outcome, AdapterError):
         journal.settle_outbound(db, row.id, OutboundState.FAILED, now)
         return Committed(inbound=_told(db, network, account, row, outcome, now))
@@ -124,12 +140,15 @@ def _line(row: OutboundRow, error: AdapterError, text: str, now: float) -> str:
     if isinstance(row.command, SendText) and now - row.committed_at > _LATE_S:
         body = row.command.body
         quoted = body if len(body) <= _QUOTED else f"{body[:_QUOTED]} …"
-        fate = "May not have arrived" if isinstance(error, Uncertain) else "Not delivered"
+        is_unclear = isinstance(error, Uncertain | Unconfirmed)
+        fate = "May not have arrived" if is_unclear else "Not delivered"
         return f"{fate}: “{quoted}”. {text}"
     return ""
 
 
 def _reason(error: AdapterError) -> FailureReason:
+    if isinstance(error, Unconfirmed):
+        return _reason(error.failed)
     if isinstance(error, Unreachable):
         return FailureReason.UNREACHABLE
     matching = (reason for kind, reason in REASONS.items() if isinstance(error, kind))

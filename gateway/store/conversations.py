@@ -129,6 +129,12 @@ def set_remote_id(db: Transaction, message: int, remote_id: RemoteMessageId) -> 
     db.execute("UPDATE OR IGNORE message SET remote_id = ? WHERE id = ?", (remote_id, message))
 
 
+def remote_id_of(db: Connection, message: int) -> RemoteMessageId | None:
+    """By which id the network has a message; None if it is not known to have it."""
+    found = db.execute("SELECT remote_id FROM message WHERE id = ?", (message,)).fetchone()
+    return None if found is None or found[0] is None else RemoteMessageId(found[0])
+
+
 _MESSAGE = "message.id, message.stanza_id, message.remote_id, message.origin"
 
 

@@ -400,3 +400,54 @@ async def test_req_301_who_removes_a_contact_during_its_look_up_is_not_subscribe
     gate.set()
     await house.clock.settle()
     assert [stanza.get("type") for stanza in _received(house)] == []
+
+
+# --- texts that were on their way when we died (REQ-460, REQ-912) --------------------------------
+
+
+async def _killed_while_sending(house: House, how: str) -> None:
+    await running(house)
+    house.network.faults.append({"silent": how})
+    _say(house, "One", "a1")
+    _say(house, "Two", "a2")
+    await house.clock.settle()
+    await house.kill()
+
+
+async def _back(house: House) -> list[Element]:
+    house.server.up.clear()
+    await house.start()
+    await house.connected()
+    await house.clock.advance(5)
+    return _received(house)
+
+
+async def test_req_912_what_has_come_back_is_not_sent_again(house: House) -> None:
+    """A key is good for one login and one room alone, and both may be others after a restart."""
+    await _killed_while_sending(house, "after")
+    house.network.idempotent = False
+    found = await _back(house)
+    assert [text.body for text in house.network.sent] == ["One", "Two"]
+    confirmed = [stanza.find("{urn:xmpp:receipts}received") for stanza in found]
+    assert [one.get("id") for one in confirmed if one is not None] == ["a1", "a2"]
+
+
+@pytest.mark.parametrize("then", ["away", "logout"])
+async def test_req_460_of_what_was_on_its_way_nobody_says_that_it_failed(
+    house: House, then: str
+) -> None:
+    """The next one was not begun, and has failed."""
+    await _killed_while_sending(house, "before")
+    house.network.mute = True
+    if then == "away":
+        await house.clock.advance(660)
+    found = await _back(house)
+    if then == "logout":
+        house.network.mute = False
+        await house.bridge.logins.log_out(_account(house))
+        await house.clock.settle()
+        found += _received(house)
+    errors = {stanza.get("id"): "".join(stanza.itertext()) for stanza in found}
+    assert "may or may not have arrived" in errors["a1"]
+    assert "may or may not have arrived" not in errors["a2"]
+    assert house.network.sent == []

@@ -47,6 +47,8 @@ class OutboundRow:
     """None if this version cannot read it."""
     committed_at: float
     attempted_at: float | None = None
+    inherited: bool = False
+    """It may have been attempted by whoever had it before: another process, an actor that hung."""
     deadline: float = 0.0
     """Monotonic; set by the actor that carries it out."""
 
@@ -64,13 +66,27 @@ def add_outbound(
     sender: str = "",
     digest: bytes = b"",
     receipt: bool = False,
+    attempted: bool = False,
 ) -> OutboundRow:
-    """Append to the outbound journal."""
+    """Append to the outbound journal. ``attempted``: it is going to be at once, so that no unit of
+    its own has to say so."""
+    attempted_at = now if attempted else None
     encoded = payload.encode(command)
     made = db.execute(
         "INSERT INTO outbound (conversation, message, stanza_id, sender, digest, receipt, payload,"
-        " committed_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (conversation, message, stanza_id, sender, digest, receipt, encoded, now, now),
+        " attempted_at, committed_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            conversation,
+            message,
+            stanza_id,
+            sender,
+            digest,
+            receipt,
+            encoded,
+            attempted_at,
+            now,
+            now,
+        ),
     )
     assert made.lastrowid is not None
     return OutboundRow(
@@ -84,6 +100,7 @@ def add_outbound(
         receipt=receipt,
         command=command,
         committed_at=now,
+        attempted_at=attempted_at,
     )
 
 
@@ -186,7 +203,7 @@ def echoed_message(
 
 
 def mark_attempted(db: Transaction, row: RowId, now: float | None) -> None:
-    """From here on a crash leaves the row's fate unclear, on a network without keys.
+    """From here on a crash leaves the row's fate unclear.
 
     None takes that back: the network certainly does not have it.
     """
