@@ -42,11 +42,14 @@ class Handle:
         self.http: aiohttp.ClientSession = link.http
         self.remote_id = link.remote_id
         self.instance = link.instance
+        self._secret = link.account.secret
+        """Of this session's login. One that is left behind must not get that of the next."""
 
     @property
     def secret(self) -> bytes:
         """What the login returned."""
-        return self._link.secret
+        assert self._secret is not None, "only linked accounts have a session"
+        return self._secret
 
     @property
     def cursor(self) -> str | None:

@@ -115,12 +115,6 @@ class Link:
         handle = self._handle
         return handle.session if handle and self.phase is LinkState.LIVE else None
 
-    @property
-    def secret(self) -> bytes:
-        """What the login returned."""
-        assert self.account.secret is not None, "only linked accounts have a link"
-        return self.account.secret
-
     # --- supervision ----------------------------------------------------------------------------
 
     async def run(self) -> None:

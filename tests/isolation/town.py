@@ -215,7 +215,7 @@ class Town:
     async def link(self, name: str, domain: str = NET, *, wait: bool = True) -> None:
         """Link an account."""
         network = self.network if domain == NET else self.elsewhere
-        token = f"token-{name}"
+        token = f"token-{name}-{next(self._numbers)}"
         network.tokens[token] = name
         linked = Linked(realm="scripted", remote_id=RemoteUserId(name), secret=token.encode())
         await self.bridge(domain).logins.link(user(name), linked)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.scenario.test_commands import _NS, Client, form
 from tests.scenario.test_presence import CAROL
 from tests.scenario.test_requests import tell
 from tests.scenario.test_stream import ALICE, running
+from tests.scripted.adapter import ScriptedSession
 
 
 def account(house: House, user: str = ALICE) -> Account:
@@ -164,6 +166,31 @@ async def test_req_225_a_slow_log_out_does_not_end_the_next_login(
     assert account(house).status is AccountStatus.LINKED
     assert list(house.network.tokens) == ["new"]
     assert sessions() == 1
+
+
+async def test_req_225_a_log_out_that_is_left_behind_does_not_end_the_next_login(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no notice of its end, and asks for the secret when it goes on."""
+    await running(house)
+    real, gate = ScriptedSession.log_out, asyncio.Event()
+
+    async def log_out(session: ScriptedSession) -> None:
+        while not gate.is_set():
+            with suppress(asyncio.CancelledError):
+                await gate.wait()
+        await real(session)
+
+    monkeypatch.setattr(ScriptedSession, "log_out", log_out)
+    leaving = asyncio.ensure_future(house.bridge.logins.log_out(account(house)))
+    await house.clock.advance(31)
+    assert "did not answer in time" in await leaving
+    await house.bridge.logins.link(UserJid(ALICE), linked(house, "new"))
+    await house.clock.settle()
+    gate.set()
+    await house.clock.advance(3)
+    assert "new" in house.network.tokens
+    assert account(house).status is AccountStatus.LINKED
 
 
 async def test_req_209_what_was_asked_of_an_account_does_not_end_the_next_one(
