@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from adapters.matrix.errors import error_of, status_of
-from adapters.matrix.http import Api
+from adapters.matrix.http import MIB, Api
 from gateway.errors import (
     AdapterError,
     AuthExpired,
@@ -113,3 +113,28 @@ async def test_parts_of_a_path_are_quoted_and_lone_surrogates_survive() -> None:
         found = await Api(http, server.url, "token").get("a/../b?c#d", "%2f", "x")
         assert found == {"body": "\ud800"}
         assert server.paths("GET") == ["/a/../b?c#d/%2f/x"]
+
+
+@pytest.mark.parametrize("unit", ["[],", "{},", "1,", "1e5,", '"",', "[[[[]]]],"])
+async def test_an_answer_that_is_made_to_cost_as_much_as_possible_is_none(unit: str) -> None:
+    """32 MiB of it are 900 MiB in memory, and the parser kept everybody waiting for seconds."""
+    body = f'{{"x":[{unit * (16 * MIB // len(unit))}0]}}'
+    answer = web.Response(text=body, content_type="application/json")
+    async with misbehaving(sync=lambda _: answer) as server, aiohttp.ClientSession() as http:
+        with pytest.raises(Transient, match="instead of Matrix data"):
+            await Api(http, server.url).get("sync", limit=32 * MIB)
+
+
+async def test_an_answer_with_very_many_events_is_one() -> None:
+    event = {
+        "type": "m.room.message",
+        "sender": "@a:b",
+        "content": {"msgtype": "m.text", "body": "a, b, c", "m.mentions": {"user_ids": ["@c:d"]}},
+        "unsigned": {"age": 1},
+    }
+    events = {"events": [event] * 100_000}
+    whole = (200, events)
+    async with misbehaving(sync=lambda _: whole) as server, aiohttp.ClientSession() as http:
+        answer = await Api(http, server.url).get_answer("sync", limit=32 * MIB)
+    assert answer.is_large
+    assert answer.content == events
