@@ -27,6 +27,7 @@ from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
+from adapters.matrix.pace import Pace
 from adapters.matrix.presences import Contacts, Own
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.sync import MAX_EVENTS, Outcome, translate
@@ -78,6 +79,7 @@ class MatrixSession(Session):
         since = self._account.cursor
         mode = Mode.FIRST if since is None else Mode.NEXT
         timeout_s, is_connected = 0, False
+        pace = Pace(self._account.clock)
         if mode is Mode.NEXT:
             self._presences.begin(self._ledger.book.contacts())
         awake = asyncio.create_task(self._own_presence.keep())
@@ -85,6 +87,7 @@ class MatrixSession(Session):
             while True:
                 if is_connected:
                     await self._account.ready()
+                await pace.keep()
                 with Pause() as pause:
                     try:
                         answer = await self._poll(since, mode, timeout_s, pause.begin)

@@ -313,6 +313,21 @@ async def test_looking_somebody_up_ends_in_time(monkeypatch: pytest.MonkeyPatch)
             await session.find(BOB)
 
 
+async def test_a_homeserver_that_answers_at_once_is_not_asked_without_end() -> None:
+    """Each answer is a commit, for which those of all accounts wait."""
+    numbers = itertools.count(1)
+
+    def answer(_: Request) -> Answer:
+        return 200, {"next_batch": f"s{next(numbers)}"}
+
+    async with _linked({"sync": answer}, message="") as (_, adapter, account):
+        polling = asyncio.create_task(adapter.session(account).run())
+        await asyncio.wait([polling], timeout=1.0)
+        polling.cancel()
+        await asyncio.wait([polling])
+        assert 50 <= account.commits <= 65
+
+
 # --- large answers ------------------------------------------------------------------------------
 
 
