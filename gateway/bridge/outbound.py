@@ -162,6 +162,8 @@ class Outbound:
             return
         if task.cancelled() or task.exception() is not None:
             actor.forget_rows()
+            if not self._tasks.is_ending:  # code that is not ours kept the task, and cancelled it
+                self._start(actor)
         elif actor.pending or actor.more:
             self._start(actor)
         else:

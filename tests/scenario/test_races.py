@@ -402,6 +402,27 @@ async def test_req_301_who_removes_a_contact_during_its_look_up_is_not_subscribe
     assert [stanza.get("type") for stanza in _received(house)] == []
 
 
+async def test_req_913_a_task_that_is_cancelled_late_leaves_no_text_behind(house: House) -> None:
+    """An adapter that keeps the task which called it, and cancels it after its answer."""
+    await running(house)
+    late = [True, False, False]
+
+    async def send(command: Command, key: str) -> Sent:
+        task = asyncio.current_task()
+        assert task is not None
+        sent: Sent = await before(command, key)
+        if late.pop(0):
+            asyncio.get_running_loop().call_soon(task.cancel)
+        return sent
+
+    before = _replace(house, "send", send)
+    for number in range(3):
+        _say(house, f"text {number}", f"a{number}")
+    await house.clock.advance(60)
+    assert [text.body for text in house.network.sent] == ["text 0", "text 1", "text 2"]
+    assert house.query("SELECT state FROM outbound") == [(2,), (2,), (2,)]
+
+
 # --- texts that were on their way when we died (REQ-460, REQ-912) --------------------------------
 
 
