@@ -46,7 +46,7 @@ import msgspec
 if TYPE_CHECKING:
     import aiohttp
 
-    from gateway.events import Command, Presence, RemoteEvent
+    from gateway.events import Command, Presence, RemoteEvent, RemoteUndecryptable
     from gateway.ids import NetworkName, RemoteMessageId, RemoteUserId
 
 __all__ = [
@@ -258,6 +258,16 @@ class AccountContext(Protocol):
     def state(self) -> Mapping[str, str]:
         """The account's own key-value store as last committed. Small: it is kept in memory."""
 
+    def sealed(self, key: str) -> bytes | None:
+        """A value as last committed to the account's store of secrets, such as keys.
+
+        It may be large: each look-up is one in the database. It ends with a log-out. Raises
+        `gateway.errors.SecretUnreadable` if it was sealed with another key file.
+        """
+
+    def waiting(self, needs: str) -> Sequence[RemoteUndecryptable]:
+        """The committed events of this account that need this and cannot be read without it."""
+
     async def ready(self) -> None:
         """Wait until more may be fetched; call it before each fetch but the first.
 
@@ -271,13 +281,14 @@ class AccountContext(Protocol):
         *,
         cursor: str | None = None,
         state: Mapping[str, str | None] | None = None,
+        sealed: Mapping[str, bytes | None] | None = None,
     ) -> None:
-        """Make events, cursor and changes of the state durable, in this order.
+        """Make events, cursor and changes of the state and of the secrets durable, in this order.
 
-        Cursor and state are stored together with the last of the events, all or nothing. Very many
+        All but events are stored together with the last of the events, all or nothing. Very many
         events are stored in parts, so when it raises some of them may be there; events that were
-        committed before are ignored. A ``cursor`` of None leaves it as it is; a state value of
-        None deletes its key. On a network without keys it may wait until a `send`
+        committed before are ignored. A ``cursor`` of None leaves it as it is; a value of None
+        deletes its key. On a network without keys it may wait until a `send`
         that is under way has its answer, so answers are never read behind it. Raises
         `gateway.errors.StoreUnavailable`, and the session should end with `Transient` or try
         again; `Transient` if this session is over.

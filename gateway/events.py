@@ -51,14 +51,24 @@ class RemoteRead(_Record, frozen=True, kw_only=True):
 
 
 class RemoteUndecryptable(_Record, frozen=True, kw_only=True):
-    """An encrypted message. It is kept; the user is told once for the conversation."""
+    """An encrypted message that cannot be read now. It is kept.
+
+    A `RemoteMessage` with its id takes its place. Until then the user is given one line in its
+    place, after a minute; or, if nothing is known that would help, one for the conversation. Told
+    again it has other needs or another reason.
+    """
 
     contact: RemoteUserId
     id: RemoteMessageId
     sent_at: float
     content: str
-    """The event as the network gave it, for a later version that can read it."""
+    """The event as the network gave it."""
     own: bool = False
+    needs: str = ""
+    """What would make it readable, for `gateway.adapter.AccountContext.waiting`: the name of a
+    key. Empty if the adapter cannot read such messages at all."""
+    reason: str = ""
+    """Why it cannot be read, in a sentence for the user, if the network has said so."""
 
 
 class RemoteUnreadable(_Record, frozen=True, kw_only=True):
@@ -188,6 +198,8 @@ class ChatMessage(_Record, frozen=True, kw_only=True):
     sent_at: float
     nick: str = ""
     """The contact's name, with the first text after it is known (REQ-312)."""
+    replaces: StanzaId | None = None
+    """The line that was given in its place (XEP-0308)."""
 
 
 class OwnMessage(_Record, frozen=True, kw_only=True):
@@ -196,6 +208,8 @@ class OwnMessage(_Record, frozen=True, kw_only=True):
     id: StanzaId
     body: str
     sent_at: float
+    replaces: StanzaId | None = None
+    """The line that was given in its place (XEP-0308)."""
 
 
 class Displayed(_Record, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from gateway.bridge.attendance.devices import Devices
 from gateway.bridge.settings import Settings
 from gateway.errors import Forbidden, SecretUnreadable, SettingRefused
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
-from gateway.store import Store, Transaction, accounts
+from gateway.store import Store, Transaction, accounts, sealed
 from gateway.store.accounts import AccountRow, AccountStatus
 from gateway.store.secrets import SecretBox
 
@@ -72,6 +72,10 @@ class Accounts:
     def of(self, user: UserJid) -> Account | None:
         """The user's account."""
         return self._by_user.get(user)
+
+    def by_id(self, number: AccountId) -> Account | None:
+        """The account with this number, unless it was removed."""
+        return next((account for account in self if account.id == number), None)
 
     def __iter__(self) -> Iterator[Account]:
         return iter(tuple(self._by_user.values()))
@@ -133,9 +137,7 @@ class Accounts:
     async def set_status(self, account: Account, status: AccountStatus) -> None:
         """Remember that the account may or may not connect. A log-out forgets the secret."""
         if status is AccountStatus.LOGGED_OUT:
-            await self._store.write(
-                lambda db: accounts.set_secret(db, account.id, None, AccountStatus.LOGGED_OUT)
-            )
+            await self._store.write(lambda db: _log_out(db, account.id))
             account.secret = account.sealed = None
         else:
             await self._store.write(lambda db: accounts.set_status(db, account.id, status))
@@ -185,6 +187,11 @@ class Accounts:
             state=accounts.state(self._store.reader, row.id),
             settings=_settings(row.settings, row.id),
         )
+
+
+def _log_out(db: Transaction, account: AccountId) -> None:
+    accounts.set_secret(db, account, None, AccountStatus.LOGGED_OUT)
+    sealed.drop(db, account)
 
 
 def _context(account: AccountId) -> str:

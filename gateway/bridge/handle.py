@@ -16,9 +16,9 @@ import aiohttp
 from gateway.adapter import Clock, Logger, Session
 from gateway.bridge.inbound import Committed
 from gateway.errors import StoreUnavailable, Transient
-from gateway.events import Presence, RemoteEvent, RemoteMessage
+from gateway.events import Presence, RemoteEvent, RemoteMessage, RemoteUndecryptable
 from gateway.ids import RemoteUserId
-from gateway.store import Transaction, accounts
+from gateway.store import Transaction, accounts, held, sealed
 
 if TYPE_CHECKING:
     from gateway.bridge.link import Link
@@ -60,6 +60,14 @@ class Handle:
         """The adapter's own key-value store; only a commit changes it."""
         return MappingProxyType(self._link.account.state)
 
+    def sealed(self, key: str) -> bytes | None:
+        """See `gateway.adapter.AccountContext.sealed`."""
+        return self._link.sealed.get(key)
+
+    def waiting(self, needs: str) -> Sequence[RemoteUndecryptable]:
+        """See `gateway.adapter.AccountContext.waiting`."""
+        return held.waiting(self._link.store.reader, self._link.account.id, needs)
+
     async def ready(self) -> None:
         """See `gateway.adapter.AccountContext.ready`."""
         await self._must_count()
@@ -72,6 +80,7 @@ class Handle:
         *,
         cursor: str | None = None,
         state: Mapping[str, str | None] | None = None,
+        sealed: Mapping[str, bytes | None] | None = None,
     ) -> None:
         """See `gateway.adapter.AccountContext.commit`. Raises `Transient` for a dead session.
 
@@ -84,8 +93,9 @@ class Handle:
         await self._until_quiet(events)
         parts = [events[start : start + _PART] for start in range(0, len(events), _PART)] or [()]
         for part in parts[:-1]:
-            await self._commit(part, None, {})
-        await self._commit(parts[-1], cursor, dict(state or {}))
+            await self._commit(part, None, {}, {})
+        secrets = self._link.sealed.seal(sealed) if sealed else {}
+        await self._commit(parts[-1], cursor, dict(state or {}), secrets)
 
     async def _must_count(self) -> None:
         if self.is_dead:
@@ -105,6 +115,7 @@ class Handle:
         events: Sequence[RemoteEvent],
         cursor: str | None,
         changes: Mapping[str, str | None],
+        secrets: Mapping[str, bytes | None],
     ) -> None:
         await self._must_count()
         link, now = self._link, self.clock.now()
@@ -117,6 +128,8 @@ class Handle:
                 accounts.set_cursor(db, account, cursor, now)
             if changes:
                 accounts.change_state(db, account, changes)
+            if secrets:
+                sealed.change(db, account, secrets)
             return committed
 
         def committed(result: Committed) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
+from msgspec import structs
 
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.cut import cut
@@ -51,9 +52,9 @@ from gateway.ids import (
     UserJid,
     stanza_id,
 )
-from gateway.store import Transaction, contacts, conversations, dead_events, journal
+from gateway.store import Transaction, contacts, conversations, dead_events, held, journal
 from gateway.store.contacts import Subscription
-from gateway.store.conversations import GATEWAY, Origin
+from gateway.store.conversations import GATEWAY, MessageRow, Origin
 from gateway.store.journal import InboundRow, OutboundRow
 from gateway.store.writer import is_unavailable
 from gateway.text import clean
@@ -64,6 +65,8 @@ ENCRYPTED = (
     "This conversation is end-to-end encrypted on the network, and the gateway cannot read "
     "encrypted messages yet. They are kept; please read them in another app."
 )
+
+PENDING = "Encrypted message: its key has not arrived yet."
 
 _ROW_DIGITS = 18
 """No database gets that far."""
@@ -183,6 +186,11 @@ class Intake:
         conversation = self._chat(db, event.contact)
         if event.own and self._is_echo(db, conversation, event):
             return
+        if held.release(db, conversation, event.id):
+            line = conversations.by_remote_id(db, conversation, event.id)
+            if line is not None:
+                self._readable(db, conversation, event, line, now, out)
+                return
         if self.is_cutting(self.account):
             cut(db, conversation, event.id)
             return
@@ -213,6 +221,74 @@ class Intake:
                 )
             )
             self._add(db, event.contact, sid, delivery, now, out)
+
+    def _readable(
+        self,
+        db: Transaction,
+        conversation: ConversationId,
+        event: RemoteMessage,
+        line: MessageRow,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """The user was given a line in its place. While nothing came after that line it is
+        corrected (XEP-0308 §3); else the message comes as one that is late."""
+        newest = conversations.newest_from_network(db, conversation)
+        replaces = line.stanza_id if newest is None or newest.id == line.id else None
+        sent_at = honest_time(event.sent_at, now)
+        for part, body in enumerate(split_text(clean(event.body))):
+            sid = self._id(event.contact, event.id, "readable", part)
+            if part:
+                conversations.add_message(
+                    db,
+                    conversation,
+                    stanza_id=sid,
+                    origin=line.origin,
+                    sent_at=sent_at,
+                    remote_id=event.id,
+                    part=part,
+                    now=now,
+                )
+            else:
+                conversations.add_alias(db, conversation, sid, line.id)
+            kind = OwnMessage if event.own else ChatMessage
+            told = kind(id=sid, body=body, sent_at=sent_at, replaces=None if part else replaces)
+            self._add(db, event.contact, sid, told, now, out)
+
+    def stand_in(
+        self,
+        db: Transaction,
+        conversation: ConversationId,
+        event: RemoteUndecryptable,
+        now: float,
+    ) -> Committed:
+        """One line in place of a message that still cannot be read."""
+        out = Committed()
+        reason = held.tell(db, conversation, event.id)
+        if reason is None:
+            return out
+        sid = self._id(event.contact, event.id, 0)
+        made = conversations.add_message(
+            db,
+            conversation,
+            stanza_id=sid,
+            origin=Origin.ELSEWHERE if event.own else Origin.CONTACT,
+            sent_at=event.sent_at,
+            remote_id=event.id,
+            now=now,
+        )
+        if made is not None:
+            body = f"[{PENDING} {reason}]" if reason else f"[{PENDING}]"
+            kind = OwnMessage if event.own else ChatMessage
+            self._add(
+                db,
+                event.contact,
+                sid,
+                kind(id=sid, body=body, sent_at=event.sent_at),
+                now,
+                out,
+            )
+        return out
 
     def _introduction(
         self, db: Transaction, conversation: ConversationId, contact: RemoteUserId
@@ -259,16 +335,21 @@ class Intake:
         if self.is_cutting(self.account):
             cut(db, conversation, event.id)
             return
-        conversations.hold(
+        if conversations.by_remote_id(db, conversation, event.id) is not None:
+            return  # it was readable before, or the user has a line in its place
+        held.hold(
             db,
             conversation,
-            event.id,
-            own=event.own,
-            sent_at=honest_time(event.sent_at, now),
-            content=clean(event.content),
-            now=now,
+            structs.replace(
+                event,
+                sent_at=honest_time(event.sent_at, now),
+                content=clean(event.content),
+                needs=clean(event.needs),
+                reason=clean(event.reason),
+            ),
+            now,
         )
-        if conversations.tell_once(db, conversation, "encrypted"):
+        if not event.needs and conversations.tell_once(db, conversation, "encrypted"):
             sid = self._id(event.contact, event.id, "encrypted")
             self._add(db, event.contact, sid, Notice(id=sid, text=ENCRYPTED), now, out)
 

@@ -20,6 +20,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.handle import Handle
 from gateway.bridge.inbound import Committed, Intake
 from gateway.bridge.pacing import HEALTHY_S, Breaker, StartGate
+from gateway.bridge.sealed import Sealed
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable, Transient
 from gateway.events import Presence
@@ -80,8 +81,10 @@ class Link:
         hooks: LinkHooks,
         gate: StartGate,
         tasks: Tasks,
+        sealed: Sealed,
     ) -> None:
         self.account = account
+        self.sealed = sealed
         self.adapter = adapter
         self.intake = intake
         self.store = store

@@ -15,9 +15,11 @@ from gateway.bridge.inbound import Intake
 from gateway.bridge.link import Link, LinkHooks, LinkState
 from gateway.bridge.pacing import StartGate
 from gateway.bridge.readiness import TROUBLE, Readiness
+from gateway.bridge.sealed import Sealed
 from gateway.errors import AdapterError
 from gateway.ids import NetworkName
 from gateway.store import Store
+from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained, within
 
 log = structlog.get_logger("network")
@@ -33,6 +35,7 @@ class Links:
         network: NetworkName,
         adapter: Adapter,
         store: Store,
+        box: SecretBox,
         addresses: Addresses,
         backlog: Backlog,
         readiness: Readiness,
@@ -45,6 +48,7 @@ class Links:
         self._network = network
         self._adapter = adapter
         self._store = store
+        self._box = box
         self._addresses = addresses
         self._backlog = backlog
         self._readiness = readiness
@@ -73,6 +77,7 @@ class Links:
             self._hooks(account),
             self._gate,
             self._tasks,
+            Sealed(self._store, self._box, account.id),
         )
         return link
 

@@ -28,6 +28,7 @@ from gateway.bridge.links import Links
 from gateway.bridge.logins import Logins
 from gateway.bridge.notices import LinkNotices
 from gateway.bridge.outbound import Outbound
+from gateway.bridge.pending import Pending
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
@@ -73,11 +74,11 @@ class Network:
         self._readiness = Readiness(name, adapter)
         self.accounts = Accounts(name, store, box, self._clock)
         self.addresses = Addresses(name, adapter, store)
-        self._build_traffic(settings)
+        self._build_traffic(settings, box)
         self._build_presence()
         self._build_life(box)
 
-    def _build_traffic(self, settings: NetworkSettings) -> None:
+    def _build_traffic(self, settings: NetworkSettings, box: SecretBox) -> None:
         """Both directions, and the links that feed them."""
         adapter, store, clock = self.adapter, self._store, self._clock
         self._backlog = Backlog(
@@ -103,11 +104,13 @@ class Network:
             readdress=self._outbound.readdress,
             deliver=self.delivery.offer,
         )
+        self._pending = Pending(self.name, store, clock, self.accounts.by_id)
         self._typing = Typing(clock, self._tasks)
         self._links = Links(
             self.name,
             adapter,
             store,
+            box,
             self.addresses,
             self._backlog,
             self._readiness,
@@ -204,6 +207,7 @@ class Network:
         self.logins.permits = permits
         self._attendance.start()
         self._tasks.spawn(self._outbound.watch(), "watchdog")
+        self._tasks.spawn(self._pending.watch(), "pending")
         self._tasks.spawn(
             self._readiness.run(
                 lambda: self._connect(permits), lambda: self.accounts.each(self._hinder)

@@ -182,6 +182,24 @@ def newest_of_contact(
     return _message(found)
 
 
+def newest_from_network(db: Connection, conversation: ConversationId) -> MessageRow | None:
+    """The newest message that came by the network: of the contact, or of the user's other
+    clients there."""
+    found = db.execute(
+        f"SELECT {_MESSAGE} FROM message WHERE conversation = ? AND origin <> ?"
+        " ORDER BY id DESC LIMIT 1",
+        (conversation, Origin.USER),
+    ).fetchone()
+    return _message(found)
+
+
+def add_alias(
+    db: Transaction, conversation: ConversationId, alias: StanzaId, message: int
+) -> None:
+    """Another id by which XMPP clients may refer to a message."""
+    db.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (conversation, alias, message))
+
+
 def advance_read(
     db: Transaction, conversation: ConversationId, message: int, *, by_user: bool
 ) -> bool:
@@ -198,21 +216,3 @@ def _message(values: tuple[object, ...] | None) -> MessageRow | None:
     if values is None:
         return None
     return MessageRow(values[0], values[1], values[2], Origin(values[3]))  # type: ignore[arg-type]
-
-
-def hold(
-    db: Transaction,
-    conversation: ConversationId,
-    remote_id: RemoteMessageId,
-    *,
-    own: bool,
-    sent_at: float,
-    content: str,
-    now: float | None = None,
-) -> None:
-    """Keep an event that cannot be read yet."""
-    db.execute(
-        "INSERT INTO held (conversation, remote_id, own, sent_at, stored_at, content)"
-        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (conversation, remote_id) DO NOTHING",
-        (conversation, remote_id, own, sent_at, sent_at if now is None else now, content),
-    )

@@ -11,7 +11,7 @@ import aiohttp
 
 from gateway.adapter import Adapter, Clock, Linked, Logger, Session
 from gateway.errors import StoreUnavailable
-from gateway.events import Presence, RemoteEvent, RemoteMessage
+from gateway.events import Presence, RemoteEvent, RemoteMessage, RemoteUndecryptable
 from gateway.ids import NetworkName
 from gateway.tasks import SystemClock
 
@@ -54,6 +54,10 @@ class Account:
         self.instance = "contract"
         self.secret = linked.secret
         self.cursor: str | None = None
+        self.secrets: dict[str, bytes] = {}
+        """Of the account's store of secrets."""
+        self.held: dict[str, RemoteUndecryptable] = {}
+        """Events that are kept until they can be read, by id."""
         self.is_live = False
         self.is_broken = False
         """The disk is full: commits fail."""
@@ -75,6 +79,14 @@ class Account:
         """A copy, so that nobody changes it behind a commit's back."""
         return dict(self._state)
 
+    def sealed(self, key: str) -> bytes | None:
+        """As last committed."""
+        return self.secrets.get(key)
+
+    def waiting(self, needs: str) -> Sequence[RemoteUndecryptable]:
+        """What was handed over as unreadable, and not as readable since."""
+        return [event for event in self.held.values() if event.needs == needs]
+
     async def ready(self) -> None:
         """As long as a test wants it."""
         self._asks = True
@@ -91,6 +103,7 @@ class Account:
         *,
         cursor: str | None = None,
         state: Mapping[str, str | None] | None = None,
+        sealed: Mapping[str, bytes | None] | None = None,
     ) -> None:
         """All or nothing, after a turn of the loop."""
         await asyncio.sleep(0)
@@ -107,6 +120,16 @@ class Account:
                 self._state.pop(key, None)
             else:
                 self._state[key] = value
+        for key, secret in (sealed or {}).items():
+            if secret is None:
+                self.secrets.pop(key, None)
+            else:
+                self.secrets[key] = secret
+        for event in events:
+            if isinstance(event, RemoteUndecryptable):
+                self.held[event.id] = event
+            elif isinstance(event, RemoteMessage):
+                self.held.pop(event.id, None)
         self.events += events
         self._tell()
 

@@ -346,7 +346,13 @@ class ScriptedSession(Session):
                 return RemoteProfile(contact=contact, name=event["name"])
             case "encrypted":
                 return RemoteUndecryptable(
-                    contact=contact, id=message, sent_at=now, content=event["content"]
+                    contact=contact,
+                    id=message,
+                    sent_at=now,
+                    content=event["content"],
+                    own=event.get("own", False),
+                    needs=event.get("needs", ""),
+                    reason=event.get("reason", ""),
                 )
             case "gap":
                 return RemoteGap(contact=contact, id=message, about=event.get("about"))

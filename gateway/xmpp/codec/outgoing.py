@@ -78,6 +78,13 @@ def nick(name: str) -> str:
     return f"<nick xmlns='http://jabber.org/protocol/nick'>{text(name)}</nick>" if name else ""
 
 
+def _replace(message: str | None) -> str:
+    """XEP-0308 §3."""
+    if message is None:
+        return ""
+    return f"<replace xmlns='urn:xmpp:message-correct:0' id='{attribute(message)}'/>"
+
+
 def _displayed(message: str) -> str:
     return f"<displayed xmlns='urn:xmpp:chat-markers:0' id='{attribute(message)}'/>"
 
@@ -97,9 +104,10 @@ def _chat(
     *,
     plain: bool = False,
     name: str = "",
+    replaces: str | None = None,
 ) -> Stanza:
     parts = [
-        f"<body>{text(body)}</body>",
+        f"<body>{text(body)}</body>{_replace(replaces)}",
         f"<origin-id xmlns='urn:xmpp:sid:0' id='{attribute(row.stanza_id)}'/>",
     ]
     if not plain:
@@ -117,10 +125,11 @@ def _chat(
 def _own(row: InboundRow, message: OwnMessage, route: Route, now: float) -> Stanza:
     """REQ-475: in the user's name where their server lets us, else marked as theirs."""
     if not route.may_send_as_user:
-        return _chat(row, f"You: {message.body}", message.sent_at, route, now, plain=True)
+        body = f"You: {message.body}"
+        return _chat(row, body, message.sent_at, route, now, plain=True, replaces=message.replaces)
     late = row.resent or now - message.sent_at > _DELAYED_S
     inner = (
-        f"<body>{text(message.body)}</body>"
+        f"<body>{text(message.body)}</body>{_replace(message.replaces)}"
         f"<origin-id xmlns='urn:xmpp:sid:0' id='{attribute(row.stanza_id)}'/>"
         f"{delay(message.sent_at, route.puppet) if late else ''}"
     )
@@ -141,7 +150,15 @@ def _as_user(row: InboundRow, route: Route, inner: str) -> Stanza:
 
 
 def _chat_message(row: InboundRow, message: ChatMessage, route: Route, now: float) -> Stanza:
-    return _chat(row, message.body, message.sent_at, route, now, name=message.nick)
+    return _chat(
+        row,
+        message.body,
+        message.sent_at,
+        route,
+        now,
+        name=message.nick,
+        replaces=message.replaces,
+    )
 
 
 def _mark(row: InboundRow, mark: Displayed, route: Route, _: float) -> Stanza:

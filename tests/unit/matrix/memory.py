@@ -9,7 +9,7 @@ import aiohttp
 from adapters.matrix import MatrixAdapter, MatrixSettings
 from gateway.adapter import Clock, Linked, Logger, Session
 from gateway.errors import StoreUnavailable
-from gateway.events import Presence, RemoteEvent, RemoteMessage
+from gateway.events import Presence, RemoteEvent, RemoteMessage, RemoteUndecryptable
 from gateway.ids import NetworkName, RemoteUserId
 from gateway.tasks import SystemClock
 from tests.peers.inbox import Inbox
@@ -53,6 +53,10 @@ class MemoryAccount:
         self.instance = "instance-of-the-tests"
         self.secret = linked.secret
         self.cursor: str | None = None
+        self.secrets: dict[str, bytes] = {}
+        """Of the account's store of secrets."""
+        self.held: dict[str, RemoteUndecryptable] = {}
+        """Events that are kept until they can be read, by id."""
         self.stored: dict[str, str] = {}
         self.commits = 0
         self.is_broken = False
@@ -64,6 +68,14 @@ class MemoryAccount:
         """A copy, so that nobody changes it behind a commit's back."""
         return dict(self.stored)
 
+    def sealed(self, key: str) -> bytes | None:
+        """As last committed."""
+        return self.secrets.get(key)
+
+    def waiting(self, needs: str) -> Sequence[RemoteUndecryptable]:
+        """What was handed over as unreadable, and not as readable since."""
+        return [event for event in self.held.values() if event.needs == needs]
+
     async def ready(self) -> None:
         """More may be fetched."""
 
@@ -73,6 +85,7 @@ class MemoryAccount:
         *,
         cursor: str | None = None,
         state: Mapping[str, str | None] | None = None,
+        sealed: Mapping[str, bytes | None] | None = None,
     ) -> None:
         """All or nothing; passes through the loop as a real one does."""
         await asyncio.sleep(0)
@@ -85,6 +98,16 @@ class MemoryAccount:
                 self.stored.pop(key, None)
             else:
                 self.stored[key] = value
+        for key, secret in (sealed or {}).items():
+            if secret is None:
+                self.secrets.pop(key, None)
+            else:
+                self.secrets[key] = secret
+        for event in events:
+            if isinstance(event, RemoteUndecryptable):
+                self.held[event.id] = event
+            elif isinstance(event, RemoteMessage):
+                self.held.pop(event.id, None)
         for event in events:
             self.inbox.add(event)
 

@@ -393,7 +393,7 @@ def _watched(account: MemoryAccount, good: int = 1_000) -> list[tuple[int, str |
         assert len(state) <= 500
         await commit(account, events, cursor=cursor, state=state)
 
-    account.commit = watched  # type: ignore[method-assign]
+    account.commit = watched  # type: ignore[method-assign, assignment]
     return seen
 
 

@@ -244,6 +244,12 @@ def _registrations(db: sqlite3.Connection) -> None:
     _insert(db, "registration", [("net", user, typed, NOW)])
 
 
+def _encryption(db: sqlite3.Connection) -> None:
+    """Alice's adapter keeps a key, and an event waits for one."""
+    _insert(db, "account_sealed", [(1, "key", SecretBox(KEY).seal(b"k", "account 1 key"))])
+    db.execute("UPDATE held SET needs = 'k1', reason = 'Why.' WHERE rowid = 1")
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -251,6 +257,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     5: _registrations,
     6: _dead_events,
     7: _approvals,
+    8: _encryption,
 }
 """What a migration's new tables hold, by its number."""
 

@@ -8,8 +8,9 @@ import sqlite3
 
 import pytest
 
-from gateway.ids import RemoteMessageId, StanzaId
-from gateway.store import Store, Transaction, conversations
+from gateway.events import RemoteUndecryptable
+from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
+from gateway.store import Store, Transaction, conversations, held
 from gateway.store.conversations import Origin
 from tests.unit.store import rows
 
@@ -45,9 +46,10 @@ async def test_a_message_that_cannot_be_stored_is_not_taken_for_a_known_one(stor
 async def test_an_event_that_cannot_be_held_is_not_taken_for_a_known_one(store: Store) -> None:
     def unit(db: Transaction, sent_at: float) -> None:
         _, conversation = rows.chat(db, "alice")
-        conversations.hold(
-            db, conversation, RemoteMessageId("$m"), own=False, sent_at=sent_at, content="{}"
+        event = RemoteUndecryptable(
+            contact=RemoteUserId("bob"), id=RemoteMessageId("$m"), sent_at=sent_at, content="{}"
         )
+        held.hold(db, conversation, event, 0)
 
     for _ in range(2):
         await store.write(lambda db: unit(db, 1))

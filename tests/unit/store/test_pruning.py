@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from gateway.ids import RemoteMessageId, RowId
-from gateway.store import Store, Transaction, conversations, dead_events, journal
+from gateway.events import RemoteUndecryptable
+from gateway.ids import RemoteMessageId, RemoteUserId, RowId
+from gateway.store import Store, Transaction, conversations, dead_events, held, journal
 from gateway.store.journal import InboundState, OutboundState
 from gateway.store.pruning import Pruning
 from tests.clock import VirtualClock
@@ -100,15 +101,13 @@ async def test_the_clock_of_the_sender_does_not_count(store: Store) -> None:
             ("ahead", now + 500 * _DAY, now - 401 * _DAY),
         ):
             rows.message(db, conversation, name, sent_at, stored_at)
-            conversations.hold(
-                db,
-                conversation,
-                RemoteMessageId(name),
-                own=False,
+            event = RemoteUndecryptable(
+                contact=RemoteUserId("bob"),
+                id=RemoteMessageId(name),
                 sent_at=sent_at,
                 content="{}",
-                now=stored_at,
             )
+            held.hold(db, conversation, event, stored_at)
 
     await store.write(unit)
     await _prune(store, clock)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encrypted events that cannot be read yet: kept as they came until what they need is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gateway.events import RemoteUndecryptable
+from gateway.ids import AccountId, ConversationId, NetworkName, RemoteMessageId
+from gateway.store.writer import Connection, Transaction
+
+_AT_ONCE = 2_000
+"""Events that one key may release at once: the newest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """An event in whose place the user has not been given anything."""
+
+    account: AccountId
+    conversation: ConversationId
+    event: RemoteUndecryptable
+
+
+_EVENT = (
+    "conversation.contact, held.remote_id, held.sent_at, held.content, held.own, held.needs,"
+    " held.reason"
+)
+
+
+def _event(values: tuple[object, ...]) -> RemoteUndecryptable:
+    return RemoteUndecryptable(
+        contact=values[0],  # type: ignore[arg-type]
+        id=values[1],  # type: ignore[arg-type]
+        sent_at=values[2],  # type: ignore[arg-type]
+        content=values[3],  # type: ignore[arg-type]
+        own=bool(values[4]),
+        needs=values[5],  # type: ignore[arg-type]
+        reason=values[6],  # type: ignore[arg-type]
+    )
+
+
+def hold(
+    db: Transaction,
+    conversation: ConversationId,
+    event: RemoteUndecryptable,
+    now: float,
+) -> None:
+    """Keep an event. If it is kept already, what it needs and why is what was said last."""
+    db.execute(
+        "INSERT INTO held"
+        " (conversation, remote_id, own, sent_at, stored_at, content, needs, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (conversation, remote_id)"
+        " DO UPDATE SET needs = excluded.needs, reason = excluded.reason",
+        (
+            conversation,
+            event.id,
+            event.own,
+            event.sent_at,
+            now,
+            event.content,
+            event.needs,
+            event.reason,
+        ),
+    )
+
+
+def release(db: Transaction, conversation: ConversationId, remote_id: RemoteMessageId) -> bool:
+    """It can be read now. Returns whether it was kept."""
+    gone = db.execute(
+        "DELETE FROM held WHERE conversation = ? AND remote_id = ?", (conversation, remote_id)
+    )
+    return gone.rowcount == 1
+
+
+def waiting(db: Connection, account: AccountId, needs: str) -> list[RemoteUndecryptable]:
+    """The events of an account that need this, oldest first."""
+    rows = db.execute(
+        f"SELECT * FROM (SELECT {_EVENT}, held.stored_at, held.rowid FROM held"
+        " JOIN conversation ON conversation.id = held.conversation"
+        " WHERE held.needs = ? AND conversation.account = ?"
+        " ORDER BY held.rowid DESC LIMIT ?) ORDER BY rowid",
+        (needs, account, _AT_ONCE),
+    )
+    return list(map(_event, rows))
+
+
+def untold(db: Connection, network: NetworkName, before: float, limit: int) -> Iterator[Untold]:
+    """Events that have been waiting since before then without a line to the user."""
+    rows = db.execute(
+        f"SELECT {_EVENT}, account.id, conversation.id FROM held"
+        " JOIN conversation ON conversation.id = held.conversation"
+        " JOIN account ON account.id = conversation.account"
+        " WHERE held.told = 0 AND held.needs > '' AND held.stored_at < ? AND account.network = ?"
+        " ORDER BY held.stored_at LIMIT ?",
+        (before, network, limit),
+    )
+    for values in rows:
+        yield Untold(values[7], values[8], _event(values))
+
+
+def tell(db: Transaction, conversation: ConversationId, remote_id: RemoteMessageId) -> str | None:
+    """The user is given a line in its place. Returns why it waits; None if it does not any more,
+    or was told already."""
+    found = db.execute(
+        "UPDATE held SET told = 1 WHERE conversation = ? AND remote_id = ? AND told = 0"
+        " RETURNING reason",
+        (conversation, remote_id),
+    ).fetchone()
+    return None if found is None else str(found[0])
