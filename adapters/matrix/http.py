@@ -82,9 +82,13 @@ class Api:
         url = self._url("v3", *path) + (f"?{urlencode(query)}" if query else "")
         return await self._request("GET", url, timeout_s=timeout_s, limit=limit, on_large=on_large)
 
-    async def post(self, *path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def post(
+        self, *path: str, body: Mapping[str, Any] | None = None, limit: int = _ANSWER_LIMIT
+    ) -> dict[str, Any]:
         """POST a JSON object; the empty one if there is none."""
-        return await self.request("POST", self._url("v3", *path), _encoded(body or {}))
+        url, encoded = self._url("v3", *path), _encoded(body or {})
+        answer = await self._request("POST", url, encoded, timeout_s=30, limit=limit)
+        return answer.content
 
     async def put(self, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """PUT a JSON object."""

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from adapters.matrix.opened import Unread
 from adapters.matrix.text import clean, without_reply_fallback
 from gateway.events import RemoteMessage, RemoteUndecryptable
 from gateway.ids import RemoteMessageId, RemoteUserId
@@ -82,6 +83,7 @@ def remote_event(
     account: RemoteUserId,
     name_of: Callable[[str], str],
     now: float,
+    unread: Unread | None = None,
 ) -> RemoteMessage | RemoteUndecryptable | None:
     """What a timeline event says; None if it says nothing (a reaction, a redacted message)."""
     event_id, sender, kind = event_id_of(event), event.get("sender"), event.get("type")
@@ -99,6 +101,8 @@ def remote_event(
             sent_at=sent_at,
             content=_kept(event),
             own=own,
+            needs=unread.needs if unread else "",
+            reason=unread.reason if unread else "",
         )
     speaker = "" if own or sender == contact else name_of(sender)
     body = clean(_text(kind, content, speaker), MAX_BODY_BYTES)

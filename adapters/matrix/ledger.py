@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from adapters.matrix.rooms import Book, Draft, Room, RoomId
+from adapters.matrix.secrets import Secrets
 from gateway.adapter import AccountContext
 from gateway.errors import StoreUnavailable, Transient
 from gateway.events import RemoteEvent
@@ -25,6 +26,7 @@ class Ledger:
 
     def __init__(self, account: AccountContext) -> None:
         self._account = account
+        self.secrets = Secrets(account)
         self._lock = asyncio.Lock()
         self._places: OrderedDict[RemoteMessageId, RoomId] = OrderedDict()
         self.book = Book(account.state())
@@ -39,11 +41,11 @@ class Ledger:
         self, draft: Draft, events: Sequence[RemoteEvent] = (), cursor: str | None = None
     ) -> None:
         """Within `writing`. Raises `Transient` if nothing was committed."""
-        changes = draft.changes()
-        if not changes and not events and cursor is None:
+        changes, secrets = draft.changes(), self.secrets.changes()
+        if not changes and not secrets and not events and cursor is None:
             return
         try:
-            await self._account.commit(events, cursor=cursor, state=changes)
+            await self._account.commit(events, cursor=cursor, state=changes, sealed=secrets)
         except StoreUnavailable as error:
             raise Transient("The gateway cannot store anything at the moment.") from error
         except asyncio.CancelledError:
@@ -52,6 +54,12 @@ class Ledger:
             self.book.apply(draft)
             raise
         self.book.apply(draft)
+        self.secrets.committed(secrets)
+
+    async def flush(self) -> None:
+        """Make durable what the store of secrets has. Raises `Transient`."""
+        async with self.writing() as book:
+            await self.commit(book.draft())
 
     async def update(self, room_id: RoomId, **fields: Any) -> Room | None:
         """Change what is known of a room. Returns it, or None if it is not in the book."""

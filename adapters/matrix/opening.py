@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapters.matrix.errors import code_of
 from adapters.matrix.gaps import is_room_id
@@ -24,27 +24,42 @@ from gateway.adapter import AccountContext
 from gateway.errors import AdapterError, AuthExpired, Forbidden, NotFound, Transient, Unsupported
 from gateway.ids import RemoteUserId
 
-_ENCRYPTED = (
+if TYPE_CHECKING:
+    from adapters.matrix.e2e.encryption import Encryption
+
+ENCRYPTED = (
     "This conversation is end-to-end encrypted on Matrix. "
-    "The gateway cannot do that yet, so nothing was sent."
+    "This gateway does not do that, so nothing was sent."
 )
+
+_ENCRYPTION = {
+    "type": "m.room.encryption",
+    "state_key": "",
+    "content": {"algorithm": "m.megolm.v1.aes-sha2"},
+}
 
 
 class Opening:
     """Rooms on behalf of one account."""
 
     def __init__(
-        self, account: AccountContext, api: Api, ledger: Ledger, is_live: Callable[[], bool]
+        self,
+        account: AccountContext,
+        api: Api,
+        ledger: Ledger,
+        is_live: Callable[[], bool],
+        encryption: Encryption | None,
     ) -> None:
         self._account = account
         self._api = api
         self._ledger = ledger
+        self._encryption = encryption
         self._is_live = is_live
         """Whether a change of a room would already have reached the book."""
         self._direct_lock = asyncio.Lock()
 
     async def room_for(self, contact: RemoteUserId, preferred: RoomId | None) -> RoomId:
-        """A room where the contact reads what is said in clear. Raises any `AdapterError`."""
+        """A room where the contact can read what is said. Raises any `AdapterError`."""
         for room_id in self._ledger.book.invited_to(contact):
             with suppress(NotFound, Forbidden):
                 await self.join(room_id)
@@ -52,12 +67,12 @@ class Opening:
         candidates = self._ledger.book.candidates(contact)
         for room_id in sorted(candidates, key=lambda room_id: room_id != preferred):
             room = await self.inspected(room_id)
-            if room.is_candidate and not room.encrypted:
+            if room.is_candidate and (self._encryption is not None or not room.encrypted):
                 await self._list(room_id, room)
                 return room_id
             encrypted = encrypted or (room.is_candidate and bool(room.encrypted))
         if encrypted:
-            raise Unsupported(_ENCRYPTED)
+            raise Unsupported(ENCRYPTED)
         return await self._open(contact)
 
     async def inspected(self, room_id: RoomId) -> Room:
@@ -117,7 +132,7 @@ class Opening:
         known = set(self._ledger.book.rooms())
         await self._ledger.opening(contact, True)
         try:
-            answer = await self._api.post("createRoom", body=self._creation(contact))
+            answer = await self._api.post("createRoom", body=await self._creation(contact))
         except (Transient, AuthExpired):
             raise
         except AdapterError:
@@ -128,8 +143,11 @@ class Opening:
             raise Transient("The homeserver did not say which room it has made.")
         return await self._adopt(RoomId(str(room_id)), contact, theirs="invite")
 
-    def _creation(self, contact: RemoteUserId) -> dict[str, Any]:
+    async def _creation(self, contact: RemoteUserId) -> dict[str, Any]:
+        """Encrypted, if the contact has a device that can read it."""
+        encrypts = self._encryption is not None and await self._encryption.can_read(contact)
         return {
+            "initial_state": [_ENCRYPTION] if encrypts else [],
             "is_direct": True,
             "preset": "trusted_private_chat",
             "invite": [contact],
@@ -146,8 +164,8 @@ class Opening:
         await self._ledger.enter(room_id, contact, theirs)
         try:
             room = await self.inspected(room_id)
-            if room.encrypted:
-                raise Unsupported(_ENCRYPTED)
+            if room.encrypted and self._encryption is None:
+                raise Unsupported(ENCRYPTED)
             if room.theirs not in ("join", "invite"):
                 await self._api.post("rooms", room_id, "invite", body={"user_id": contact})
                 room = await self._ledger.update(room_id, theirs="invite") or room

@@ -7,17 +7,20 @@ Matrix spec, client-server API, "PUT /rooms/{roomId}/send/{eventType}/{txnId}", 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import KEY
 from adapters.matrix.ledger import Ledger
-from adapters.matrix.opening import Opening
+from adapters.matrix.opening import ENCRYPTED, Opening
 from adapters.matrix.rooms import RoomId
 from gateway.adapter import AccountContext, Sent
-from gateway.errors import AdapterError, Forbidden, NotFound, Transient
+from gateway.errors import AdapterError, Forbidden, NotFound, Transient, Unsupported
 from gateway.events import AcceptInvite, Command, DeclineInvite, MarkRead, SendText
 from gateway.ids import RemoteMessageId, RemoteUserId
+
+if TYPE_CHECKING:
+    from adapters.matrix.e2e.encryption import Encryption
 
 MAX_TEXT_BYTES = 29_000
 """An event has at most 65,536 bytes with all that servers add, and a quote or a newline takes two.
@@ -30,12 +33,18 @@ class Outbound:
     """Carries out the commands of one account."""
 
     def __init__(
-        self, account: AccountContext, api: Api, ledger: Ledger, opening: Opening
+        self,
+        account: AccountContext,
+        api: Api,
+        ledger: Ledger,
+        opening: Opening,
+        encryption: Encryption | None,
     ) -> None:
         self._account = account
         self._api = api
         self._ledger = ledger
         self._opening = opening
+        self._encryption = encryption
         self._rooms_of_attempts: dict[str, RoomId] = {}
         """A transaction id is unique within a room, so another attempt goes to the same one."""
 
@@ -82,7 +91,14 @@ class Outbound:
         self._rooms_of_attempts[key] = room_id
         if len(self._rooms_of_attempts) > _REMEMBERED_ATTEMPTS:
             del self._rooms_of_attempts[next(iter(self._rooms_of_attempts))]
-        path = ("rooms", room_id, "send", "m.room.message", key)
+        kind = "m.room.message"
+        room = self._ledger.book.room(room_id)
+        if room is not None and room.encrypted:
+            if self._encryption is None:
+                raise Unsupported(ENCRYPTED)
+            content = await self._encryption.encrypt(room_id, kind, content)
+            kind = "m.room.encrypted"
+        path = ("rooms", room_id, "send", kind, key)
         event_id = (await self._api.put(*path, body=content)).get("event_id")
         if not isinstance(event_id, str):
             raise Transient("The homeserver did not confirm the message.")

@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import cached_property
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
@@ -30,12 +32,15 @@ from adapters.matrix.outbound import Outbound
 from adapters.matrix.pace import Pace
 from adapters.matrix.presences import Contacts, Own
 from adapters.matrix.settings import MatrixSettings
-from adapters.matrix.sync import MAX_EVENTS, Outcome, translate
+from adapters.matrix.sync import MAX_EVENTS, NOTHING, Outcome, translate
 from adapters.matrix.typists import Typists
 from gateway.adapter import AccountContext, Contact, Sent, Session
 from gateway.errors import AdapterError, AuthExpired, Transient
 from gateway.events import Command, Presence
 from gateway.ids import RemoteUserId
+
+if TYPE_CHECKING:
+    from adapters.matrix.e2e.encryption import Encryption
 
 _SYNC_LIMIT = 32 * MIB
 _PATIENCE_S = 30
@@ -61,18 +66,34 @@ class MatrixSession(Session):
         self._is_live = False
 
     @cached_property
-    def _api(self) -> Api:
+    def _credentials(self) -> Credentials:
         """Raises `AuthExpired` if the secret is none of ours."""
         try:
-            credentials = Credentials.decoded(self._account.secret)
+            return Credentials.decoded(self._account.secret)
         except msgspec.MsgspecError as error:
             raise AuthExpired("The stored login cannot be read.") from error
+
+    @cached_property
+    def _api(self) -> Api:
+        credentials = self._credentials
         return Api(self._http, credentials.homeserver, credentials.access_token)
 
     @cached_property
+    def _encryption(self) -> Encryption | None:
+        """None where it is switched off, or the library is not installed."""
+        if not self._settings.encryption or find_spec("vodozemac") is None:
+            return None
+        from adapters.matrix.e2e.encryption import Encryption
+
+        return Encryption(self._account, self._api, self._ledger, self._credentials.device_id)
+
+    @cached_property
     def _outbound(self) -> Outbound:
-        opening = Opening(self._account, self._api, self._ledger, lambda: self._is_live)
-        return Outbound(self._account, self._api, self._ledger, opening)
+        encryption = self._encryption
+        opening = Opening(
+            self._account, self._api, self._ledger, lambda: self._is_live, encryption
+        )
+        return Outbound(self._account, self._api, self._ledger, opening, encryption)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
@@ -83,8 +104,12 @@ class MatrixSession(Session):
         if mode is Mode.NEXT:
             self._presences.begin(self._ledger.book.contacts())
         awake = asyncio.create_task(self._own_presence.keep())
+        keys = asyncio.create_task(self._encryption.run()) if self._encryption else None
         try:
             while True:
+                if keys is not None and keys.done():
+                    keys.result()
+                    keys = None
                 if is_connected:
                     await self._account.ready()
                 await pace.keep()
@@ -104,6 +129,8 @@ class MatrixSession(Session):
                 mode, timeout_s = Mode.NEXT, self._settings.sync_timeout
         finally:
             awake.cancel()
+            if keys is not None:
+                keys.cancel()
             self._is_live = False
             self._typists.forget()
 
@@ -142,6 +169,9 @@ class MatrixSession(Session):
             for gap in found
         }
         missed = [fill.events for fill in fills.values()]
+        opened = NOTHING
+        if self._encryption is not None:
+            opened = await self._encryption.take(content, fills, mode)
         is_large = answer.is_large or sum(map(len, missed)) > MAX_EVENTS
         ignored = 0
         async with self._ledger.writing() as book:
@@ -153,6 +183,7 @@ class MatrixSession(Session):
                 instance=self._account.instance,
                 fills=fills,
                 now=self._account.clock.now(),
+                opened=opened,
             )
             while (part := await beside(is_large, next, parts, None)) is not None:
                 await self._ledger.commit(

@@ -19,6 +19,8 @@ class MatrixSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Let users link homeservers on this machine and in private networks."""
     allow_insecure_homeservers: bool = False
     """Let users link homeservers by http:// that are not on this machine or a private network."""
+    encryption: bool = True
+    """Take part in end-to-end encrypted chats, if ``vodozemac`` is installed (`matrix-e2e`)."""
     sync_timeout: Annotated[int, msgspec.Meta(ge=1, le=300)] = 30
     """Seconds for which the homeserver may hold a request while nothing happens."""
     max_gap: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 500

@@ -25,6 +25,7 @@ from adapters.matrix.inbound import (
     timestamp_of,
 )
 from adapters.matrix.marks import marked_contact, read_up_to
+from adapters.matrix.opened import Opened, Unread
 from adapters.matrix.rooms import Book, Draft, Room, RoomId
 from adapters.matrix.unreadable import as_it_came, where
 from gateway.events import (
@@ -45,6 +46,7 @@ MAX_EVENTS = 500
 _STEPS = MAX_EVENTS // 2
 """A step (a room, an event of a timeline) makes two events at the most."""
 
+NOTHING = Opened()
 Parts = Generator["Outcome", None, None]
 Told = RemoteMessage | RemoteUndecryptable | RemoteUnreadable
 
@@ -73,6 +75,7 @@ def translate(
     instance: str,
     fills: Mapping[RoomId, Fill],
     now: float,
+    opened: Opened = NOTHING,
 ) -> Iterator[Outcome]:
     """What the answer means for somebody who knows the book.
 
@@ -80,7 +83,7 @@ def translate(
     Whatever part is the last one that is committed, the answer may come again after it: each is
     complete in itself, with the events and the state that says that they were handed over.
     """
-    return _Translation(book, mode, account, instance, fills, now).take(answer)
+    return _Translation(book, mode, account, instance, fills, now, opened).take(answer)
 
 
 class _Translation:
@@ -94,7 +97,9 @@ class _Translation:
         instance: str,
         fills: Mapping[RoomId, Fill],
         now: float,
+        opened: Opened,
     ) -> None:
+        self._opened = opened
         self._book = book
         self._begin()
         self._mode = mode
@@ -228,7 +233,9 @@ class _Translation:
         if not event_id:
             return room
         room = replace(room, last=event_id)
-        told = self._converted(room, event, event_id)
+        place = room_id, event_id
+        clear = self._opened.clear.get(place, event)
+        told = self._converted(room, clear, event_id, self._opened.unread.get(place))
         if told is None:
             return room
         self._outcome.rooms[told.id] = room_id
@@ -237,7 +244,9 @@ class _Translation:
         used = max(room.used, timestamp_of(event, self._now))
         return replace(room, message=event_id, used=used)
 
-    def _converted(self, room: Room, event: Event, event_id: str) -> Told | None:
+    def _converted(
+        self, room: Room, event: Event, event_id: str, unread: Unread | None
+    ) -> Told | None:
         """What an event says. One that cannot be converted must not come again for ever, and must
         not keep those behind it from coming: it is told of as what it is, a defect."""
         try:
@@ -247,6 +256,7 @@ class _Translation:
                 account=self._account,
                 name_of=self._name_of,
                 now=self._now,
+                unread=unread,
             )
         except Exception as error:  # whatever it is, it belongs to this event alone
             return RemoteUnreadable(

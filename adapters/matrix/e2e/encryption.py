@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the encryption of an account meets its session: rooms, commits and events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from adapters.matrix.e2e.machine import Machine
+from adapters.matrix.filters import Mode
+from adapters.matrix.gaps import Fill, is_room_id, rooms_in
+from adapters.matrix.http import Api
+from adapters.matrix.inbound import as_dict, as_dicts, remote_event
+from adapters.matrix.ledger import Ledger
+from adapters.matrix.opened import Opened
+from adapters.matrix.rooms import RoomId
+from gateway.adapter import AccountContext
+from gateway.events import RemoteEvent, RemoteUndecryptable
+
+
+class Encryption:
+    """Of one session."""
+
+    def __init__(self, account: AccountContext, api: Api, ledger: Ledger, device_id: str) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._machine = Machine(account, api, device_id, ledger.secrets, ledger.flush)
+
+    async def run(self) -> None:
+        """Exchange keys, until cancelled."""
+        named = self._machine.named(self._encrypted_rooms)
+        if named:
+            async with self._ledger.writing() as book:
+                await self._ledger.commit(book.draft(), named)
+        await self._machine.run()
+
+    def _encrypted_rooms(self, contact: str) -> list[RoomId]:
+        rooms = self._ledger.book.rooms().items()
+        return [room_id for room_id, room in rooms if room.contact == contact and room.encrypted]
+
+    async def take(
+        self, answer: Mapping[str, Any], fills: Mapping[RoomId, Fill], mode: Mode
+    ) -> Opened:
+        """Take what an answer of /sync has for the device, and decrypt what was said in chats.
+
+        Keys are durable when this returns, together with what they made readable.
+        """
+        received = await self._machine.receive(answer)
+        events: list[RemoteEvent] = [*received.explained]
+        for waiting, clear in received.released:
+            if (event := self._readable(waiting, clear)) is not None:
+                events.append(event)
+        async with self._ledger.writing() as book:
+            await self._ledger.commit(book.draft(), events)
+        if mode is Mode.FIRST:
+            return Opened()  # nothing of it is told
+        return await self._machine.open(self._said(answer, fills))
+
+    def _readable(
+        self, waiting: RemoteUndecryptable, clear: Mapping[str, Any]
+    ) -> RemoteEvent | None:
+        return remote_event(
+            clear,
+            contact=waiting.contact,
+            account=self._account.remote_id,
+            name_of=self._ledger.book.name,
+            now=self._account.clock.now(),
+        )
+
+    def _said(
+        self, answer: Mapping[str, Any], fills: Mapping[RoomId, Fill]
+    ) -> dict[RoomId, Sequence[Mapping[str, Any]]]:
+        """What was said in chats, with what had to be fetched."""
+        chats = self._chats(answer)
+        said: dict[RoomId, Sequence[Mapping[str, Any]]] = {}
+        for membership in ("join", "leave"):
+            for room_id, content in rooms_in(answer, membership):
+                if room_id in chats:
+                    state = as_dicts(as_dict(content.get("state")).get("events"))
+                    timeline = as_dicts(as_dict(content.get("timeline")).get("events"))
+                    fill = fills.get(room_id)
+                    said[room_id] = [*state, *(fill.events if fill else ()), *timeline]
+        return said
+
+    def _chats(self, answer: Mapping[str, Any]) -> set[RoomId]:
+        """The rooms of the book, and those that this very answer makes chats."""
+        chats = set(self._ledger.book.rooms())
+        account_data = as_dicts(as_dict(answer.get("account_data")).get("events"))
+        for event in account_data:
+            if event.get("type") == "m.direct":
+                for room_ids in as_dict(event.get("content")).values():
+                    if isinstance(room_ids, list):
+                        chats.update(room for room in room_ids if is_room_id(room))
+        return chats
+
+    async def encrypt(
+        self, room_id: RoomId, kind: str, content: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The content of an ``m.room.encrypted`` event. Raises any `AdapterError`."""
+        return await self._machine.encrypt(room_id, kind, content)
+
+    async def can_read(self, user_id: str) -> bool:
+        """Whether somebody has a device that reads what is encrypted. Raises `Transient`."""
+        return await self._machine.can_read(user_id)

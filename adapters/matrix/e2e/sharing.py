@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys of rooms that we made: who has them, and encryption with them.
+
+Matrix spec, "m.megolm.v1.aes-sha2", "m.room.encryption", "Sharing keys between devices". They live
+in memory only. After a restart, or with a database that was restored, others begin: so no index of
+a key is ever used for two messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vodozemac import GroupSession
+
+from adapters.matrix.e2e.keyserver import KeyServer
+from adapters.matrix.e2e.megolm import ALGORITHM, RoomKeys
+from adapters.matrix.e2e.olm import Olm
+from adapters.matrix.e2e.own import OwnDevice
+from adapters.matrix.e2e.people import Device, People
+from adapters.matrix.http import Api
+from adapters.matrix.ids import is_user_id
+from adapters.matrix.inbound import as_dict, as_dicts
+from adapters.matrix.rooms import RoomId
+from gateway.adapter import AccountContext
+from gateway.errors import Transient, Unsupported
+
+_DAYS_S = 86_400.0
+_MAX_AGE_S = 7 * _DAYS_S
+_MIN_AGE_S = 3_600.0
+_MAX_MESSAGES = 100
+_AGAIN_S = 600.0
+"""After which a device that had no one-time key is tried again."""
+_AT_ONCE = 20
+"""Messages that are encrypted without a pause: 4 ms."""
+
+Recipient = tuple[str, str]
+"""User and device."""
+
+
+@dataclass(slots=True)
+class _Outbound:
+    """A key of ours, and who has it."""
+
+    session: GroupSession
+    made_at: float
+    max_age_s: float
+    max_messages: int
+    has: dict[Recipient, str] = field(default_factory=dict)
+    """With the Curve25519 key of the device."""
+    failed: dict[Recipient, float] = field(default_factory=dict)
+    """Who could not be given it, and when that was."""
+    members: frozenset[str] | None = None
+    """None if the homeserver has to be asked."""
+
+
+class Sharing:
+    """Of one account."""
+
+    def __init__(
+        self,
+        account: AccountContext,
+        api: Api,
+        own: OwnDevice,
+        people: People,
+        olm: Olm,
+        keys: RoomKeys,
+        *,
+        flush: Callable[[], Awaitable[None]],
+        ask: Callable[[Iterable[str]], Awaitable[None]],
+    ) -> None:
+        self._account = account
+        self._api = api
+        self._server = KeyServer(api)
+        self._own = own
+        self._people = people
+        self._olm = olm
+        self._keys = keys
+        self._flush = flush
+        """Makes durable what the secrets has."""
+        self._ask = ask
+        """Asks the homeserver for the devices of people."""
+        self._rooms: dict[RoomId, _Outbound] = {}
+        self._lock = asyncio.Lock()
+
+    def membership_changed(self, room_id: RoomId) -> None:
+        """Somebody came or left: before the next message it is asked who is there."""
+        if (outbound := self._rooms.get(room_id)) is not None:
+            outbound.members = None
+
+    def forget(self, room_id: RoomId) -> None:
+        """The next message has another key."""
+        self._rooms.pop(room_id, None)
+
+    async def encrypt(
+        self, room_id: RoomId, kind: str, content: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The content of an ``m.room.encrypted`` event that all who are in the room can read.
+
+        Raises `Unsupported` for a room that is encrypted in another way, and what the homeserver
+        makes of the requests.
+        """
+        async with self._lock:
+            outbound = await self._shared(room_id)
+            payload = {"room_id": room_id, "type": kind, "content": content}
+            text = outbound.session.encrypt(json.dumps(payload).encode()).to_base64()
+        encrypted: dict[str, Any] = {
+            "algorithm": ALGORITHM,
+            "ciphertext": text,
+            "session_id": outbound.session.session_id,
+            "sender_key": self._own.curve25519,
+            "device_id": self._own.device_id,
+        }
+        if "m.relates_to" in content:
+            encrypted["m.relates_to"] = content["m.relates_to"]
+        return encrypted
+
+    # --- who has the key ------------------------------------------------------------------------
+
+    async def _shared(self, room_id: RoomId) -> _Outbound:
+        """A key that all who are in the room have, and nobody else."""
+        outbound = self._rooms.get(room_id)
+        if outbound is None or self._is_used_up(outbound):
+            outbound = await self._made(room_id)
+        if outbound.members is None:
+            outbound.members = await self._members(room_id)
+        members = outbound.members
+        if outdated := self._people.outdated(members):
+            await self._ask(outdated)
+        wanted = self._recipients(members)
+        gone = any(wanted.get(who) is None for who in outbound.has)
+        other = any(
+            wanted[who].curve25519 != key for who, key in outbound.has.items() if who in wanted
+        )
+        if gone or other:
+            outbound = await self._made(room_id)
+            outbound.members = members
+        now = self._account.clock.monotonic()
+        missing = {
+            who: device
+            for who, device in wanted.items()
+            if who not in outbound.has and now - outbound.failed.get(who, -_AGAIN_S) >= _AGAIN_S
+        }
+        if missing:
+            await self._give(room_id, outbound, missing)
+        return outbound
+
+    def _is_used_up(self, outbound: _Outbound) -> bool:
+        age_s = self._account.clock.monotonic() - outbound.made_at
+        return (
+            age_s >= outbound.max_age_s or outbound.session.message_index >= outbound.max_messages
+        )
+
+    async def _made(self, room_id: RoomId) -> _Outbound:
+        encryption = await self._api.get("rooms", room_id, "state", "m.room.encryption")
+        if encryption.get("algorithm") != ALGORITHM:
+            raise Unsupported("This conversation is encrypted in a way that the gateway cannot.")
+        period_ms = encryption.get("rotation_period_ms")
+        messages = encryption.get("rotation_period_msgs")
+        age_s = period_ms / 1000 if isinstance(period_ms, int) else _MAX_AGE_S
+        most = messages if isinstance(messages, int) else _MAX_MESSAGES
+        outbound = _Outbound(
+            session=GroupSession(),
+            made_at=self._account.clock.monotonic(),
+            max_age_s=min(max(age_s, _MIN_AGE_S), _MAX_AGE_S),
+            max_messages=min(max(most, 1), _MAX_MESSAGES),
+        )
+        # What we say comes back by /sync, where it is to be known as ours.
+        own = self._own
+        content = self._room_key(room_id, outbound)
+        self._keys.add_shared(content, own.user_id, own.curve25519, own.ed25519)
+        await self._flush()
+        self._rooms[room_id] = outbound
+        return outbound
+
+    def _room_key(self, room_id: RoomId, outbound: _Outbound) -> dict[str, Any]:
+        """Spec, "m.room_key": from here on, and nothing that was said before."""
+        return {
+            "algorithm": ALGORITHM,
+            "room_id": room_id,
+            "session_id": outbound.session.session_id,
+            "session_key": outbound.session.session_key.to_base64(),
+        }
+
+    async def _members(self, room_id: RoomId) -> frozenset[str]:
+        """Those who are there, and those who are invited."""
+        query = {"not_membership": "leave"}
+        answer = await self._api.get("rooms", room_id, "members", query=query)
+        found = set()
+        for event in as_dicts(answer.get("chunk")):
+            user_id = event.get("state_key")
+            membership = as_dict(event.get("content")).get("membership")
+            if is_user_id(user_id) and membership in ("join", "invite"):
+                found.add(str(user_id))
+        return frozenset(found)
+
+    def _recipients(self, members: Iterable[str]) -> dict[Recipient, Device]:
+        return {
+            (user_id, device.id): device
+            for user_id in members
+            for device in self._people.of(user_id).devices.values()
+            if device.curve25519 != self._own.curve25519
+        }
+
+    async def _give(
+        self, room_id: RoomId, outbound: _Outbound, missing: Mapping[Recipient, Device]
+    ) -> None:
+        """Give the key to devices. Those that cannot be reached do not hold up the others."""
+        await self.begin(missing)
+        content = self._room_key(room_id, outbound)
+        messages: dict[Recipient, dict[str, Any]] = {}
+        left_out = {}
+        for number, (who, device) in enumerate(missing.items(), start=1):
+            if self._olm.can_send(device):
+                messages[who] = self._olm.encrypt(who[0], device, "m.room_key", content)
+            else:
+                left_out[who] = {
+                    "algorithm": ALGORITHM,
+                    "code": "m.no_olm",
+                    "reason": "There was no one-time key.",
+                    "sender_key": self._own.curve25519,
+                }
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        await self._flush()
+        await self._server.send("m.room.encrypted", messages)
+        now = self._account.clock.monotonic()
+        outbound.has |= {who: missing[who].curve25519 for who in messages}
+        outbound.failed |= dict.fromkeys(left_out, now)
+        if left_out:
+            self._account.log.info("devices_without_keys", devices=len(left_out))
+            await self._server.send("m.room_key.withheld", left_out)
+
+    async def begin(self, devices: Mapping[Recipient, Device]) -> None:
+        """Begin a session with each of them with which there is none."""
+        unknown = [who for who, device in devices.items() if not self._olm.can_send(device)]
+        if not unknown:
+            return
+        claimed = await self._server.claim(unknown)
+        for number, (who, key) in enumerate(claimed.items(), start=1):
+            self._olm.begin(who[0], devices[who], key)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+
+def unreachable(user_ids: Iterable[str]) -> Transient:
+    """Of people of whom we know no device, and whose server does not answer."""
+    return Transient(f"The server of {', '.join(sorted(user_ids))} does not answer.")

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Encrypted chats on a real Synapse, with a client whose crypto is not ours: that of Element."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from adapters.matrix import MatrixAdapter
+from gateway.adapter import Linked
+from gateway.events import AcceptInvite, RemoteInvite, RemoteUndecryptable, SendText
+from gateway.ids import RemoteUserId
+from tests.peers.element import Element
+from tests.peers.synapse import Synapse
+from tests.unit.matrix.memory import MemoryAccount, MemoryNetwork, Running
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session
+
+
+@dataclass
+class Pair:
+    """Alice, whom the gateway has linked, and bob, who uses Element."""
+
+    synapse: Synapse
+    adapter: MatrixAdapter
+    account: MemoryAccount
+    bob: Element
+
+    @property
+    def contact(self) -> RemoteUserId:
+        return RemoteUserId(self.bob.user_id)
+
+    def running(self) -> Running:
+        return Running(self.adapter, self.account)
+
+    async def invited(self) -> str:
+        """Bob begins an encrypted chat, and alice accepts, by the session that runs."""
+        room = await self.bob.create_direct(self.account.remote_id)
+        await self.account.wait(RemoteInvite)
+        return room
+
+
+@asynccontextmanager
+async def _pair(
+    synapse: Synapse, http: aiohttp.ClientSession, directory: Path, **settings: Any
+) -> AsyncIterator[Pair]:
+    number = next(_numbers)
+    alice, bob = f"enc-alice{number}", f"enc-bob{number}"
+    for user in alice, bob:
+        await synapse.add_user(user, "secret")
+    adapter = MatrixAdapter(MemoryNetwork(http, **settings))
+    linked = await adapter.login().submit(
+        {"homeserver": synapse.url, "username": alice, "password": "secret"}
+    )
+    assert isinstance(linked, Linked)
+    async with AsyncExitStack() as stack:
+        element = Element(synapse.url, bob, "secret", directory=directory)
+        await stack.enter_async_context(element)
+        yield Pair(synapse, adapter, MemoryAccount(linked, http), element)
+
+
+@pytest.fixture
+async def pair(
+    synapse: Synapse, http: aiohttp.ClientSession, tmp_path: Path
+) -> AsyncIterator[Pair]:
+    async with _pair(synapse, http, tmp_path) as made:
+        yield made
+
+
+async def test_both_ways_in_a_chat_that_the_contact_began(pair: Pair) -> None:
+    async with pair.running() as session:
+        room = await pair.invited()
+        await session.send(AcceptInvite(contact=pair.contact), "k0")
+        await pair.bob.wait_member(room, pair.account.remote_id)
+        await pair.bob.send_text(room, "hello")
+        message = await pair.account.wait_text("hello")
+        assert (message.contact, message.own) == (pair.contact, False)
+        sent = await session.send(SendText(contact=pair.contact, body="hello yourself"), "k1")
+        received = await pair.bob.wait_text("hello yourself", room_id=room)
+        assert (received.event_id, received.decrypted) == (sent.remote_id, True)
+        raw = await pair.bob.raw_event(room, received.event_id)
+        assert raw["type"] == "m.room.encrypted"
+        assert "yourself" not in json.dumps(raw)
+        echo = await pair.account.wait_text("hello yourself")
+        assert (echo.own, echo.key) == (True, "k1")
+    assert not [event for event in pair.account.inbox.items if type(event) is RemoteUndecryptable]
+
+
+async def test_a_chat_that_we_begin_is_encrypted(pair: Pair) -> None:
+    async with pair.running() as session:
+        await session.send(SendText(contact=pair.contact, body="shall we?"), "k1")
+        room = await pair.bob.wait_invite(sender=pair.account.remote_id)
+        await pair.bob.join(room)
+        received = await pair.bob.wait_text("shall we?", room_id=room)
+        assert (received.wire_type, received.decrypted) == ("m.room.encrypted", True)
+
+
+async def test_after_a_restart_it_goes_on(pair: Pair) -> None:
+    """With other keys for what is sent, and the same for what is received."""
+    async with pair.running() as session:
+        room = await pair.invited()
+        await session.send(AcceptInvite(contact=pair.contact), "k0")
+        await pair.bob.wait_member(room, pair.account.remote_id)
+        await pair.bob.send_text(room, "one")
+        await pair.account.wait_text("one")
+        first = await session.send(SendText(contact=pair.contact, body="two"), "k1")
+        await pair.bob.wait_text("two")
+    await pair.bob.send_text(room, "three")
+    async with pair.running() as session:
+        await pair.account.wait_text("three")
+        second = await session.send(SendText(contact=pair.contact, body="four"), "k2")
+        await pair.bob.wait_text("four")
+        again = await session.send(SendText(contact=pair.contact, body="four"), "k2")
+        assert again == second
+        await pair.bob.send_text(room, "five")
+        await pair.account.wait_text("five")
+    raw = [await pair.bob.raw_event(room, str(sent.remote_id)) for sent in (first, second)]
+    assert raw[0]["content"]["session_id"] != raw[1]["content"]["session_id"]
