@@ -144,8 +144,13 @@ class Opening:
         return await self._adopt(RoomId(str(room_id)), contact, theirs="invite")
 
     async def _creation(self, contact: RemoteUserId) -> dict[str, Any]:
-        """Encrypted, if the contact has a device that can read it."""
-        encrypts = self._encryption is not None and await self._encryption.can_read(contact)
+        """Encrypted, if the contact has a device that can read it, or that is not known."""
+        encrypts = False
+        if self._encryption is not None:
+            try:
+                encrypts = await self._encryption.can_read(contact)
+            except Transient:
+                encrypts = True
         return {
             "initial_state": [_ENCRYPTION] if encrypts else [],
             "is_direct": True,

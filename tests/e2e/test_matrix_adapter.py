@@ -458,7 +458,14 @@ async def test_a_message_after_the_user_left_opens_another_room(world: World) ->
 # --- encryption ---------------------------------------------------------------------------------
 
 
-async def test_nothing_is_sent_in_clear_to_an_encrypted_room(world: World) -> None:
+async def test_without_encryption_nothing_is_sent_to_an_encrypted_room(
+    synapse: Synapse, http: aiohttp.ClientSession
+) -> None:
+    async with _world(synapse, http, encryption=False) as world:
+        await _nothing_is_sent(world)
+
+
+async def _nothing_is_sent(world: World) -> None:
     room = await world.phone.create_direct(world.bob.user_id, encrypted=True)
     await world.bob.join(room)
     content = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"}

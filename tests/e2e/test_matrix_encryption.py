@@ -16,6 +16,7 @@ import pytest
 
 from adapters.matrix import MatrixAdapter
 from gateway.adapter import Linked
+from gateway.errors import AdapterError
 from gateway.events import AcceptInvite, RemoteInvite, RemoteUndecryptable, SendText
 from gateway.ids import RemoteUserId
 from tests.peers.element import Element
@@ -130,3 +131,92 @@ async def test_after_a_restart_it_goes_on(pair: Pair) -> None:
         await pair.account.wait_text("five")
     raw = [await pair.bob.raw_event(room, str(sent.remote_id)) for sent in (first, second)]
     assert raw[0]["content"]["session_id"] != raw[1]["content"]["session_id"]
+
+
+async def _talking(pair: Pair) -> str:
+    """They have an encrypted room, and both have said something."""
+    async with pair.running() as session:
+        room = await pair.invited()
+        await session.send(AcceptInvite(contact=pair.contact), "k0")
+        await pair.bob.wait_member(room, pair.account.remote_id)
+        await pair.bob.send_text(room, "hello")
+        await pair.account.wait_text("hello")
+        await session.send(SendText(contact=pair.contact, body="hi"), "k1")
+        await pair.bob.wait_text("hi")
+    return room
+
+
+async def test_a_withheld_key_is_explained(pair: Pair) -> None:
+    room = await _talking(pair)
+    await pair.bob.send_to_verified_only()
+    async with pair.running():
+        event_id = await pair.bob.send_text(room, "for friends")
+        event = await pair.account.wait(RemoteUndecryptable)
+        assert (event.id, event.contact, event.own) == (event_id, pair.contact, False)
+        assert event.reason == "The sender's app gives keys to verified devices only."
+        assert event.needs.startswith(room)
+        await pair.bob.send_to_verified_only(False)
+        await pair.bob.send_text(room, "for all")
+        await pair.account.wait_text("for all")
+    assert [event.id for event in pair.account.waiting(event.needs)] == [event_id]
+
+
+async def test_a_database_that_was_restored_uses_no_key_twice(pair: Pair) -> None:
+    room = await _talking(pair)
+    account = pair.account
+    copy = (dict(account.secrets), dict(account.stored), account.cursor)
+    sent = []
+    async with pair.running() as session:
+        for number in range(3):
+            body = f"before {number}"
+            sent.append(await session.send(SendText(contact=pair.contact, body=body), body))
+            await pair.bob.wait_text(body)
+            await pair.bob.send_text(room, f"to {body}")
+            await account.wait_text(f"to {body}")
+    account.secrets, account.stored, account.cursor = copy
+    mark = account.inbox.mark()
+    async with pair.running() as session:
+        for number in range(3):
+            body = f"after {number}"
+            sent.append(await session.send(SendText(contact=pair.contact, body=body), body))
+            await pair.bob.wait_text(body)
+            await pair.bob.send_text(room, f"to {body}")
+            await account.wait_text(f"to {body}", since=mark)
+    raw = [await pair.bob.raw_event(room, str(each.remote_id)) for each in sent]
+    assert len({event["content"]["ciphertext"] for event in raw}) == len(sent)
+    assert len({event["content"]["session_id"] for event in raw}) == 2
+    for number in range(
+        3
+    ):  # what bob said after the copy was made came to the device that is gone
+        await account.wait_text(f"to before {number}", since=mark)
+
+
+async def test_what_is_damaged_forged_or_repeated_is_never_a_message(pair: Pair) -> None:
+    room = await _talking(pair)
+    async with pair.running():
+        content = await pair.bob.encrypt(
+            room, "m.room.message", {"msgtype": "m.text", "body": "x"}
+        )
+        damaged = {**content, "ciphertext": content["ciphertext"][:-8] + "AAAAAAAA"}
+        first = await pair.bob.send_raw(room, damaged)
+        event = await pair.account.wait(RemoteUndecryptable)
+        assert (event.id, "damaged" in event.reason) == (first, True)
+        await pair.bob.send_raw(room, content)
+        await pair.account.wait_text("x")
+        await pair.bob.send_raw(room, content)  # again, as another event
+        odd = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": 7, "session_id": ["s"]}
+        await pair.bob.send_raw(room, odd)
+        await pair.bob.send_text(room, "done")
+        await pair.account.wait_text("done")
+    assert [message.body for message in pair.account.messages()].count("x") == 1
+
+
+async def test_a_room_that_claims_to_be_clear_again_stays_encrypted(pair: Pair) -> None:
+    room = await _talking(pair)
+    path = f"rooms/{room}/state/m.room.encryption/"
+    async with pair.running() as session:
+        await pair.bob.request("PUT", path, {"algorithm": "none"})
+        await pair.bob.send_raw(room, {"msgtype": "m.text", "body": "mark"}, "m.room.message")
+        await pair.account.wait_text("mark")
+        with pytest.raises(AdapterError, match="encrypted"):
+            await session.send(SendText(contact=pair.contact, body="secret"), "k9")

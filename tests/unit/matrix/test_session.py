@@ -48,7 +48,7 @@ async def _linked(
             draft.put(ROOM, book(**room).rooms()[ROOM])
             account.stored = {key: str(value) for key, value in draft.changes().items()}
             account.cursor = "s0"
-        yield server, MatrixAdapter(MemoryNetwork(http)), account
+        yield server, MatrixAdapter(MemoryNetwork(http, encryption=False)), account
 
 
 def _sync(*answers: Any) -> Handler:
@@ -387,13 +387,15 @@ def _watched(account: MemoryAccount, good: int = 1_000) -> list[tuple[int, str |
     seen: list[tuple[int, str | None]] = []
     commit = MemoryAccount.commit
 
-    async def watched(events: Any, *, cursor: str | None = None, state: Any = None) -> None:
+    async def watched(
+        events: Any, *, cursor: str | None = None, state: Any = None, sealed: Any = None
+    ) -> None:
         account.is_broken = len(seen) >= good
         seen.append((len(events), cursor))
         assert len(state) <= 500
-        await commit(account, events, cursor=cursor, state=state)
+        await commit(account, events, cursor=cursor, state=state, sealed=sealed)
 
-    account.commit = watched  # type: ignore[method-assign, assignment]
+    account.commit = watched  # type: ignore[method-assign]
     return seen
 
 
