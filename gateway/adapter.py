@@ -43,6 +43,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
 
+from gateway.errors import Unsupported
+
 if TYPE_CHECKING:
     import aiohttp
 
@@ -55,6 +57,7 @@ __all__ = [
     "Capabilities",
     "Clock",
     "Contact",
+    "EncryptionFlow",
     "Linked",
     "Logger",
     "LoginField",
@@ -117,6 +120,8 @@ class Capabilities:
     contact_list: bool = False
     """The network has a list of contacts: `gateway.events.RemoteContactGone` tells of those whom
     it no longer has."""
+    encryption: bool = False
+    """`Session.encryption` lets the user set up end-to-end encryption."""
     max_text_bytes: int = 65536
     """Longest text in UTF-8. Longer ones are refused before they reach the adapter."""
 
@@ -211,6 +216,22 @@ class LoginFlow(ABC):
         """
 
 
+class EncryptionFlow(ABC):
+    """One user's dialogue about encryption. Thrown away when it ends or the user gives up."""
+
+    @abstractmethod
+    def first(self) -> LoginStep:
+        """How things are, and what can be done. No I/O."""
+
+    @abstractmethod
+    async def submit(self, answers: Mapping[str, str]) -> LoginStep | str:
+        """All answers so far, by field name; returns more questions, or what has come of it.
+
+        May take up to 30 s. Raises `BadLogin` (asks again), or any other `AdapterError`; the text
+        is shown to the user.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
     """What the network says of a person."""
@@ -265,8 +286,9 @@ class AccountContext(Protocol):
         `gateway.errors.SecretUnreadable` if it was sealed with another key file.
         """
 
-    def waiting(self, needs: str) -> Sequence[RemoteUndecryptable]:
-        """The committed events of this account that need this and cannot be read without it."""
+    def waiting(self, needs: str | None = None) -> Sequence[RemoteUndecryptable]:
+        """The committed events of this account that need this and cannot be read without it; all
+        that cannot be read if it is None. The newest 2,000 at the most."""
 
     async def ready(self) -> None:
         """Wait until more may be fetched; call it before each fetch but the first.
@@ -347,6 +369,13 @@ class Session(ABC):
         network is to be told nothing: to be connected does not mean to be online. It holds until
         the next call or the end of ``run``. Best effort: errors are ignored.
         """
+
+    def encryption(self) -> EncryptionFlow:
+        """The questions about end-to-end encryption, for a session that is live. No I/O.
+
+        Raises `Unsupported` with the reason.
+        """
+        raise Unsupported("There is no end-to-end encryption in this network.")
 
     @abstractmethod
     async def find(self, contact: RemoteUserId) -> Contact:

@@ -85,6 +85,16 @@ class RemoteUnreadable(_Record, frozen=True, kw_only=True):
     """For the admin: what went wrong."""
 
 
+class RemoteNotice(_Record, frozen=True, kw_only=True):
+    """Something that the user should know of a conversation; the contact '' is the gateway."""
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    """It is told once."""
+    text: str
+    """One or two plain sentences."""
+
+
 class RemoteInvite(_Record, frozen=True, kw_only=True):
     """A person asks to talk with the account."""
 
@@ -132,6 +142,7 @@ RemoteEvent = (
     | RemoteRead
     | RemoteUndecryptable
     | RemoteUnreadable
+    | RemoteNotice
     | RemoteInvite
     | RemoteInviteGone
     | RemoteContactGone

@@ -52,6 +52,7 @@ class MatrixAdapter(Adapter):
         typing=True,
         read_marks=True,
         presence=True,
+        encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )
 

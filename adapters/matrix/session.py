@@ -34,8 +34,8 @@ from adapters.matrix.presences import Contacts, Own
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.sync import MAX_EVENTS, NOTHING, Outcome, translate
 from adapters.matrix.typists import Typists
-from gateway.adapter import AccountContext, Contact, Sent, Session
-from gateway.errors import AdapterError, AuthExpired, Transient
+from gateway.adapter import AccountContext, Contact, EncryptionFlow, Sent, Session
+from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
 from gateway.events import Command, Presence
 from gateway.ids import RemoteUserId
 
@@ -213,6 +213,12 @@ class MatrixSession(Session):
     async def set_presence(self, presence: Presence) -> None:
         """See `gateway.adapter.Session.set_presence`."""
         await self._own_presence.set(presence)
+
+    def encryption(self) -> EncryptionFlow:
+        """See `gateway.adapter.Session.encryption`."""
+        if self._encryption is None:
+            raise Unsupported("End-to-end encryption is switched off in this gateway.")
+        return self._encryption.flow()
 
     async def find(self, contact: RemoteUserId) -> Contact:
         """Spec, "GET /profile/{userId}"."""

@@ -64,7 +64,7 @@ class Handle:
         """See `gateway.adapter.AccountContext.sealed`."""
         return self._link.sealed.get(key)
 
-    def waiting(self, needs: str) -> Sequence[RemoteUndecryptable]:
+    def waiting(self, needs: str | None = None) -> Sequence[RemoteUndecryptable]:
         """See `gateway.adapter.AccountContext.waiting`."""
         return held.waiting(self._link.store.reader, self._link.account.id, needs)
 

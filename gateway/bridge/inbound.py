@@ -34,6 +34,7 @@ from gateway.events import (
     RemoteInvite,
     RemoteInviteGone,
     RemoteMessage,
+    RemoteNotice,
     RemoteProfile,
     RemoteRead,
     RemoteUndecryptable,
@@ -171,6 +172,21 @@ class Intake:
                 self._undecryptable(db, event, now, out)
             case RemoteUnreadable():
                 self._unreadable(db, event, now, out)
+            case RemoteNotice():
+                self._notice(db, event, now, out)
+            case RemoteGap():
+                self._gap(db, event, now, out)
+            case _:
+                self._apply_to_contact(db, event, now, out)
+
+    def _apply_to_contact(
+        self,
+        db: Transaction,
+        event: RemoteInvite | RemoteInviteGone | RemoteContactGone | RemoteProfile,
+        now: float,
+        out: Committed,
+    ) -> None:
+        match event:
             case RemoteInvite():
                 self._invite(db, event, now, out)
             case RemoteInviteGone():
@@ -179,8 +195,6 @@ class Intake:
                 self._contact_gone(db, event, now, out)
             case RemoteProfile():
                 self._change(db, event.contact, name=brief(event.name, NAME_CHARS))
-            case RemoteGap():
-                self._gap(db, event, now, out)
 
     def _message(self, db: Transaction, event: RemoteMessage, now: float, out: Committed) -> None:
         conversation = self._chat(db, event.contact)
@@ -362,6 +376,14 @@ class Intake:
         self._log_letter(event, f"e{letter}", reason=event.reason)
         sid = self._id(event.contact, event.id, "unreadable")
         self._add(db, event.contact, sid, Notice(id=sid, text=UNREADABLE), now, out)
+
+    def _notice(self, db: Transaction, event: RemoteNotice, now: float, out: Committed) -> None:
+        conversation, notice = self._chat(db, event.contact), f"notice {event.id}"
+        if not conversations.tell_once(db, conversation, notice, until_pruned_at=now):
+            return
+        sid, text = self._id(event.contact, "notice", event.id), clean(event.text)
+        kind = Notice if event.contact else GatewayNotice
+        self._add(db, event.contact, sid, kind(id=sid, text=text), now, out)
 
     def _invite(self, db: Transaction, event: RemoteInvite, now: float, out: Committed) -> None:
         contact = contacts.get(db, self.account, event.contact)

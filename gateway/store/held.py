@@ -74,16 +74,24 @@ def release(db: Transaction, conversation: ConversationId, remote_id: RemoteMess
     return gone.rowcount == 1
 
 
-def waiting(db: Connection, account: AccountId, needs: str) -> list[RemoteUndecryptable]:
-    """The events of an account that need this, oldest first."""
-    rows = db.execute(
-        f"SELECT * FROM (SELECT {_EVENT}, held.stored_at, held.rowid FROM held"
-        " JOIN conversation ON conversation.id = held.conversation"
-        " WHERE held.needs = ? AND conversation.account = ?"
-        " ORDER BY held.rowid DESC LIMIT ?) ORDER BY rowid",
-        (needs, account, _AT_ONCE),
-    )
-    return list(map(_event, rows))
+def waiting(db: Connection, account: AccountId, needs: str | None) -> list[RemoteUndecryptable]:
+    """The events of an account that need this, oldest first; all of them if it is None."""
+    if needs is None:
+        rows = db.execute(
+            f"SELECT {_EVENT} FROM conversation JOIN held ON held.conversation = conversation.id"
+            " WHERE conversation.account = ? ORDER BY held.stored_at DESC, held.rowid DESC"
+            " LIMIT ?",
+            (account, _AT_ONCE),
+        )
+    else:
+        rows = db.execute(
+            f"SELECT {_EVENT} FROM held"
+            " JOIN conversation ON conversation.id = held.conversation"
+            " WHERE held.needs = ? AND conversation.account = ?"
+            " ORDER BY held.rowid DESC LIMIT ?",
+            (needs, account, _AT_ONCE),
+        )
+    return list(map(_event, rows))[::-1]
 
 
 def untold(db: Connection, network: NetworkName, before: float, limit: int) -> Iterator[Untold]:

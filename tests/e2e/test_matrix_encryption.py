@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 from adapters.matrix import MatrixAdapter
-from gateway.adapter import Linked
-from gateway.errors import AdapterError
+from gateway.adapter import Linked, LoginStep, Session
+from gateway.errors import AdapterError, BadLogin
 from gateway.events import AcceptInvite, RemoteInvite, RemoteUndecryptable, SendText
 from gateway.ids import RemoteUserId
 from tests.peers.element import Element
@@ -220,3 +220,78 @@ async def test_a_room_that_claims_to_be_clear_again_stays_encrypted(pair: Pair) 
         await pair.account.wait_text("mark")
         with pytest.raises(AdapterError, match="encrypted"):
             await session.send(SendText(contact=pair.contact, body="secret"), "k9")
+
+
+@pytest.fixture
+async def tablet(pair: Pair, tmp_path: Path) -> AsyncIterator[Element]:
+    """Another device of alice, that has set up her identity, storage and backup."""
+    directory = tmp_path / "tablet"
+    directory.mkdir()
+    user = pair.account.remote_id.partition(":")[0].removeprefix("@")
+    async with Element(pair.synapse.url, user, "secret", directory=directory) as element:
+        yield element
+
+
+async def _recover(session: Session, typed: str) -> str:
+    flow = session.encryption()
+    assert "action" in {asked.name for asked in flow.first().fields}
+    answers = {"action": "recover"}
+    step = await flow.submit(answers)
+    assert isinstance(step, LoginStep)
+    assert step.fields[0].secret
+    said = await flow.submit({**answers, step.fields[0].name: typed})
+    assert isinstance(said, str)
+    return said
+
+
+async def test_the_recovery_key_verifies_the_device_and_opens_the_backup(
+    pair: Pair, tablet: Element
+) -> None:
+    recovery_key = await tablet.set_up()
+    account = pair.account
+    async with pair.running() as session:
+        room = await pair.invited()
+        await session.send(AcceptInvite(contact=pair.contact), "k0")
+        await pair.bob.wait_member(room, account.remote_id)
+        await tablet.wait_member(room, account.remote_id)
+        await pair.bob.wait_devices(account.remote_id, lambda devices: len(devices) == 2)
+        await pair.bob.send_text(room, "hello")
+        await account.wait_text("hello")
+        # Bob gives keys to verified devices alone: to the tablet, and not to the gateway.
+        await pair.bob.send_to_verified_only()
+        await pair.bob.set_up(backup=False)
+        await _verify(pair.bob, tablet)
+        withheld = await pair.bob.send_text(room, "for friends")
+        await account.wait(RemoteUndecryptable, lambda event: event.id == withheld)
+        await tablet.wait_text("for friends")
+        await tablet.back_up()
+        with pytest.raises(BadLogin):
+            await _recover(session, "EsT1 2345 nonsense")
+        with pytest.raises(BadLogin):
+            await _recover(session, recovery_key[:-2] + "11")
+        assert "1 waiting message" in await _recover(session, recovery_key)
+        message = await account.wait_text("for friends")
+        assert (message.id, message.contact) == (withheld, pair.contact)
+        # And from now on bob's client trusts it by itself.
+        await pair.bob.wait_devices(
+            account.remote_id,
+            lambda devices: all(device.cross_signing_verified for device in devices.values()),
+        )
+        await pair.bob.send_text(room, "for all my friends")
+        await account.wait_text("for all my friends")
+        await session.send(SendText(contact=pair.contact, body="me too"), "k5")
+        assert (await pair.bob.wait_text("me too")).shield == "none"
+    assert not account.waiting()
+
+
+async def _verify(one: Element, other: Element) -> None:
+    """They compare emoji."""
+    asking = await one.verify(other.user_id, other.device_id)
+    asked = await other.wait_verification(sender=one.user_id)
+    await asked.accept()
+    await asking.start()
+    assert await asking.emojis() == await asked.emojis()
+    await asking.confirm()
+    await asked.confirm()
+    await asking.wait_phase("done")
+    await asked.wait_phase("done")

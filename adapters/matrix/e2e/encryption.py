@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.matrix.e2e.machine import Machine
+from adapters.matrix.e2e.flow import MatrixEncryptionFlow
+from adapters.matrix.e2e.machine import Machine, Received
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, is_room_id, rooms_in
 from adapters.matrix.http import Api
@@ -14,8 +15,8 @@ from adapters.matrix.inbound import as_dict, as_dicts, remote_event
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.opened import Opened
 from adapters.matrix.rooms import RoomId
-from gateway.adapter import AccountContext
-from gateway.events import RemoteEvent, RemoteUndecryptable
+from gateway.adapter import AccountContext, EncryptionFlow
+from gateway.events import RemoteEvent, RemoteNotice, RemoteUndecryptable
 
 
 class Encryption:
@@ -24,7 +25,24 @@ class Encryption:
     def __init__(self, account: AccountContext, api: Api, ledger: Ledger, device_id: str) -> None:
         self._account = account
         self._ledger = ledger
-        self._machine = Machine(account, api, device_id, ledger.secrets, ledger.flush)
+        self._machine = Machine(account, api, device_id, ledger.secrets, ledger.flush, self._tell)
+
+    def flow(self) -> EncryptionFlow:
+        """What the user may ask and decide."""
+        return MatrixEncryptionFlow(self._machine)
+
+    async def _tell(self, received: Received, notices: Sequence[RemoteNotice] = ()) -> None:
+        """Commit what came, together with the keys."""
+        known = self._ledger.book.contacts()
+        events: list[RemoteEvent] = [
+            notice for notice in notices if notice.contact in known or not notice.contact
+        ]
+        events += received.explained
+        for waiting, clear in received.released:
+            if (event := self._readable(waiting, clear)) is not None:
+                events.append(event)
+        async with self._ledger.writing() as book:
+            await self._ledger.commit(book.draft(), events)
 
     async def run(self) -> None:
         """Exchange keys, until cancelled."""
@@ -45,13 +63,7 @@ class Encryption:
 
         Keys are durable when this returns, together with what they made readable.
         """
-        received = await self._machine.receive(answer)
-        events: list[RemoteEvent] = [*received.explained]
-        for waiting, clear in received.released:
-            if (event := self._readable(waiting, clear)) is not None:
-                events.append(event)
-        async with self._ledger.writing() as book:
-            await self._ledger.commit(book.draft(), events)
+        await self._tell(await self._machine.receive(answer))
         if mode is Mode.FIRST:
             return Opened()  # nothing of it is told
         return await self._machine.open(self._said(answer, fills))

@@ -16,12 +16,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from adapters.matrix.e2e.backup import Backup
+from adapters.matrix.e2e.identity import sign_own_device
 from adapters.matrix.e2e.keyserver import KeyServer
 from adapters.matrix.e2e.megolm import Missing, NoKey, Refused, Repeated, RoomKeys
 from adapters.matrix.e2e.olm import CannotDecrypt, FromDevice, NotForUs, Olm
 from adapters.matrix.e2e.own import OwnDevice
 from adapters.matrix.e2e.people import People
 from adapters.matrix.e2e.requests import Requests
+from adapters.matrix.e2e.secret_storage import SecretStorage
 from adapters.matrix.e2e.sharing import Recipient, Sharing, unreachable
 from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.http import Api
@@ -31,7 +34,8 @@ from adapters.matrix.rooms import RoomId
 from adapters.matrix.secrets import Secrets
 from gateway.adapter import AccountContext
 from gateway.errors import AdapterError, AuthExpired, Unsupported
-from gateway.events import RemoteUndecryptable
+from gateway.events import RemoteNotice, RemoteUndecryptable
+from gateway.ids import RemoteMessageId, RemoteUserId
 
 _AT_ONCE = 20
 """Events that are decrypted without a pause: a few milliseconds."""
@@ -40,6 +44,10 @@ _AGAIN_S = 30.0
 _UNWEDGED_S = 3_600.0
 """Spec, "Recovering from undecryptable messages": not more than one new session an hour."""
 
+OTHER_IDENTITY = (
+    "{who} has another identity than before: their keys were set up anew, or somebody pretends to "
+    "be them. Ask them if you are in doubt."
+)
 FOREIGN = (
     "This login belongs to an app that encrypts by itself, so the gateway cannot encrypt with it. "
     "Log in with your password for encrypted conversations."
@@ -66,10 +74,16 @@ class Machine:
         device_id: str,
         secrets: Secrets,
         flush: Callable[[], Awaitable[None]],
+        tell: Callable[[Received, Sequence[RemoteNotice]], Awaitable[None]],
     ) -> None:
         self._account = account
+        self._api = api
         self._server = KeyServer(api)
         self._flush = flush
+        self._tell = tell
+        """Commits what was found beside the answers of /sync, together with the keys."""
+        self._secrets = secrets
+        self._backup = Backup(api, secrets)
         self._own = OwnDevice(secrets, account.remote_id, device_id)
         self._people = People(secrets, self._own)
         self._olm = Olm(secrets, self._own)
@@ -84,6 +98,7 @@ class Machine:
             self._keys,
             flush=flush,
             ask=self._ask,
+            signed_only=lambda: self.signed_only,
         )
         self._wedged: dict[Recipient, str] = {}
         """Devices that cannot be understood any more, with their Curve25519 key."""
@@ -256,6 +271,7 @@ class Machine:
         if self._own.needs_upload():
             await self._upload()
         await self._unwedge()
+        await self._restore(self._requests.wanted())
         await self._requests.ask()
 
     async def _upload(self) -> None:
@@ -288,10 +304,90 @@ class Machine:
         """Ask for the devices of people. Raises `Transient` if nothing at all is known of one."""
         asked = list(user_ids)
         answer = await self._server.query(asked)
-        self._people.answered(asked, answer)
-        await self._flush()
+        changed = self._people.answered(asked, answer)
+        await self._tell(Received(), list(map(self._notice, changed)))
         if unknown := [user for user in asked if not self._people.of(user).was_asked]:
             raise unreachable(unknown)
+
+    def _notice(self, user_id: str) -> RemoteNotice:
+        person = self._people.of(user_id)
+        return RemoteNotice(
+            contact=RemoteUserId(user_id if user_id != self._own.user_id else ""),
+            id=RemoteMessageId(f"identity {user_id} {person.master}"),
+            text=OTHER_IDENTITY.format(who=user_id),
+        )
+
+    # --- what the user decides and knows --------------------------------------------------------
+
+    @property
+    def signed_only(self) -> bool:
+        """Only devices that their owners have signed are given keys."""
+        return self._secrets.get("signed-only", bool) or False
+
+    async def encrypt_to(self, *, signed_only: bool) -> None:
+        """Change that."""
+        self._secrets.put("signed-only", signed_only)
+        await self._flush()
+
+    @property
+    def device_id(self) -> str:
+        """Of our own device."""
+        return self._own.device_id
+
+    @property
+    def fingerprint(self) -> str:
+        """Of our own device, as other clients show it."""
+        key = self._own.ed25519
+        return " ".join(key[start : start + 4] for start in range(0, len(key), 4))
+
+    @property
+    def is_signed(self) -> bool:
+        """The user has signed our device."""
+        return self._secrets.get("signed", bool) or False
+
+    @property
+    def has_backup(self) -> bool:
+        """Keys are looked for in the user's backup."""
+        return self._backup.is_open
+
+    async def recover(self, typed: str) -> int | None:
+        """Sign our device and open the backup with the user's recovery key or passphrase.
+
+        Returns how many waiting messages could be read by that; None if there is no backup.
+        Raises `BadLogin`, `Unsupported`, and what the homeserver makes of the requests.
+        """
+        if self._trouble:
+            raise Unsupported(self._trouble)
+        if not self._own.is_published:
+            await self._upload()
+        storage = await SecretStorage.open(self._api, self._own.user_id, typed)
+        self_signing = await storage.get("m.cross_signing.self_signing")
+        if self_signing is not None:
+            await self._ask((self._own.user_id,))
+            master = await storage.get("m.cross_signing.master")
+            await sign_own_device(self._api, self._own, self._people, self_signing, master)
+            self._secrets.put("signed", True)
+        key = await storage.get("m.megolm_backup.v1")
+        is_open = key is not None and await self._backup.open(key)
+        await self._flush()
+        if not is_open:
+            return None
+        return await self._restore(_missing_of(self._account.waiting()))
+
+    async def _restore(self, wanted: Iterable[Missing]) -> int:
+        """Look for keys in the backup. Returns how many messages they have opened."""
+        if not self._backup.is_open:
+            return 0
+        received = Received()
+        for missing in dict.fromkeys(wanted):
+            if self._keys.has(missing):
+                continue
+            data = await self._backup.fetch(missing)
+            if data is not None and self._keys.add_exported(data) is not None:
+                self._requests.came(missing)
+                received.released += self.released(missing)
+        await self._tell(received, ())
+        return len(received.released)
 
     # --- devices that do not understand us ------------------------------------------------------
 
@@ -335,3 +431,9 @@ class Machine:
             if isinstance(session_id, str) and rooms:
                 found.append(replace(event, needs=str(Missing(rooms[0], session_id))))
         return found
+
+
+def _missing_of(events: Iterable[RemoteUndecryptable]) -> list[Missing]:
+    """The keys that these events need."""
+    found = [event.needs.partition(" ") for event in events if event.needs]
+    return [Missing(RoomId(room_id), session_id) for room_id, _, session_id in found]

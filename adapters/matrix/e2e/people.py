@@ -44,9 +44,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     self_signing: str = ""
     is_outdated: bool = True
     """Something has changed, or we have never asked."""
-    verified: str = ""
-    """The master key that the user has compared with them."""
     was_asked: bool = False
+    """False until the homeserver has told of them."""
 
 
 UNKNOWN = Person()

@@ -85,6 +85,10 @@ class Requests:
             noted_at=self._account.clock.monotonic(),
         )
 
+    def wanted(self) -> list[Missing]:
+        """Keys that are to be asked for."""
+        return list(self._wanted)
+
     def came(self, missing: Missing) -> None:
         """The key is there."""
         self._wanted.pop(missing, None)

@@ -71,6 +71,7 @@ class Sharing:
         *,
         flush: Callable[[], Awaitable[None]],
         ask: Callable[[Iterable[str]], Awaitable[None]],
+        signed_only: Callable[[], bool],
     ) -> None:
         self._account = account
         self._api = api
@@ -83,6 +84,8 @@ class Sharing:
         """Makes durable what the secrets has."""
         self._ask = ask
         """Asks the homeserver for the devices of people."""
+        self._signed_only = signed_only
+        """Devices that their owners have not signed get no keys."""
         self._rooms: dict[RoomId, _Outbound] = {}
         self._lock = asyncio.Lock()
 
@@ -198,11 +201,13 @@ class Sharing:
         return frozenset(found)
 
     def _recipients(self, members: Iterable[str]) -> dict[Recipient, Device]:
+        signed_only = self._signed_only()
         return {
             (user_id, device.id): device
             for user_id in members
             for device in self._people.of(user_id).devices.values()
             if device.curve25519 != self._own.curve25519
+            and (device.is_cross_signed or not signed_only)
         }
 
     async def _give(

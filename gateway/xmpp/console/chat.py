@@ -135,7 +135,10 @@ class Console:
             f"{command.name}: {command.summary}"
             for command in COMMANDS.values()
             if command.in_help
-            and (not command.for_admins or is_offered(self._component, command, user))
+            and (
+                not (command.for_admins or command.is_particular)
+                or is_offered(self._component, command, user)
+            )
         ]
         return "\n".join([*lines, "cancel: leave a question unanswered"])
 

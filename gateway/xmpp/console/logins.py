@@ -8,10 +8,10 @@ from gateway.bridge.network import Network
 from gateway.xmpp.console.model import Field, Form, Kind, Option
 
 
-def form_of(network: Network, step: LoginStep) -> Form:
-    """One step of a login."""
+def form_of(network: Network, step: LoginStep, title: str = "") -> Form:
+    """One step of a login, or of what ``title`` says."""
     return Form(
-        title=f"Log in to {network.adapter.display_name}",
+        title=title or f"Log in to {network.adapter.display_name}",
         instructions=step.instructions,
         fields=tuple(map(field_of, step.fields)),
     )

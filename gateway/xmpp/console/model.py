@@ -310,6 +310,12 @@ def is_linked(account: Account | None) -> bool:
     return account is not None and account.status is not AccountStatus.LOGGED_OUT
 
 
+def may_encrypt(account: Account | None) -> bool:
+    """For `Command.fits`: the network has end-to-end encryption."""
+    link = None if account is None else account.link
+    return is_linked(account) and link is not None and link.adapter.capabilities.encryption
+
+
 def may_log_in_again(account: Account | None) -> bool:
     """For `Command.fits`."""
     return account is not None and account.status is not AccountStatus.LINKED
@@ -334,6 +340,8 @@ class Command:
     on_admission: bool = False
     """Of use only where admins admit users one by one."""
     in_help: bool = True
+    is_particular: bool = False
+    """Some networks do not have it: ``help`` knows it where it is offered."""
     fits: Callable[[Account | None], bool] = _anybody
     """Whether there is a point in offering it to the user of this account."""
 

@@ -72,9 +72,9 @@ class MemoryAccount:
         """As last committed."""
         return self.secrets.get(key)
 
-    def waiting(self, needs: str) -> Sequence[RemoteUndecryptable]:
+    def waiting(self, needs: str | None = None) -> Sequence[RemoteUndecryptable]:
         """What was handed over as unreadable, and not as readable since."""
-        return [event for event in self.held.values() if event.needs == needs]
+        return [event for event in self.held.values() if needs in (None, event.needs)]
 
     async def ready(self) -> None:
         """More may be fetched."""

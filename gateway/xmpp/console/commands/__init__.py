@@ -9,6 +9,7 @@ from gateway.xmpp.console.commands.account import log_out, tell_status, unregist
 from gateway.xmpp.console.commands.admin import FORM_TYPE as ADMIN
 from gateway.xmpp.console.commands.admin import end_session, list_sessions
 from gateway.xmpp.console.commands.admission import admit, dismiss, list_requests
+from gateway.xmpp.console.commands.encryption import set_up_encryption
 from gateway.xmpp.console.commands.login import log_in
 from gateway.xmpp.console.commands.settings import change_settings
 from gateway.xmpp.console.model import (
@@ -16,6 +17,7 @@ from gateway.xmpp.console.model import (
     has_account,
     has_none,
     is_linked,
+    may_encrypt,
     may_log_in_again,
 )
 
@@ -50,6 +52,15 @@ _ALL = (
         run=change_settings,
         needs_account=True,
         fits=has_account,
+    ),
+    Command(
+        name="encryption",
+        title="Encryption",
+        summary="how encrypted conversations of the network are read and written",
+        run=set_up_encryption,
+        needs_account=True,
+        is_particular=True,
+        fits=may_encrypt,
     ),
     Command(
         name="logout",
