@@ -232,38 +232,7 @@ async def test_what_cannot_be_delivered_comes_back(house: House) -> None:
         assert not scene.receipts() & {too_long, lost}
 
 
-# --- encrypted rooms ----------------------------------------------------------------------------
-
-
-async def test_an_encrypted_room_is_told_once_and_refused(house: House) -> None:
-    async with house.linked() as scene:
-        scene.room = await scene.bob.create_direct(scene.phone.user_id, encrypted=True)
-        await scene.alice.wait_presence("subscribe", sender=scene.bob_jid)
-        scene.alice.approve(scene.bob_jid)
-        await scene.bob.wait_member(scene.room, scene.phone.user_id)
-        secret = {
-            "algorithm": "m.megolm.v1.aes-sha2",
-            "ciphertext": "AwgAEnACgAkLmt6qF84IK++J7UDH2Za1YVchHyprqTqsg",
-            "device_id": "XYZ",
-            "sender_key": "abc",
-            "session_id": "def",
-        }
-        for _ in range(3):
-            await scene.bob.send_event(scene.room, "m.room.encrypted", secret)
-        await scene.alice.wait_for(
-            lambda stanza: (
-                stanza.sender_bare == scene.bob_jid
-                and "end-to-end encrypted" in (stanza.body or "")
-            )
-        )
-        id = scene.alice.send_message(scene.bob_jid, "In clear?")
-        error = await scene.alice.wait_error(id)
-        assert _condition(error) == "not-acceptable"
-        assert "encrypted" in str(error)
-        await scene.settled()
-        told = [stanza for stanza in scene.from_bob() if "encrypted" in (stanza.body or "")]
-        assert len(told) == 1
-        assert not scene.seen_by_bob()
+# --- encryption of other kinds ------------------------------------------------------------------
 
 
 async def test_an_encrypted_stanza_is_refused(house: House) -> None:
