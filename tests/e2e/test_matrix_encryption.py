@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import nio
 import pytest
 
 from adapters.matrix import MatrixAdapter
 from gateway.adapter import Linked, LoginStep, Session
-from gateway.errors import AdapterError, BadLogin
+from gateway.errors import AdapterError, BadLogin, Transient
 from gateway.events import AcceptInvite, RemoteInvite, RemoteUndecryptable, SendText
 from gateway.ids import RemoteUserId
 from tests.peers.element import Element
@@ -295,3 +297,180 @@ async def _verify(one: Element, other: Element) -> None:
     await asked.confirm()
     await asking.wait_phase("done")
     await asked.wait_phase("done")
+
+
+async def test_who_has_left_cannot_read_on(pair: Pair, tmp_path: Path) -> None:
+    """Nor can a device that was logged out."""
+    room = await _talking(pair)
+    directory = tmp_path / "eve"
+    directory.mkdir()
+    await pair.synapse.add_user("enc-eve", "secret")
+    async with (
+        Element(pair.synapse.url, "enc-eve", "secret", directory=directory) as eve,
+        pair.running() as session,
+    ):
+        await pair.bob.invite(room, eve.user_id)
+        await eve.wait_invite()
+        await eve.join(room)
+        await pair.bob.wait_member(room, eve.user_id)
+        await pair.bob.send_text(room, "eve is here")
+        await pair.account.wait_text("eve is here")
+
+        async def says(body: str) -> str:
+            sent = await session.send(SendText(contact=pair.contact, body=body), body)
+            await pair.bob.wait_text(body)
+            raw = await pair.bob.raw_event(room, str(sent.remote_id))
+            return str(raw["content"]["session_id"])
+
+        first = await says("for three")
+        await eve.wait_text("for three")
+        assert await says("again") == first
+        await eve.leave(room)
+        await pair.bob.send_text(room, "eve is gone")
+        await pair.account.wait_text("eve is gone")
+        second = await says("for two")
+        assert second != first
+        tablet = Element(pair.synapse.url, pair.bob.user, "secret", directory=directory)
+        async with tablet:
+            await pair.bob.send_text(room, "with a tablet")
+            await pair.account.wait_text("with a tablet")
+            assert await says("for the tablet, too") == second
+            await tablet.wait_text("for the tablet, too")
+            await tablet.log_out()
+            await pair.bob.wait_devices(pair.bob.user_id, lambda devices: len(devices) == 1)
+        await pair.bob.send_text(room, "without a tablet")
+        await pair.account.wait_text("without a tablet")
+        assert await says("for one device") != second
+
+
+async def test_one_time_keys_are_replaced_and_running_out_of_them_costs_nothing(
+    pair: Pair,
+) -> None:
+    room = await _talking(pair)
+    user_id = pair.account.remote_id
+    device_id = json.loads(pair.account.secret)["device_id"]
+    wanted = {"one_time_keys": {user_id: {device_id: "signed_curve25519"}}}
+
+    async def claimed() -> dict[str, Any]:
+        answer = await pair.bob.request("POST", "keys/claim", wanted)
+        return dict(answer["one_time_keys"][user_id][device_id])
+
+    # While the gateway is away they run out, and the fallback key is given, again and again.
+    taken = [await claimed() for _ in range(60)]
+    assert len({name for keys in taken for name in keys}) < 60
+    assert all(key.get("fallback") for key in taken[-1].values())
+    await pair.bob.rotate(room)
+    await pair.bob.send_text(room, "while you were away")
+    async with pair.running():
+        await pair.account.wait_text("while you were away")
+        await _until_fresh(claimed)
+
+
+async def _until_fresh(claimed: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+    for _ in range(100):
+        if not any(key.get("fallback") for key in (await claimed()).values()):
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("there is still the fallback key alone")
+
+
+async def test_a_homeserver_that_restarts_and_an_old_token_change_nothing(
+    http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    directory = tmp_path / "synapse"
+    async with Synapse(directory) as synapse, _pair(synapse, http, tmp_path) as pair:
+        room = await _talking(pair)
+        old = pair.account.cursor
+        with suppress(Transient):
+            async with pair.running():
+                for number in range(5):
+                    await pair.bob.rotate(room)
+                    await pair.bob.send_text(room, f"text {number}")
+                await pair.account.wait_text("text 4")
+                await synapse.stop()
+        await synapse.start()
+        async with pair.running():
+            await pair.bob.send_text(room, "back")
+            await pair.account.wait_text("back")
+        pair.account.cursor = old
+        async with pair.running() as session:
+            await pair.bob.send_text(room, "and on")
+            await pair.account.wait_text("and on")
+            await session.send(SendText(contact=pair.contact, body="on and on"), "k7")
+            await pair.bob.wait_text("on and on")
+        ids = {message.id: message.body for message in pair.account.messages(pair.contact)}
+        assert [body for body in ids.values() if body.startswith("text")] == [
+            f"text {number}" for number in range(5)
+        ]
+        assert not pair.account.held
+
+
+async def test_with_a_client_of_nio(
+    synapse: Synapse, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Its machine is another one than ours, and than that of Element."""
+    async with (
+        _pair(synapse, http, tmp_path) as pair,
+        Nio(synapse, tmp_path) as carl,
+        pair.running() as session,
+    ):
+        contact = RemoteUserId(carl.client.user_id)
+        await session.send(SendText(contact=contact, body="hello nio"), "k1")
+        await carl.join()
+        await carl.hear("hello nio")
+        await carl.say("hello gateway")
+        message = await pair.account.wait_text("hello gateway")
+        assert message.contact == contact
+        await session.send(SendText(contact=contact, body="bye nio"), "k2")
+        await carl.hear("bye nio")
+
+
+class Nio:
+    """A client by matrix-nio, with its own encryption."""
+
+    def __init__(self, synapse: Synapse, directory: Path) -> None:
+        self._synapse = synapse
+        store = directory / "nio"
+        store.mkdir()
+        config = nio.AsyncClientConfig(encryption_enabled=True, store_sync_tokens=True)
+        self.client = nio.AsyncClient(
+            synapse.url, "@enc-carl:localhost", store_path=str(store), config=config
+        )
+        self.client.add_event_callback(self._note, nio.RoomMessageText)
+        self._heard: list[str] = []
+        self._room = ""
+
+    async def _note(self, _: object, event: nio.RoomMessageText) -> None:
+        if event.decrypted:
+            self._heard.append(event.body)
+
+    async def __aenter__(self) -> Nio:
+        await self._synapse.add_user("enc-carl", "secret")
+        await self.client.login("secret")
+        await self.client.sync(full_state=True)
+        await self.client.keys_upload()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.close()
+
+    async def join(self) -> None:
+        """The one invitation."""
+        async with asyncio.timeout(10):
+            while not self.client.invited_rooms:
+                await self.client.sync(timeout=500)
+        (self._room,) = self.client.invited_rooms
+        await self.client.join(self._room)
+
+    async def say(self, body: str) -> None:
+        """To everybody in the room."""
+        content = {"msgtype": "m.text", "body": body}
+        await self.client.room_send(
+            self._room, "m.room.message", content, ignore_unverified_devices=True
+        )
+
+    async def hear(self, body: str) -> None:
+        """A text that was encrypted."""
+        async with asyncio.timeout(15):
+            while body not in self._heard:
+                await self.client.sync(timeout=500, full_state=True)
