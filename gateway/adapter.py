@@ -172,6 +172,8 @@ class Linked:
     remote_id: RemoteUserId
     secret: bytes = field(repr=False)
     """Whatever a session needs to connect. Encrypted at rest; see `AccountContext.secret`."""
+    note: str = ""
+    """What the user should know from now on, in one or two plain sentences."""
     ours: bool = True
     """This login has made the session on the network. If the user brought one (an access token),
     it is revoked only after the gateway has taken it over: until then anybody could end the

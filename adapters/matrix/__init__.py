@@ -9,6 +9,7 @@
 ``outbound``          commands; ``opening`` finds or makes the room for them
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
 ``rooms``             the book of direct rooms; ``ledger`` makes its changes durable
+``e2e``               encrypted chats; ``secrets`` keeps the keys, ``opened`` says what they opened
 ``http``, ``errors``  the client-server API, and what a homeserver refuses
 ====================  ==========================================================================
 """

@@ -25,7 +25,7 @@ from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.guard import checked_url
 from adapters.matrix.http import KIB, Api, Fetched, fetch
 from adapters.matrix.ids import is_server_name, split_user_id
-from adapters.matrix.settings import MatrixSettings
+from adapters.matrix.settings import END, MatrixSettings
 from gateway.adapter import Linked, LoginField, LoginFlow, LoginOption, LoginStep, Relogin
 from gateway.errors import (
     AdapterError,
@@ -146,6 +146,7 @@ class MatrixLogin(LoginFlow):
             realm=await self._realm(credentials),
             remote_id=RemoteUserId(credentials.user_id),
             secret=credentials.encoded(),
+            note=END if self._settings.encrypts else "",
             ours="token" not in answers,
         )
 

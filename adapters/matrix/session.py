@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import cached_property
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -81,7 +80,7 @@ class MatrixSession(Session):
     @cached_property
     def _encryption(self) -> Encryption | None:
         """None where it is switched off, or the library is not installed."""
-        if not self._settings.encryption or find_spec("vodozemac") is None:
+        if not self._settings.encrypts:
             return None
         from adapters.matrix.e2e.encryption import Encryption
 

@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Annotated
 
 import msgspec
+
+END = (
+    "Encrypted conversations end at this gateway: it is one of your devices, and its admin could "
+    "read what passes through it."
+)
 
 
 class MatrixSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,3 +31,8 @@ class MatrixSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Seconds for which the homeserver may hold a request while nothing happens."""
     max_gap: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 500
     """How many missed events of one room are fetched after an absence."""
+
+    @property
+    def encrypts(self) -> bool:
+        """Encryption is wanted, and its library installed."""
+        return self.encryption and find_spec("vodozemac") is not None

@@ -212,7 +212,8 @@ class Registrations:
         else:
             if self._pending.get(user) is registration:
                 del self._pending[user]
-            await self._tell(user, f"You are logged in as {account.remote_id}.")
+            said = f"You are logged in as {account.remote_id}. {linked.note}".rstrip()
+            await self._tell(user, said)
 
     async def _log_in(self, user: UserJid, registration: Registration) -> Linked:
         """Try it, for some minutes while the network is away.

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adapters.matrix.e2e.machine import Machine
+from adapters.matrix.settings import END
 from gateway.adapter import EncryptionFlow, LoginField, LoginOption, LoginStep
 
 _RECOVER = LoginOption(value="recover", label="Give my recovery key or passphrase")
@@ -14,11 +15,6 @@ _SIGNED = LoginOption(
     value="signed", label="Write only to devices that their owners have verified"
 )
 _KEY = LoginField(name="recovery_key", label="Recovery key or passphrase", secret=True)
-
-END = (
-    "Encrypted conversations end at this gateway: it is one of your devices, and its admin could "
-    "read what passes through it."
-)
 
 
 class MatrixEncryptionFlow(EncryptionFlow):

@@ -130,6 +130,8 @@ class _Login:
             )
         else:
             talk.say(f"You are logged in as {account.remote_id}.")
+        if linked.note:
+            talk.say(linked.note)
 
 
 async def log_in(talk: Dialogue) -> None:
