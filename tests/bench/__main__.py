@@ -18,6 +18,7 @@ from gateway.ops.logs import set_up_logs
 from tests.bench import (
     codec_in,
     codec_out,
+    encryption,
     loop,
     machine,
     memory,
@@ -46,6 +47,7 @@ def _sections(full: bool) -> dict[str, Section]:
         "memory": memory.measure,
         "presence": presence.measure,
         "stall": stall.measure,
+        "encryption": encryption.measure,
     }
 
 
@@ -53,7 +55,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path(".bench"),
     only: Annotated[
         list[str] | None,
-        typer.Option(help="in, out, loop, store, start, memory, presence or stall."),
+        typer.Option(help="in, out, loop, store, start, memory, presence, stall or encryption."),
     ] = None,
     repetitions: Annotated[int, typer.Option(min=1, help="Of each measurement.")] = 5,
     full: Annotated[bool, typer.Option(help="A million messages in the store.")] = False,

@@ -32,14 +32,14 @@ async def measure(directory: Path, repetitions: int) -> Group:
         await other.up()
         await other.live(_CONVERSATIONS)
         for _ in range(repetitions):
-            idle.append(await _stall_ms(asyncio.sleep(_IDLE_S)))
-            normal.append(await _stall_ms(_traffic(other)))
+            idle.append(await stall_ms(asyncio.sleep(_IDLE_S)))
+            normal.append(await stall_ms(_traffic(other)))
             delaying = asyncio.create_task(asyncio.to_thread(_delay, house.database(directory)))
             await asyncio.sleep(0.1)
-            delayed.append(await _stall_ms(_traffic(other)))
+            delayed.append(await stall_ms(_traffic(other)))
             await delaying
             await other.answer_after(_DELAY_S)
-            slow.append(await _stall_ms(_traffic(other, _SLOW_COUNT)))
+            slow.append(await stall_ms(_traffic(other, _SLOW_COUNT)))
             await other.answer_after(0)
     return Group(
         title="Longest stall of the loop",
@@ -74,7 +74,8 @@ async def _traffic(other: Peers, count: int = _COUNT) -> None:
     await other.traffic(["in", "out"], count=count, conversations=_CONVERSATIONS)
 
 
-async def _stall_ms(work: Coroutine[Any, Any, None]) -> float:
+async def stall_ms(work: Coroutine[Any, Any, None]) -> float:
+    """The longest time by which the loop was late while it did this work."""
     task = asyncio.create_task(work)
     longest = 0.0
     while not task.done():
