@@ -296,7 +296,8 @@ class AccountContext(Protocol):
         """Wait until more may be fetched; call it before each fetch but the first.
 
         It waits, for days perhaps, while too much waits for the user. A session that never calls
-        it is made to wait in `commit`, with the events it has. What the user sends goes on.
+        it is made to wait in `commit`, once it is live, with the events it has. What the user
+        sends goes on.
         """
 
     async def commit(

@@ -86,9 +86,10 @@ class RemoteUnreadable(_Record, frozen=True, kw_only=True):
 
 
 class RemoteNotice(_Record, frozen=True, kw_only=True):
-    """Something that the user should know of a conversation; the contact '' is the gateway."""
+    """Something that the user should know of a conversation."""
 
-    contact: RemoteUserId
+    contact: RemoteUserId | None
+    """None if the gateway itself is to say it."""
     id: RemoteMessageId
     """It is told once."""
     text: str

@@ -35,6 +35,8 @@ class Fill:
 
     events: Sequence[Event]
     complete: bool
+    size: int = 0
+    """Bytes that were fetched."""
 
 
 def gaps(answer: Event, book: Book, mode: Mode, account: RemoteUserId) -> list[Gap]:

@@ -7,24 +7,45 @@ Matrix spec, client-server API, "GET /rooms/{roomId}/messages". The pages go bac
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from adapters.matrix.filters import HISTORY_FILTER
 from adapters.matrix.gaps import Fill, Gap, begins_here
 from adapters.matrix.http import MIB, Api
 from adapters.matrix.inbound import Event, as_dicts
+from adapters.matrix.rooms import RoomId
 from gateway.errors import Forbidden, NotFound, Unsupported
 from gateway.ids import RemoteUserId
 
 _PAGE = 100
 _PAGE_LIMIT = 32 * MIB
+_AT_ONCE = 32 * MIB
+"""Of what one answer left out in all its rooms: it is held in memory until it is committed."""
 
 
-async def fill(api: Api, gap: Gap, account: RemoteUserId, max_events: int) -> Fill:
-    """The missing events, or the newest ``max_events`` of them. Raises `Transient`."""
+async def fill_all(
+    api: Api, found: Iterable[Gap], account: RemoteUserId, max_events: int
+) -> dict[RoomId, Fill]:
+    """The missing events of each room, as far as there is space for them. Raises `Transient`."""
+    fills: dict[RoomId, Fill] = {}
+    left = _AT_ONCE
+    for gap in found:
+        fills[gap.room_id] = await fill(api, gap, account, max_events, left)
+        left -= fills[gap.room_id].size
+    return fills
+
+
+async def fill(
+    api: Api, gap: Gap, account: RemoteUserId, max_events: int, max_bytes: int = _AT_ONCE
+) -> Fill:
+    """The missing events, or the newest of them. Raises `Transient`."""
     newest_first: list[Event] = []
-    token = gap.prev_batch
+    token, size = gap.prev_batch, 0
     for _ in range(2 + 2 * max_events // _PAGE):
+        if size >= max_bytes:
+            break
         try:
-            page = await api.get(
+            answer = await api.get_answer(
                 "rooms",
                 gap.room_id,
                 "messages",
@@ -38,18 +59,15 @@ async def fill(api: Api, gap: Gap, account: RemoteUserId, max_events: int) -> Fi
             )
         except (Forbidden, NotFound, Unsupported):
             break
+        page, size = answer.content, size + answer.size
         for event in as_dicts(page.get("chunk")):
             if begins_here(event, gap.last, account):
-                return _fill(newest_first, complete=True)
+                return Fill(newest_first[::-1], True, size)
             if len(newest_first) >= max_events:
-                return _fill(newest_first, complete=False)
+                return Fill(newest_first[::-1], False, size)
             newest_first.append(event)
         following = page.get("end")
         if not isinstance(following, str) or following == token:
-            return _fill(newest_first, complete=True)
+            return Fill(newest_first[::-1], True, size)
         token = following
-    return _fill(newest_first, complete=False)
-
-
-def _fill(newest_first: list[Event], *, complete: bool) -> Fill:
-    return Fill(newest_first[::-1], complete)
+    return Fill(newest_first[::-1], False, size)

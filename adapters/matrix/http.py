@@ -48,6 +48,8 @@ class Answer:
 
     content: dict[str, Any] = field(repr=False)
     is_large: bool = False
+    size: int = 0
+    """Bytes, as it came."""
 
 
 class Api:
@@ -132,7 +134,7 @@ class Api:
             raise not_matrix(answer.status, answer.headers)
         if answer.status != 200:
             raise error_of(answer.status, content, answer.headers)
-        return Answer(content, is_large)
+        return Answer(content, is_large, len(answer.body))
 
     def _url(self, *path: str) -> str:
         return f"{self._base}/_matrix/client/" + "/".join(quote(part, safe="") for part in path)

@@ -163,10 +163,7 @@ class MatrixSession(Session):
         if not isinstance(cursor, str) or not cursor.isprintable() or not cursor:
             raise Transient("The homeserver's answer is not one of Matrix.")
         found = await beside(answer.is_large, gaps, content, self._ledger.book, mode, account)
-        fills = {
-            gap.room_id: await history.fill(self._api, gap, account, self._settings.max_gap)
-            for gap in found
-        }
+        fills = await history.fill_all(self._api, found, account, self._settings.max_gap)
         missed = [fill.events for fill in fills.values()]
         opened = NOTHING
         if self._encryption is not None:

@@ -36,6 +36,7 @@ class Handle:
         self._link = link
         self._connected = connected
         self.is_dead = False
+        self._is_live = False
         self.session: Session | None = None
         self.log: Logger = link.log
         self.clock: Clock = link.clock
@@ -88,7 +89,9 @@ class Handle:
         all of them come again, and those that are there are known.
         """
         await self._must_count()
-        if events and not self._link.asks:
+        # What comes before the session is live must not keep it from that: what the user sends
+        # does not depend on what waits for them.
+        if events and self._is_live and not self._link.asks:
             await self._link.hooks.room(self._link.account.id)
         await self._until_quiet(events)
         parts = [events[start : start + _PART] for start in range(0, len(events), _PART)] or [()]
@@ -159,6 +162,7 @@ class Handle:
     def connected(self) -> None:
         """See `gateway.adapter.AccountContext.connected`."""
         if not self.is_dead and self._connected is not None:
+            self._is_live = True
             self._connected()
 
     def typing(self, contact: RemoteUserId, active: bool) -> None:

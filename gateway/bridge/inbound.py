@@ -378,12 +378,13 @@ class Intake:
         self._add(db, event.contact, sid, Notice(id=sid, text=UNREADABLE), now, out)
 
     def _notice(self, db: Transaction, event: RemoteNotice, now: float, out: Committed) -> None:
-        conversation, notice = self._chat(db, event.contact), f"notice {event.id}"
+        contact = GATEWAY if event.contact is None else event.contact
+        conversation, notice = self._chat(db, contact), f"notice {event.id}"
         if not conversations.tell_once(db, conversation, notice, until_pruned_at=now):
             return
-        sid, text = self._id(event.contact, "notice", event.id), clean(event.text)
-        kind = Notice if event.contact else GatewayNotice
-        self._add(db, event.contact, sid, kind(id=sid, text=text), now, out)
+        sid, text = self._id(contact, "notice", event.id), clean(event.text)
+        kind = Notice if contact else GatewayNotice
+        self._add(db, contact, sid, kind(id=sid, text=text), now, out)
 
     def _invite(self, db: Transaction, event: RemoteInvite, now: float, out: Committed) -> None:
         contact = contacts.get(db, self.account, event.contact)

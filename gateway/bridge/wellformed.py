@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from gateway.events import RemoteEvent
 from gateway.ids import RemoteMessageId, RemoteUserId
@@ -22,7 +22,7 @@ def _fields(kind: type) -> tuple[_Field, ...]:
 
 
 def _types(hint: Any) -> tuple[type, ...]:
-    if isinstance(hint, UnionType):
+    if isinstance(hint, UnionType) or get_origin(hint) is Union:  # of new types it is the latter
         return tuple(part for one in get_args(hint) for part in _types(one))
     plain: type = getattr(hint, "__supertype__", hint)
     return (int, float) if plain is float else (plain,)

@@ -10,6 +10,8 @@ from gateway.events import RemoteUndecryptable
 from gateway.ids import AccountId, ConversationId, NetworkName, RemoteMessageId
 from gateway.store.writer import Connection, Transaction
 
+_KEPT = 10_000
+_SWEEP_EVERY = 100
 _AT_ONCE = 2_000
 """Events that one key may release at once: the newest ones."""
 
@@ -47,8 +49,12 @@ def hold(
     event: RemoteUndecryptable,
     now: float,
 ) -> None:
-    """Keep an event. If it is kept already, what it needs and why is what was said last."""
-    db.execute(
+    """Keep an event. If it is kept already, what it needs and why is what was said last.
+
+    Of a conversation at most the newest 10,000 or so are kept: they are outside of all marks, and
+    their sender may be anybody.
+    """
+    made = db.execute(
         "INSERT INTO held"
         " (conversation, remote_id, own, sent_at, stored_at, content, needs, reason)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (conversation, remote_id)"
@@ -64,6 +70,12 @@ def hold(
             event.reason,
         ),
     )
+    if made.lastrowid is not None and made.lastrowid % _SWEEP_EVERY == 0:
+        db.execute(
+            "DELETE FROM held WHERE conversation = ? AND rowid <= (SELECT rowid FROM held"
+            " WHERE conversation = ? ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+            (conversation, conversation, _KEPT),
+        )
 
 
 def release(db: Transaction, conversation: ConversationId, remote_id: RemoteMessageId) -> bool:

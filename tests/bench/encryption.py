@@ -46,7 +46,7 @@ async def measure(directory: Path, repetitions: int) -> Group:
     for repetition in range(min(repetitions, _REPETITIONS)):
         for encrypted in (True, False):
             place = directory / f"{repetition}-{encrypted}"
-            place.mkdir()  # noqa: ASYNC240 - nothing else runs here
+            place.mkdir()
             seconds, mib = await _start(place, encrypted=encrypted)
             live[encrypted].append(seconds)
             resident[encrypted].append(mib)
@@ -118,13 +118,19 @@ async def _burst(directory: Path, repetitions: int) -> tuple[list[float], list[f
             await other.up()
             await remote.uploaded(1)
             for _ in range(repetitions + 1):
-                seconds = []
+                seconds: list[float] = []
 
                 async def burst(into: list[float] = seconds) -> None:
                     into.append(await remote.say(1, _BURST))
 
                 stalls.append(await stall_ms(burst()))
                 rates.append(_BURST / seconds[0])
+    store = await Store.open(house.database(directory))
+    try:
+        (told,) = store.reader.execute("SELECT count(*) FROM message").fetchone()
+    finally:
+        await store.close()
+    assert told == _BURST * (repetitions + 1), f"{told} messages have arrived"
     return stalls[1:], rates[1:]
 
 

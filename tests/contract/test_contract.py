@@ -21,6 +21,7 @@ from gateway.errors import (
     TooLarge,
     Transient,
     Uncertain,
+    Unsupported,
 )
 from gateway.events import (
     AcceptInvite,
@@ -465,6 +466,22 @@ async def _contact_list(peer: Peer) -> None:
     assert gone.contact == peer.bob
 
 
+async def _encryption(peer: Peer) -> None:
+    """A dialogue that says how things are, and asks what the user wants; or a reason why not."""
+    account = await peer.account()
+    async with peer.running(account) as session:
+        if not peer.adapter.capabilities.encryption:
+            with pytest.raises(Unsupported):
+                session.encryption()
+            return
+        step = session.encryption().first()
+        assert step.instructions
+        (asked,) = step.fields
+        for option in asked.options:
+            said = await session.encryption().submit({asked.name: option.value})
+            assert said if isinstance(said, str) else said.fields
+
+
 _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "idempotent_send": _idempotent_send,
     "echoes_key": _echoes_key,
@@ -473,9 +490,10 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "live_only": _live_only,
     "contact_list": _contact_list,
     "presence": _presence,
+    "encryption": _encryption,
     "max_text_bytes": _max_text_bytes,
 }
-_ALWAYS = {"echoes_key", "live_only", "max_text_bytes"}
+_ALWAYS = {"echoes_key", "encryption", "live_only", "max_text_bytes"}
 """These say something in either case."""
 
 

@@ -74,6 +74,18 @@ async def test_a_web_site_is_no_homeserver(house: House, web_site: str) -> None:
         await scene.talk.ask("status", "You have no account here")
 
 
+async def test_it_is_said_where_encryption_ends(house: House) -> None:
+    async with house.linked() as scene:
+        await scene.talk.hear("Encrypted conversations end at this gateway")
+        await scene.talk.ask("help", "encryption: how encrypted conversations")
+        await scene.alice.wait_for(lambda stanza: stanza.text("status") == "Connected")
+        await scene.talk.ask("encryption", "Encrypted conversations end at this gateway")
+        await scene.talk.ask("3", "From now on: Write only to devices that their owners")
+        await scene.talk.ask("encryption", "Now: Write only to devices that their owners")
+        await scene.talk.ask("1", "recovery key when you set it up")
+        await scene.talk.ask("no key", "Your account has no recovery key")
+
+
 async def test_a_message_without_an_account_is_refused(house: House) -> None:
     async with house.running() as scene:
         id = scene.alice.send_message(scene.bob_jid, "Hello?")

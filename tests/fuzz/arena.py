@@ -40,7 +40,9 @@ def is_storable(event: RemoteEvent) -> bool:
         must_be_whole(event)
     except TypeError:
         return False
-    return is_clean(event.contact) and is_clean(getattr(event, "id", getattr(event, "up_to", "")))
+    return is_clean(event.contact or "") and is_clean(
+        getattr(event, "id", getattr(event, "up_to", ""))
+    )
 
 
 class CountingNetwork(ScriptedNetwork):

@@ -9,6 +9,7 @@ from gateway.events import (
     RemoteInvite,
     RemoteInviteGone,
     RemoteMessage,
+    RemoteNotice,
     RemoteProfile,
     RemoteRead,
     RemoteUndecryptable,
@@ -33,12 +34,19 @@ def event(choices: Choices) -> RemoteEvent:
     message = RemoteMessageId(choices.text() + odd if choices.one_in(4) else known)
     text, own = choices.text() + odd, choices.one_in(4)
     at = choices.pick(_TIMES)
-    match choices.below(9):
+    match choices.below(10):
         case 0:
             return RemoteRead(contact=person, up_to=message, own=own)
         case 1:
+            needs = choices.pick(("", "k1", text))
             return RemoteUndecryptable(
-                contact=person, id=message, sent_at=at, content=text, own=own
+                contact=person,
+                id=message,
+                sent_at=at,
+                content=text,
+                own=own,
+                needs=needs,
+                reason=text if choices.one_in(2) else "",
             )
         case 2:
             return RemoteInvite(contact=person, id=message)
@@ -49,6 +57,9 @@ def event(choices: Choices) -> RemoteEvent:
         case 5:
             about = choices.pick((None, 0, -1, 7, 10**30))
             return RemoteGap(contact=person, id=message, about=about)
+        case 6:
+            whose = None if choices.one_in(3) else person
+            return RemoteNotice(contact=whose, id=message, text=text)
         case _:
             key = choices.text() if choices.one_in(4) else None
             return RemoteMessage(

@@ -49,6 +49,7 @@ from gateway.events import (
     RemoteInvite,
     RemoteInviteGone,
     RemoteMessage,
+    RemoteNotice,
     RemoteProfile,
     RemoteRead,
     RemoteUndecryptable,
@@ -354,6 +355,8 @@ class ScriptedSession(Session):
                     needs=event.get("needs", ""),
                     reason=event.get("reason", ""),
                 )
+            case "notice":
+                return RemoteNotice(contact=contact or None, id=message, text=event["text"])
             case "gap":
                 return RemoteGap(contact=contact, id=message, about=event.get("about"))
             case kind:

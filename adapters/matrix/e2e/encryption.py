@@ -35,7 +35,7 @@ class Encryption:
         """Commit what came, together with the keys."""
         known = self._ledger.book.contacts()
         events: list[RemoteEvent] = [
-            notice for notice in notices if notice.contact in known or not notice.contact
+            notice for notice in notices if notice.contact is None or notice.contact in known
         ]
         events += received.explained
         for waiting, clear in received.released:

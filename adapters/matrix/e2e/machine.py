@@ -312,7 +312,7 @@ class Machine:
     def _notice(self, user_id: str) -> RemoteNotice:
         person = self._people.of(user_id)
         return RemoteNotice(
-            contact=RemoteUserId(user_id if user_id != self._own.user_id else ""),
+            contact=None if user_id == self._own.user_id else RemoteUserId(user_id),
             id=RemoteMessageId(f"identity {user_id} {person.master}"),
             text=OTHER_IDENTITY.format(who=user_id),
         )

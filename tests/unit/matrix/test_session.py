@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from adapters.matrix import MatrixAdapter
+from adapters.matrix import MatrixAdapter, history
 from adapters.matrix.login import Credentials
 from adapters.matrix.outbound import MAX_TEXT_BYTES, text_content
-from adapters.matrix.rooms import Book, RoomId
+from adapters.matrix.rooms import Book, Room, RoomId
 from adapters.matrix.typists import Typists
 from gateway.adapter import Linked, Session
 from gateway.errors import (
@@ -27,6 +27,7 @@ from gateway.errors import (
     Unsupported,
 )
 from gateway.events import RemoteGap, RemoteMessage, RemoteRead, SendText
+from gateway.ids import RemoteUserId
 from tests.unit.matrix.homeserver import Answer, Handler, Homeserver, Request, misbehaving
 from tests.unit.matrix.memory import MemoryAccount, MemoryNetwork, Running
 from tests.unit.matrix.samples import ALICE, BOB, ROOM, book, joined, text
@@ -152,6 +153,30 @@ async def test_a_history_without_end_is_given_up() -> None:
             await adapter.session(account).run()
         assert len(server.requests) < 50
         assert account.inbox.find(lambda item: isinstance(item, RemoteGap))
+
+
+async def test_gaps_of_many_rooms_are_filled_as_far_as_there_is_space(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of them are in memory until the answer is committed."""
+    monkeypatch.setattr(history, "_AT_ONCE", 4_000)
+    answer = _limited(text("d", "$4"))
+    other = "!other:example.org"
+    answer["rooms"]["join"][other] = _limited(text("e", "$14"))["rooms"]["join"][ROOM]
+    handlers: dict[str, Handler] = {
+        "sync": _sync(answer, (500, {})),
+        "messages": _pages([text("x" * 4_000, "$3"), text("b", "$2"), text("a", "$0")]),
+    }
+    async with _linked(handlers, encrypted=False) as (server, adapter, account):
+        draft = Book({}).draft()
+        draft.put(RoomId(other), Room(contact=RemoteUserId("@carl:example.org"), last="$10"))
+        account.stored |= {key: str(value) for key, value in draft.changes().items()}
+        with pytest.raises(Transient):
+            await adapter.session(account).run()
+        assert sum(path.endswith("messages") for path in server.paths("GET")) == 1
+        assert [message.id for message in account.messages()] == ["$2", "$3", "$4", "$14"]
+        gap = account.inbox.find(lambda item: isinstance(item, RemoteGap))
+        assert [each.id for each in gap if isinstance(each, RemoteGap)] == ["$14"]
 
 
 async def test_a_fault_during_a_gap_commits_nothing() -> None:

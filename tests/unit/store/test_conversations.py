@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 
 from gateway.events import RemoteUndecryptable
-from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
+from gateway.ids import AccountId, RemoteMessageId, RemoteUserId, StanzaId
 from gateway.store import Store, Transaction, conversations, held
 from gateway.store.conversations import Origin
 from tests.unit.store import rows
@@ -56,6 +56,31 @@ async def test_an_event_that_cannot_be_held_is_not_taken_for_a_known_one(store: 
     assert rows.count(store.reader, "held") == 1
     with pytest.raises(sqlite3.IntegrityError, match="NOT NULL"):
         await store.write(lambda db: unit(db, math.nan))
+
+
+async def test_held_events_are_bounded_and_the_newest_stay(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "_KEPT", 150)
+
+    def unit(db: Transaction) -> AccountId:
+        account, conversation = rows.chat(db, "alice")
+        for number in range(1_000):
+            event = RemoteUndecryptable(
+                contact=rows.BOB,
+                id=RemoteMessageId(f"${number}"),
+                sent_at=1,
+                content="{}",
+                needs="k",
+            )
+            held.hold(db, conversation, event, number)
+        return account
+
+    account = await store.write(unit)
+    kept = [event.id for event in held.waiting(store.reader, account, "k")]
+    assert 150 <= len(kept) <= 250
+    assert kept == [f"${number}" for number in range(1_000 - len(kept), 1_000)]
+    assert kept == [event.id for event in held.waiting(store.reader, account, None)]
 
 
 async def test_each_notice_is_given_once_in_each_conversation(store: Store) -> None:
