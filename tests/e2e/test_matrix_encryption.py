@@ -286,6 +286,49 @@ async def test_the_recovery_key_verifies_the_device_and_opens_the_backup(
     assert not account.waiting()
 
 
+async def test_comparing_emoji_verifies_the_device_and_opens_the_backup(
+    pair: Pair, tablet: Element
+) -> None:
+    await tablet.set_up()
+    account = pair.account
+    async with pair.running() as session:
+        room = await pair.invited()
+        await session.send(AcceptInvite(contact=pair.contact), "k0")
+        await pair.bob.wait_member(room, account.remote_id)
+        flow = session.encryption()
+        step = await flow.submit({"action": "verify"})
+        assert isinstance(step, LoginStep)
+        assert [asked.name for asked in step.fields] == ["accepted"]
+        request = await tablet.wait_verification(sender=account.remote_id)
+        await request.accept()
+        answers = {"action": "verify", "accepted": "yes"}
+        step = await flow.submit(answers)
+        assert isinstance(step, LoginStep)
+        theirs = [f"{symbol} {name}" for symbol, name in await request.emojis()]
+        assert step.instructions.rpartition(": ")[2].split(", ") == theirs
+        await request.confirm()
+        said = await flow.submit({**answers, "same": "yes"})
+        assert said == "The gateway's device is verified, and it can use your key backup."
+        assert (await request.wait_phase("done")).cancel_code is None
+        assert "You have verified it" in session.encryption().first().instructions
+
+
+async def test_other_emoji_end_a_verification(pair: Pair, tablet: Element) -> None:
+    await tablet.set_up(backup=False)
+    async with pair.running() as session:
+        flow = session.encryption()
+        await flow.submit({"action": "verify"})
+        with pytest.raises(BadLogin, match="not answered"):
+            await flow.submit({"action": "verify", "accepted": "yes"})
+        request = await tablet.wait_verification(sender=pair.account.remote_id)
+        await request.accept()
+        await flow.submit({"action": "verify", "accepted": "yes"})
+        said = await flow.submit({"action": "verify", "accepted": "yes", "same": "no"})
+        assert "nothing was verified" in str(said)
+        assert (await request.wait_phase("cancelled")).cancel_code == "m.mismatched_sas"
+        assert "not verified" in session.encryption().first().instructions
+
+
 async def _verify(one: Element, other: Element) -> None:
     """They compare emoji."""
     asking = await one.verify(other.user_id, other.device_id)

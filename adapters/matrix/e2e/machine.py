@@ -22,10 +22,11 @@ from adapters.matrix.e2e.keyserver import KeyServer
 from adapters.matrix.e2e.megolm import Missing, NoKey, Refused, Repeated, RoomKeys
 from adapters.matrix.e2e.olm import CannotDecrypt, FromDevice, NotForUs, Olm
 from adapters.matrix.e2e.own import OwnDevice
-from adapters.matrix.e2e.people import People
+from adapters.matrix.e2e.people import Device, People
 from adapters.matrix.e2e.requests import Requests
-from adapters.matrix.e2e.secret_storage import SecretStorage
+from adapters.matrix.e2e.secret_storage import SecretStorage, as_bytes
 from adapters.matrix.e2e.sharing import Recipient, Sharing, unreachable
+from adapters.matrix.e2e.verification import PREFIX, Verification
 from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import as_dict, as_dicts
@@ -48,6 +49,8 @@ OTHER_IDENTITY = (
     "{who} has another identity than before: their keys were set up anew, or somebody pretends to "
     "be them. Ask them if you are in doubt."
 )
+BACKUP = "m.megolm_backup.v1"
+"""The name of the key of the backup among the user's secrets."""
 FOREIGN = (
     "This login belongs to an app that encrypts by itself, so the gateway cannot encrypt with it. "
     "Log in with your password for encrypted conversations."
@@ -103,6 +106,10 @@ class Machine:
         self._wedged: dict[Recipient, str] = {}
         """Devices that cannot be understood any more, with their Curve25519 key."""
         self._unwedged: dict[Recipient, float] = {}
+        self._verification: Verification | None = None
+        self._backup_from: Device | None = None
+        """The device that was asked for the key of the backup."""
+        self._backup_key: bytes | None = None
         self._wake = asyncio.Event()
         self._trouble = ""
 
@@ -130,12 +137,23 @@ class Machine:
         kind = event.get("type")
         if kind == "m.room.encrypted":
             self._encrypted(event, received)
+        elif isinstance(kind, str) and kind.startswith(PREFIX):
+            self._verifies(str(event.get("sender")), kind, as_dict(event.get("content")))
         elif kind == "m.room_key.withheld":
             missing = self._requests.withheld(as_dict(event.get("content")))
             if missing is not None and not self._keys.has(missing):
                 waiting = self._account.waiting(str(missing))
                 why = self._requests.why(missing)
                 received.explained += [replace(event, reason=why) for event in waiting]
+
+    def _verifies(self, sender: str, kind: str, content: Mapping[str, Any]) -> None:
+        verification = self._verification
+        if (
+            verification is not None
+            and sender == self._own.user_id
+            and content.get("transaction_id") == verification.id
+        ):
+            verification.take(kind, content)
 
     def _encrypted(self, event: Mapping[str, Any], received: Received) -> None:
         log = self._account.log
@@ -161,6 +179,10 @@ class Machine:
             )
         elif opened.type == "m.forwarded_room_key":
             missing = self._forwarded(opened)
+        elif opened.type == "m.secret.send":
+            self._secret(opened)
+        elif opened.type.startswith(PREFIX):
+            self._verifies(opened.sender, opened.type, opened.content)
         if missing is not None:
             self._requests.came(missing)
             received.released += self.released(missing)
@@ -270,6 +292,10 @@ class Machine:
             return
         if self._own.needs_upload():
             await self._upload()
+        await self._say_to_verify()
+        if self._backup_key is not None:
+            key, self._backup_key = self._backup_key, None
+            await self._open_backup(key)
         await self._unwedge()
         await self._restore(self._requests.wanted())
         await self._requests.ask()
@@ -305,6 +331,8 @@ class Machine:
         asked = list(user_ids)
         answer = await self._server.query(asked)
         changed = self._people.answered(asked, answer)
+        if self._own.user_id in asked and self._people.has_signed_us(answer):
+            self._secrets.put("signed", True)
         await self._tell(Received(), list(map(self._notice, changed)))
         if unknown := [user for user in asked if not self._people.of(user).was_asked]:
             raise unreachable(unknown)
@@ -316,6 +344,17 @@ class Machine:
             id=RemoteMessageId(f"identity {user_id} {person.master}"),
             text=OTHER_IDENTITY.format(who=user_id),
         )
+
+    async def _say_to_verify(self) -> None:
+        verification = self._verification
+        while verification is not None and verification.outbox:
+            device_id, kind, content = verification.outbox[0]
+            await self._server.send(kind, {(self._own.user_id, device_id): content})
+            verification.outbox.pop(0)
+
+    def say(self) -> None:
+        """The user has said something to a verification."""
+        self._wake.set()
 
     # --- what the user decides and knows --------------------------------------------------------
 
@@ -366,13 +405,64 @@ class Machine:
             await self._ask((self._own.user_id,))
             master = await storage.get("m.cross_signing.master")
             await sign_own_device(self._api, self._own, self._people, self_signing, master)
-            self._secrets.put("signed", True)
-        key = await storage.get("m.megolm_backup.v1")
+            await self._ask((self._own.user_id,))
+        return await self._open_backup(await storage.get(BACKUP))
+
+    async def _open_backup(self, key: bytes | None) -> int | None:
         is_open = key is not None and await self._backup.open(key)
         await self._flush()
         if not is_open:
             return None
         return await self._restore(_missing_of(self._account.waiting()))
+
+    async def verify(self) -> Verification:
+        """Ask the user's other devices to compare. Raises `Unsupported` if there are none."""
+        if self._trouble:
+            raise Unsupported(self._trouble)
+        if not self._own.is_published:
+            await self._upload()
+        await self._ask((self._own.user_id,))
+        devices = self._people.of(self._own.user_id).devices
+        if not devices:
+            raise Unsupported("You have no other device that could be asked.")
+        now_ms = int(self._account.clock.now() * 1000)
+        self._verification = Verification(self._own, devices, now_ms)
+        self._wake.set()
+        return self._verification
+
+    async def after(self, verification: Verification, limit_s: float) -> None:
+        """What a device does that trusts us now: it signs us, and gives the key of the backup."""
+        device = verification.device
+        assert device is not None
+        self._backup_from = device
+        content = {
+            "action": "request",
+            "name": BACKUP,
+            "request_id": verification.id,
+            "requesting_device_id": self._own.device_id,
+        }
+        await self._server.send("m.secret.request", {(self._own.user_id, device.id): content})
+        clock = self._account.clock
+        until = clock.monotonic() + limit_s
+        while not (self.is_signed and self.has_backup) and clock.monotonic() < until:
+            await self._ask((self._own.user_id,))
+            await clock.sleep(0.5)
+
+    def _secret(self, opened: FromDevice) -> None:
+        """Spec, "m.secret.send": only from the device that the user has compared."""
+        device = self._backup_from
+        secret = opened.content.get("secret")
+        if (
+            device is None
+            or opened.sender != self._own.user_id
+            or (opened.sender_key, opened.signing_key) != (device.curve25519, device.ed25519)
+            or not isinstance(secret, str)
+        ):
+            self._account.log.info("secret_ignored")
+            return
+        self._backup_key = as_bytes(secret)
+        self._backup_from = None
+        self._wake.set()
 
     async def _restore(self, wanted: Iterable[Missing]) -> int:
         """Look for keys in the backup. Returns how many messages they have opened."""

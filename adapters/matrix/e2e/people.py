@@ -119,6 +119,18 @@ class People:
             )
         return others
 
+    def has_signed_us(self, answer: Mapping[str, Any]) -> bool:
+        """Whether an answer of ``/keys/query`` shows our device as signed by its user."""
+        own = self._own
+        self_signing = self.of(own.user_id).self_signing
+        listed = as_dict(as_dict(answer.get("device_keys")).get(own.user_id))
+        keys = as_dict(listed.get(own.device_id))
+        return (
+            bool(self_signing)
+            and keys.get("keys") == own.keys["keys"]
+            and is_signed(keys, own.user_id, self_signing)
+        )
+
     def _identity(self, user_id: str, answer: Mapping[str, Any]) -> tuple[str, str]:
         """Master and self-signing key, if there are good ones."""
         master = _key_of(as_dict(as_dict(answer.get("master_keys")).get(user_id)), user_id)

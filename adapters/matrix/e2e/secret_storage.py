@@ -88,21 +88,21 @@ class SecretStorage:
         except NotFound:
             return None
         sealed = as_dict(as_dict(stored.get("encrypted")).get(self._key_id))
-        cipher, mac = _bytes(sealed.get("ciphertext")), _bytes(sealed.get("mac"))
-        iv = _bytes(sealed.get("iv"))
+        cipher, mac = as_bytes(sealed.get("ciphertext")), as_bytes(sealed.get("mac"))
+        iv = as_bytes(sealed.get("iv"))
         if cipher is None or mac is None or iv is None or len(iv) != 16:
             return None
         aes, authentic = _derived(self._key, name)
         if not hmac.compare_digest(hmac.digest(authentic, cipher, "sha256"), mac):
             return None
-        return _bytes(_ctr(aes, iv, cipher).decode("ascii", "replace"))
+        return as_bytes(_ctr(aes, iv, cipher).decode("ascii", "replace"))
 
 
 async def _account_data(api: Api, user_id: str, kind: str) -> dict[str, Any]:
     return await api.get("user", user_id, "account_data", kind)
 
 
-def _bytes(text: object) -> bytes | None:
+def as_bytes(text: object) -> bytes | None:
     """Base64 with or without padding."""
     if not isinstance(text, str):
         return None
@@ -124,7 +124,7 @@ def _ctr(key: bytes, iv: bytes, data: bytes) -> bytes:
 
 def _fits(key: bytes, about: Mapping[str, Any]) -> bool:
     """Whether the key is the one that the user's clients have described."""
-    iv, mac = _bytes(about.get("iv")), _bytes(about.get("mac"))
+    iv, mac = as_bytes(about.get("iv")), as_bytes(about.get("mac"))
     if iv is None or mac is None or len(iv) != 16 or len(key) != _KEY_BYTES:
         return False
     aes, authentic = _derived(key, "")
