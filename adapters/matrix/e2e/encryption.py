@@ -29,7 +29,7 @@ class Encryption:
 
     def flow(self) -> EncryptionFlow:
         """What the user may ask and decide."""
-        return MatrixEncryptionFlow(self._machine)
+        return MatrixEncryptionFlow(self._machine.trust)
 
     async def _tell(self, received: Received, notices: Sequence[RemoteNotice] = ()) -> None:
         """Commit what came, together with the keys."""

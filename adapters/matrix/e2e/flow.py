@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from adapters.matrix.e2e.machine import Machine
+from adapters.matrix.e2e.trust import Trust
 from adapters.matrix.e2e.verification import Phase, Verification
 from adapters.matrix.settings import END
 from gateway.adapter import EncryptionFlow, LoginField, LoginOption, LoginStep
@@ -30,27 +30,27 @@ _ENDED = "The comparison has ended, and nothing was verified."
 class MatrixEncryptionFlow(EncryptionFlow):
     """First what is to be done, then what that needs."""
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+    def __init__(self, trust: Trust) -> None:
+        self._trust = trust
         self._verification: Verification | None = None
 
     def first(self) -> LoginStep:
-        machine = self._machine
+        trust = self._trust
         signed = (
             "You have verified it."
-            if machine.is_signed
+            if trust.is_signed
             else "It is not verified, so some people's apps may not let it read their messages."
         )
         backup = (
             "It looks for missing keys in your backup."
-            if machine.has_backup
+            if trust.has_backup
             else "It cannot use your key backup."
         )
-        policy = _SIGNED if machine.signed_only else _ALL
+        policy = _SIGNED if trust.signed_only else _ALL
         return LoginStep(
             instructions=(
-                f"{END}\nThe device is called {machine.device_id}; its key is "
-                f"{machine.fingerprint}. {signed} {backup}\nNow: {policy.label}."
+                f"{END}\nThe device is called {trust.device_id}; its key is "
+                f"{trust.fingerprint}. {signed} {backup}\nNow: {policy.label}."
             ),
             fields=(
                 LoginField(
@@ -67,23 +67,27 @@ class MatrixEncryptionFlow(EncryptionFlow):
             return await self._recover(answers)
         if action == "verify":
             return await self._verify(answers)
-        await self._machine.encrypt_to(signed_only=action == "signed")
+        await self._trust.encrypt_to(signed_only=action == "signed")
         return f"From now on: {(_SIGNED if action == 'signed' else _ALL).label}."
 
     async def _recover(self, answers: Mapping[str, str]) -> LoginStep | str:
         if "recovery_key" not in answers:
             said = "Your other Matrix apps have shown you a recovery key when you set it up."
             return LoginStep(instructions=said, fields=(_KEY,))
-        opened = await self._machine.recover(answers["recovery_key"])
-        if opened is None:
-            return "The gateway's device is verified. You have no key backup."
+        opened = await self._trust.recover(answers["recovery_key"])
         more = f" {opened} waiting messages could be read." if opened else ""
-        return f"The gateway's device is verified, and it can use your key backup.{more}"
+        return self._result() + more
+
+    def _result(self) -> str:
+        """What has come of it."""
+        signed = "is verified" if self._trust.is_signed else "is not verified"
+        backup = "can use" if self._trust.has_backup else "cannot use"
+        return f"The gateway's device {signed}, and it {backup} your key backup."
 
     async def _verify(self, answers: Mapping[str, str]) -> LoginStep | str:
         verification = self._verification
         if verification is None:
-            self._verification = await self._machine.verify()
+            self._verification = await self._trust.verify()
             said = (
                 "Your other Matrix apps ask now whether you want to verify a device. Accept that."
             )
@@ -92,7 +96,7 @@ class MatrixEncryptionFlow(EncryptionFlow):
             return await self._compared(verification, same=answers["same"] == "yes")
         if answers.get("accepted") == "no":
             verification.cancel()
-            self._machine.say()
+            self._trust.say()
             return _ENDED
         await _until(verification, lambda: bool(verification.emoji))
         if verification.phase is Phase.CANCELLED:
@@ -106,18 +110,15 @@ class MatrixEncryptionFlow(EncryptionFlow):
     async def _compared(self, verification: Verification, *, same: bool) -> str:
         if not same:
             verification.cancel("m.mismatched_sas")
-            self._machine.say()
+            self._trust.say()
             return f"Then something is between the two. {_ENDED}"
         verification.confirm()
-        self._machine.say()
+        self._trust.say()
         await _until(verification, lambda: verification.phase is Phase.DONE)
         if verification.phase is not Phase.DONE:
             return _ENDED
-        await self._machine.after(verification, _SIGNS_S)
-        if not self._machine.is_signed:
-            return "The two devices trust each other. Your other app has not signed this one."
-        more = ", and it can use your key backup" if self._machine.has_backup else ""
-        return f"The gateway's device is verified{more}."
+        await self._trust.after(verification, _SIGNS_S)
+        return self._result()
 
 
 async def _until(verification: Verification, reached: Callable[[], bool]) -> None:

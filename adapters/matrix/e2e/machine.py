@@ -17,16 +17,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from adapters.matrix.e2e.backup import Backup
-from adapters.matrix.e2e.identity import sign_own_device
 from adapters.matrix.e2e.keyserver import KeyServer
 from adapters.matrix.e2e.megolm import Missing, NoKey, Refused, Repeated, RoomKeys
 from adapters.matrix.e2e.olm import CannotDecrypt, FromDevice, NotForUs, Olm
 from adapters.matrix.e2e.own import OwnDevice
-from adapters.matrix.e2e.people import Device, People
+from adapters.matrix.e2e.people import People
 from adapters.matrix.e2e.requests import Requests
-from adapters.matrix.e2e.secret_storage import SecretStorage, as_bytes
-from adapters.matrix.e2e.sharing import Recipient, Sharing, unreachable
-from adapters.matrix.e2e.verification import PREFIX, Verification
+from adapters.matrix.e2e.sharing import Sharing, unreachable
+from adapters.matrix.e2e.trust import Trust
+from adapters.matrix.e2e.verification import PREFIX
 from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import as_dict, as_dicts
@@ -42,6 +41,7 @@ _AT_ONCE = 20
 """Events that are decrypted without a pause: a few milliseconds."""
 _AGAIN_S = 30.0
 """After which what the homeserver did not take is tried again."""
+_MAX_WEDGED = 200
 _UNWEDGED_S = 3_600.0
 """Spec, "Recovering from undecryptable messages": not more than one new session an hour."""
 
@@ -49,8 +49,6 @@ OTHER_IDENTITY = (
     "{who} has another identity than before: their keys were set up anew, or somebody pretends to "
     "be them. Ask them if you are in doubt."
 )
-BACKUP = "m.megolm_backup.v1"
-"""The name of the key of the backup among the user's secrets."""
 FOREIGN = (
     "This login belongs to an app that encrypts by itself, so the gateway cannot encrypt with it. "
     "Log in with your password for encrypted conversations."
@@ -80,12 +78,10 @@ class Machine:
         tell: Callable[[Received, Sequence[RemoteNotice]], Awaitable[None]],
     ) -> None:
         self._account = account
-        self._api = api
         self._server = KeyServer(api)
         self._flush = flush
         self._tell = tell
         """Commits what was found beside the answers of /sync, together with the keys."""
-        self._secrets = secrets
         self._backup = Backup(api, secrets)
         self._own = OwnDevice(secrets, account.remote_id, device_id)
         self._people = People(secrets, self._own)
@@ -101,17 +97,26 @@ class Machine:
             self._keys,
             flush=flush,
             ask=self._ask,
-            signed_only=lambda: self.signed_only,
+            signed_only=lambda: self.trust.signed_only,
         )
-        self._wedged: dict[Recipient, str] = {}
-        """Devices that cannot be understood any more, with their Curve25519 key."""
-        self._unwedged: dict[Recipient, float] = {}
-        self._verification: Verification | None = None
-        self._backup_from: Device | None = None
-        """The device that was asked for the key of the backup."""
-        self._backup_key: bytes | None = None
+        self._wedged: set[tuple[str, str]] = set()
+        """Devices that cannot be understood any more: user and Curve25519 key."""
+        self._unwedged: dict[tuple[str, str], float] = {}
         self._wake = asyncio.Event()
         self._trouble = ""
+        self.trust = Trust(
+            account,
+            api,
+            self._own,
+            self._people,
+            self._backup,
+            secrets,
+            ask=self._ask,
+            publish=self._publish,
+            flush=flush,
+            opened=lambda: self._restore(_missing_of(account.waiting())),
+            wake=self._wake.set,
+        )
 
     # --- what comes -----------------------------------------------------------------------------
 
@@ -138,22 +143,13 @@ class Machine:
         if kind == "m.room.encrypted":
             self._encrypted(event, received)
         elif isinstance(kind, str) and kind.startswith(PREFIX):
-            self._verifies(str(event.get("sender")), kind, as_dict(event.get("content")))
+            self.trust.verifies(str(event.get("sender")), kind, as_dict(event.get("content")))
         elif kind == "m.room_key.withheld":
             missing = self._requests.withheld(as_dict(event.get("content")))
             if missing is not None and not self._keys.has(missing):
                 waiting = self._account.waiting(str(missing))
                 why = self._requests.why(missing)
                 received.explained += [replace(event, reason=why) for event in waiting]
-
-    def _verifies(self, sender: str, kind: str, content: Mapping[str, Any]) -> None:
-        verification = self._verification
-        if (
-            verification is not None
-            and sender == self._own.user_id
-            and content.get("transaction_id") == verification.id
-        ):
-            verification.take(kind, content)
 
     def _encrypted(self, event: Mapping[str, Any], received: Received) -> None:
         log = self._account.log
@@ -180,9 +176,9 @@ class Machine:
         elif opened.type == "m.forwarded_room_key":
             missing = self._forwarded(opened)
         elif opened.type == "m.secret.send":
-            self._secret(opened)
+            self.trust.secret(opened)
         elif opened.type.startswith(PREFIX):
-            self._verifies(opened.sender, opened.type, opened.content)
+            self.trust.verifies(opened.sender, opened.type, opened.content)
         if missing is not None:
             self._requests.came(missing)
             received.released += self.released(missing)
@@ -257,10 +253,7 @@ class Machine:
         self, room_id: RoomId, kind: str, content: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The content of an ``m.room.encrypted`` event. Raises any `AdapterError`."""
-        if self._trouble:
-            raise Unsupported(self._trouble)
-        if not self._own.is_published:
-            await self._upload()
+        await self._publish()
         return await self._sharing.encrypt(room_id, kind, content)
 
     async def can_read(self, user_id: str) -> bool:
@@ -292,13 +285,17 @@ class Machine:
             return
         if self._own.needs_upload():
             await self._upload()
-        await self._say_to_verify()
-        if self._backup_key is not None:
-            key, self._backup_key = self._backup_key, None
-            await self._open_backup(key)
+        await self.trust.due()
         await self._unwedge()
         await self._restore(self._requests.wanted())
         await self._requests.ask()
+
+    async def _publish(self) -> None:
+        """Our device has its keys at the homeserver. Raises `Unsupported` if it cannot."""
+        if self._trouble:
+            raise Unsupported(self._trouble)
+        if not self._own.is_published:
+            await self._upload()
 
     async def _upload(self) -> None:
         own = self._own
@@ -332,7 +329,7 @@ class Machine:
         answer = await self._server.query(asked)
         changed = self._people.answered(asked, answer)
         if self._own.user_id in asked and self._people.has_signed_us(answer):
-            self._secrets.put("signed", True)
+            self._own.signed()
         await self._tell(Received(), list(map(self._notice, changed)))
         if unknown := [user for user in asked if not self._people.of(user).was_asked]:
             raise unreachable(unknown)
@@ -345,124 +342,7 @@ class Machine:
             text=OTHER_IDENTITY.format(who=user_id),
         )
 
-    async def _say_to_verify(self) -> None:
-        verification = self._verification
-        while verification is not None and verification.outbox:
-            device_id, kind, content = verification.outbox[0]
-            await self._server.send(kind, {(self._own.user_id, device_id): content})
-            verification.outbox.pop(0)
-
-    def say(self) -> None:
-        """The user has said something to a verification."""
-        self._wake.set()
-
-    # --- what the user decides and knows --------------------------------------------------------
-
-    @property
-    def signed_only(self) -> bool:
-        """Only devices that their owners have signed are given keys."""
-        return self._secrets.get("signed-only", bool) or False
-
-    async def encrypt_to(self, *, signed_only: bool) -> None:
-        """Change that."""
-        self._secrets.put("signed-only", signed_only)
-        await self._flush()
-
-    @property
-    def device_id(self) -> str:
-        """Of our own device."""
-        return self._own.device_id
-
-    @property
-    def fingerprint(self) -> str:
-        """Of our own device, as other clients show it."""
-        key = self._own.ed25519
-        return " ".join(key[start : start + 4] for start in range(0, len(key), 4))
-
-    @property
-    def is_signed(self) -> bool:
-        """The user has signed our device."""
-        return self._secrets.get("signed", bool) or False
-
-    @property
-    def has_backup(self) -> bool:
-        """Keys are looked for in the user's backup."""
-        return self._backup.is_open
-
-    async def recover(self, typed: str) -> int | None:
-        """Sign our device and open the backup with the user's recovery key or passphrase.
-
-        Returns how many waiting messages could be read by that; None if there is no backup.
-        Raises `BadLogin`, `Unsupported`, and what the homeserver makes of the requests.
-        """
-        if self._trouble:
-            raise Unsupported(self._trouble)
-        if not self._own.is_published:
-            await self._upload()
-        storage = await SecretStorage.open(self._api, self._own.user_id, typed)
-        self_signing = await storage.get("m.cross_signing.self_signing")
-        if self_signing is not None:
-            await self._ask((self._own.user_id,))
-            master = await storage.get("m.cross_signing.master")
-            await sign_own_device(self._api, self._own, self._people, self_signing, master)
-            await self._ask((self._own.user_id,))
-        return await self._open_backup(await storage.get(BACKUP))
-
-    async def _open_backup(self, key: bytes | None) -> int | None:
-        is_open = key is not None and await self._backup.open(key)
-        await self._flush()
-        if not is_open:
-            return None
-        return await self._restore(_missing_of(self._account.waiting()))
-
-    async def verify(self) -> Verification:
-        """Ask the user's other devices to compare. Raises `Unsupported` if there are none."""
-        if self._trouble:
-            raise Unsupported(self._trouble)
-        if not self._own.is_published:
-            await self._upload()
-        await self._ask((self._own.user_id,))
-        devices = self._people.of(self._own.user_id).devices
-        if not devices:
-            raise Unsupported("You have no other device that could be asked.")
-        now_ms = int(self._account.clock.now() * 1000)
-        self._verification = Verification(self._own, devices, now_ms)
-        self._wake.set()
-        return self._verification
-
-    async def after(self, verification: Verification, limit_s: float) -> None:
-        """What a device does that trusts us now: it signs us, and gives the key of the backup."""
-        device = verification.device
-        assert device is not None
-        self._backup_from = device
-        content = {
-            "action": "request",
-            "name": BACKUP,
-            "request_id": verification.id,
-            "requesting_device_id": self._own.device_id,
-        }
-        await self._server.send("m.secret.request", {(self._own.user_id, device.id): content})
-        clock = self._account.clock
-        until = clock.monotonic() + limit_s
-        while not (self.is_signed and self.has_backup) and clock.monotonic() < until:
-            await self._ask((self._own.user_id,))
-            await clock.sleep(0.5)
-
-    def _secret(self, opened: FromDevice) -> None:
-        """Spec, "m.secret.send": only from the device that the user has compared."""
-        device = self._backup_from
-        secret = opened.content.get("secret")
-        if (
-            device is None
-            or opened.sender != self._own.user_id
-            or (opened.sender_key, opened.signing_key) != (device.curve25519, device.ed25519)
-            or not isinstance(secret, str)
-        ):
-            self._account.log.info("secret_ignored")
-            return
-        self._backup_key = as_bytes(secret)
-        self._backup_from = None
-        self._wake.set()
+    # --- the user's backup ----------------------------------------------------------------------
 
     async def _restore(self, wanted: Iterable[Missing]) -> int:
         """Look for keys in the backup. Returns how many messages they have opened."""
@@ -483,13 +363,16 @@ class Machine:
 
     def _note_wedged(self, event: Mapping[str, Any]) -> None:
         sender, key = event.get("sender"), as_dict(event.get("content")).get("sender_key")
-        if isinstance(sender, str) and isinstance(key, str):
-            self._wedged[sender, key] = key
+        if isinstance(sender, str) and isinstance(key, str) and len(self._wedged) < _MAX_WEDGED:
+            self._wedged.add((sender, key))
 
     async def _unwedge(self) -> None:
         """Spec, "Recovering from undecryptable messages"."""
-        wedged, self._wedged = self._wedged, {}
+        wedged, self._wedged = self._wedged, set()
         now = self._account.clock.monotonic()
+        if len(self._unwedged) > _MAX_WEDGED:
+            late = now - _UNWEDGED_S
+            self._unwedged = {who: at for who, at in self._unwedged.items() if at > late}
         for user_id, key in wedged:
             if now - self._unwedged.get((user_id, key), -_UNWEDGED_S) < _UNWEDGED_S:
                 continue

@@ -30,6 +30,7 @@ class _Own(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     device_id: str
     pickle: str
     is_published: bool = False
+    is_signed: bool = False
 
 
 class OwnDevice:
@@ -45,9 +46,11 @@ class OwnDevice:
         if stored is not None and stored.device_id == device_id:
             self._account = Account.from_pickle(stored.pickle, PICKLE_KEY)
             self.is_published = stored.is_published
+            self.is_signed = stored.is_signed
         else:  # the first login, or another one: a device has one identity for ever
             self._account = Account()
             self.is_published = False
+            self.is_signed = False
             self._save()
         self.curve25519 = self._account.curve25519_key.to_base64()
         self.ed25519 = self._account.ed25519_key.to_base64()
@@ -59,8 +62,15 @@ class OwnDevice:
                 device_id=self.device_id,
                 pickle=self._account.pickle(PICKLE_KEY),
                 is_published=self.is_published,
+                is_signed=self.is_signed,
             ),
         )
+
+    def signed(self) -> None:
+        """The user has signed this device."""
+        if not self.is_signed:
+            self.is_signed = True
+            self._save()
 
     def sign(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """The object with this device's signature."""
