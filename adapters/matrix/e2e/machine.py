@@ -102,6 +102,8 @@ class Machine:
         self._wedged: set[tuple[str, str]] = set()
         """Devices that cannot be understood any more: user and Curve25519 key."""
         self._unwedged: dict[tuple[str, str], float] = {}
+        self._in_vain: dict[str, float] = {}
+        """People whose server did not answer, and when that was."""
         self._wake = asyncio.Event()
         self._trouble = ""
         self.trust = Trust(
@@ -262,6 +264,8 @@ class Machine:
             return False
         if self._people.outdated((user_id,)):
             await self._ask((user_id,))
+        if not self._people.of(user_id).was_asked:
+            raise unreachable((user_id,))
         return bool(self._people.of(user_id).devices)
 
     # --- beside the loop ------------------------------------------------------------------------
@@ -324,15 +328,21 @@ class Machine:
         return bool(keys.get(f"ed25519:{own.device_id}", own.ed25519) != own.ed25519)
 
     async def _ask(self, user_ids: Iterable[str]) -> None:
-        """Ask for the devices of people. Raises `Transient` if nothing at all is known of one."""
-        asked = list(user_ids)
+        """Ask for the devices of people. Those whose server did not answer are left for a while:
+        each question waits for it."""
+        now = self._account.clock.monotonic()
+        late = now - _AGAIN_S
+        self._in_vain = {user: at for user, at in self._in_vain.items() if at > late}
+        asked = [user_id for user_id in user_ids if user_id not in self._in_vain]
+        if not asked:
+            return
         answer = await self._server.query(asked)
+        listed = as_dict(answer.get("device_keys"))
+        self._in_vain |= {user_id: now for user_id in asked if user_id not in listed}
         changed = self._people.answered(asked, answer)
         if self._own.user_id in asked and self._people.has_signed_us(answer):
             self._own.signed()
         await self._tell(Received(), list(map(self._notice, changed)))
-        if unknown := [user for user in asked if not self._people.of(user).was_asked]:
-            raise unreachable(unknown)
 
     def _notice(self, user_id: str) -> RemoteNotice:
         person = self._people.of(user_id)

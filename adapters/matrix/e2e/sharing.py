@@ -134,6 +134,10 @@ class Sharing:
         if outdated := self._people.outdated(members):
             await self._ask(outdated)
         wanted = self._recipients(members)
+        own = self._own.user_id
+        unknown = [user_id for user_id in members if not self._people.of(user_id).was_asked]
+        if unknown and not any(user_id != own for user_id, _ in wanted):
+            raise unreachable(unknown)
         gone = any(wanted.get(who) is None for who in outbound.has)
         other = any(
             wanted[who].curve25519 != key for who, key in outbound.has.items() if who in wanted

@@ -10,5 +10,6 @@ CREATE TABLE account_sealed (
 ALTER TABLE held ADD COLUMN needs TEXT NOT NULL DEFAULT '';
 ALTER TABLE held ADD COLUMN reason TEXT NOT NULL DEFAULT '';
 ALTER TABLE held ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
+UPDATE held SET told = 1; -- they had one line for the whole conversation
 CREATE INDEX held_needs ON held (needs);
 CREATE INDEX held_untold ON held (stored_at) WHERE told = 0 AND needs > '';
