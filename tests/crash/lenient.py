@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 from xml.etree.ElementTree import Element
 
 from tests.crash.process_house import ProcessHouse
@@ -26,7 +27,11 @@ class LenientPlay(Play):
         self._process = house
         self._unseen: list[Element] = []
         self.sent: dict[str, str] = {}
-        """Texts of users by stanza id, as their server has delivered them."""
+        """Texts of users to contacts by stanza id, as their server has delivered them."""
+        self.delivered: Counter[str] = Counter()
+        """How often: those in whose delivery the gateway has died come once more."""
+        self.said: set[str] = set()
+        """Texts of contacts."""
         self.died: set[str] = set()
         """Texts without an id in whose delivery the gateway has died: nobody repeats those."""
 
@@ -44,7 +49,9 @@ class LenientPlay(Play):
         texts = {
             stanza.get("id", ""): stanza.findtext("{jabber:component:accept}body", "")
             for stanza in parse(xml)
-            if stanza.tag.endswith("message") and stanza.get("type") != "error"
+            if stanza.tag.endswith("message")
+            and stanza.get("type") != "error"
+            and "@" in stanza.get("to", "")
         }
         self.sent |= {text_id: body for text_id, body in texts.items() if text_id and body}
         deaths = -1
@@ -53,6 +60,7 @@ class LenientPlay(Play):
                 self.died.add(texts[""])
                 return
             deaths = self._process.deaths
+            self.delivered.update(texts.values())
             self.server.send(xml)
             await self.clock.settle()
 
@@ -68,6 +76,10 @@ class LenientPlay(Play):
 
     async def server_sends_body(self, text: str, xml: str) -> None:
         await self._deliver(fill(xml, {**self.names, "body": _said(text)}))
+
+    async def says(self, contact: str, account: str, text: str, name: str | None) -> None:
+        self.said.add(_said(text))
+        await super().says(contact, account, text, name)
 
     async def event(self, account: str, kind: str, fields: str) -> None:
         if not _UNFILLED.search(fill(fields, self.names)):

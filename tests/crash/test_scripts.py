@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -57,9 +58,16 @@ async def _killed(
             with suppress(AssertionError):  # of an expectation; the end is judged
                 await script.play(step, play)
         await play.end()
+        # A network without keys gets again what is delivered again: its user was told to look.
         has_keys = options.capabilities.idempotent_send
         wrong += differences(
-            unharmed, transcript_of(house), play.sent, play.died, has_keys=has_keys
+            unharmed,
+            transcript_of(house),
+            play.sent,
+            play.died,
+            play.said,
+            has_keys=has_keys,
+            delivered=Counter() if has_keys else play.delivered,
         )
         if wrong:
             trace = " ".join((folder / "trace").read_text().split())
