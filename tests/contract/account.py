@@ -81,6 +81,7 @@ class Account:
 
     def sealed(self, key: str) -> bytes | None:
         """As last committed."""
+        key.encode()  # as a database does
         return self.secrets.get(key)
 
     def waiting(self, needs: str | None = None) -> Sequence[RemoteUndecryptable]:

@@ -24,10 +24,12 @@ from adapters.matrix.e2e.own import OwnDevice
 from adapters.matrix.e2e.people import People
 from adapters.matrix.e2e.requests import Requests
 from adapters.matrix.e2e.sharing import Sharing, unreachable
+from adapters.matrix.e2e.signed import is_key
 from adapters.matrix.e2e.trust import Trust
 from adapters.matrix.e2e.verification import PREFIX
 from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.http import Api
+from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dict, as_dicts
 from adapters.matrix.opened import Opened, Unread
 from adapters.matrix.rooms import RoomId
@@ -134,11 +136,21 @@ class Machine:
         received = Received()
         events = as_dicts(as_dict(answer.get("to_device")).get("events"))
         for number, event in enumerate(events, start=1):
-            self._to_device(event, received)
+            self._apart("device_message_failed", self._to_device, event, received)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         self._wake.set()
         return received
+
+    def _apart(self, trouble: str, work: Callable[..., None], *args: Any) -> None:
+        """Do it for one of many events. What goes wrong is that one's trouble, and would come
+        again for ever; a panic of the library is no `Exception`."""
+        try:
+            work(*args)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            self._account.log.error(trouble, reason=type(error).__name__)
 
     def _to_device(self, event: Mapping[str, Any], received: Received) -> None:
         kind = event.get("type")
@@ -226,7 +238,7 @@ class Machine:
                     self._sharing.membership_changed(room_id)
                 if kind != "m.room.encrypted" or not as_dict(event.get("content")):
                     continue  # an event without content was removed
-                self._open_one(room_id, event, opened)
+                self._apart("event_not_opened", self._open_one, room_id, event, opened)
                 count += 1
                 if count % _AT_ONCE == 0:
                     await asyncio.sleep(0)
@@ -247,9 +259,8 @@ class Machine:
         except Refused as error:
             self._account.log.warning("event_not_decrypted", reason=str(error))
             session_id = as_dict(event.get("content")).get("session_id")
-            opened.unread[place] = Unread(
-                f"{room_id} {session_id}", f"It cannot be read: {error}."
-            )
+            needs = str(Missing(room_id, session_id if is_key(session_id) else "?"))
+            opened.unread[place] = Unread(needs, f"It cannot be read: {error}.")
 
     async def encrypt(
         self, room_id: RoomId, kind: str, content: Mapping[str, Any]
@@ -373,7 +384,7 @@ class Machine:
 
     def _note_wedged(self, event: Mapping[str, Any]) -> None:
         sender, key = event.get("sender"), as_dict(event.get("content")).get("sender_key")
-        if isinstance(sender, str) and isinstance(key, str) and len(self._wedged) < _MAX_WEDGED:
+        if is_user_id(sender) and is_key(key) and len(self._wedged) < _MAX_WEDGED:
             self._wedged.add((sender, key))
 
     async def _unwedge(self) -> None:
@@ -411,7 +422,7 @@ class Machine:
             except (ValueError, AttributeError):
                 continue
             session_id, rooms = content.get("session_id"), rooms_of(event.contact)
-            if isinstance(session_id, str) and rooms:
+            if is_key(session_id) and rooms:
                 found.append(replace(event, needs=str(Missing(rooms[0], session_id))))
         return found
 

@@ -17,6 +17,8 @@ import msgspec
 from vodozemac import ExportedSessionKey, InboundGroupSession, MegolmMessage, SessionKey
 
 from adapters.matrix.e2e.own import PICKLE_KEY
+from adapters.matrix.e2e.signed import is_key
+from adapters.matrix.gaps import is_room_id
 from adapters.matrix.inbound import as_dict
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.secrets import Secrets
@@ -140,7 +142,7 @@ class RoomKeys:
         room_id, session_id = content.get("room_id"), content.get("session_id")
         if (
             content.get("algorithm", ALGORITHM) != ALGORITHM
-            or not isinstance(room_id, str)
+            or not is_room_id(room_id)
             or session_id != session.session_id
         ):
             return None
@@ -172,7 +174,7 @@ class RoomKeys:
         session_id, text = content.get("session_id"), content.get("ciphertext")
         if content.get("algorithm") != ALGORITHM:
             raise Refused("it is encrypted in a way that is not known")
-        if not isinstance(session_id, str) or not isinstance(text, str):
+        if not is_key(session_id) or not isinstance(text, str):
             raise Refused("it is malformed")
         missing = Missing(room_id, session_id)
         key = self._find(missing)

@@ -15,7 +15,7 @@ from vodozemac import AnyOlmMessage, Session
 
 from adapters.matrix.e2e.own import PICKLE_KEY, OwnDevice
 from adapters.matrix.e2e.people import Device
-from adapters.matrix.e2e.signed import is_signed
+from adapters.matrix.e2e.signed import is_key, is_signed
 from adapters.matrix.inbound import as_dict
 from adapters.matrix.secrets import Secrets
 
@@ -98,7 +98,7 @@ class Olm:
         if (
             content.get("algorithm") != ALGORITHM
             or not isinstance(sender, str)
-            or not isinstance(their_key, str)
+            or not is_key(their_key)
             or not isinstance(body, str)
             or kind not in (0, 1)
         ):

@@ -15,13 +15,14 @@ import msgspec
 from msgspec.structs import replace
 
 from adapters.matrix.e2e.own import ALGORITHMS, OwnDevice
-from adapters.matrix.e2e.signed import is_signed
+from adapters.matrix.e2e.signed import is_key, is_signed
 from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dict
 from adapters.matrix.secrets import Secrets
 
 MAX_DEVICES = 500
 """Of one person. Nobody has so many; whoever says so does not make others work for it."""
+_MAX_ID = 255
 _REMEMBERED = 200
 
 
@@ -145,6 +146,8 @@ class People:
     ) -> dict[str, Device]:
         devices: dict[str, Device] = {}
         for device_id, keys in listed.items():
+            if not device_id.isprintable() or len(device_id) > _MAX_ID:
+                continue
             if user_id == self._own.user_id and device_id == self._own.device_id:
                 continue
             device = _device(user_id, device_id, as_dict(keys), self_signing)
@@ -163,7 +166,7 @@ def _key_of(keys: Mapping[str, Any], user_id: str) -> str:
     """The one key of a cross-signing object."""
     if keys.get("user_id") != user_id:
         return ""
-    found = [key for key in as_dict(keys.get("keys")).values() if isinstance(key, str)]
+    found = [key for key in as_dict(keys.get("keys")).values() if is_key(key)]
     return found[0] if len(found) == 1 else ""
 
 
@@ -177,8 +180,8 @@ def _device(
     if (
         keys.get("user_id") != user_id
         or keys.get("device_id") != device_id
-        or not isinstance(curve25519, str)
-        or not isinstance(ed25519, str)
+        or not is_key(curve25519)
+        or not is_key(ed25519)
         or not isinstance(algorithms, list)
         or any(algorithm not in algorithms for algorithm in ALGORITHMS)
         or not is_signed(keys, user_id, ed25519, device_id)

@@ -7,6 +7,7 @@ Matrix spec, "Key requests" (m.room_key_request), "Reporting that decryption key
 from __future__ import annotations
 
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,10 @@ from typing import Any
 from adapters.matrix.e2e.keyserver import KeyServer
 from adapters.matrix.e2e.megolm import ALGORITHM, Missing
 from adapters.matrix.e2e.own import OwnDevice
+from adapters.matrix.e2e.signed import is_key
+from adapters.matrix.gaps import is_room_id
+from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dict
-from adapters.matrix.rooms import RoomId
 from adapters.matrix.secrets import Secrets
 from gateway.adapter import AccountContext
 
@@ -23,6 +26,7 @@ _PATIENCE_S = 5.0
 """A key is often on its way when the message is there."""
 _AT_ONCE = 50
 _MAX_WAITING = 1_000
+_MAX_WITHHELD = 1_000
 
 _WHY = {
     "m.blacklisted": "The sender does not give keys to this gateway.",
@@ -52,6 +56,8 @@ class Requests:
         self._own = own
         self._secrets = secrets
         self._wanted: dict[Missing, _Wanted] = {}
+        self._withheld: OrderedDict[Missing, str] = OrderedDict()
+        """Codes. In memory only: anybody can send them."""
 
     # --- withheld -------------------------------------------------------------------------------
 
@@ -59,15 +65,17 @@ class Requests:
         """A device tells that it does not give a key. Returns which, if it says so."""
         room_id, session_id = content.get("room_id"), content.get("session_id")
         code = content.get("code")
-        if not (isinstance(room_id, str) and isinstance(session_id, str)):
+        if not (is_room_id(room_id) and is_key(session_id)):
             return None
-        missing = Missing(RoomId(room_id), session_id)
-        self._secrets.put(f"withheld:{missing}", code if isinstance(code, str) else "")
+        missing = Missing(room_id, session_id)
+        self._withheld[missing] = code if isinstance(code, str) else ""
+        if len(self._withheld) > _MAX_WITHHELD:
+            self._withheld.popitem(last=False)
         return missing
 
     def why(self, missing: Missing) -> str:
         """Why a key does not come, in a sentence for the user; empty if nobody has said."""
-        code = self._secrets.get(f"withheld:{missing}", str)
+        code = self._withheld.get(missing)
         return "" if code is None else _WHY.get(code, _WITHHELD)
 
     # --- asking ---------------------------------------------------------------------------------
@@ -78,10 +86,10 @@ class Requests:
             return
         if len(self._wanted) >= _MAX_WAITING:
             return
-        device_id = as_dict(event.get("content")).get("device_id")
+        sender, device_id = event.get("sender"), as_dict(event.get("content")).get("device_id")
         self._wanted[missing] = _Wanted(
-            sender=str(event.get("sender")),
-            device_id=device_id if isinstance(device_id, str) else "",
+            sender=sender if is_user_id(sender) else "",
+            device_id=device_id if is_key(device_id) else "",
             noted_at=self._account.clock.monotonic(),
         )
 
@@ -94,7 +102,7 @@ class Requests:
         self._wanted.pop(missing, None)
         if self.is_asked(missing):
             self._secrets.put(f"asked:{missing}", None)
-        self._secrets.put(f"withheld:{missing}", None)
+        self._withheld.pop(missing, None)
 
     def is_asked(self, missing: Missing) -> bool:
         """Whether we have asked for this key."""
@@ -120,6 +128,6 @@ class Requests:
                 },
             }
             messages = {(self._own.user_id, "*"): content}
-            if wanted.device_id and wanted.sender != self._own.user_id:
+            if wanted.device_id and wanted.sender not in ("", self._own.user_id):
                 messages[wanted.sender, wanted.device_id] = content
             await self._server.send("m.room_key_request", messages)

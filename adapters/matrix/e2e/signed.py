@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from vodozemac import Account, Ed25519PublicKey, Ed25519Signature
 
 from adapters.matrix.inbound import as_dict
+
+_KEY = re.compile(r"[A-Za-z0-9+/_=-]{1,100}")
+
+
+def is_key(text: object) -> TypeGuard[str]:
+    """Whether this may be a key or the id of a session: what strangers send may be anything."""
+    return isinstance(text, str) and _KEY.fullmatch(text) is not None
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

@@ -70,6 +70,7 @@ class MemoryAccount:
 
     def sealed(self, key: str) -> bytes | None:
         """As last committed."""
+        key.encode()  # as a database does
         return self.secrets.get(key)
 
     def waiting(self, needs: str | None = None) -> Sequence[RemoteUndecryptable]:
