@@ -9,7 +9,7 @@ marker in its creation content before making another.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,14 @@ _ENCRYPTION = {
     "state_key": "",
     "content": {"algorithm": "m.megolm.v1.aes-sha2"},
 }
+
+
+def is_encryption(content: Mapping[str, Any] | None) -> bool:
+    """Whether the state of a room says that it is encrypted; once it was said it stays, so an
+    empty one does too. Raises `Transient` for what is no such state: proxies answer anything."""
+    if content and not isinstance(content.get("algorithm"), str):
+        raise Transient("The homeserver does not tell about the room.")
+    return content is not None
 
 
 class Opening:
@@ -82,7 +90,7 @@ class Opening:
         try:
             encrypted = room.encrypted
             if encrypted is None or not (encrypted or self._is_live()):
-                encrypted = await self._state(room_id, "m.room.encryption") is not None
+                encrypted = is_encryption(await self._state(room_id, "m.room.encryption"))
             mine = room.mine or await self._membership(room_id, self._account.remote_id)
             theirs = room.theirs or await self._membership(room_id, room.contact)
         except Forbidden:

@@ -95,6 +95,8 @@ class Committed:
 
     inbound: list[InboundRow] = field(default_factory=list)
     outbound: list[OutboundRow] = field(default_factory=list)
+    held: bool = False
+    """Something was kept that cannot be read yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,7 @@ class Intake:
             db.execute("RELEASE event")
             committed.inbound += one.inbound
             committed.outbound += one.outbound
+            committed.held |= one.held
         if more := letters[_LOGGED:]:
             self._log_letter(None, f"{more[0]} to {more[-1]}", number=len(more))
         if bad := len(letters):
@@ -363,6 +366,7 @@ class Intake:
             ),
             now,
         )
+        out.held |= bool(event.needs)
         if not event.needs and conversations.tell_once(db, conversation, "encrypted"):
             sid = self._id(event.contact, event.id, "encrypted")
             self._add(db, event.contact, sid, Notice(id=sid, text=ENCRYPTED), now, out)

@@ -319,6 +319,8 @@ class Network:
         self.delivery.offer(committed.inbound)
         for row in committed.outbound:
             self._outbound.offer(account, row)
+        if committed.held:
+            self._pending.came()
 
     # --- what waits ------------------------------------------------------------------------------
 

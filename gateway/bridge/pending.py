@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable
 
 import structlog
@@ -37,24 +39,37 @@ class Pending:
         self._store = store
         self._clock = clock
         self._account_of = account_of
+        self._some = asyncio.Event()
+        self._some.set()  # of an earlier process
+
+    def came(self) -> None:
+        """There is one more."""
+        self._some.set()
 
     async def watch(self) -> None:
-        """Look again and again, for ever."""
+        """Look again and again, as long as there are any."""
         while True:
-            await self._clock.sleep(_EVERY_S)
+            await self._some.wait()
+            self._some.clear()
             try:
-                await self._look()
+                if await self._look():
+                    self._some.set()
             except StoreUnavailable:
-                continue  # they are told when there is a store again
+                self._some.set()  # they are told when there is a store again
             except Exception:  # what is wrong with one of them must not end this for all
+                self._some.set()
                 log.exception("pending_failed", network=self._network)
+            await self._clock.sleep(_EVERY_S)
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Returns whether others wait that nobody has been told of."""
         before = self._clock.now() - _PATIENCE_S
         for untold in list(held.untold(self._store.reader, self._network, before, _AT_ONCE)):
             account = self._account_of(untold.account)
             if account is not None and account.link is not None:
                 await self._tell(account, untold)
+        rest = held.untold(self._store.reader, self._network, math.inf, 1)
+        return any(True for _ in rest)
 
     async def _tell(self, account: Account, untold: Untold) -> None:
         assert account.link is not None

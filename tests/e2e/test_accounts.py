@@ -80,7 +80,7 @@ async def test_it_is_said_where_encryption_ends(house: House) -> None:
         await scene.talk.ask("help", "encryption: how encrypted conversations")
         await scene.alice.wait_for(lambda stanza: stanza.text("status") == "Connected")
         await scene.talk.ask("encryption", "Encrypted conversations end at this gateway")
-        await scene.talk.ask("3", "From now on: Write only to devices that their owners")
+        await scene.talk.ask("4", "From now on: Write only to devices that their owners")
         await scene.talk.ask("encryption", "Now: Write only to devices that their owners")
         await scene.talk.ask("1", "recovery key when you set it up")
         await scene.talk.ask("no key", "Your account has no recovery key")

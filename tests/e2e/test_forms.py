@@ -67,9 +67,10 @@ async def test_req_214_an_account_is_linked_and_left_by_commands(house: House) -
         right = filled(command["form"], username=scene.phone.user, password=PASSWORD)
         command = await give(client, "register", sessionid=session, action="next", payload=right)
         assert command["status"] == "completed"
-        assert note(command) == f"You are logged in as {scene.phone.user_id}."
+        assert note(command).startswith(f"You are logged in as {scene.phone.user_id}. Encrypted")
 
-        assert await offered(client) == {"status", "settings", "logout", "unregister"}
+        linked = {"status", "settings", "encryption", "logout", "unregister"}
+        assert await offered(client) == linked
         command = await give(client, "unregister")
         sure = filled(command["form"], sure="1")
         command = await give(

@@ -118,6 +118,7 @@ async def test_req_712_five_that_are_busy_leave_no_room(
 ) -> None:
     client = await started(house)
     monkeypatch.setattr("tests.scripted.adapter._Login.submit", never)
+    monkeypatch.setattr("gateway.bridge.logins._ATTEMPTS_OF_USER", 5)
     for _ in range(5):
         session = await client.begin("register")
         client.send(

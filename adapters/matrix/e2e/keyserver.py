@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from adapters.matrix.http import MIB, Api
 from adapters.matrix.inbound import as_dict
+from gateway.errors import Transient
 
 T = TypeVar("T")
 
@@ -32,13 +33,15 @@ class KeyServer:
 
     async def upload(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Give it keys of our device."""
-        return await self._api.post("keys", "upload", body=body)
+        answer = await self._api.post("keys", "upload", body=body)
+        return _with(answer, "one_time_key_counts")
 
     async def query(self, user_ids: Iterable[str]) -> dict[str, Any]:
         """The devices and identities of people. Those whose server is away are missing."""
         asked: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
         body = {"device_keys": asked, "timeout": _SERVERS_MS}
-        return await self._api.post("keys", "query", body=body, limit=_QUERY_LIMIT)
+        answer = await self._api.post("keys", "query", body=body, limit=_QUERY_LIMIT)
+        return _with(answer, "device_keys")
 
     async def claim(
         self, devices: Iterable[tuple[str, str]]
@@ -51,7 +54,7 @@ class KeyServer:
                 wanted.setdefault(user_id, {})[device_id] = "signed_curve25519"
             body = {"one_time_keys": wanted, "timeout": _SERVERS_MS}
             answer = await self._api.post("keys", "claim", body=body)
-            given = as_dict(answer.get("one_time_keys"))
+            given = as_dict(_with(answer, "one_time_keys")["one_time_keys"])
             for user_id, device_id in some:
                 keys = as_dict(as_dict(given.get(user_id)).get(device_id))
                 for key in keys.values():
@@ -66,6 +69,13 @@ class KeyServer:
                 sorted_.setdefault(user_id, {})[device_id] = content
             path = ("sendToDevice", kind, uuid.uuid4().hex)
             await self._api.put(*path, body={"messages": sorted_})
+
+
+def _with(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    """An answer that has this; others come from something that is not the homeserver."""
+    if not isinstance(answer.get(name), dict):
+        raise Transient("The homeserver's answer is not one of Matrix.")
+    return answer
 
 
 def _pieces(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -24,6 +24,7 @@ from adapters.matrix.e2e.people import Device, People
 from adapters.matrix.http import Api
 from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dict, as_dicts
+from adapters.matrix.opening import is_encryption
 from adapters.matrix.rooms import RoomId
 from gateway.adapter import AccountContext
 from gateway.errors import Transient, Unsupported
@@ -163,6 +164,7 @@ class Sharing:
 
     async def _made(self, room_id: RoomId) -> _Outbound:
         encryption = await self._api.get("rooms", room_id, "state", "m.room.encryption")
+        is_encryption(encryption)
         if encryption.get("algorithm") != ALGORITHM:
             raise Unsupported("This conversation is encrypted in a way that the gateway cannot.")
         period_ms = encryption.get("rotation_period_ms")
@@ -202,6 +204,8 @@ class Sharing:
             membership = as_dict(event.get("content")).get("membership")
             if is_user_id(user_id) and membership in ("join", "invite"):
                 found.add(str(user_id))
+        if self._own.user_id not in found:  # nobody is in a room of theirs without themselves
+            raise Transient("The homeserver does not tell who is in the room.")
         return frozenset(found)
 
     def _recipients(self, members: Iterable[str]) -> dict[Recipient, Device]:
