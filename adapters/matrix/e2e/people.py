@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -145,7 +146,7 @@ class People:
         self, user_id: str, listed: Mapping[str, Any], before: Person, self_signing: str
     ) -> dict[str, Device]:
         devices: dict[str, Device] = {}
-        for device_id, keys in listed.items():
+        for device_id, keys in islice(listed.items(), MAX_DEVICES):
             if not device_id.isprintable() or len(device_id) > _MAX_ID:
                 continue
             if user_id == self._own.user_id and device_id == self._own.device_id:
@@ -157,8 +158,6 @@ class People:
                 device = known
             if device is not None:
                 devices[device_id] = device
-            if len(devices) >= MAX_DEVICES:
-                break
         return devices
 
 

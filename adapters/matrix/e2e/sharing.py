@@ -169,7 +169,7 @@ class Sharing:
             raise Unsupported("This conversation is encrypted in a way that the gateway cannot.")
         period_ms = encryption.get("rotation_period_ms")
         messages = encryption.get("rotation_period_msgs")
-        age_s = period_ms / 1000 if isinstance(period_ms, int) else _MAX_AGE_S
+        age_s = period_ms // 1000 if isinstance(period_ms, int) else _MAX_AGE_S
         most = messages if isinstance(messages, int) else _MAX_MESSAGES
         outbound = _Outbound(
             session=GroupSession(),

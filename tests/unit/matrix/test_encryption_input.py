@@ -14,9 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.matrix.e2e.machine import Machine, Received
+from adapters.matrix.e2e.own import ALGORITHMS, OwnDevice
+from adapters.matrix.e2e.people import People
+from adapters.matrix.e2e.signed import is_signed, sign
 from adapters.matrix.http import Api
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.rooms import RoomId
+from adapters.matrix.secrets import Secrets
 from gateway.adapter import Linked
 from gateway.ids import RemoteUserId
 from tests.unit.matrix.memory import MemoryAccount
@@ -120,3 +124,41 @@ def test_a_stranger_who_sends_very_much_fills_nothing() -> None:
     answer = {"to_device": {"events": [event(number) for number in range(5_000)]}}
     account = asyncio.run(_feed(answer, [said(number) for number in range(5_000)]))
     assert len(json.dumps({k: v.hex() for k, v in account.secrets.items()})) < 20_000
+
+
+def _listed(device_id: str, **more: object) -> dict[str, Any]:
+    """A device of Bob's as the homeserver tells of it."""
+    account = vodozemac.Account()
+    keys = {
+        "algorithms": list(ALGORITHMS),
+        "device_id": device_id,
+        "user_id": BOB,
+        "keys": {
+            f"curve25519:{device_id}": account.curve25519_key.to_base64(),
+            f"ed25519:{device_id}": account.ed25519_key.to_base64(),
+        },
+    }
+    return {**sign(account, keys, BOB, f"ed25519:{device_id}"), **more}
+
+
+def test_a_device_that_nobody_can_have_signed_is_none() -> None:
+    device = _listed("GOOD")
+    key = device["keys"]["ed25519:GOOD"]
+    assert is_signed(device, BOB, key, "GOOD")
+    assert not is_signed({**device, "more": "\ud800"}, BOB, key, "GOOD")
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert not is_signed({**device, "more": deep}, BOB, key, "GOOD")
+
+
+async def test_a_list_of_ten_thousand_forged_devices_is_not_gone_through() -> None:
+    async with aiohttp.ClientSession() as http:
+        account, _ = await _machine(http)
+        secrets = Secrets(account)
+        people = People(secrets, OwnDevice(secrets, ALICE, "DEVICE"))
+        forged = _listed("D", more=1)
+        listed = {f"D{number}": forged | {"device_id": f"D{number}"} for number in range(10_000)}
+        listed["LAST"] = _listed("LAST")
+        people.answered([BOB], {"device_keys": {BOB: listed}})
+        assert not people.of(BOB).devices
