@@ -187,6 +187,8 @@ class MatrixSession(Session):
                 )
                 self._after(part)
                 ignored += part.ignored
+        if self._encryption is not None:
+            await self._encryption.settle(opened)
         self._presences.take(content, mode, self._ledger.book.contacts())
         if ignored:
             self._account.log.info("groups_ignored", rooms=ignored)

@@ -50,6 +50,7 @@ class Encryption:
         if named:
             async with self._ledger.writing() as book:
                 await self._ledger.commit(book.draft(), named)
+        await self._tell(await self._machine.resume())
         await self._machine.run()
 
     def _encrypted_rooms(self, contact: str) -> list[RoomId]:
@@ -67,6 +68,13 @@ class Encryption:
         if mode is Mode.FIRST:
             return Opened()  # nothing of it is told
         return await self._machine.open(self._said(answer, fills))
+
+    async def settle(self, opened: Opened) -> None:
+        """After these were committed: keys that came meanwhile did not find them waiting."""
+        needs = [unread.needs for unread in opened.unread.values()]
+        received = await self._machine.overlooked(needs)
+        if received.released:
+            await self._tell(received)
 
     def _readable(
         self, waiting: RemoteUndecryptable, clear: Mapping[str, Any]

@@ -118,7 +118,7 @@ class Machine:
             ask=self._ask,
             publish=self._publish,
             flush=flush,
-            opened=lambda: self._restore(_missing_of(account.waiting())),
+            opened=lambda: self._restore(_missing_of(event.needs for event in account.waiting())),
             wake=self._wake.set,
         )
 
@@ -224,6 +224,36 @@ class Machine:
                 continue
             found.append((event, clear))
         return found
+
+    def _release(self, missing: Missing, received: Received) -> None:
+        if self._keys.has(missing):
+            received.released += self.released(missing)
+
+    async def overlooked(self, needs: Iterable[str]) -> Received:
+        """The waiting events among these whose key is there: it came beside the loop while they
+        were on their way to the store, or before a crash. To be committed."""
+        received = Received()
+        for missing in _missing_of(needs):
+            self._apart("waiting_not_opened", self._release, missing, received)
+            await asyncio.sleep(0)
+        return received
+
+    async def resume(self) -> Received:
+        """After a start: open what can be opened, and ask for the keys of the rest, for what was
+        to be asked was in memory only. To be committed."""
+        waiting = [event for event in self._account.waiting() if event.needs]
+        received = await self.overlooked(event.needs for event in waiting)
+        opened = {event.id for event, _ in received.released}
+        for event in waiting:
+            if event.id not in opened:
+                self._apart("waiting_not_noted", self._note, event)
+        return received
+
+    def _note(self, event: RemoteUndecryptable) -> None:
+        for missing in _missing_of((event.needs,)):
+            if is_key(missing.session_id):
+                self._requests.note(missing, as_dict(json.loads(event.content)))
+                self._wake.set()
 
     # --- rooms ----------------------------------------------------------------------------------
 
@@ -347,10 +377,11 @@ class Machine:
         asked = [user_id for user_id in user_ids if user_id not in self._in_vain]
         if not asked:
             return
-        answer = await self._server.query(asked)
+        with self._people.asking() as since:
+            answer = await self._server.query(asked)
         listed = as_dict(answer.get("device_keys"))
         self._in_vain |= {user_id: now for user_id in asked if user_id not in listed}
-        changed = self._people.answered(asked, answer)
+        changed = self._people.answered(asked, answer, since)
         if self._own.user_id in asked and self._people.has_signed_us(answer):
             self._own.signed()
         await self._tell(Received(), list(map(self._notice, changed)))
@@ -371,12 +402,11 @@ class Machine:
             return 0
         received = Received()
         for missing in dict.fromkeys(wanted):
-            if self._keys.has(missing):
-                continue
             data = await self._backup.fetch(missing)
             if data is not None and self._keys.add_exported(data) is not None:
                 self._requests.came(missing)
-                received.released += self.released(missing)
+            # It may have been there already, and begun too late or been overlooked.
+            self._apart("waiting_not_opened", self._release, missing, received)
         await self._tell(received, ())
         return len(received.released)
 
@@ -427,7 +457,7 @@ class Machine:
         return found
 
 
-def _missing_of(events: Iterable[RemoteUndecryptable]) -> list[Missing]:
-    """The keys that these events need."""
-    found = [event.needs.partition(" ") for event in events if event.needs]
+def _missing_of(needs: Iterable[str]) -> list[Missing]:
+    """The keys that events need, each once. A room's id may have blanks in it."""
+    found = [each.rpartition(" ") for each in dict.fromkeys(needs) if each]
     return [Missing(RoomId(room_id), session_id) for room_id, _, session_id in found]

@@ -8,7 +8,8 @@ stored of a person stays right until the homeserver says that it changed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -60,6 +61,8 @@ class People:
         self._secrets = secrets
         self._own = own
         self._people: OrderedDict[str, Person] = OrderedDict()
+        self._asking: dict[object, set[str]] = {}
+        """For each question to the homeserver, who has changed since it was asked."""
 
     def of(self, user_id: str) -> Person:
         """What is known of somebody."""
@@ -82,8 +85,22 @@ class People:
     def changed(self, user_ids: Iterable[object]) -> None:
         """Spec, "device_lists": what we know of them is no longer right."""
         for user_id in user_ids:
-            if is_user_id(user_id) and (person := self.of(user_id)).was_asked:
+            if not is_user_id(user_id):
+                continue
+            for since in self._asking.values():
+                since.add(user_id)
+            if (person := self.of(user_id)).was_asked:
                 self.put(user_id, replace(person, is_outdated=True))
+
+    @contextmanager
+    def asking(self) -> Iterator[Collection[str]]:
+        """Collects who changes meanwhile: an answer about them may be older than that."""
+        question = object()
+        self._asking[question] = since = set[str]()
+        try:
+            yield since
+        finally:
+            del self._asking[question]
 
     def outdated(self, user_ids: Iterable[str]) -> list[str]:
         """Those whom the homeserver has to be asked about."""
@@ -96,8 +113,13 @@ class People:
 
     # --- the homeserver's answer ----------------------------------------------------------------
 
-    def answered(self, asked: Iterable[str], answer: Mapping[str, Any]) -> list[str]:
-        """Take an answer of ``/keys/query``. Returns whose identity is another one now."""
+    def answered(
+        self, asked: Iterable[str], answer: Mapping[str, Any], since: Collection[str] = ()
+    ) -> list[str]:
+        """Take an answer of ``/keys/query``. Returns whose identity is another one now.
+
+        ``since``: who has changed since the question, and has to be asked about again.
+        """
         listed = as_dict(answer.get("device_keys"))
         others = []
         for user_id in asked:
@@ -115,7 +137,7 @@ class People:
                     devices=devices,
                     master=master,
                     self_signing=self_signing,
-                    is_outdated=False,
+                    is_outdated=user_id in since,
                     was_asked=True,
                 ),
             )

@@ -114,7 +114,8 @@ class Requests:
             return
         await self._account.clock.sleep(_PATIENCE_S)
         for missing, wanted in list(self._wanted.items())[:_AT_ONCE]:
-            del self._wanted[missing]
+            if missing not in self._wanted:
+                continue  # it has come while others were asked for
             request_id = uuid.uuid4().hex
             self._secrets.put(f"asked:{missing}", request_id)
             content = {
@@ -131,3 +132,4 @@ class Requests:
             if wanted.device_id and wanted.sender not in ("", self._own.user_id):
                 messages[wanted.sender, wanted.device_id] = content
             await self._server.send("m.room_key_request", messages)
+            self._wanted.pop(missing, None)

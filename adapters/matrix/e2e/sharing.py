@@ -35,6 +35,8 @@ _MIN_AGE_S = 3_600.0
 _MAX_MESSAGES = 100
 _AGAIN_S = 600.0
 """After which a device that had no one-time key is tried again."""
+_ATTEMPTS = 5
+"""Of finding out who is there, while people come and go."""
 _AT_ONCE = 20
 """Messages that are encrypted without a pause: 4 ms."""
 
@@ -52,6 +54,8 @@ class _Outbound:
     max_messages: int
     has: dict[Recipient, str] = field(default_factory=dict)
     """With the Curve25519 key of the device."""
+    may_have: dict[Recipient, str] = field(default_factory=dict)
+    """As well as those to whom it was sent, and the homeserver did not confirm that."""
     failed: dict[Recipient, float] = field(default_factory=dict)
     """Who could not be given it, and when that was."""
     members: frozenset[str] | None = None
@@ -89,9 +93,14 @@ class Sharing:
         """Devices that their owners have not signed get no keys."""
         self._rooms: dict[RoomId, _Outbound] = {}
         self._lock = asyncio.Lock()
+        self._preparing: RoomId | None = None
+        self._is_late = False
+        """Who is there has changed while it was asked."""
 
     def membership_changed(self, room_id: RoomId) -> None:
         """Somebody came or left: before the next message it is asked who is there."""
+        if room_id == self._preparing:
+            self._is_late = True
         if (outbound := self._rooms.get(room_id)) is not None:
             outbound.members = None
 
@@ -126,6 +135,19 @@ class Sharing:
 
     async def _shared(self, room_id: RoomId) -> _Outbound:
         """A key that all who are in the room have, and nobody else."""
+        self._preparing = room_id
+        try:
+            for _ in range(_ATTEMPTS):
+                self._is_late = False
+                outbound = await self._given(room_id)
+                if not self._is_late:
+                    return outbound
+                outbound.members = None
+        finally:
+            self._preparing = None
+        raise Transient("People come and go in the room just now.")
+
+    async def _given(self, room_id: RoomId) -> _Outbound:
         outbound = self._rooms.get(room_id)
         if outbound is None or self._is_used_up(outbound):
             outbound = await self._made(room_id)
@@ -139,9 +161,11 @@ class Sharing:
         unknown = [user_id for user_id in members if not self._people.of(user_id).was_asked]
         if unknown and not any(user_id != own for user_id, _ in wanted):
             raise unreachable(unknown)
-        gone = any(wanted.get(who) is None for who in outbound.has)
+        gone = any(wanted.get(who) is None for who in outbound.may_have)
         other = any(
-            wanted[who].curve25519 != key for who, key in outbound.has.items() if who in wanted
+            wanted[who].curve25519 != key
+            for who, key in outbound.may_have.items()
+            if who in wanted
         )
         if gone or other:
             outbound = await self._made(room_id)
@@ -239,6 +263,7 @@ class Sharing:
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         await self._flush()
+        outbound.may_have |= {who: missing[who].curve25519 for who in messages}
         await self._server.send("m.room.encrypted", messages)
         now = self._account.clock.monotonic()
         outbound.has |= {who: missing[who].curve25519 for who in messages}

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What comes while encryption waits for the homeserver, or after it was stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import aiohttp
+import pytest
+import vodozemac
+
+from adapters.matrix.e2e.encryption import Encryption
+from adapters.matrix.e2e.keyserver import KeyServer
+from adapters.matrix.e2e.machine import Machine
+from adapters.matrix.e2e.megolm import ALGORITHM, Missing, RoomKeys
+from adapters.matrix.e2e.own import ALGORITHMS, OwnDevice
+from adapters.matrix.e2e.requests import Requests
+from adapters.matrix.e2e.signed import sign
+from adapters.matrix.http import Api
+from adapters.matrix.ledger import Ledger
+from adapters.matrix.opened import Opened, Unread
+from adapters.matrix.rooms import RoomId
+from adapters.matrix.secrets import Secrets
+from gateway.adapter import Linked
+from gateway.errors import Transient
+from gateway.events import RemoteUndecryptable
+from gateway.ids import RemoteMessageId, RemoteUserId
+from tests.unit.matrix.memory import MemoryAccount
+
+ALICE, BOB, ROOM = RemoteUserId("@alice:example.org"), "@bob:example.org", RoomId("!r:example.org")
+CARL = "@carl:example.org"
+
+
+class _Homeserver:
+    """An `Api` whose answers are made here. ``during`` is called before an answer arrives."""
+
+    def __init__(self) -> None:
+        self.members = [ALICE, BOB]
+        self.during: Callable[[str], None] = lambda _: None
+        self.given: list[str] = []
+        self.phones = {user_id: vodozemac.Account() for user_id in (BOB, CARL)}
+        for phone in self.phones.values():
+            phone.generate_one_time_keys(10)
+
+    async def get(self, *path: str, **_: Any) -> dict[str, Any]:
+        if path[-1] != "members":
+            return {"algorithm": ALGORITHM}
+        chunk = [{"state_key": who, "content": {"membership": "join"}} for who in self.members]
+        self.during("members")
+        return {"chunk": chunk}
+
+    async def post(self, *path: str, body: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        self.during(path[-1])
+        if path[-1] == "upload":
+            return {"one_time_key_counts": {}}
+        if path[-1] == "query":
+            return {"device_keys": {who: self._devices(who) for who in body["device_keys"]}}
+        claimed = {}
+        for who in body["one_time_keys"]:
+            key_id, key = next(iter(self.phones[who].one_time_keys.items()))
+            signed = sign(self.phones[who], {"key": key.to_base64()}, who, "ed25519:PHONE")
+            claimed[who] = {"PHONE": {f"signed_curve25519:{key_id}": signed}}
+        return {"one_time_keys": claimed}
+
+    def _devices(self, who: str) -> dict[str, Any]:
+        if who not in self.phones:
+            return {}
+        phone = self.phones[who]
+        keys = {
+            "algorithms": list(ALGORITHMS),
+            "device_id": "PHONE",
+            "user_id": who,
+            "keys": {
+                "curve25519:PHONE": phone.curve25519_key.to_base64(),
+                "ed25519:PHONE": phone.ed25519_key.to_base64(),
+            },
+        }
+        return {"PHONE": sign(phone, keys, who, "ed25519:PHONE")}
+
+    async def put(self, *path: str, body: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        self.given += body["messages"]
+        self.during(path[1])
+        return {}
+
+
+@asynccontextmanager
+async def _account() -> AsyncIterator[MemoryAccount]:
+    async with aiohttp.ClientSession() as http:
+        yield MemoryAccount(Linked(realm="r", remote_id=ALICE, secret=b""), http)
+
+
+def _encryption(account: MemoryAccount, server: _Homeserver) -> tuple[Encryption, Machine, Ledger]:
+    ledger = Ledger(account)
+    encryption = Encryption(account, cast("Api", server), ledger, "DEVICE")
+    return encryption, encryption._machine, ledger
+
+
+def _left(machine: Machine, server: _Homeserver, who: str) -> Callable[[], None]:
+    def happens() -> None:
+        server.during = lambda _: None
+        server.members.remove(who)
+        machine._sharing.membership_changed(ROOM)
+
+    return happens
+
+
+@pytest.mark.parametrize("when", ["members", "query", "claim"])
+async def test_who_leaves_while_the_key_is_prepared_does_not_keep_it(when: str) -> None:
+    async with _account() as account:
+        server = _Homeserver()
+        server.members.append(CARL)
+        encryption, machine, _ = _encryption(account, server)
+        await machine._publish()
+        leaves = _left(machine, server, CARL)
+        server.during = lambda what: leaves() if what == when else None
+        said = await encryption.encrypt(ROOM, "m.room.message", {"body": "secret"})
+        had = {who for who, _ in machine._sharing._rooms[ROOM].may_have}
+        assert said["session_id"] == machine._sharing._rooms[ROOM].session.session_id
+        assert had == {BOB}
+
+
+async def test_who_leaves_after_a_delivery_that_was_not_confirmed_does_not_keep_the_key() -> None:
+    async with _account() as account:
+        server = _Homeserver()
+        server.members.append(CARL)
+        encryption, machine, _ = _encryption(account, server)
+
+        def cut_off(what: str) -> None:
+            if what == "m.room.encrypted":
+                raise Transient("cut off")
+
+        server.during = cut_off
+        with pytest.raises(Transient):
+            await encryption.encrypt(ROOM, "m.room.message", {"body": "one"})
+        first = machine._sharing._rooms[ROOM].session.session_id
+        assert CARL in server.given
+        _left(machine, server, CARL)()
+        said = await encryption.encrypt(ROOM, "m.room.message", {"body": "two"})
+        assert said["session_id"] != first
+
+
+async def test_a_device_list_that_changes_while_it_is_asked_is_asked_again() -> None:
+    async with _account() as account:
+        server = _Homeserver()
+        _, machine, _ = _encryption(account, server)
+        changed = {"device_lists": {"changed": [BOB]}}
+        server.during = lambda _: machine._people.changed(changed["device_lists"]["changed"])
+        await machine._ask((BOB,))
+        assert machine._people.outdated((BOB,)) == [BOB]
+        server.during = lambda _: None
+        await machine._ask((BOB,))
+        assert machine._people.outdated((BOB,)) == []
+        assert not machine._people._asking
+
+
+class _Now:
+    """A clock that does not wait."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, _: float) -> None:
+        await asyncio.sleep(0)
+
+
+def _requests(account: MemoryAccount, send: Callable[[], None]) -> Requests:
+    class Server:
+        async def send(self, _: str, __: object) -> None:
+            send()
+
+    account.clock = cast("Any", _Now())
+    secrets = Secrets(account)
+    own = OwnDevice(secrets, ALICE, "DEVICE")
+    return Requests(account, cast("KeyServer", Server()), own, secrets)
+
+
+async def test_a_key_that_comes_while_others_are_asked_for_ends_nothing() -> None:
+    async with _account() as account:
+        first, second = Missing(ROOM, "first"), Missing(ROOM, "second")
+        requests = _requests(account, lambda: requests.came(second))
+        for missing in (first, second):
+            requests.note(missing, {"sender": BOB})
+        await requests.ask()
+        assert requests.is_asked(first)
+        assert not requests.is_asked(second)
+
+
+async def test_a_question_that_was_not_delivered_is_asked_again() -> None:
+    async with _account() as account:
+        missing, asked = Missing(ROOM, "first"), list[int]()
+
+        def send() -> None:
+            asked.append(1)
+            if len(asked) == 1:
+                raise Transient("cut off")
+
+        requests = _requests(account, send)
+        requests.note(missing, {"sender": BOB})
+        with pytest.raises(Transient):
+            await requests.ask()
+        await requests.ask()
+        await requests.ask()
+        assert len(asked) == 2
+
+
+def _said(session: vodozemac.GroupSession, event_id: str) -> dict[str, Any]:
+    payload = {
+        "room_id": ROOM,
+        "type": "m.room.message",
+        "content": {"msgtype": "m.text", "body": event_id},
+    }
+    content = {
+        "algorithm": ALGORITHM,
+        "session_id": session.session_id,
+        "ciphertext": session.encrypt(json.dumps(payload).encode()).to_base64(),
+    }
+    return {"type": "m.room.encrypted", "sender": BOB, "event_id": event_id, "content": content}
+
+
+def _key(session: vodozemac.GroupSession) -> dict[str, Any]:
+    return {
+        "room_id": ROOM,
+        "session_id": session.session_id,
+        "session_key": session.session_key.to_base64(),
+    }
+
+
+async def _hold(account: MemoryAccount, event: Mapping[str, Any], missing: Missing) -> None:
+    held = RemoteUndecryptable(
+        contact=RemoteUserId(BOB),
+        id=RemoteMessageId(event["event_id"]),
+        sent_at=1.0,
+        content=json.dumps(event),
+        needs=str(missing),
+    )
+    await account.commit([held])
+
+
+async def test_a_key_that_came_before_its_message_was_kept_opens_it() -> None:
+    async with _account() as account:
+        encryption, machine, _ = _encryption(account, _Homeserver())
+        session = vodozemac.GroupSession()
+        missing, key = Missing(ROOM, session.session_id), _key(session)
+        event = _said(session, "$one")
+        opened = await machine.open({ROOM: [event]})
+        assert opened.unread == {(ROOM, "$one"): Unread(str(missing), "")}
+        machine._keys.add_shared(key, BOB, "curve", "ed")  # beside the loop
+        await _hold(account, event, missing)
+        await encryption.settle(opened)
+        assert [message.body for message in account.messages()] == ["$one"]
+        await encryption.settle(Opened())
+
+
+async def test_after_a_start_what_can_be_read_is_read_and_the_rest_is_asked_for() -> None:
+    async with _account() as account:
+        session, other = vodozemac.GroupSession(), vodozemac.GroupSession()
+        key = _key(session)
+        missing, unknown = Missing(ROOM, session.session_id), Missing(ROOM, other.session_id)
+        await _hold(account, _said(session, "$one"), missing)
+        await _hold(account, _said(other, "$two"), unknown)
+        ledger = Ledger(account)
+        RoomKeys(ledger.secrets).add_shared(key, BOB, "curve", "ed")
+        await ledger.flush()  # and killed before the message was told
+        encryption, machine, _ = _encryption(account, _Homeserver())
+        running = asyncio.create_task(encryption.run())
+        message = await account.wait_text("$one")
+        await asyncio.sleep(0)
+        assert message.contact == BOB
+        assert machine._requests.wanted() == [unknown]
+        running.cancel()
+        await asyncio.wait({running})
