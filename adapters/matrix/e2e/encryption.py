@@ -64,6 +64,8 @@ class Encryption:
 
         Keys are durable when this returns, together with what they made readable.
         """
+        if mode is Mode.AGAIN:
+            self._machine.cursor_was_refused()
         await self._tell(await self._machine.receive(answer))
         if mode is Mode.FIRST:
             return Opened()  # nothing of it is told

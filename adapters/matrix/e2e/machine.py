@@ -44,6 +44,7 @@ _AT_ONCE = 20
 _AGAIN_S = 30.0
 """After which what the homeserver did not take is tried again."""
 _MAX_WEDGED = 200
+_MAX_EXPLAINED = 200
 _UNWEDGED_S = 3_600.0
 """Spec, "Recovering from undecryptable messages": not more than one new session an hour."""
 
@@ -63,6 +64,8 @@ class Received:
 
     released: list[tuple[RemoteUndecryptable, Mapping[str, Any]]] = field(default_factory=list)
     """Events that are readable now: as they waited, and in clear."""
+    withheld: set[Missing] = field(default_factory=set)
+    """Keys that somebody has said that they do not give."""
     explained: list[RemoteUndecryptable] = field(default_factory=list)
     """Events of which it is known now why they are not."""
 
@@ -124,6 +127,10 @@ class Machine:
 
     # --- what comes -----------------------------------------------------------------------------
 
+    def cursor_was_refused(self) -> None:
+        """What has changed since then is not told any more: all lists of devices are old."""
+        self._people.all_changed()
+
     async def receive(self, answer: Mapping[str, Any]) -> Received:
         """Take what an answer of /sync has for the device. To be committed."""
         lists = as_dict(answer.get("device_lists"))
@@ -139,8 +146,19 @@ class Machine:
             self._apart("device_message_failed", self._to_device, event, received)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+        self._explain(received)
         self._wake.set()
         return received
+
+    def _explain(self, received: Received) -> None:
+        """Why what waits cannot be read: once for each key, and only what is new."""
+        for missing in received.withheld:
+            if self._keys.has(missing):
+                continue
+            why = self._requests.why(missing)
+            for event in self._account.waiting(str(missing)):
+                if event.reason != why and len(received.explained) < _MAX_EXPLAINED:
+                    received.explained.append(replace(event, reason=why))
 
     def _apart(self, trouble: str, work: Callable[..., None], *args: Any) -> None:
         """Do it for one of many events. What goes wrong is that one's trouble, and would come
@@ -160,10 +178,8 @@ class Machine:
             self.trust.verifies(str(event.get("sender")), kind, as_dict(event.get("content")))
         elif kind == "m.room_key.withheld":
             missing = self._requests.withheld(as_dict(event.get("content")))
-            if missing is not None and not self._keys.has(missing):
-                waiting = self._account.waiting(str(missing))
-                why = self._requests.why(missing)
-                received.explained += [replace(event, reason=why) for event in waiting]
+            if missing is not None:
+                received.withheld.add(missing)
 
     def _encrypted(self, event: Mapping[str, Any], received: Received) -> None:
         log = self._account.log

@@ -47,6 +47,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     self_signing: str = ""
     is_outdated: bool = True
     """Something has changed, or we have never asked."""
+    epoch: int = 0
+    """Of `People.all_changed`, when we asked."""
     was_asked: bool = False
     """False until the homeserver has told of them."""
 
@@ -61,6 +63,7 @@ class People:
         self._secrets = secrets
         self._own = own
         self._people: OrderedDict[str, Person] = OrderedDict()
+        self._epoch = secrets.get("people-epoch", int) or 0
         self._asking: dict[object, set[str]] = {}
         """For each question to the homeserver, who has changed since it was asked."""
 
@@ -102,9 +105,19 @@ class People:
         finally:
             del self._asking[question]
 
+    def all_changed(self) -> None:
+        """What we know of anybody may no longer be right."""
+        self._epoch += 1
+        self._secrets.put("people-epoch", self._epoch)
+
     def outdated(self, user_ids: Iterable[str]) -> list[str]:
         """Those whom the homeserver has to be asked about."""
-        return [user_id for user_id in user_ids if self.of(user_id).is_outdated]
+        found = ((user_id, self.of(user_id)) for user_id in user_ids)
+        return [
+            user_id
+            for user_id, person in found
+            if person.is_outdated or person.epoch != self._epoch
+        ]
 
     def device_by_key(self, user_id: str, curve25519: str) -> Device | None:
         """Somebody's device with this key."""
@@ -138,6 +151,7 @@ class People:
                     master=master,
                     self_signing=self_signing,
                     is_outdated=user_id in since,
+                    epoch=self._epoch,
                     was_asked=True,
                 ),
             )

@@ -40,6 +40,10 @@ _ATTEMPTS = 5
 _AT_ONCE = 20
 """Messages that are encrypted without a pause: 4 ms."""
 
+NOBODY_READS = (
+    "Nobody in this conversation has a device that could read it, so nothing was sent. If you "
+    "have limited to whom the gateway encrypts, “encryption” changes that."
+)
 Recipient = tuple[str, str]
 """User and device."""
 
@@ -161,6 +165,9 @@ class Sharing:
         unknown = [user_id for user_id in members if not self._people.of(user_id).was_asked]
         if unknown and not any(user_id != own for user_id, _ in wanted):
             raise unreachable(unknown)
+        others = [user_id for user_id in members if user_id != own]
+        if others and not any(user_id != own for user_id, _ in wanted):
+            raise Unsupported(NOBODY_READS)
         gone = any(wanted.get(who) is None for who in outbound.may_have)
         other = any(
             wanted[who].curve25519 != key
