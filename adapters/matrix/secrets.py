@@ -40,11 +40,6 @@ class Secrets:
         """Set a value, or delete it with None."""
         self._changes[key] = None if value is None else msgspec.msgpack.encode(value)
 
-    @property
-    def is_dirty(self) -> bool:
-        """Something is not committed yet."""
-        return bool(self._changes)
-
     def changes(self) -> Mapping[str, bytes | None]:
         """What is not committed yet."""
         return dict(self._changes)

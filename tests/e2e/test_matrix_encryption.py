@@ -50,10 +50,12 @@ class Pair:
     def running(self) -> Running:
         return Running(self.adapter, self.account)
 
-    async def invited(self) -> str:
-        """Bob begins an encrypted chat, and alice accepts, by the session that runs."""
+    async def begin(self, session: Session) -> str:
+        """Bob begins an encrypted chat, and alice accepts; returns the room."""
         room = await self.bob.create_direct(self.account.remote_id)
         await self.account.wait(RemoteInvite)
+        await session.send(AcceptInvite(contact=self.contact), "k0")
+        await self.bob.wait_member(room, self.account.remote_id)
         return room
 
 
@@ -86,9 +88,7 @@ async def pair(
 
 async def test_both_ways_in_a_chat_that_the_contact_began(pair: Pair) -> None:
     async with pair.running() as session:
-        room = await pair.invited()
-        await session.send(AcceptInvite(contact=pair.contact), "k0")
-        await pair.bob.wait_member(room, pair.account.remote_id)
+        room = await pair.begin(session)
         await pair.bob.send_text(room, "hello")
         message = await pair.account.wait_text("hello")
         assert (message.contact, message.own) == (pair.contact, False)
@@ -115,9 +115,7 @@ async def test_a_chat_that_we_begin_is_encrypted(pair: Pair) -> None:
 async def test_after_a_restart_it_goes_on(pair: Pair) -> None:
     """With other keys for what is sent, and the same for what is received."""
     async with pair.running() as session:
-        room = await pair.invited()
-        await session.send(AcceptInvite(contact=pair.contact), "k0")
-        await pair.bob.wait_member(room, pair.account.remote_id)
+        room = await pair.begin(session)
         await pair.bob.send_text(room, "one")
         await pair.account.wait_text("one")
         first = await session.send(SendText(contact=pair.contact, body="two"), "k1")
@@ -138,9 +136,7 @@ async def test_after_a_restart_it_goes_on(pair: Pair) -> None:
 async def _talking(pair: Pair) -> str:
     """They have an encrypted room, and both have said something."""
     async with pair.running() as session:
-        room = await pair.invited()
-        await session.send(AcceptInvite(contact=pair.contact), "k0")
-        await pair.bob.wait_member(room, pair.account.remote_id)
+        room = await pair.begin(session)
         await pair.bob.send_text(room, "hello")
         await pair.account.wait_text("hello")
         await session.send(SendText(contact=pair.contact, body="hi"), "k1")
@@ -252,9 +248,7 @@ async def test_the_recovery_key_verifies_the_device_and_opens_the_backup(
     recovery_key = await tablet.set_up()
     account = pair.account
     async with pair.running() as session:
-        room = await pair.invited()
-        await session.send(AcceptInvite(contact=pair.contact), "k0")
-        await pair.bob.wait_member(room, account.remote_id)
+        room = await pair.begin(session)
         await tablet.wait_member(room, account.remote_id)
         await pair.bob.wait_devices(account.remote_id, lambda devices: len(devices) == 2)
         await pair.bob.send_text(room, "hello")
@@ -292,9 +286,7 @@ async def test_comparing_emoji_verifies_the_device_and_opens_the_backup(
     await tablet.set_up()
     account = pair.account
     async with pair.running() as session:
-        room = await pair.invited()
-        await session.send(AcceptInvite(contact=pair.contact), "k0")
-        await pair.bob.wait_member(room, account.remote_id)
+        await pair.begin(session)
         flow = session.encryption()
         step = await flow.submit({"action": "verify"})
         assert isinstance(step, LoginStep)
@@ -340,6 +332,23 @@ async def _verify(one: Element, other: Element) -> None:
     await asked.confirm()
     await asking.wait_phase("done")
     await asked.wait_phase("done")
+
+
+async def test_only_verified_devices_are_written_to_if_the_user_wants_that(pair: Pair) -> None:
+    async with pair.running() as session:
+        room = await pair.begin(session)
+        said = await session.encryption().submit({"action": "signed"})
+        assert "verified" in str(said)
+        with pytest.raises(AdapterError, match="nothing was sent"):
+            await session.send(SendText(contact=pair.contact, body="to nobody"), "k1")
+        await pair.bob.set_up(backup=False)
+        await pair.bob.send_text(room, "verified now")
+        await pair.account.wait_text("verified now")
+        await session.send(SendText(contact=pair.contact, body="to friends"), "k2")
+        assert (await pair.bob.wait_text("to friends")).decrypted
+        path = f"rooms/{room}/messages?dir=b&limit=50"
+        said_in_all = (await pair.bob.request("GET", path))["chunk"]
+        assert not [event for event in said_in_all if event["type"] == "m.room.message"]
 
 
 async def test_who_has_left_cannot_read_on(pair: Pair, tmp_path: Path) -> None:

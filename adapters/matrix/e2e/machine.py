@@ -96,6 +96,7 @@ class Machine:
         self._sharing = Sharing(
             account,
             api,
+            self._server,
             self._own,
             self._people,
             self._olm,
@@ -114,6 +115,7 @@ class Machine:
         self.trust = Trust(
             account,
             api,
+            self._server,
             self._own,
             self._people,
             self._backup,

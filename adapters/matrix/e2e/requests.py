@@ -42,7 +42,6 @@ _WITHHELD = "The sender's app withholds the key."
 class _Wanted:
     sender: str
     device_id: str
-    noted_at: float
 
 
 class Requests:
@@ -90,7 +89,6 @@ class Requests:
         self._wanted[missing] = _Wanted(
             sender=sender if is_user_id(sender) else "",
             device_id=device_id if is_key(device_id) else "",
-            noted_at=self._account.clock.monotonic(),
         )
 
     def wanted(self) -> list[Missing]:

@@ -73,6 +73,7 @@ class Sharing:
         self,
         account: AccountContext,
         api: Api,
+        server: KeyServer,
         own: OwnDevice,
         people: People,
         olm: Olm,
@@ -84,13 +85,13 @@ class Sharing:
     ) -> None:
         self._account = account
         self._api = api
-        self._server = KeyServer(api)
+        self._server = server
         self._own = own
         self._people = people
         self._olm = olm
         self._keys = keys
         self._flush = flush
-        """Makes durable what the secrets has."""
+        """Makes durable what the store of secrets has."""
         self._ask = ask
         """Asks the homeserver for the devices of people."""
         self._signed_only = signed_only
@@ -107,10 +108,6 @@ class Sharing:
             self._is_late = True
         if (outbound := self._rooms.get(room_id)) is not None:
             outbound.members = None
-
-    def forget(self, room_id: RoomId) -> None:
-        """The next message has another key."""
-        self._rooms.pop(room_id, None)
 
     async def encrypt(
         self, room_id: RoomId, kind: str, content: Mapping[str, Any]

@@ -33,6 +33,7 @@ class Trust:
         self,
         account: AccountContext,
         api: Api,
+        server: KeyServer,
         own: OwnDevice,
         people: People,
         backup: Backup,
@@ -46,7 +47,7 @@ class Trust:
     ) -> None:
         self._account = account
         self._api = api
-        self._server = KeyServer(api)
+        self._server = server
         self._own = own
         self._people = people
         self._backup = backup
