@@ -46,6 +46,9 @@ _IDLE_S = 600.0
 _FORGOTTEN_S = 86_400.0
 """And after this long nothing of it is remembered."""
 _SWEEP_S = 3600.0
+_RESTARTS = 3
+_RESTARTS_WITHIN_S = 3600.0
+"""A server that was started more often than that tells something else, or is several machines."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,8 @@ class _Peer:
     silent: bool = False
     up_since: tuple[float, float] | None = None
     """Monotonic; the earliest and the latest time at which it can have been started."""
+    restarts: list[float] = field(default_factory=list)
+    """Monotonic; when it was believed, of late, that it had been started again."""
     lost_before: float = -math.inf
     """Monotonic; what was written before, and is not settled, may be lost."""
     answers_pings: bool = True
@@ -278,7 +283,14 @@ class Peers:
             return False
         before = peer.up_since
         peer.up_since = (asked_at - uptime_s - 1, self._clock.monotonic() - uptime_s)
-        return before is not None and peer.up_since[0] - _CLOCKS_DIFFER_S > before[1]
+        if before is None or peer.up_since[0] - _CLOCKS_DIFFER_S <= before[1]:
+            return False
+        now = self._clock.monotonic()
+        peer.restarts = [at for at in peer.restarts if now - at < _RESTARTS_WITHIN_S]
+        if len(peer.restarts) >= _RESTARTS:
+            return False
+        peer.restarts.append(now)
+        return True
 
     def _write_again(self, peer: _Peer) -> int:
         """Its unsettled rows; those that our server has not taken over yet follow when it has."""

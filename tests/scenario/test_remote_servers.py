@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
 import pytest
 
 from gateway.bridge.delivery import Delivery
+from gateway.bridge.ports import Ping, Pong
 from gateway.bridge.queues import Queue
 from tests.scenario.house import GATEWAY, HOME, House
 from tests.scenario.test_stream import bodies, running
@@ -58,6 +60,28 @@ async def test_req_905_a_server_that_misses_a_ping_is_pinged_again(
     house.network.says("alice", "bob", "three")
     await house.clock.advance(60)
     assert "three" in await bodies(house)
+    assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
+
+
+async def test_req_905_a_server_that_contradicts_itself_is_not_written_to_for_ever(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It always says that it was started just now, or is two machines behind one name."""
+
+    def ping(_: str, answered: Callable[[Pong], None]) -> None:
+        asyncio.get_running_loop().call_soon(answered, Pong(Ping.ANSWERED, 0))
+
+    monkeypatch.setattr(house.server, "others", "answer")
+    await running(house, FAR)
+    monkeypatch.setattr(house.component, "ping", ping)
+    for number in range(20):
+        house.network.says("alice", "bob", f"text {number}")
+    await house.clock.settle()
+    for _ in range(60):
+        await house.clock.advance(30)
+    written = Counter(await bodies(house))
+    assert set(written) == {f"text {number}" for number in range(20)}
+    assert max(written.values()) <= 4
     assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
 
 
