@@ -12,6 +12,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,7 +71,7 @@ async def test_a_chat_over_two_servers(apart: House) -> None:
 async def test_their_server_is_killed_in_a_burst(
     apart: House, count: int, record_property: Count
 ) -> None:
-    async with apart.linked() as scene:
+    async with apart.linked(networks=_all_of_it(apart)) as scene:
 
         async def trouble() -> None:
             apart.home.kill()
@@ -85,7 +86,7 @@ async def test_their_server_is_killed_in_a_burst(
 async def test_our_server_is_killed_in_a_burst(
     apart: House, count: int, record_property: Count
 ) -> None:
-    async with apart.linked() as scene:
+    async with apart.linked(networks=_all_of_it(apart)) as scene:
 
         async def trouble() -> None:
             apart.xmpp.kill()
@@ -126,6 +127,12 @@ async def test_a_user_whose_account_is_gone(apart: House) -> None:
             await scene.bob.send_text(scene.room, f"bob {number}")
         await scene.gateway.wait_logged("delivery_given_up", count=50)
         assert not [entry for entry in scene.gateway.log() if entry["event"] == "bounced"]
+
+
+def _all_of_it(apart: House) -> dict[str, dict[str, Any]]:
+    """A network that fetches all of what was missed, however much that is."""
+    settings = {"allow_private_homeservers": True, "max_gap": 2_000}
+    return {"matrix": apart.network(DOMAIN, settings=settings)}
 
 
 async def _burst(
