@@ -20,6 +20,7 @@ from tests.bench.xmpp_server import FakeServer
 from tests.scripted.server import ScriptedNetwork
 
 _FORGET_S = 0.02
+_ONLINE_AT_ONCE = 20
 
 
 class _Traffic:
@@ -115,14 +116,16 @@ class _Both:
         return max(await asyncio.gather(*(traffic.run() for traffic in self._traffic)))
 
     async def _probe(self, accounts: int, contacts_each: int) -> dict[str, Any]:
-        """Every user asks for the presence of all their contacts, some at a time."""
+        """Every user asks for the presence of all their contacts, some users at a time: the pace
+        of the answers is that of each user."""
         missing: set[str] = set()
         self.server.on_presence = missing.discard
-        for number in range(accounts):
-            names = stanzas.contacts(number, contacts_each)
-            missing.update(names)
-            for name in names:
-                self.server.write(stanzas.probe(number, name).encode())
+        for first in range(0, accounts, _ONLINE_AT_ONCE):
+            for number in range(first, min(first + _ONLINE_AT_ONCE, accounts)):
+                names = stanzas.contacts(number, contacts_each)
+                missing.update(names)
+                for name in names:
+                    self.server.write(stanzas.probe(number, name).encode())
             async with asyncio.timeout(60):
                 while missing:  # noqa: ASYNC110 - the answers come from another process
                     await asyncio.sleep(_FORGET_S)
