@@ -92,9 +92,12 @@ class Api:
         answer = await self._request("POST", url, encoded, timeout_s=30, limit=limit)
         return answer.content
 
-    async def put(self, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def put(
+        self, *path: str, body: Mapping[str, Any], query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """PUT a JSON object."""
-        return await self.request("PUT", self._url("v3", *path), _encoded(body))
+        url = self._url("v3", *path) + (f"?{urlencode(query)}" if query else "")
+        return await self.request("PUT", url, _encoded(body))
 
     async def versions(self) -> dict[str, Any]:
         """Spec, "GET /_matrix/client/versions"."""

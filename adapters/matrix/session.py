@@ -46,6 +46,8 @@ _PATIENCE_S = 30
 """How much longer than agreed a homeserver may take for an answer."""
 _FIRST_PATIENCE_S = 300
 _FIND_S = 4.5
+_BELIEVED_S = 10.0
+"""After which a room that was not encrypted is asked about again, before something is sent."""
 
 
 class MatrixSession(Session):
@@ -62,7 +64,8 @@ class MatrixSession(Session):
         self._presences = Contacts(account)
         self._own_presence = Own(account, lambda: self._api)
         self._filters = Filters(account.remote_id, lambda: self._api)
-        self._is_live = False
+        self._answered_at: float | None = None
+        """Monotonic; when the homeserver last answered. None while it is not being asked."""
 
     @cached_property
     def _credentials(self) -> Credentials:
@@ -89,9 +92,7 @@ class MatrixSession(Session):
     @cached_property
     def _outbound(self) -> Outbound:
         encryption = self._encryption
-        opening = Opening(
-            self._account, self._api, self._ledger, lambda: self._is_live, encryption
-        )
+        opening = Opening(self._account, self._api, self._ledger, self._is_live, encryption)
         return Outbound(self._account, self._api, self._ledger, opening, encryption)
 
     async def run(self) -> None:
@@ -130,7 +131,7 @@ class MatrixSession(Session):
             awake.cancel()
             if keys is not None:
                 keys.cancel()
-            self._is_live = False
+            self._answered_at = None
             self._typists.forget()
 
     async def _poll(
@@ -144,7 +145,7 @@ class MatrixSession(Session):
         if since is not None:
             query["since"] = since
         patience_s = _PATIENCE_S if mode is Mode.NEXT and timeout_s else _FIRST_PATIENCE_S
-        self._is_live = timeout_s > 0
+        self._answered_at = self._account.clock.monotonic() if timeout_s else None
         try:
             return await self._api.get_answer(
                 "sync",
@@ -154,7 +155,13 @@ class MatrixSession(Session):
                 on_large=on_large,
             )
         finally:
-            self._is_live = False
+            self._answered_at = None
+
+    def _is_live(self) -> bool:
+        """Whether a change of a room would already have reached the book. A poll that is open for
+        long may be one that the homeserver has forgotten."""
+        at = self._answered_at
+        return at is not None and self._account.clock.monotonic() - at < _BELIEVED_S
 
     async def _take(self, answer: Answer, mode: Mode) -> str:
         """Make an answer durable; returns the cursor after it."""

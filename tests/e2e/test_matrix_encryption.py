@@ -19,7 +19,7 @@ import pytest
 from adapters.matrix import MatrixAdapter
 from gateway.adapter import Linked, LoginStep, Session
 from gateway.errors import AdapterError, BadLogin, Transient
-from gateway.events import AcceptInvite, RemoteInvite, RemoteUndecryptable, SendText
+from gateway.events import AcceptInvite, RemoteInvite, RemoteNotice, RemoteUndecryptable, SendText
 from gateway.ids import RemoteUserId
 from tests.peers.element import Element
 from tests.peers.synapse import Synapse
@@ -305,6 +305,58 @@ async def test_comparing_emoji_verifies_the_device_and_opens_the_backup(
         assert "You have verified it" in session.encryption().first().instructions
 
 
+async def test_a_comparison_that_another_app_asks_for(pair: Pair, tablet: Element) -> None:
+    """The user is told that it asks, and says yes with the same command."""
+    await tablet.set_up()
+    account = pair.account
+    device_id = json.loads(account.secret)["device_id"]
+    async with pair.running() as session:
+        await pair.begin(session)
+        await tablet.wait_devices(account.remote_id, lambda devices: device_id in devices)
+        request = await tablet.verify(account.remote_id, device_id)
+        notice = await account.wait(RemoteNotice)
+        assert isinstance(notice, RemoteNotice)
+        assert tablet.device_id in notice.text
+        assert notice.contact is None
+        flow = session.encryption()
+        step = await flow.submit({"action": "verify"})
+        assert isinstance(step, LoginStep)
+        assert tablet.device_id in step.instructions
+        answers = {"action": "verify", "accepted": "yes"}
+        step = await flow.submit(answers)
+        assert isinstance(step, LoginStep)
+        theirs = [f"{symbol} {name}" for symbol, name in await request.emojis()]
+        assert step.instructions.rpartition(": ")[2].split(", ") == theirs
+        await request.confirm()
+        said = await flow.submit({**answers, "same": "yes"})
+        assert said == "The gateway's device is verified, and it can use your key backup."
+
+
+async def test_what_the_gateway_sends_is_put_into_the_users_backup(
+    pair: Pair, tablet: Element, tmp_path: Path
+) -> None:
+    """So a device that comes later can read it."""
+    recovery_key = await tablet.set_up()
+    await tablet.disconnect()  # it would back up the same keys
+    account = pair.account
+    user = account.remote_id.partition(":")[0].removeprefix("@")
+    async with pair.running() as session:
+        room = await pair.begin(session)
+        first = await session.send(SendText(contact=pair.contact, body="before it"), "k1")
+        await pair.bob.wait_text("before it")
+        await _recover(session, recovery_key)
+        await pair.bob.rotate(room)
+        await pair.bob.send_text(room, "what bob says")
+        await account.wait_text("what bob says")
+        await _eventually(lambda: "unsaved" not in account.secrets)
+        directory = tmp_path / "later"
+        directory.mkdir()
+        async with Element(pair.synapse.url, user, "secret", directory=directory) as later:
+            assert await later.recover(recovery_key) >= 2
+            event = await later.wait_decrypted(str(first.remote_id))
+            assert event.body == "before it"
+
+
 async def test_other_emoji_end_a_verification(pair: Pair, tablet: Element) -> None:
     await tablet.set_up(backup=False)
     async with pair.running() as session:
@@ -416,6 +468,44 @@ async def test_one_time_keys_are_replaced_and_running_out_of_them_costs_nothing(
     async with pair.running():
         await pair.account.wait_text("while you were away")
         await _until_fresh(claimed)
+
+
+async def test_a_thousand_one_time_keys_are_taken_while_it_is_connected(
+    pair: Pair, tmp_path: Path
+) -> None:
+    """By somebody who wants them to run out. Nobody gets one twice, and messages still come.
+
+    The homeserver tells how many are left with its next answer: a message makes it give one."""
+    room = await _talking(pair)
+    user_id = pair.account.remote_id
+    device_id = json.loads(pair.account.secret)["device_id"]
+    wanted = {"one_time_keys": {user_id: {device_id: "signed_curve25519"}}}
+    taken = set[str]()
+    async with pair.running():
+        while len(taken) < 1_000:
+            answer = await pair.bob.request("POST", "keys/claim", wanted)
+            ((name, key),) = answer["one_time_keys"][user_id][device_id].items()
+            if key.get("fallback"):
+                await pair.bob.send_text(room, f"after {len(taken)}")
+                await pair.account.wait_text(f"after {len(taken)}")
+                continue
+            assert name not in taken
+            taken.add(name)
+        directory = tmp_path / "other"
+        directory.mkdir()
+        user = pair.bob.user_id.partition(":")[0].removeprefix("@")
+        async with Element(pair.synapse.url, user, "secret", directory=directory) as other:
+            await other.wait_devices(user_id, lambda devices: device_id in devices)
+            await other.send_text(room, "still there")
+            await pair.account.wait_text("still there")
+
+
+async def _eventually(true: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if true():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("it did not come true within 10 s")
 
 
 async def _until_fresh(claimed: Callable[[], Awaitable[dict[str, Any]]]) -> None:

@@ -1,25 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys of rooms that the user's other clients have backed up at the homeserver.
+"""The user's backup of keys at the homeserver: those of other clients are read, ours are added.
 
 Matrix spec, "Server-side key backups" (m.megolm_backup.v1.curve25519-aes-sha2).
 """
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-from vodozemac import Curve25519SecretKey, Message, PkDecryption
+from vodozemac import Curve25519SecretKey, Message, PkDecryption, PkEncryption
 
 from adapters.matrix.e2e.megolm import ALGORITHM, Missing
+from adapters.matrix.errors import code_of
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import as_dict
+from adapters.matrix.rooms import RoomId
 from adapters.matrix.secrets import Secrets
-from gateway.errors import NotFound
+from gateway.adapter import Logger
+from gateway.errors import AdapterError, AuthExpired, NotFound, Transient
 
 _RECORD = "backup"
+_UNSAVED = "unsaved"
+_MOST_UNSAVED = 500
+"""Keys that are remembered until there is a backup."""
+_AT_ONCE = 50
 _ALGORITHM = "m.megolm_backup.v1.curve25519-aes-sha2"
 
 
@@ -33,7 +41,8 @@ class _Backup(msgspec.Struct, frozen=True, kw_only=True):
 class Backup:
     """Of one account, once its key is known."""
 
-    def __init__(self, api: Api, secrets: Secrets) -> None:
+    def __init__(self, api: Api, secrets: Secrets, log: Logger) -> None:
+        self._log = log
         self._api = api
         self._secrets = secrets
 
@@ -65,6 +74,48 @@ class Backup:
             return None
         return version
 
+    # --- adding ---------------------------------------------------------------------------------
+
+    def note(self, missing: Missing) -> None:
+        """A key has come, or was made, that the backup does not have."""
+        unsaved = [name for name in self._unsaved() if name != str(missing)]
+        self._secrets.put(_UNSAVED, [*unsaved, str(missing)][-_MOST_UNSAVED:])
+
+    def _unsaved(self) -> list[str]:
+        return self._secrets.get(_UNSAVED, list[str]) or []
+
+    async def save(self, exported: Callable[[Missing], dict[str, Any] | None]) -> None:
+        """Add what it does not have. Raises `Transient` and `AuthExpired`.
+
+        ``exported`` gives a key as `adapters.matrix.e2e.megolm.RoomKeys.exported` does.
+        """
+        while (backup := self._secrets.get(_RECORD, _Backup)) is not None and self._unsaved():
+            names = self._unsaved()[:_AT_ONCE]
+            rooms: dict[str, dict[str, Any]] = {}
+            for name in names:
+                room_id, _, session_id = name.rpartition(" ")
+                key = exported(Missing(RoomId(room_id), session_id))
+                if key is not None:
+                    sessions = rooms.setdefault(room_id, {"sessions": {}})["sessions"]
+                    sessions[session_id] = _sealed(backup.key, key)
+            try:
+                await self._api.put(
+                    *("room_keys", "keys"),
+                    query={"version": backup.version},
+                    body={"rooms": rooms},
+                )
+            except (Transient, AuthExpired):
+                raise
+            except AdapterError as error:
+                self._log.info("keys_not_backed_up", reason=code_of(error))
+                # The user has made another one; this one is no use to anybody any more.
+                self._secrets.put(_RECORD, None)
+                return
+            left = [name for name in self._unsaved() if name not in names]
+            self._secrets.put(_UNSAVED, left or None)
+
+    # --- reading --------------------------------------------------------------------------------
+
     async def fetch(self, missing: Missing) -> dict[str, Any] | None:
         """A key as `adapters.matrix.e2e.megolm.RoomKeys.add_exported` takes it, if it is there."""
         backup = self._secrets.get(_RECORD, _Backup)
@@ -84,6 +135,24 @@ class Backup:
             "room_id": missing.room_id,
             "session_id": missing.session_id,
         }
+
+
+def _sealed(key: bytes, exported: Mapping[str, Any]) -> dict[str, Any]:
+    """Spec, "KeyBackupData"."""
+    about = {name: exported[name] for name in ("first_message_index", "is_verified")}
+    data = {name: value for name, value in exported.items() if name not in about}
+    public = Curve25519SecretKey.from_bytes(key).public_key()
+    message = PkEncryption.from_key(public).encrypt(json.dumps(data).encode())
+    sealed = {
+        "ciphertext": _unpadded_base64(message.ciphertext),
+        "mac": _unpadded_base64(message.mac),
+        "ephemeral": _unpadded_base64(message.ephemeral_key),
+    }
+    return {**about, "forwarded_count": 0, "session_data": sealed}
+
+
+def _unpadded_base64(value: bytes) -> str:
+    return base64.b64encode(value).rstrip(b"=").decode()
 
 
 def _opened(key: bytes, sealed: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,10 @@ from adapters.matrix.ledger import Ledger
 from adapters.matrix.opened import Opened
 from adapters.matrix.rooms import RoomId
 from gateway.adapter import AccountContext, EncryptionFlow
-from gateway.events import RemoteEvent, RemoteNotice, RemoteUndecryptable
+from gateway.events import RemoteEvent, RemoteUndecryptable
+
+_AT_ONCE = 50
+"""Events that are converted without a pause: a few milliseconds."""
 
 
 class Encryption:
@@ -31,14 +35,18 @@ class Encryption:
         """What the user may ask and decide."""
         return MatrixEncryptionFlow(self._machine.trust)
 
-    async def _tell(self, received: Received, notices: Sequence[RemoteNotice] = ()) -> None:
+    async def _tell(self, received: Received) -> None:
         """Commit what came, together with the keys."""
         known = self._ledger.book.contacts()
         events: list[RemoteEvent] = [
-            notice for notice in notices if notice.contact is None or notice.contact in known
+            notice
+            for notice in received.notices
+            if notice.contact is None or notice.contact in known
         ]
         events += received.explained
-        for waiting, clear in received.released:
+        for number, (waiting, clear) in enumerate(received.released, start=1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             if (event := self._readable(waiting, clear)) is not None:
                 events.append(event)
         async with self._ledger.writing() as book:

@@ -18,9 +18,7 @@ _ALL = LoginOption(value="all", label="Write to all devices of the people I talk
 _SIGNED = LoginOption(value="signed", label="Write only to devices that their owners verified")
 _KEY = LoginField(name="recovery_key", label="Recovery key or passphrase", secret=True)
 _YES_NO = (LoginOption(value="yes", label="Yes"), LoginOption(value="no", label="No"))
-_ACCEPTED = LoginField(
-    name="accepted", label="Have you accepted the request there", options=_YES_NO
-)
+_ACCEPTED = LoginField(name="accepted", label="Does it show emoji now", options=_YES_NO)
 _SAME = LoginField(name="same", label="Does it show the same emoji in this order", options=_YES_NO)
 _PATIENCE_S = 12.0
 _SIGNS_S = 12.0
@@ -87,9 +85,13 @@ class MatrixEncryptionFlow(EncryptionFlow):
     async def _verify(self, answers: Mapping[str, str]) -> LoginStep | str:
         verification = self._verification
         if verification is None:
+            asking = self._trust.asking_device
             self._verification = await self._trust.verify()
             said = (
-                "Your other Matrix apps ask now whether you want to verify a device. Accept that."
+                f"Your device {asking} has asked for it, and can go on now."
+                if asking
+                else "Your other Matrix apps ask now whether you want to verify a device. Accept "
+                "that."
             )
             return LoginStep(instructions=said, fields=(_ACCEPTED,))
         if "same" in answers:

@@ -11,63 +11,59 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
 
+from adapters.matrix.e2e.asking import Asking
 from adapters.matrix.e2e.backup import Backup
 from adapters.matrix.e2e.keyserver import KeyServer
 from adapters.matrix.e2e.megolm import Missing, NoKey, Refused, Repeated, RoomKeys
 from adapters.matrix.e2e.olm import CannotDecrypt, FromDevice, NotForUs, Olm
 from adapters.matrix.e2e.own import OwnDevice
 from adapters.matrix.e2e.people import People
+from adapters.matrix.e2e.publishing import Publishing
 from adapters.matrix.e2e.requests import Requests
 from adapters.matrix.e2e.sharing import Sharing, unreachable
 from adapters.matrix.e2e.signed import is_key
 from adapters.matrix.e2e.trust import Trust
 from adapters.matrix.e2e.verification import PREFIX
-from adapters.matrix.errors import code_of, status_of
+from adapters.matrix.e2e.wedged import Wedged
 from adapters.matrix.http import Api
-from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dict, as_dicts
 from adapters.matrix.opened import Opened, Unread
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.secrets import Secrets
 from gateway.adapter import AccountContext
-from gateway.errors import AdapterError, AuthExpired, Unsupported
+from gateway.errors import AdapterError, AuthExpired
 from gateway.events import RemoteNotice, RemoteUndecryptable
-from gateway.ids import RemoteMessageId, RemoteUserId
 
 _AT_ONCE = 20
 """Events that are decrypted without a pause: a few milliseconds."""
 _AGAIN_S = 30.0
 """After which what the homeserver did not take is tried again."""
-_MAX_WEDGED = 200
 _MAX_EXPLAINED = 200
-_UNWEDGED_S = 3_600.0
-"""Spec, "Recovering from undecryptable messages": not more than one new session an hour."""
-
-OTHER_IDENTITY = (
-    "{who} has another identity than before: their keys were set up anew, or somebody pretends to "
-    "be them. Ask them if you are in doubt."
-)
-FOREIGN = (
-    "This login belongs to an app that encrypts by itself, so the gateway cannot encrypt with it. "
-    "Log in with your password for encrypted conversations."
-)
+_LOOK_AGAIN_S = 3_600.0
+"""How often the user's backup is asked for keys that did not come: another app may have put them
+there later."""
 
 
 @dataclass(slots=True)
 class Received:
     """What came for the device."""
 
+    keys: list[Missing] = field(default_factory=list)
+    """Keys of rooms that came."""
     released: list[tuple[RemoteUndecryptable, Mapping[str, Any]]] = field(default_factory=list)
     """Events that are readable now: as they waited, and in clear."""
     withheld: set[Missing] = field(default_factory=set)
     """Keys that somebody has said that they do not give."""
     explained: list[RemoteUndecryptable] = field(default_factory=list)
     """Events of which it is known now why they are not."""
+    notices: list[RemoteNotice] = field(default_factory=list)
+    """What the user is to be told."""
 
 
 class Machine:
@@ -80,19 +76,21 @@ class Machine:
         device_id: str,
         secrets: Secrets,
         flush: Callable[[], Awaitable[None]],
-        tell: Callable[[Received, Sequence[RemoteNotice]], Awaitable[None]],
+        tell: Callable[[Received], Awaitable[None]],
     ) -> None:
         self._account = account
         self._server = KeyServer(api)
         self._flush = flush
         self._tell = tell
         """Commits what was found beside the answers of /sync, together with the keys."""
-        self._backup = Backup(api, secrets)
+        self._backup = Backup(api, secrets, account.log)
         self._own = OwnDevice(secrets, account.remote_id, device_id)
         self._people = People(secrets, self._own)
         self._olm = Olm(secrets, self._own)
-        self._keys = RoomKeys(secrets)
+        self._keys = RoomKeys(secrets, self._is_new)
         self._requests = Requests(account, self._server, self._own, secrets)
+        self._publishing = Publishing(account, self._server, self._own, flush)
+        self._asking = Asking(account, self._server, self._own, self._people, self._learnt)
         self._sharing = Sharing(
             account,
             api,
@@ -102,16 +100,21 @@ class Machine:
             self._olm,
             self._keys,
             flush=flush,
-            ask=self._ask,
+            ask=self._asking.ask,
             signed_only=lambda: self.trust.signed_only,
         )
-        self._wedged: set[tuple[str, str]] = set()
-        """Devices that cannot be understood any more: user and Curve25519 key."""
-        self._unwedged: dict[tuple[str, str], float] = {}
-        self._in_vain: dict[str, float] = {}
-        """People whose server did not answer, and when that was."""
+        self._wedged = Wedged(
+            account,
+            self._server,
+            self._people,
+            self._olm,
+            ask=self._asking.ask,
+            begin=self._sharing.begin,
+            flush=flush,
+        )
         self._wake = asyncio.Event()
-        self._trouble = ""
+        self._looks_again = False
+        """All that waits is to be looked for in the user's backup."""
         self.trust = Trust(
             account,
             api,
@@ -120,10 +123,10 @@ class Machine:
             self._people,
             self._backup,
             secrets,
-            ask=self._ask,
-            publish=self._publish,
+            ask=self._asking.ask,
+            publish=self._publishing.ensure,
             flush=flush,
-            opened=lambda: self._restore(_missing_of(event.needs for event in account.waiting())),
+            opened=self._restore_all,
             wake=self._wake.set,
         )
 
@@ -148,6 +151,8 @@ class Machine:
             self._apart("device_message_failed", self._to_device, event, received)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+        for missing in received.keys:
+            await self._release(missing, received)
         self._explain(received)
         self._wake.set()
         return received
@@ -177,11 +182,18 @@ class Machine:
         if kind == "m.room.encrypted":
             self._encrypted(event, received)
         elif isinstance(kind, str) and kind.startswith(PREFIX):
-            self.trust.verifies(str(event.get("sender")), kind, as_dict(event.get("content")))
+            self._verifies(str(event.get("sender")), kind, as_dict(event.get("content")), received)
         elif kind == "m.room_key.withheld":
             missing = self._requests.withheld(as_dict(event.get("content")))
             if missing is not None:
                 received.withheld.add(missing)
+
+    def _verifies(
+        self, sender: str, kind: str, content: Mapping[str, Any], received: Received
+    ) -> None:
+        notice = self.trust.verifies(sender, kind, content)
+        if notice is not None:
+            received.notices.append(notice)
 
     def _encrypted(self, event: Mapping[str, Any], received: Received) -> None:
         log = self._account.log
@@ -189,7 +201,7 @@ class Machine:
             opened = self._olm.decrypt(event)
         except CannotDecrypt as error:
             log.info("device_message_not_decrypted", reason=str(error))
-            self._note_wedged(event)
+            self._wedged.note(event)
         except NotForUs as error:
             log.info("device_message_ignored", reason=str(error))
         else:
@@ -210,10 +222,10 @@ class Machine:
         elif opened.type == "m.secret.send":
             self.trust.secret(opened)
         elif opened.type.startswith(PREFIX):
-            self.trust.verifies(opened.sender, opened.type, opened.content)
+            self._verifies(opened.sender, opened.type, opened.content, received)
         if missing is not None:
             self._requests.came(missing)
-            received.released += self.released(missing)
+            received.keys.append(missing)
 
     def _forwarded(self, opened: FromDevice) -> Missing | None:
         """Only what we asked for, and only of a device that our user has signed."""
@@ -232,28 +244,29 @@ class Machine:
         claimed = {"ed25519": content.get("sender_claimed_ed25519_key")}
         return self._keys.add_exported({**content, "sender_claimed_keys": claimed})
 
-    def released(self, missing: Missing) -> list[tuple[RemoteUndecryptable, Mapping[str, Any]]]:
-        """The waiting events that a key opens."""
-        found: list[tuple[RemoteUndecryptable, Mapping[str, Any]]] = []
-        for event in self._account.waiting(str(missing)):
-            try:
-                clear = self._keys.decrypt(missing.room_id, as_dict(json.loads(event.content)))
-            except (NoKey, Refused, ValueError):
-                continue
-            found.append((event, clear))
-        return found
+    async def _release(self, missing: Missing, received: Received) -> None:
+        """The waiting events that a key opens, if it is there."""
+        if not self._keys.has(missing):
+            return
+        waiting = self._account.waiting(str(missing))
+        for number, event in enumerate(waiting, start=1):
+            self._apart("waiting_not_opened", self._release_one, missing, event, received)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
-    def _release(self, missing: Missing, received: Received) -> None:
-        if self._keys.has(missing):
-            received.released += self.released(missing)
+    def _release_one(
+        self, missing: Missing, event: RemoteUndecryptable, received: Received
+    ) -> None:
+        with suppress(NoKey, Refused, ValueError):
+            clear = self._keys.decrypt(missing.room_id, as_dict(json.loads(event.content)))
+            received.released.append((event, clear))
 
     async def overlooked(self, needs: Iterable[str]) -> Received:
         """The waiting events among these whose key is there: it came beside the loop while they
         were on their way to the store, or before a crash. To be committed."""
         received = Received()
         for missing in _missing_of(needs):
-            self._apart("waiting_not_opened", self._release, missing, received)
-            await asyncio.sleep(0)
+            await self._release(missing, received)
         return received
 
     async def resume(self) -> Received:
@@ -314,15 +327,15 @@ class Machine:
         self, room_id: RoomId, kind: str, content: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The content of an ``m.room.encrypted`` event. Raises any `AdapterError`."""
-        await self._publish()
+        await self._publishing.ensure()
         return await self._sharing.encrypt(room_id, kind, content)
 
     async def can_read(self, user_id: str) -> bool:
         """Whether somebody has a device to which we can encrypt."""
-        if self._trouble:
+        if self._publishing.is_foreign:
             return False
         if self._people.outdated((user_id,)):
-            await self._ask((user_id,))
+            await self._asking.ask((user_id,))
         if not self._people.of(user_id).was_asked:
             raise unreachable((user_id,))
         return bool(self._people.of(user_id).devices)
@@ -331,88 +344,56 @@ class Machine:
 
     async def run(self) -> None:
         """Do what is due, until cancelled."""
+        reminding = asyncio.create_task(self._remind())
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                try:
+                    await self._due()
+                except AuthExpired:
+                    return  # the loop of the session says so
+                except AdapterError as error:
+                    self._account.log.info("keys_not_exchanged", reason=error.text)
+                    await self._account.clock.sleep(_AGAIN_S)
+                    self._wake.set()
+        finally:
+            reminding.cancel()
+
+    async def _remind(self) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self._due()
-            except AuthExpired:
-                return  # the loop of the session says so
-            except AdapterError as error:
-                self._account.log.info("keys_not_exchanged", reason=error.text)
-                await self._account.clock.sleep(_AGAIN_S)
-                self._wake.set()
+            self._looks_again = True
+            self._wake.set()
+            await self._account.clock.sleep(_LOOK_AGAIN_S)
 
     async def _due(self) -> None:
-        if self._trouble:
+        if self._publishing.is_foreign:
             return
-        if self._own.needs_upload():
-            await self._upload()
+        await self._publishing.refill()
         await self.trust.due()
-        await self._unwedge()
+        await self._wedged.mend()
         await self._restore(self._requests.wanted())
+        await self._backup.save(self._keys.exported)
+        await self._flush()
         await self._requests.ask()
+        if self._looks_again:
+            await self._restore_all()
+            self._looks_again = False
 
-    async def _publish(self) -> None:
-        """Our device has its keys at the homeserver. Raises `Unsupported` if it cannot."""
-        if self._trouble:
-            raise Unsupported(self._trouble)
-        if not self._own.is_published:
-            await self._upload()
+    def _is_new(self, missing: Missing) -> None:
+        """A key that the user's backup does not have."""
+        self._backup.note(missing)
+        self._wake.set()
 
-    async def _upload(self) -> None:
-        own = self._own
-        if not own.is_published and await self._is_foreign():
-            self._trouble = FOREIGN
-            self._account.log.warning("login_encrypts_elsewhere")
-            raise Unsupported(FOREIGN)
-        body = own.upload()
-        await self._flush()
-        try:
-            answer = await self._server.upload(body)
-        except AdapterError as error:
-            if status_of(error) != 400 or code_of(error) not in ("M_UNKNOWN", "M_INVALID_PARAM"):
-                raise
-            own.refused()
-        else:
-            own.uploaded(answer)
-        await self._flush()
-
-    async def _is_foreign(self) -> bool:
-        """Another program has given this device its keys."""
-        own = self._own
-        answer = await self._server.query((own.user_id,))
-        listed = as_dict(as_dict(answer.get("device_keys")).get(own.user_id))
-        keys = as_dict(as_dict(listed.get(own.device_id)).get("keys"))
-        return bool(keys.get(f"ed25519:{own.device_id}", own.ed25519) != own.ed25519)
-
-    async def _ask(self, user_ids: Iterable[str]) -> None:
-        """Ask for the devices of people. Those whose server did not answer are left for a while:
-        each question waits for it."""
-        now = self._account.clock.monotonic()
-        late = now - _AGAIN_S
-        self._in_vain = {user: at for user, at in self._in_vain.items() if at > late}
-        asked = [user_id for user_id in user_ids if user_id not in self._in_vain]
-        if not asked:
-            return
-        with self._people.asking() as since:
-            answer = await self._server.query(asked)
-        listed = as_dict(answer.get("device_keys"))
-        self._in_vain |= {user_id: now for user_id in asked if user_id not in listed}
-        changed = self._people.answered(asked, answer, since)
-        if self._own.user_id in asked and self._people.has_signed_us(answer):
-            self._own.signed()
-        await self._tell(Received(), list(map(self._notice, changed)))
-
-    def _notice(self, user_id: str) -> RemoteNotice:
-        person = self._people.of(user_id)
-        return RemoteNotice(
-            contact=None if user_id == self._own.user_id else RemoteUserId(user_id),
-            id=RemoteMessageId(f"identity {user_id} {person.master}"),
-            text=OTHER_IDENTITY.format(who=user_id),
-        )
+    async def _learnt(self, notices: Sequence[RemoteNotice]) -> None:
+        """Commit what is known of people, and tell what they have changed."""
+        await self._tell(Received(notices=list(notices)))
 
     # --- the user's backup ----------------------------------------------------------------------
+
+    async def _restore_all(self) -> int:
+        """Look in the backup for whatever waits. Returns how many messages could be read."""
+        return await self._restore(_missing_of(event.needs for event in self._account.waiting()))
 
     async def _restore(self, wanted: Iterable[Missing]) -> int:
         """Look for keys in the backup. Returns how many messages they have opened."""
@@ -424,40 +405,9 @@ class Machine:
             if data is not None and self._keys.add_exported(data) is not None:
                 self._requests.came(missing)
             # It may have been there already, and begun too late or been overlooked.
-            self._apart("waiting_not_opened", self._release, missing, received)
-        await self._tell(received, ())
+            await self._release(missing, received)
+        await self._tell(received)
         return len(received.released)
-
-    # --- devices that do not understand us ------------------------------------------------------
-
-    def _note_wedged(self, event: Mapping[str, Any]) -> None:
-        sender, key = event.get("sender"), as_dict(event.get("content")).get("sender_key")
-        if is_user_id(sender) and is_key(key) and len(self._wedged) < _MAX_WEDGED:
-            self._wedged.add((sender, key))
-
-    async def _unwedge(self) -> None:
-        """Spec, "Recovering from undecryptable messages"."""
-        wedged, self._wedged = self._wedged, set()
-        now = self._account.clock.monotonic()
-        if len(self._unwedged) > _MAX_WEDGED:
-            late = now - _UNWEDGED_S
-            self._unwedged = {who: at for who, at in self._unwedged.items() if at > late}
-        for user_id, key in wedged:
-            if now - self._unwedged.get((user_id, key), -_UNWEDGED_S) < _UNWEDGED_S:
-                continue
-            self._unwedged[user_id, key] = now
-            if self._people.outdated((user_id,)) or not self._people.device_by_key(user_id, key):
-                await self._ask((user_id,))
-            device = self._people.device_by_key(user_id, key)
-            if device is None:
-                continue
-            self._olm.forget(device)
-            recipient = (user_id, device.id)
-            await self._sharing.begin({recipient: device})
-            if self._olm.can_send(device):
-                content = self._olm.encrypt(user_id, device, "m.dummy", {})
-                await self._flush()
-                await self._server.send("m.room.encrypted", {recipient: content})
 
     # --- old events -----------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,8 +78,10 @@ class Repeated(Refused):
 class RoomKeys:
     """The keys that open what is said in rooms."""
 
-    def __init__(self, secrets: Secrets) -> None:
+    def __init__(self, secrets: Secrets, is_new: Callable[[Missing], None]) -> None:
         self._secrets = secrets
+        self._is_new = is_new
+        """Is told of keys that came from their owner."""
         self._keys: OrderedDict[str, _Key] = OrderedDict()
         self._indices: OrderedDict[str, dict[int, bytes]] = OrderedDict()
 
@@ -164,7 +166,30 @@ class RoomKeys:
         )
         self._secrets.put(f"key:{missing}", record)
         self._remember(f"key:{missing}", _Key(session, record))
+        if owner:
+            self._is_new(missing)
         return missing
+
+    def exported(self, missing: Missing) -> dict[str, Any] | None:
+        """A key as a backup has it. Spec, "KeyBackupData", "BackedUpSessionData"."""
+        key = self._find(missing)
+        if key is None:
+            return None
+        first = key.session.first_known_index
+        exported = key.session.export_at(first)
+        return (
+            None
+            if exported is None
+            else {
+                "algorithm": ALGORITHM,
+                "forwarding_curve25519_key_chain": [],
+                "sender_claimed_keys": {"ed25519": key.record.signing_key},
+                "sender_key": key.record.sender_key,
+                "session_key": exported.to_base64(),
+                "first_message_index": first,
+                "is_verified": False,
+            }
+        )
 
     # --- decryption -----------------------------------------------------------------------------
 

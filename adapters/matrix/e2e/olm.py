@@ -24,6 +24,8 @@ _KEPT = 8
 """Sessions with one device. It may use an older one for messages that were on their way."""
 _REMEMBERED = 200
 """Devices whose sessions are kept in memory."""
+_OFFERED = 500
+"""Sessions that anybody may begin with us, and by which we have not sent anything yet."""
 
 
 class CannotDecrypt(Exception):
@@ -56,6 +58,8 @@ class Olm:
         self._sessions: OrderedDict[str, list[Session]] = OrderedDict()
         self._fresh: dict[str, Session] = {}
         """By which we send, by Curve25519 key: only sessions that began in this process."""
+        self._offered: OrderedDict[str, Session] = OrderedDict()
+        """Those of them that others began, until we send."""
 
     def _of(self, their_key: str) -> list[Session]:
         sessions = self._sessions.get(their_key)
@@ -71,7 +75,7 @@ class Olm:
     def _forget_some(self, but: str) -> None:
         """Not those by which we send: they would be read back without what was sent since."""
         for key in list(self._sessions)[: max(len(self._sessions) - _REMEMBERED, 0)]:
-            if key not in self._fresh and key != but:
+            if key not in self._fresh and key not in self._offered and key != but:
                 del self._sessions[key]
 
     def _save(self, their_key: str) -> None:
@@ -82,7 +86,6 @@ class Olm:
     def _add(self, their_key: str, session: Session) -> None:
         self._of(their_key).insert(0, session)
         del self._of(their_key)[_KEPT:]
-        self._fresh[their_key] = session
 
     # --- receiving ------------------------------------------------------------------------------
 
@@ -129,6 +132,11 @@ class Olm:
         except ValueError as error:
             raise CannotDecrypt("it uses a key that we do not have") from error
         self._add(their_key, session)
+        self._fresh.pop(their_key, None)
+        self._offered[their_key] = session
+        self._offered.move_to_end(their_key)
+        if len(self._offered) > _OFFERED:
+            self._offered.popitem(last=False)
         self._save(their_key)
         return plain
 
@@ -159,11 +167,12 @@ class Olm:
 
     def can_send(self, device: Device) -> bool:
         """There is a session by which we may send; if not, a one-time key is needed."""
-        return device.curve25519 in self._fresh
+        return device.curve25519 in self._fresh or device.curve25519 in self._offered
 
     def forget(self, device: Device) -> None:
         """The other side has lost its end of the session: the next message begins another."""
         self._fresh.pop(device.curve25519, None)
+        self._offered.pop(device.curve25519, None)
 
     def begin(self, user_id: str, device: Device, key: Mapping[str, Any]) -> bool:
         """Begin a session by a one-time key that the homeserver gave; False if it is not good."""
@@ -175,6 +184,8 @@ class Olm:
         except ValueError:
             return False
         self._add(device.curve25519, session)
+        self._offered.pop(device.curve25519, None)
+        self._fresh[device.curve25519] = session
         self._save(device.curve25519)
         return True
 
@@ -194,6 +205,8 @@ class Olm:
             "recipient": user_id,
             "recipient_keys": {"ed25519": device.ed25519},
         }
+        if (offered := self._offered.pop(device.curve25519, None)) is not None:
+            self._fresh[device.curve25519] = offered
         session = self._fresh[device.curve25519]
         kind_of_message, body = session.encrypt(json.dumps(payload).encode()).to_parts()
         self._save(device.curve25519)

@@ -66,10 +66,10 @@ class OwnDevice:
             ),
         )
 
-    def signed(self) -> None:
-        """The user has signed this device."""
-        if not self.is_signed:
-            self.is_signed = True
+    def signed(self, is_signed: bool) -> None:
+        """Whether the user, as the identity is now, has signed this device."""
+        if self.is_signed != is_signed:
+            self.is_signed = is_signed
             self._save()
 
     def sign(self, value: Mapping[str, Any]) -> dict[str, Any]:

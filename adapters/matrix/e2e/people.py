@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
-from typing import Any
+from heapq import nsmallest
+from typing import Any, TypeGuard
 
 import msgspec
 from msgspec.structs import replace
@@ -182,8 +182,8 @@ class People:
         self, user_id: str, listed: Mapping[str, Any], before: Person, self_signing: str
     ) -> dict[str, Device]:
         devices: dict[str, Device] = {}
-        for device_id, keys in islice(listed.items(), MAX_DEVICES):
-            if not device_id.isprintable() or len(device_id) > _MAX_ID:
+        for device_id, keys in _likely(listed, before, user_id, self_signing):
+            if not is_device_id(device_id):
                 continue
             if user_id == self._own.user_id and device_id == self._own.device_id:
                 continue
@@ -195,6 +195,29 @@ class People:
             if device is not None:
                 devices[device_id] = device
         return devices
+
+
+def _likely(
+    listed: Mapping[str, Any], before: Person, user_id: str, self_signing: str
+) -> Iterable[tuple[str, Any]]:
+    """At most so many devices: before all others those that are known, then those that seem to be
+    signed. Checking signatures takes time."""
+    if len(listed) <= MAX_DEVICES:
+        return listed.items()
+
+    def unlikeliness(item: tuple[str, Any]) -> int:
+        device_id, keys = item
+        if device_id in before.devices:
+            return 0
+        signatures = as_dict(as_dict(as_dict(keys).get("signatures")).get(user_id))
+        return 1 if f"ed25519:{self_signing}" in signatures else 2
+
+    return nsmallest(MAX_DEVICES, listed.items(), key=unlikeliness)
+
+
+def is_device_id(text: object) -> TypeGuard[str]:
+    """Whether this may be the name of a device."""
+    return isinstance(text, str) and 0 < len(text) <= _MAX_ID and text.isprintable()
 
 
 def _key_of(keys: Mapping[str, Any], user_id: str) -> str:

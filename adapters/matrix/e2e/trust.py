@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from adapters.matrix.e2e.backup import Backup
@@ -13,17 +14,37 @@ from adapters.matrix.e2e.identity import sign_own_device
 from adapters.matrix.e2e.keyserver import KeyServer
 from adapters.matrix.e2e.olm import FromDevice
 from adapters.matrix.e2e.own import OwnDevice
-from adapters.matrix.e2e.people import Device, People
+from adapters.matrix.e2e.people import Device, People, is_device_id
 from adapters.matrix.e2e.secret_storage import SecretStorage, as_bytes
-from adapters.matrix.e2e.verification import Verification
+from adapters.matrix.e2e.verification import METHOD, PREFIX, Verification
 from adapters.matrix.http import Api
 from adapters.matrix.secrets import Secrets
 from gateway.adapter import AccountContext
-from gateway.errors import Unsupported
+from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
+from gateway.events import RemoteNotice
+from gateway.ids import RemoteMessageId
 
 _BACKUP = "m.megolm_backup.v1"
 """The name of the key of the backup among the user's secrets."""
 _LOOKS_EVERY_S = 1.0
+_REQUEST_S = 600.0
+_FUTURE_S = 300.0
+"""Spec, "m.key.verification.request": what is older, or further ahead, is ignored."""
+
+ASKED = (
+    "Your device {device} asks to verify the gateway by comparing emoji. If that is you, send "
+    "“encryption” and choose to compare."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One of the user's devices asks to be compared with."""
+
+    device_id: str
+    transaction_id: str
+    came_at: float
+    """Monotonic."""
 
 
 class Trust:
@@ -62,6 +83,8 @@ class Trust:
         self._wake = wake
         """There is something to be done beside the loop."""
         self._verification: Verification | None = None
+        self._request: _Request | None = None
+        """The last one that the user has not said yes to."""
         self._backup_from: Device | None = None
         """The device that was asked for the key of the backup."""
         self._backup_key: bytes | None = None
@@ -124,32 +147,69 @@ class Trust:
 
     # --- comparing emoji ------------------------------------------------------------------------
 
+    @property
+    def asking_device(self) -> str:
+        """The device that asks to be compared with; empty if none does."""
+        request = self._request
+        if request is None or self._account.clock.monotonic() - request.came_at > _REQUEST_S:
+            return ""
+        return request.device_id
+
     async def verify(self) -> Verification:
-        """Ask the user's other devices to compare. Raises `Unsupported` if there are none."""
+        """Say yes to the device that asks, or ask the user's other devices. Raises `Unsupported`
+        if there are none."""
         await self._publish()
         await self._ask((self._own.user_id,))
         devices = self._people.of(self._own.user_id).devices
         if not devices:
             raise Unsupported("You have no other device that could be asked.")
-        now_ms = int(self._account.clock.now() * 1000)
-        self._verification = Verification(self._own, devices, now_ms)
+        device = devices.get(self.asking_device)
+        if self._request is not None and device is not None:
+            made = Verification.asked_by_them(self._own, device, self._request.transaction_id)
+        else:
+            now_ms = int(self._account.clock.now() * 1000)
+            made = Verification.asked_by_us(self._own, devices, now_ms)
+        self._request, self._verification = None, made
         self._wake()
-        return self._verification
+        return made
 
     def say(self) -> None:
         """The user has said something to a verification."""
         self._wake()
 
-    def verifies(self, sender: str, kind: str, content: Mapping[str, Any]) -> None:
-        """A message about a verification has come."""
-        verification = self._verification
-        if (
-            verification is not None
-            and sender == self._own.user_id
-            and content.get("transaction_id") == verification.id
-        ):
+    def verifies(self, sender: str, kind: str, content: Mapping[str, Any]) -> RemoteNotice | None:
+        """A message about a verification has come. Returns what the user is to be told."""
+        transaction_id, verification = content.get("transaction_id"), self._verification
+        if sender != self._own.user_id:
+            return None
+        if verification is not None and transaction_id == verification.id:
             # The answer of /sync is taken apart when it is done with, and this is needed longer.
             verification.take(kind, copy.deepcopy(dict(content)))
+        elif kind == f"{PREFIX}request":
+            return self._asked(content)
+        elif self._request is not None and transaction_id == self._request.transaction_id:
+            self._request = None  # it was cancelled, or another device has said yes
+        return None
+
+    def _asked(self, content: Mapping[str, Any]) -> RemoteNotice | None:
+        """Spec, "m.key.verification.request"."""
+        device_id, transaction_id = content.get("from_device"), content.get("transaction_id")
+        methods, sent_ms = content.get("methods"), content.get("timestamp")
+        if (
+            not is_device_id(device_id)
+            or not isinstance(transaction_id, str)
+            or not isinstance(methods, list)
+            or METHOD not in methods
+            or not isinstance(sent_ms, int)
+            or not -_FUTURE_S < self._account.clock.now() - sent_ms / 1000 < _REQUEST_S
+        ):
+            return None
+        self._request = _Request(device_id, transaction_id, self._account.clock.monotonic())
+        return RemoteNotice(
+            contact=None,
+            id=RemoteMessageId(f"verification {transaction_id}"),
+            text=ASKED.format(device=device_id),
+        )
 
     async def after(self, verification: Verification, limit_s: float) -> None:
         """What a device does that trusts us now: it signs us, and gives the key of the backup."""
@@ -194,7 +254,14 @@ class Trust:
         verification = self._verification
         while verification is not None and verification.outbox:
             device_id, kind, content = verification.outbox[0]
-            await self._server.send(kind, {(self._own.user_id, device_id): content})
+            try:
+                await self._server.send(kind, {(self._own.user_id, device_id): content})
+            except (Transient, AuthExpired):
+                raise
+            except AdapterError:  # refused: it would be again, and others wait behind it
+                verification.outbox.clear()
+                verification.give_up()
+                break
             verification.outbox.pop(0)
         if self._backup_key is not None:
             key, self._backup_key = self._backup_key, None

@@ -2,7 +2,8 @@
 """Comparing emoji with another device of the user. No I/O.
 
 Matrix spec, "Short Authentication String (SAS) verification": curve25519-hkdf-sha256, sha256 and
-hkdf-hmac-sha256.v2, in messages to devices. We ask; whoever may begin then, begins.
+hkdf-hmac-sha256.v2, in messages to devices. Whoever asked, we begin as soon as both are ready;
+if the other side does too, the specification says whose beginning counts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import enum
 import hashlib
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from vodozemac import Curve25519PublicKey, EstablishedSas, Sas
 
@@ -50,12 +51,12 @@ class _Wrong(Exception):
 class Verification:
     """Of our device with one other."""
 
-    def __init__(self, own: OwnDevice, devices: Mapping[str, Device], now_ms: int) -> None:
+    def __init__(self, own: OwnDevice, devices: Mapping[str, Device], transaction_id: str) -> None:
         self._own = own
         self._devices = devices
-        """Those that were asked, by id."""
+        """Those that may take part, by id."""
         self._them: Device | None = None
-        self.id = uuid.uuid4().hex
+        self.id = transaction_id
         self.phase = Phase.ASKED
         self.changed = asyncio.Event()
         self._sas = Sas()
@@ -68,9 +69,24 @@ class Verification:
         self._their_mac: Mapping[str, Any] | None = None
         self.outbox: list[tuple[str, str, dict[str, Any]]] = []
         """Device, kind and content of what is to be sent."""
+
+    @classmethod
+    def asked_by_us(cls, own: OwnDevice, devices: Mapping[str, Device], now_ms: int) -> Self:
+        """Ask these devices; the first that answers is the one."""
+        made = cls(own, devices, uuid.uuid4().hex)
         request = {"from_device": own.device_id, "methods": [METHOD], "timestamp": now_ms}
         for device_id in devices:
-            self._say("request", request, device_id)
+            made._say("request", request, device_id)
+        return made
+
+    @classmethod
+    def asked_by_them(cls, own: OwnDevice, device: Device, transaction_id: str) -> Self:
+        """Say yes to a device that has asked."""
+        made = cls(own, {device.id: device}, transaction_id)
+        made._them = device
+        made._say("ready", {"from_device": own.device_id, "methods": [METHOD]})
+        made._begin()
+        return made
 
     @property
     def emoji(self) -> tuple[str, ...]:
@@ -109,6 +125,11 @@ class Verification:
         for device_id in [self._them.id] if self._them is not None else self._devices:
             self._say("cancel", {"code": code, "reason": code}, device_id)
         self._go(Phase.CANCELLED)
+
+    def give_up(self) -> None:
+        """The other side cannot be told anything."""
+        if self.phase is not Phase.DONE:
+            self._go(Phase.CANCELLED)
 
     # --- what the other side says ---------------------------------------------------------------
 
@@ -153,6 +174,9 @@ class Verification:
             if device_id != device.id:
                 accepted = {"code": "m.accepted", "reason": "Another device has answered."}
                 self._say("cancel", accepted, device_id)
+        self._begin()
+
+    def _begin(self) -> None:
         self._start = {
             "from_device": self._own.device_id,
             "method": METHOD,
@@ -169,9 +193,15 @@ class Verification:
     def _started(self, content: Mapping[str, Any]) -> None:
         """They begin. If both have, the smaller id counts."""
         them = self._them
-        if them is None or content.get("from_device") != them.id or self._commitment:
+        if (
+            them is None
+            or content.get("from_device") != them.id
+            or self.phase is not Phase.STARTED
+            or self._commitment
+            or not self._we_started
+        ):
             raise _Wrong("m.unexpected_message")
-        if self._we_started and self._own.device_id < them.id:
+        if self._own.device_id < them.id:
             return
         for name, ours in (
             ("key_agreement_protocols", _AGREEMENT),

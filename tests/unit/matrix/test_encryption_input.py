@@ -70,7 +70,7 @@ async def _machine(http: aiohttp.ClientSession) -> tuple[MemoryAccount, Machine]
     account = MemoryAccount(linked, http)
     ledger = Ledger(account)
 
-    async def tell(_: Received, __: object) -> None:
+    async def tell(_: Received) -> None:
         await ledger.flush()
 
     api = Api(http, "http://127.0.0.1:9", "token")

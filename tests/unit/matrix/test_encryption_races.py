@@ -114,7 +114,7 @@ async def test_who_leaves_while_the_key_is_prepared_does_not_keep_it(when: str) 
         server = _Homeserver()
         server.members.append(CARL)
         encryption, machine, _ = _encryption(account, server)
-        await machine._publish()
+        await machine._publishing.ensure()
         leaves = _left(machine, server, CARL)
         server.during = lambda what: leaves() if what == when else None
         said = await encryption.encrypt(ROOM, "m.room.message", {"body": "secret"})
@@ -149,10 +149,10 @@ async def test_a_device_list_that_changes_while_it_is_asked_is_asked_again() -> 
         _, machine, _ = _encryption(account, server)
         changed = {"device_lists": {"changed": [BOB]}}
         server.during = lambda _: machine._people.changed(changed["device_lists"]["changed"])
-        await machine._ask((BOB,))
+        await machine._asking.ask((BOB,))
         assert machine._people.outdated((BOB,)) == [BOB]
         server.during = lambda _: None
-        await machine._ask((BOB,))
+        await machine._asking.ask((BOB,))
         assert machine._people.outdated((BOB,)) == []
         assert not machine._people._asking
 
@@ -263,7 +263,7 @@ async def test_after_a_start_what_can_be_read_is_read_and_the_rest_is_asked_for(
         await _hold(account, _said(session, "$one"), missing)
         await _hold(account, _said(other, "$two"), unknown)
         ledger = Ledger(account)
-        RoomKeys(ledger.secrets).add_shared(key, BOB, "curve", "ed")
+        RoomKeys(ledger.secrets, lambda _: None).add_shared(key, BOB, "curve", "ed")
         await ledger.flush()  # and killed before the message was told
         encryption, machine, _ = _encryption(account, _Homeserver())
         running = asyncio.create_task(encryption.run())
