@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -42,6 +43,7 @@ class _Homeserver:
         self.members = [ALICE, BOB]
         self.during: Callable[[str], None] = lambda _: None
         self.given: list[str] = []
+        self.fallback_key = ""
         self.phones = {user_id: vodozemac.Account() for user_id in (BOB, CARL)}
         for phone in self.phones.values():
             phone.generate_one_time_keys(10)
@@ -56,6 +58,7 @@ class _Homeserver:
     async def post(self, *path: str, body: Mapping[str, Any], **_: Any) -> dict[str, Any]:
         self.during(path[-1])
         if path[-1] == "upload":
+            self.fallback_key = next(iter(body["fallback_keys"].values()))["key"]
             return {"one_time_key_counts": {}}
         if path[-1] == "query":
             return {"device_keys": {who: self._devices(who) for who in body["device_keys"]}}
@@ -273,3 +276,81 @@ async def test_after_a_start_what_can_be_read_is_read_and_the_rest_is_asked_for(
         assert machine._requests.wanted() == [unknown]
         running.cancel()
         await asyncio.wait({running})
+
+
+async def test_one_key_that_opens_thousands_of_messages_does_not_hold_up_others() -> None:
+    async with _account() as account:
+        encryption, machine, _ = _encryption(account, _Homeserver())
+        session = vodozemac.GroupSession()
+        key, missing = _key(session), Missing(ROOM, session.session_id)
+        for number in range(1_000):
+            await _hold(account, _said(session, f"${number}"), missing)
+        machine._keys.add_shared(key, BOB, "curve", "ed")
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        running = asyncio.create_task(others())
+        await encryption.settle(Opened(unread={(ROOM, "$0"): Unread(str(missing), "")}))
+        running.cancel()
+        assert len(account.messages()) == 1_000
+        assert turns > 50
+
+
+async def test_devices_that_cannot_be_understood_are_asked_about_together() -> None:
+    async with _account() as account:
+        server = _Homeserver()
+        _, machine, _ = _encryption(account, server)
+        asked = list[str]()
+        server.during = asked.append
+        for number in range(150):
+            content = {"sender_key": f"{number:043}"}
+            machine._wedged.note({"sender": f"@user{number}:example.org", "content": content})
+        await machine._wedged.mend()
+        assert asked.count("query") == 1
+
+
+async def test_after_another_identity_the_device_is_not_signed() -> None:
+    async with _account() as account:
+        _, machine, _ = _encryption(account, _Homeserver())
+        machine._own.signed(True)
+        await machine._asking.ask((ALICE,))
+        assert not machine._own.is_signed
+
+
+async def test_strangers_who_begin_sessions_do_not_fill_the_memory() -> None:
+    async with _account() as account:
+        server = _Homeserver()
+        _, machine, _ = _encryption(account, server)
+        await machine._publishing.ensure()
+        for _ in range(600):
+            machine._olm.decrypt(_first_words(machine, server.fallback_key))
+        assert len(machine._olm._offered) <= 500
+        assert len(machine._olm._sessions) <= 501
+
+
+def _first_words(machine: Machine, fallback_key: str) -> dict[str, Any]:
+    """A stranger begins a session."""
+    stranger, own = vodozemac.Account(), machine._own
+    theirs, key = map(vodozemac.Curve25519PublicKey.from_base64, (own.curve25519, fallback_key))
+    session = stranger.create_outbound_session(theirs, key)
+    payload = {
+        "type": "m.dummy",
+        "content": {},
+        "sender": BOB,
+        "keys": {"ed25519": stranger.ed25519_key.to_base64()},
+        "recipient": own.user_id,
+        "recipient_keys": {"ed25519": own.ed25519},
+    }
+    kind, body = session.encrypt(json.dumps(payload).encode()).to_parts()
+    text = base64.b64encode(body).rstrip(b"=").decode()
+    content = {
+        "algorithm": "m.olm.v1.curve25519-aes-sha2",
+        "sender_key": stranger.curve25519_key.to_base64(),
+        "ciphertext": {own.curve25519: {"type": kind, "body": text}},
+    }
+    return {"sender": BOB, "content": content}

@@ -15,6 +15,7 @@ from adapters.matrix import MatrixAdapter, history
 from adapters.matrix.login import Credentials
 from adapters.matrix.outbound import MAX_TEXT_BYTES, text_content
 from adapters.matrix.rooms import Book, Room, RoomId
+from adapters.matrix.session import MatrixSession
 from adapters.matrix.typists import Typists
 from gateway.adapter import Linked, Session
 from gateway.errors import (
@@ -217,6 +218,23 @@ async def test_encryption_is_asked_for_while_the_loop_is_not_live() -> None:
             await session.send(HELLO, "key")
         assert server.paths("PUT") == []
         assert json.loads(account.stored[f"room:{ROOM}"])["encrypted"] is True
+
+
+async def test_a_poll_that_is_open_for_long_is_not_believed() -> None:
+    """The homeserver may have forgotten it, and with it that the room is encrypted by now."""
+    handlers: dict[str, Handler] = {
+        "m.room.encryption": lambda _: (200, {"algorithm": "m.megolm.v1.aes-sha2"}),
+        "key": _sent,
+    }
+    async with _sending(handlers) as (server, account, session):
+        assert isinstance(session, MatrixSession)
+        session._answered_at = account.clock.monotonic()
+        await session.send(HELLO, "first-key")
+        assert len(server.paths("PUT")) == 1
+        session._answered_at = account.clock.monotonic() - 11
+        with pytest.raises(Unsupported, match="encrypted"):
+            await session.send(HELLO, "second-key")
+        assert len(server.paths("PUT")) == 1
 
 
 @pytest.mark.parametrize(
