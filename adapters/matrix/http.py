@@ -85,11 +85,17 @@ class Api:
         return await self._request("GET", url, timeout_s=timeout_s, limit=limit, on_large=on_large)
 
     async def post(
-        self, *path: str, body: Mapping[str, Any] | None = None, limit: int = _ANSWER_LIMIT
+        self,
+        *path: str,
+        body: Mapping[str, Any] | None = None,
+        limit: int = _ANSWER_LIMIT,
+        on_large: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
         """POST a JSON object; the empty one if there is none."""
         url, encoded = self._url("v3", *path), _encoded(body or {})
-        answer = await self._request("POST", url, encoded, timeout_s=30, limit=limit)
+        answer = await self._request(
+            "POST", url, encoded, timeout_s=30, limit=limit, on_large=on_large
+        )
         return answer.content
 
     async def put(

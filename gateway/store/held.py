@@ -11,6 +11,7 @@ from gateway.ids import AccountId, ConversationId, NetworkName, RemoteMessageId
 from gateway.store.writer import Connection, Transaction
 
 _KEPT = 10_000
+_KEPT_CHARACTERS = 32 * 1024 * 1024
 _SWEEP_EVERY = 100
 _AT_ONCE = 2_000
 """Events that one key may release at once: the newest ones."""
@@ -51,8 +52,8 @@ def hold(
 ) -> None:
     """Keep an event. If it is kept already, what it needs and why is what was said last.
 
-    Of a conversation at most the newest 10,000 or so are kept: they are outside of all marks, and
-    their sender may be anybody.
+    Of a conversation at most the newest 10,000 or so are kept, and of these 32 MiB: they are
+    outside of all marks, and their sender may be anybody.
     """
     made = db.execute(
         "INSERT INTO held"
@@ -71,11 +72,23 @@ def hold(
         ),
     )
     if made.lastrowid is not None and made.lastrowid % _SWEEP_EVERY == 0:
-        db.execute(
-            "DELETE FROM held WHERE conversation = ? AND rowid <= (SELECT rowid FROM held"
-            " WHERE conversation = ? ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
-            (conversation, conversation, _KEPT),
-        )
+        _bound(db, conversation)
+
+
+def _bound(db: Transaction, conversation: ConversationId) -> None:
+    """Drop the oldest events of a conversation that has too many."""
+    characters = 0
+    rows = db.execute(
+        "SELECT rowid, length(content) FROM held WHERE conversation = ? ORDER BY rowid DESC",
+        (conversation,),
+    )
+    for number, (row, length) in enumerate(rows, start=1):
+        characters += length
+        if number > _KEPT or characters > _KEPT_CHARACTERS:
+            db.execute(
+                "DELETE FROM held WHERE conversation = ? AND rowid <= ?", (conversation, row)
+            )
+            return
 
 
 def release(db: Transaction, conversation: ConversationId, remote_id: RemoteMessageId) -> bool:

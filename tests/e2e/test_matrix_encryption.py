@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from typing import Any
 import aiohttp
 import nio
 import pytest
+import vodozemac
 
 from adapters.matrix import MatrixAdapter
+from adapters.matrix.e2e.own import ALGORITHMS
+from adapters.matrix.e2e.signed import sign
 from gateway.adapter import Linked, LoginStep, Session
 from gateway.errors import AdapterError, BadLogin, Transient
 from gateway.events import AcceptInvite, RemoteInvite, RemoteNotice, RemoteUndecryptable, SendText
@@ -498,6 +502,48 @@ async def test_a_thousand_one_time_keys_are_taken_while_it_is_connected(
             await other.wait_devices(user_id, lambda devices: device_id in devices)
             await other.send_text(room, "still there")
             await pair.account.wait_text("still there")
+
+
+async def test_somebody_with_ten_thousand_devices_can_be_written_to(
+    http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """All of them are good, and none of the others has ever been seen; one is signed by its owner,
+    and that is the one which is used."""
+    directory = tmp_path / "synapse"
+    async with Synapse(directory) as synapse, _pair(synapse, http, tmp_path) as pair:
+        await pair.bob.set_up(backup=False)
+        await synapse.stop()
+        await asyncio.to_thread(_give_devices, directory, pair.bob.user_id, 10_000)
+        await synapse.start()
+        async with pair.running() as session:
+            await session.send(SendText(contact=pair.contact, body="is it you?"), "k1")
+            room = await pair.bob.wait_invite(sender=pair.account.remote_id)
+            await pair.bob.join(room)
+            assert (await pair.bob.wait_text("is it you?", room_id=room)).decrypted
+
+
+def _give_devices(synapse: Path, user_id: str, count: int) -> None:
+    """A homeserver that is stopped gets devices of a user, with keys."""
+    with closing(sqlite3.connect(synapse / "homeserver.db")) as db, db:
+        for number in range(count):
+            device_id, account = f"A{number:05}", vodozemac.Account()
+            keys = {
+                "algorithms": list(ALGORITHMS),
+                "device_id": device_id,
+                "user_id": user_id,
+                "keys": {
+                    f"curve25519:{device_id}": account.curve25519_key.to_base64(),
+                    f"ed25519:{device_id}": account.ed25519_key.to_base64(),
+                },
+            }
+            signed = json.dumps(sign(account, keys, user_id, f"ed25519:{device_id}"))
+            db.execute(
+                "INSERT INTO devices (user_id, device_id) VALUES (?, ?)", (user_id, device_id)
+            )
+            db.execute(
+                "INSERT INTO e2e_device_keys_json VALUES (?, ?, 0, ?)",
+                (user_id, device_id, signed),
+            )
 
 
 async def _eventually(true: Callable[[], bool]) -> None:

@@ -8,12 +8,16 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from adapters.matrix.e2e.keyserver import KeyServer
 from adapters.matrix.e2e.own import OwnDevice
 from adapters.matrix.e2e.people import People
+from adapters.matrix.garbage import Pause
+from adapters.matrix.http import beside, dismantle
 from adapters.matrix.inbound import as_dict
 from gateway.adapter import AccountContext
 from gateway.events import RemoteNotice
 from gateway.ids import RemoteMessageId, RemoteUserId
 
 _AGAIN_S = 30.0
+_MANY = 200
+"""Devices in an answer that is not freed in one step."""
 _AT_ONCE = 500
 """People in one question."""
 
@@ -53,14 +57,16 @@ class Asking:
             await self._ask(asked[first : first + _AT_ONCE])
 
     async def _ask(self, asked: Sequence[str]) -> None:
-        with self._people.asking() as since:
-            answer = await self._server.query(asked)
-        listed = as_dict(answer.get("device_keys"))
-        now = self._account.clock.monotonic()
-        self._in_vain |= {user_id: now for user_id in asked if user_id not in listed}
-        changed = self._people.answered(asked, answer, since)
-        if self._own.user_id in asked and self._own.user_id in listed:
-            self._own.signed(self._people.has_signed_us(answer))
+        with Pause() as pause, self._people.asking() as since:
+            answer = await self._server.query(asked, pause.begin)
+            changed = await self._people.answered(asked, answer, since)
+            listed = as_dict(answer.get("device_keys"))
+            now = self._account.clock.monotonic()
+            self._in_vain |= {user_id: now for user_id in asked if user_id not in listed}
+            if self._own.user_id in asked and self._own.user_id in listed:
+                self._own.signed(self._people.has_signed_us(answer))
+            is_large = sum(map(len, map(as_dict, listed.values()))) > _MANY
+            await beside(is_large, dismantle, answer)
         await self._tell(list(map(self._notice, changed)))
 
     def _notice(self, user_id: str) -> RemoteNotice:

@@ -7,7 +7,7 @@ Matrix spec, "POST /keys/upload", "POST /keys/query", "POST /keys/claim", "PUT /
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -36,11 +36,15 @@ class KeyServer:
         answer = await self._api.post("keys", "upload", body=body)
         return _with(answer, "one_time_key_counts")
 
-    async def query(self, user_ids: Iterable[str]) -> dict[str, Any]:
+    async def query(
+        self, user_ids: Iterable[str], on_large: Callable[[], None] | None = None
+    ) -> dict[str, Any]:
         """The devices and identities of people. Those whose server is away are missing."""
         asked: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
         body = {"device_keys": asked, "timeout": _SERVERS_MS}
-        answer = await self._api.post("keys", "query", body=body, limit=_QUERY_LIMIT)
+        answer = await self._api.post(
+            "keys", "query", body=body, limit=_QUERY_LIMIT, on_large=on_large
+        )
         return _with(answer, "device_keys")
 
     async def claim(

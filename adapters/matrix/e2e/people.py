@@ -7,6 +7,7 @@ stored of a person stays right until the homeserver says that it changed.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from adapters.matrix.secrets import Secrets
 
 MAX_DEVICES = 500
 """Of one person. Nobody has so many; whoever says so does not make others work for it."""
+_AT_ONCE = 50
+"""Devices whose signatures are checked without a pause: some milliseconds."""
 _MAX_ID = 255
 _REMEMBERED = 200
 
@@ -126,12 +129,12 @@ class People:
 
     # --- the homeserver's answer ----------------------------------------------------------------
 
-    def answered(
+    async def answered(
         self, asked: Iterable[str], answer: Mapping[str, Any], since: Collection[str] = ()
     ) -> list[str]:
         """Take an answer of ``/keys/query``. Returns whose identity is another one now.
 
-        ``since``: who has changed since the question, and has to be asked about again.
+        ``since`` is what `asking` gave: who has changed meanwhile has to be asked about again.
         """
         listed = as_dict(answer.get("device_keys"))
         others = []
@@ -142,7 +145,7 @@ class People:
             master, self_signing = self._identity(user_id, answer)
             if before.master and master != before.master:
                 others.append(user_id)
-            devices = self._devices(user_id, as_dict(listed[user_id]), before, self_signing)
+            devices = await self._devices(user_id, as_dict(listed[user_id]), before, self_signing)
             self.put(
                 user_id,
                 replace(
@@ -178,11 +181,14 @@ class People:
             return master, ""
         return master, self_signing
 
-    def _devices(
+    async def _devices(
         self, user_id: str, listed: Mapping[str, Any], before: Person, self_signing: str
     ) -> dict[str, Device]:
         devices: dict[str, Device] = {}
-        for device_id, keys in _likely(listed, before, user_id, self_signing):
+        likely = _likely(listed, before, user_id, self_signing)
+        for number, (device_id, keys) in enumerate(likely, start=1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
             if not is_device_id(device_id):
                 continue
             if user_id == self._own.user_id and device_id == self._own.device_id:

@@ -160,7 +160,7 @@ async def test_a_list_of_ten_thousand_forged_devices_is_not_gone_through() -> No
         forged = _listed("D", more=1)
         listed = {f"D{number}": forged | {"device_id": f"D{number}"} for number in range(10_000)}
         listed["LAST"] = _listed("LAST")
-        people.answered([BOB], {"device_keys": {BOB: listed}})
+        await people.answered([BOB], {"device_keys": {BOB: listed}})
         assert not people.of(BOB).devices
 
 
@@ -170,8 +170,8 @@ async def test_of_too_many_devices_those_are_kept_that_are_known_or_signed() -> 
         secrets = Secrets(account)
         people = People(secrets, OwnDevice(secrets, ALICE, "DEVICE"))
         known, others = _listed("KNOWN"), {f"D{n}": _listed(f"D{n}") for n in range(600)}
-        people.answered([BOB], {"device_keys": {BOB: {"KNOWN": known}}})
-        people.answered([BOB], {"device_keys": {BOB: {**others, "KNOWN": known}}})
+        await people.answered([BOB], {"device_keys": {BOB: {"KNOWN": known}}})
+        await people.answered([BOB], {"device_keys": {BOB: {**others, "KNOWN": known}}})
         found = people.of(BOB).devices
         assert "KNOWN" in found
         assert len(found) == 500

@@ -58,10 +58,11 @@ async def test_an_event_that_cannot_be_held_is_not_taken_for_a_known_one(store: 
         await store.write(lambda db: unit(db, math.nan))
 
 
+@pytest.mark.parametrize(("bound", "value"), [("_KEPT", 150), ("_KEPT_CHARACTERS", 300)])
 async def test_held_events_are_bounded_and_the_newest_stay(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
 ) -> None:
-    monkeypatch.setattr(held, "_KEPT", 150)
+    monkeypatch.setattr(held, bound, value)
 
     def unit(db: Transaction) -> AccountId:
         account, conversation = rows.chat(db, "alice")
