@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from gateway.adapter import Clock, Logger, Session
-from gateway.bridge.inbound import Committed
+from gateway.bridge.rows import Committed
 from gateway.errors import StoreUnavailable, Transient
 from gateway.events import Presence, RemoteEvent, RemoteMessage, RemoteUndecryptable
 from gateway.ids import RemoteUserId

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import structlog
-from msgspec import structs
 
-from gateway.bridge.addresses import Addresses
 from gateway.bridge.cut import cut
+from gateway.bridge.rows import Committed, Rows
 from gateway.bridge.splitting import NAME_CHARS, brief, split_text
+from gateway.bridge.unread import Unread
 from gateway.bridge.wellformed import honest_time, must_be_whole
 from gateway.events import (
     AcceptInvite,
@@ -46,28 +45,16 @@ from gateway.events import (
 from gateway.ids import (
     AccountId,
     ConversationId,
-    NetworkName,
     RemoteUserId,
     RowId,
-    StanzaId,
-    UserJid,
-    stanza_id,
 )
 from gateway.store import Transaction, contacts, conversations, dead_events, held, journal
 from gateway.store.contacts import Subscription
-from gateway.store.conversations import GATEWAY, MessageRow, Origin
-from gateway.store.journal import InboundRow, OutboundRow
+from gateway.store.conversations import GATEWAY, Origin
 from gateway.store.writer import is_unavailable
 from gateway.text import clean
 
 log = structlog.get_logger("inbound")
-
-ENCRYPTED = (
-    "This conversation is end-to-end encrypted on the network, and the gateway cannot read "
-    "encrypted messages yet. They are kept; please read them in another app."
-)
-
-PENDING = "Encrypted message: its key has not arrived yet."
 
 _ROW_DIGITS = 18
 """No database gets that far."""
@@ -89,25 +76,13 @@ _LOGGED = 3
 """Dead letters of one unit that are logged with their traceback."""
 
 
-@dataclass(slots=True)
-class Committed:
-    """What a unit has added to the journals."""
-
-    inbound: list[InboundRow] = field(default_factory=list)
-    outbound: list[OutboundRow] = field(default_factory=list)
-    held: bool = False
-    """Something was kept that cannot be read yet."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
     """Turns one account's events into rows."""
 
-    network: NetworkName
+    rows: Rows
+    unread: Unread
     instance: str
-    account: AccountId
-    user: UserJid
-    addresses: Addresses
     auto_accept: bool
     is_cutting: Callable[[AccountId], bool]
     """Messages of this account cannot be kept."""
@@ -136,7 +111,7 @@ class Intake:
                 # Whatever it is, it belongs to this event alone.
                 db.execute("ROLLBACK TO event")
                 reason = f"{type(error).__name__}: {error}"
-                letters.append(f"e{dead_events.add(db, self.account, event, reason, now)}")
+                letters.append(f"e{dead_events.add(db, self.rows.account, event, reason, now)}")
                 if len(letters) <= _LOGGED:
                     self._log_letter(event, letters[-1], exc_info=True)
                 one = Committed()
@@ -147,9 +122,9 @@ class Intake:
         if more := letters[_LOGGED:]:
             self._log_letter(None, f"{more[0]} to {more[-1]}", number=len(more))
         if bad := len(letters):
-            sid = self._id("dead-letter", uuid.uuid4().hex)
+            sid = self.rows.id("dead-letter", uuid.uuid4().hex)
             text = DEAD_LETTER if bad == 1 else DEAD_LETTERS.format(number=bad)
-            self._add(db, GATEWAY, sid, GatewayNotice(id=sid, text=text), now, committed)
+            self.rows.add(db, GATEWAY, sid, GatewayNotice(id=sid, text=text), now, committed)
         return committed
 
     def _log_letter(self, event: object, letter: str, **more: object) -> None:
@@ -157,8 +132,8 @@ class Intake:
         kind = {} if event is None else {"kind": type(event).__name__}
         log.error(
             "dead_letter",
-            network=self.network,
-            account=self.account,
+            network=self.rows.network,
+            account=self.rows.account,
             letter=letter,
             **kind,
             **more,
@@ -193,28 +168,28 @@ class Intake:
             case RemoteInvite():
                 self._invite(db, event, now, out)
             case RemoteInviteGone():
-                self._change(db, event.contact, invited=False)
+                self.rows.change(db, event.contact, invited=False)
             case RemoteContactGone():
                 self._contact_gone(db, event, now, out)
             case RemoteProfile():
-                self._change(db, event.contact, name=brief(event.name, NAME_CHARS))
+                self.rows.change(db, event.contact, name=brief(event.name, NAME_CHARS))
 
     def _message(self, db: Transaction, event: RemoteMessage, now: float, out: Committed) -> None:
-        conversation = self._chat(db, event.contact)
+        conversation = self.rows.chat(db, event.contact)
         if event.own and self._is_echo(db, conversation, event):
             return
         if held.release(db, conversation, event.id):
             line = conversations.by_remote_id(db, conversation, event.id)
             if line is not None:
-                self._readable(db, conversation, event, line, now, out)
+                self.unread.replace(db, conversation, event, line, now, out)
                 return
-        if self.is_cutting(self.account):
+        if self.is_cutting(self.rows.account):
             cut(db, conversation, event.id)
             return
         origin = Origin.ELSEWHERE if event.own else Origin.CONTACT
         sent_at = honest_time(event.sent_at, now)
         for part, body in enumerate(split_text(clean(event.body))):
-            sid = self._id(event.contact, event.id, part)
+            sid = self.rows.id(event.contact, event.id, part)
             stored = conversations.add_message(
                 db,
                 conversation,
@@ -237,81 +212,13 @@ class Intake:
                     nick=self._introduction(db, conversation, event.contact),
                 )
             )
-            self._add(db, event.contact, sid, delivery, now, out)
-
-    def _readable(
-        self,
-        db: Transaction,
-        conversation: ConversationId,
-        event: RemoteMessage,
-        line: MessageRow,
-        now: float,
-        out: Committed,
-    ) -> None:
-        """The user was given a line in its place. While nothing came after that line it is
-        corrected (XEP-0308 §3); else the message comes as one that is late."""
-        newest = conversations.newest_from_network(db, conversation)
-        replaces = line.stanza_id if newest is None or newest.id == line.id else None
-        sent_at = honest_time(event.sent_at, now)
-        for part, body in enumerate(split_text(clean(event.body))):
-            sid = self._id(event.contact, event.id, "readable", part)
-            if part:
-                conversations.add_message(
-                    db,
-                    conversation,
-                    stanza_id=sid,
-                    origin=line.origin,
-                    sent_at=sent_at,
-                    remote_id=event.id,
-                    part=part,
-                    now=now,
-                )
-            else:
-                conversations.add_alias(db, conversation, sid, line.id)
-            kind = OwnMessage if event.own else ChatMessage
-            told = kind(id=sid, body=body, sent_at=sent_at, replaces=None if part else replaces)
-            self._add(db, event.contact, sid, told, now, out)
-
-    def stand_in(
-        self,
-        db: Transaction,
-        conversation: ConversationId,
-        event: RemoteUndecryptable,
-        now: float,
-    ) -> Committed:
-        """One line in place of a message that still cannot be read."""
-        out = Committed()
-        reason = held.tell(db, conversation, event.id)
-        if reason is None:
-            return out
-        sid = self._id(event.contact, event.id, 0)
-        made = conversations.add_message(
-            db,
-            conversation,
-            stanza_id=sid,
-            origin=Origin.ELSEWHERE if event.own else Origin.CONTACT,
-            sent_at=event.sent_at,
-            remote_id=event.id,
-            now=now,
-        )
-        if made is not None:
-            body = f"[{PENDING} {reason}]" if reason else f"[{PENDING}]"
-            kind = OwnMessage if event.own else ChatMessage
-            self._add(
-                db,
-                event.contact,
-                sid,
-                kind(id=sid, body=body, sent_at=event.sent_at),
-                now,
-                out,
-            )
-        return out
+            self.rows.add(db, event.contact, sid, delivery, now, out)
 
     def _introduction(
         self, db: Transaction, conversation: ConversationId, contact: RemoteUserId
     ) -> str:
         """The contact's name, once. Kept in the row, so that a repeated stanza is the same."""
-        name = contacts.get(db, self.account, contact).name
+        name = contacts.get(db, self.rows.account, contact).name
         return name if name and conversations.tell_once(db, conversation, "name") else ""
 
     def _is_echo(
@@ -328,7 +235,7 @@ class Intake:
         return message is not None
 
     def _read(self, db: Transaction, event: RemoteRead, now: float, out: Committed) -> None:
-        conversation = conversations.find_chat(db, self.account, event.contact)
+        conversation = conversations.find_chat(db, self.rows.account, event.contact)
         if conversation is None:
             return
         seen = conversations.by_remote_id(db, conversation, event.up_to)
@@ -341,66 +248,49 @@ class Intake:
             db, conversation, newest.id, by_user=event.own
         ):
             return
-        sid = self._id(event.contact, "read", str(event.own), event.up_to)
+        sid = self.rows.id(event.contact, "read", str(event.own), event.up_to)
         kind = OwnDisplayed if event.own else Displayed
-        self._add(db, event.contact, sid, kind(id=sid, message=newest.stanza_id), now, out)
+        self.rows.add(db, event.contact, sid, kind(id=sid, message=newest.stanza_id), now, out)
 
     def _undecryptable(
         self, db: Transaction, event: RemoteUndecryptable, now: float, out: Committed
     ) -> None:
-        conversation = self._chat(db, event.contact)
-        if self.is_cutting(self.account):
+        conversation = self.rows.chat(db, event.contact)
+        if self.is_cutting(self.rows.account):
             cut(db, conversation, event.id)
-            return
-        if conversations.by_remote_id(db, conversation, event.id) is not None:
-            return  # it was readable before, or the user has a line in its place
-        held.hold(
-            db,
-            conversation,
-            structs.replace(
-                event,
-                sent_at=honest_time(event.sent_at, now),
-                content=clean(event.content),
-                needs=clean(event.needs),
-                reason=clean(event.reason),
-            ),
-            now,
-        )
-        out.held |= bool(event.needs)
-        if not event.needs and conversations.tell_once(db, conversation, "encrypted"):
-            sid = self._id(event.contact, event.id, "encrypted")
-            self._add(db, event.contact, sid, Notice(id=sid, text=ENCRYPTED), now, out)
+        else:
+            self.unread.keep(db, conversation, event, now, out)
 
     def _unreadable(
         self, db: Transaction, event: RemoteUnreadable, now: float, out: Committed
     ) -> None:
-        letter = dead_events.add(db, self.account, event, event.reason, now, event.id)
+        letter = dead_events.add(db, self.rows.account, event, event.reason, now, event.id)
         if letter is None:
             return
         self._log_letter(event, f"e{letter}", reason=event.reason)
-        sid = self._id(event.contact, event.id, "unreadable")
-        self._add(db, event.contact, sid, Notice(id=sid, text=UNREADABLE), now, out)
+        sid = self.rows.id(event.contact, event.id, "unreadable")
+        self.rows.add(db, event.contact, sid, Notice(id=sid, text=UNREADABLE), now, out)
 
     def _notice(self, db: Transaction, event: RemoteNotice, now: float, out: Committed) -> None:
         contact = GATEWAY if event.contact is None else event.contact
-        conversation, notice = self._chat(db, contact), f"notice {event.id}"
+        conversation, notice = self.rows.chat(db, contact), f"notice {event.id}"
         if not conversations.tell_once(db, conversation, notice, until_pruned_at=now):
             return
-        sid, text = self._id(contact, "notice", event.id), clean(event.text)
+        sid, text = self.rows.id(contact, "notice", event.id), clean(event.text)
         kind = Notice if contact else GatewayNotice
-        self._add(db, contact, sid, kind(id=sid, text=text), now, out)
+        self.rows.add(db, contact, sid, kind(id=sid, text=text), now, out)
 
     def _invite(self, db: Transaction, event: RemoteInvite, now: float, out: Committed) -> None:
-        contact = contacts.get(db, self.account, event.contact)
+        contact = contacts.get(db, self.rows.account, event.contact)
         if contact.invited:
             return
-        conversation = self._chat(db, event.contact)
+        conversation = self.rows.chat(db, event.contact)
         if self.auto_accept or contact.from_user is Subscription.GRANTED:
             accept = AcceptInvite(contact=event.contact)
             out.outbound.append(
                 journal.add_outbound(
                     db,
-                    account=self.account,
+                    account=self.rows.account,
                     conversation=conversation,
                     contact=event.contact,
                     command=accept,
@@ -408,76 +298,37 @@ class Intake:
                 )
             )
             return
-        self._put(db, event.contact, replace(contact, invited=True, from_user=Subscription.ASKED))
-        sid = self._id(event.contact, "invite", event.id)
+        self.rows.put(
+            db, event.contact, replace(contact, invited=True, from_user=Subscription.ASKED)
+        )
+        sid = self.rows.id(event.contact, "invite", event.id)
         name = contact.name or event.contact
         request = SubscriptionRequest(name=contact.name)
-        self._add(db, event.contact, self._id(sid, "request"), request, now, out)
+        self.rows.add(db, event.contact, self.rows.id(sid, "request"), request, now, out)
         text = f"{name} wants to talk with you. Accept the contact request or answer to begin."
-        self._add(db, event.contact, sid, Notice(id=sid, text=text), now, out)
+        self.rows.add(db, event.contact, sid, Notice(id=sid, text=text), now, out)
 
     def _contact_gone(
         self, db: Transaction, event: RemoteContactGone, now: float, out: Committed
     ) -> None:
         """REQ-309. A user who never saw them is told nothing, nor twice; the name stays."""
-        contact = contacts.get(db, self.account, event.contact)
+        contact = contacts.get(db, self.rows.account, event.contact)
         if contact.to_user is not Subscription.GRANTED:
             return
         # The user may have added them again since: an event that comes twice does not end that.
-        conversation, gone = self._chat(db, event.contact), f"gone {event.id}"
+        conversation, gone = self.rows.chat(db, event.contact), f"gone {event.id}"
         if not conversations.tell_once(db, conversation, gone, until_pruned_at=now):
             return
-        self._put(db, event.contact, replace(contact, to_user=Subscription.REFUSED))
+        self.rows.put(db, event.contact, replace(contact, to_user=Subscription.REFUSED))
         for delivery in (Unavailable(), Unsubscribed()):
-            sid = self._id(event.contact, event.id, type(delivery).__name__)
-            self._add(db, event.contact, sid, delivery, now, out)
+            sid = self.rows.id(event.contact, event.id, type(delivery).__name__)
+            self.rows.add(db, event.contact, sid, delivery, now, out)
 
     def _gap(self, db: Transaction, event: RemoteGap, now: float, out: Committed) -> None:
-        conversation = self._chat(db, event.contact)
+        conversation = self.rows.chat(db, event.contact)
         if not conversations.tell_once(db, conversation, f"gap {event.id}", until_pruned_at=now):
             return
         about = "" if event.about is None else f"about {event.about} "
-        sid = self._id(event.contact, "gap", event.id)
+        sid = self.rows.id(event.contact, "gap", event.id)
         text = f"{about}{_NOT_FETCHED}"
-        self._add(db, event.contact, sid, Notice(id=sid, text=text), now, out)
-
-    def _chat(self, db: Transaction, contact: RemoteUserId) -> ConversationId:
-        found = conversations.find_chat(db, self.account, contact)
-        if found is not None:
-            return found
-        self.addresses.assign(db, contact)
-        return conversations.chat(db, self.account, contact)
-
-    def _change(self, db: Transaction, contact: RemoteUserId, **fields: Any) -> None:
-        known = contacts.get(db, self.account, contact)
-        if (changed := replace(known, **fields)) != known:
-            self._put(db, contact, changed)
-
-    def _put(self, db: Transaction, contact: RemoteUserId, row: contacts.ContactRow) -> None:
-        self.addresses.assign(db, contact)
-        contacts.put(db, self.account, contact, row)
-
-    def _add(
-        self,
-        db: Transaction,
-        contact: RemoteUserId,
-        sid: StanzaId,
-        delivery: Delivery,
-        now: float,
-        out: Committed,
-    ) -> None:
-        out.inbound.append(
-            journal.add_inbound(
-                db,
-                account=self.account,
-                conversation=self._chat(db, contact),
-                user=self.user,
-                contact=contact,
-                stanza_id=sid,
-                delivery=delivery,
-                now=now,
-            )
-        )
-
-    def _id(self, *scope: str | int) -> StanzaId:
-        return stanza_id(self.network, self.user, *scope)
+        self.rows.add(db, event.contact, sid, Notice(id=sid, text=text), now, out)

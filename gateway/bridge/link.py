@@ -18,8 +18,9 @@ import structlog
 from gateway.adapter import Adapter, Clock, Session
 from gateway.bridge.accounts import Account
 from gateway.bridge.handle import Handle
-from gateway.bridge.inbound import Committed, Intake
+from gateway.bridge.inbound import Intake
 from gateway.bridge.pacing import HEALTHY_S, Breaker, StartGate
+from gateway.bridge.rows import Committed
 from gateway.bridge.sealed import Sealed
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable, Transient
@@ -106,7 +107,7 @@ class Link:
         self.trouble = ""
         """Why it is not live, in words for the user."""
         self._logged = ""
-        self.log = log.bind(network=intake.network, account=account.id)
+        self.log = log.bind(network=intake.rows.network, account=account.id)
         self.clock: Clock = adapter.context.clock
         self.http: aiohttp.ClientSession = adapter.context.http
         self.remote_id = account.remote_id
@@ -177,7 +178,7 @@ class Link:
             self._connected()
 
         handle = self._handle = Handle(self, connected)
-        name = f"session of {self.intake.network}, account {self.account.id}"
+        name = f"session of {self.intake.rows.network}, account {self.account.id}"
         running = asyncio.create_task(contained(self._live, handle), name=name)
         try:
             await asyncio.wait((running, patience), return_when=asyncio.FIRST_COMPLETED)

@@ -15,7 +15,9 @@ from gateway.bridge.inbound import Intake
 from gateway.bridge.link import Link, LinkHooks, LinkState
 from gateway.bridge.pacing import StartGate
 from gateway.bridge.readiness import TROUBLE, Readiness
+from gateway.bridge.rows import Rows
 from gateway.bridge.sealed import Sealed
+from gateway.bridge.unread import Unread
 from gateway.errors import AdapterError
 from gateway.ids import NetworkName
 from gateway.store import Store
@@ -60,12 +62,16 @@ class Links:
 
     def prepare(self, account: Account) -> Link:
         """A link that does nothing yet. It takes the place of the one the account has."""
-        intake = Intake(
+        rows = Rows(
             network=self._network,
-            instance=self._store.instance,
             account=account.id,
             user=account.user,
             addresses=self._addresses,
+        )
+        intake = Intake(
+            rows=rows,
+            unread=Unread(rows),
+            instance=self._store.instance,
             auto_accept=self._auto_accept,
             is_cutting=self._backlog.is_cutting,
         )

@@ -21,7 +21,6 @@ from gateway.bridge.backlog import Backlog, Marks
 from gateway.bridge.contacts import Contacts
 from gateway.bridge.cut import tell_cut
 from gateway.bridge.delivery import Delivery
-from gateway.bridge.inbound import Committed
 from gateway.bridge.intents import IncomingText, Intents
 from gateway.bridge.link import Link, LinkHooks, LinkState
 from gateway.bridge.links import Links
@@ -33,6 +32,7 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
+from gateway.bridge.rows import Committed
 from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
 from gateway.errors import Forbidden, Transient

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from gateway.adapter import Sent
 from gateway.bridge.accounts import Account
-from gateway.bridge.inbound import Committed
+from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.errors import (
     AdapterError,

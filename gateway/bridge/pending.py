@@ -11,7 +11,7 @@ import structlog
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
-from gateway.bridge.inbound import Committed
+from gateway.bridge.rows import Committed
 from gateway.errors import StoreUnavailable
 from gateway.ids import AccountId, NetworkName
 from gateway.store import Store, Transaction, held
@@ -76,6 +76,6 @@ class Pending:
         intake, hooks, now = account.link.intake, account.link.hooks, self._clock.now()
 
         def unit(db: Transaction) -> Committed:
-            return intake.stand_in(db, untold.conversation, untold.event, now)
+            return intake.unread.stand_in(db, untold.conversation, untold.event, now)
 
         await self._store.write(unit, hooks.committed)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows of one account's inbound journal, as units add them inside the writer's transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gateway.bridge.addresses import Addresses
+from gateway.events import Delivery
+from gateway.ids import (
+    AccountId,
+    ConversationId,
+    NetworkName,
+    RemoteUserId,
+    StanzaId,
+    UserJid,
+    stanza_id,
+)
+from gateway.store import Transaction, contacts, conversations, journal
+from gateway.store.journal import InboundRow, OutboundRow
+
+
+@dataclass(slots=True)
+class Committed:
+    """What a unit has added to the journals."""
+
+    inbound: list[InboundRow] = field(default_factory=list)
+    outbound: list[OutboundRow] = field(default_factory=list)
+    held: bool = False
+    """Something was kept that cannot be read yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Of one account."""
+
+    network: NetworkName
+    account: AccountId
+    user: UserJid
+    addresses: Addresses
+
+    def chat(self, db: Transaction, contact: RemoteUserId) -> ConversationId:
+        """The conversation with a contact, made if there is none."""
+        found = conversations.find_chat(db, self.account, contact)
+        if found is not None:
+            return found
+        self.addresses.assign(db, contact)
+        return conversations.chat(db, self.account, contact)
+
+    def change(self, db: Transaction, contact: RemoteUserId, **fields: Any) -> None:
+        """Change what is known of a contact."""
+        known = contacts.get(db, self.account, contact)
+        if (changed := replace(known, **fields)) != known:
+            self.put(db, contact, changed)
+
+    def put(self, db: Transaction, contact: RemoteUserId, row: contacts.ContactRow) -> None:
+        """Store what is known of a contact."""
+        self.addresses.assign(db, contact)
+        contacts.put(db, self.account, contact, row)
+
+    def add(
+        self,
+        db: Transaction,
+        contact: RemoteUserId,
+        sid: StanzaId,
+        delivery: Delivery,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """Add a row: something that the user is to get from a contact, or from the gateway."""
+        out.inbound.append(
+            journal.add_inbound(
+                db,
+                account=self.account,
+                conversation=self.chat(db, contact),
+                user=self.user,
+                contact=contact,
+                stanza_id=sid,
+                delivery=delivery,
+                now=now,
+            )
+        )
+
+    def id(self, *scope: str | int) -> StanzaId:
+        """The id of a stanza: the same whenever it is made of the same."""
+        return stanza_id(self.network, self.user, *scope)

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages that cannot be read yet: kept, told of by a line in their place, read in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import structs
+
+from gateway.bridge.rows import Committed, Rows
+from gateway.bridge.splitting import split_text
+from gateway.bridge.wellformed import honest_time
+from gateway.events import ChatMessage, Notice, OwnMessage, RemoteMessage, RemoteUndecryptable
+from gateway.ids import ConversationId
+from gateway.store import Transaction, conversations, held
+from gateway.store.conversations import MessageRow, Origin
+from gateway.text import clean
+
+ENCRYPTED = (
+    "This conversation is end-to-end encrypted on the network, and the gateway cannot read "
+    "encrypted messages yet. They are kept; please read them in another app."
+)
+
+PENDING = "Encrypted message: its key has not arrived yet."
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Those of one account, inside the writer's transaction."""
+
+    rows: Rows
+
+    def keep(
+        self,
+        db: Transaction,
+        conversation: ConversationId,
+        event: RemoteUndecryptable,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """One that cannot be read."""
+        if conversations.by_remote_id(db, conversation, event.id) is not None:
+            return  # it was readable before, or the user has a line in its place
+        held.hold(
+            db,
+            conversation,
+            structs.replace(
+                event,
+                sent_at=honest_time(event.sent_at, now),
+                content=clean(event.content),
+                needs=clean(event.needs),
+                reason=clean(event.reason),
+            ),
+            now,
+        )
+        out.held |= bool(event.needs)
+        if not event.needs and conversations.tell_once(db, conversation, "encrypted"):
+            sid = self.rows.id(event.contact, event.id, "encrypted")
+            self.rows.add(db, event.contact, sid, Notice(id=sid, text=ENCRYPTED), now, out)
+
+    def replace(
+        self,
+        db: Transaction,
+        conversation: ConversationId,
+        event: RemoteMessage,
+        line: MessageRow,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """The user was given a line in its place. While nothing came after that line it is
+        corrected (XEP-0308 §3); else the message comes as one that is late."""
+        newest = conversations.newest_from_network(db, conversation)
+        replaces = line.stanza_id if newest is None or newest.id == line.id else None
+        sent_at = honest_time(event.sent_at, now)
+        for part, body in enumerate(split_text(clean(event.body))):
+            sid = self.rows.id(event.contact, event.id, "readable", part)
+            if part:
+                conversations.add_message(
+                    db,
+                    conversation,
+                    stanza_id=sid,
+                    origin=line.origin,
+                    sent_at=sent_at,
+                    remote_id=event.id,
+                    part=part,
+                    now=now,
+                )
+            else:
+                conversations.add_alias(db, conversation, sid, line.id)
+            kind = OwnMessage if event.own else ChatMessage
+            told = kind(id=sid, body=body, sent_at=sent_at, replaces=None if part else replaces)
+            self.rows.add(db, event.contact, sid, told, now, out)
+
+    def stand_in(
+        self,
+        db: Transaction,
+        conversation: ConversationId,
+        event: RemoteUndecryptable,
+        now: float,
+    ) -> Committed:
+        """One line in place of a message that still cannot be read."""
+        out = Committed()
+        reason = held.tell(db, conversation, event.id)
+        if reason is None:
+            return out
+        sid = self.rows.id(event.contact, event.id, 0)
+        made = conversations.add_message(
+            db,
+            conversation,
+            stanza_id=sid,
+            origin=Origin.ELSEWHERE if event.own else Origin.CONTACT,
+            sent_at=event.sent_at,
+            remote_id=event.id,
+            now=now,
+        )
+        if made is not None:
+            body = f"[{PENDING} {reason}]" if reason else f"[{PENDING}]"
+            kind = OwnMessage if event.own else ChatMessage
+            self.rows.add(
+                db,
+                event.contact,
+                sid,
+                kind(id=sid, body=body, sent_at=event.sent_at),
+                now,
+                out,
+            )
+        return out
