@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
@@ -283,8 +284,13 @@ def _command(session: Session, status: str, inner: str) -> str:
 
 
 def _stage(stage: Stage) -> str:
-    wrong = _note(Note.ERROR, stage.wrong) if stage.wrong else ""
-    return f"{_actions(*stage.actions)}{wrong}{forms.form(stage.form, stage.values)}"
+    actions = _actions(*stage.actions)
+    if not stage.wrong:
+        return actions + forms.form(stage.form, stage.values)
+    # Also in the form: Converse.js shows notes only when the command has ended.
+    said = " ".join(filter(None, (stage.wrong, stage.form.instructions)))
+    again = forms.form(replace(stage.form, instructions=said), stage.values)
+    return f"{actions}{_note(Note.ERROR, stage.wrong)}{again}"
 
 
 def _actions(*allowed: str) -> str:
