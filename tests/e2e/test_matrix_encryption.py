@@ -269,7 +269,7 @@ async def test_the_recovery_key_verifies_the_device_and_opens_the_backup(
             await _recover(session, "EsT1 2345 nonsense")
         with pytest.raises(BadLogin):
             await _recover(session, recovery_key[:-2] + "11")
-        assert "1 waiting message" in await _recover(session, recovery_key)
+        assert "1 waiting message could be read." in await _recover(session, recovery_key)
         message = await account.wait_text("for friends")
         assert (message.id, message.contact) == (withheld, pair.contact)
         # And from now on bob's client trusts it by itself.

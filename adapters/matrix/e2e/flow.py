@@ -73,8 +73,10 @@ class MatrixEncryptionFlow(EncryptionFlow):
             said = "Your other Matrix apps have shown you a recovery key when you set it up."
             return LoginStep(instructions=said, fields=(_KEY,))
         opened = await self._trust.recover(answers["recovery_key"])
-        more = f" {opened} waiting messages could be read." if opened else ""
-        return self._result() + more
+        if not opened:
+            return self._result()
+        messages = "message" if opened == 1 else "messages"
+        return f"{self._result()} {opened} waiting {messages} could be read."
 
     def _result(self) -> str:
         """What has come of it."""
