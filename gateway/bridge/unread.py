@@ -21,7 +21,7 @@ ENCRYPTED = (
     "encrypted messages yet. They are kept; please read them in another app."
 )
 
-PENDING = "Encrypted message: its key has not arrived yet."
+PENDING = "Its key has not arrived yet."
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ class Unread:
             now=now,
         )
         if made is not None:
-            body = f"[{PENDING} {reason}]" if reason else f"[{PENDING}]"
+            body = f"[Encrypted message. {reason or PENDING}]"
             kind = OwnMessage if event.own else ChatMessage
             self.rows.add(
                 db,

@@ -155,7 +155,7 @@ async def test_a_withheld_key_is_explained(pair: Pair) -> None:
         event_id = await pair.bob.send_text(room, "for friends")
         event = await pair.account.wait(RemoteUndecryptable)
         assert (event.id, event.contact, event.own) == (event_id, pair.contact, False)
-        assert event.reason == "The sender's app gives keys to verified devices only."
+        assert "verified devices only" in event.reason
         assert event.needs.startswith(room)
         await pair.bob.send_to_verified_only(False)
         await pair.bob.send_text(room, "for all")

@@ -47,7 +47,7 @@ class MatrixEncryptionFlow(EncryptionFlow):
         policy = _SIGNED if trust.signed_only else _ALL
         return LoginStep(
             instructions=(
-                f"{END}\nThe device is called {trust.device_id}; its key is "
+                f"{END}\nThe session id of the gateway is {trust.device_id}; its key is "
                 f"{trust.fingerprint}. {signed} {backup}\nNow: {policy.label}."
             ),
             fields=(

@@ -30,7 +30,7 @@ _MAX_WITHHELD = 1_000
 
 _WHY = {
     "m.blacklisted": "The sender does not give keys to this gateway.",
-    "m.unverified": "The sender's app gives keys to verified devices only.",
+    "m.unverified": "The sender's app gives keys to verified devices only: see “encryption”.",
     "m.unauthorised": "The sender's app says that you may not read it.",
     "m.unavailable": "The sender's app no longer has the key.",
     "m.no_olm": "The sender's app could not reach this gateway safely.",

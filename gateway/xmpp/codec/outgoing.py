@@ -53,8 +53,10 @@ class Route:
 
 def delay(stamp: float, sender: str) -> str:
     """XEP-0203."""
-    when = datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"<delay xmlns='urn:xmpp:delay' from='{attribute(sender)}' stamp='{when}'/>"
+    # With a fraction, or what was sent within one second is sorted by chance (XEP-0082 §3.2).
+    precision = "seconds" if stamp == int(stamp) else "milliseconds"
+    when = datetime.fromtimestamp(stamp, UTC).replace(tzinfo=None).isoformat("T", precision)
+    return f"<delay xmlns='urn:xmpp:delay' from='{attribute(sender)}' stamp='{when}Z'/>"
 
 
 def stanza_of(row: InboundRow, route: Route, now: float) -> Stanza | None:

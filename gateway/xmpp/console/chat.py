@@ -117,7 +117,7 @@ class Console:
             component.approvals,
             self.say,
             self.tell,
-            COMMANDS.keys(),
+            COMMANDS.keys() | {"help"},
         )
         self._talks[user] = command, talk
         component.tasks.spawn(
