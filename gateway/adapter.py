@@ -120,6 +120,9 @@ class Capabilities:
     contact_list: bool = False
     """The network has a list of contacts: `gateway.events.RemoteContactGone` tells of those whom
     it no longer has."""
+    rooms: bool = False
+    """The account's groups are reported (`gateway.events.RemoteRoomEvent`), and `SendRoomText`
+    works."""
     encryption: bool = False
     """`Session.encryption` lets the user set up end-to-end encryption."""
     max_text_bytes: int = 65536

@@ -19,7 +19,7 @@ import enum
 
 import msgspec
 
-from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId, StanzaId
 
 
 class _Record(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
@@ -138,6 +138,86 @@ class RemoteGap(_Record, frozen=True, kw_only=True):
     """Roughly how many, if the network tells."""
 
 
+# --- rooms: adapter → core -------------------------------------------------------------------
+
+
+class Affiliation(enum.StrEnum):
+    """What somebody is in a room for long (XEP-0045 §5.2)."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    NONE = "none"
+
+
+class Member(_Record, frozen=True, kw_only=True):
+    """Somebody in a room."""
+
+    user: RemoteUserId
+    name: str = ""
+    """As the room shows it. The empty name means that there is none."""
+    affiliation: Affiliation = Affiliation.MEMBER
+    may_speak: bool = True
+
+
+class Departure(enum.StrEnum):
+    """How somebody came out of a room."""
+
+    LEFT = "left"
+    KICKED = "kicked"
+    BANNED = "banned"
+
+
+class RemoteRoom(_Record, frozen=True, kw_only=True):
+    """A room of the account as it is now: the whole of it, whenever something of it changes."""
+
+    room: RemoteRoomId
+    name: str = ""
+    topic: str = ""
+    topic_by: RemoteUserId | None = None
+    topic_at: float | None = None
+    is_private: bool = True
+    """Only who is invited comes in. Everybody there knows who the others are."""
+    members: tuple[Member, ...] | None = None
+    """All of them, with the account itself. None where they have not changed, or where each
+    change is told by a `RemoteMember`."""
+    is_new: bool = False
+    """The account has come into it just now: the user is told of it."""
+
+
+class RemoteMember(_Record, frozen=True, kw_only=True):
+    """Somebody has come into a room, or is something else there now."""
+
+    room: RemoteRoomId
+    member: Member
+
+
+class RemoteMemberGone(_Record, frozen=True, kw_only=True):
+    """Somebody is no longer in a room. If that is the account itself, the room is over for it."""
+
+    room: RemoteRoomId
+    user: RemoteUserId
+    how: Departure = Departure.LEFT
+    actor: RemoteUserId | None = None
+    """Who has removed them."""
+    reason: str = ""
+
+
+class RemoteRoomMessage(_Record, frozen=True, kw_only=True):
+    """A text in a room. Whoever has left since is still its sender."""
+
+    room: RemoteRoomId
+    sender: RemoteUserId
+    id: RemoteMessageId
+    body: str
+    sent_at: float
+    key: str | None = None
+    """As in `RemoteMessage`."""
+
+
+RemoteRoomEvent = RemoteRoom | RemoteMember | RemoteMemberGone | RemoteRoomMessage
+"""Those of a room come in its order: what it is, who is there, what is said."""
+
 RemoteEvent = (
     RemoteMessage
     | RemoteRead
@@ -149,6 +229,10 @@ RemoteEvent = (
     | RemoteContactGone
     | RemoteProfile
     | RemoteGap
+    | RemoteRoom
+    | RemoteMember
+    | RemoteMemberGone
+    | RemoteRoomMessage
 )
 
 
@@ -283,6 +367,61 @@ class Unsubscribed(_Record, frozen=True, kw_only=True):
     """The user is told the contact's presence no more."""
 
 
+class RoomMessage(_Record, frozen=True, kw_only=True):
+    """A text of an occupant, for the sessions that were in the room when it was committed."""
+
+    id: StanzaId
+    archive_id: StanzaId
+    """The room's own id of it (XEP-0359), by which its archive finds it."""
+    nick: str
+    occupant: str
+    """XEP-0421."""
+    body: str
+    sent_at: float
+    to: tuple[str, ...] = ()
+    """Full JIDs."""
+
+
+class RoomSubject(_Record, frozen=True, kw_only=True):
+    """The room has another subject."""
+
+    id: StanzaId
+    nick: str
+    topic: str
+    sent_at: float
+    to: tuple[str, ...] = ()
+
+
+class RoomPresence(_Record, frozen=True, kw_only=True):
+    """An occupant has come, has changed, or has gone."""
+
+    nick: str
+    occupant: str
+    member: RemoteUserId
+    affiliation: Affiliation = Affiliation.NONE
+    may_speak: bool = True
+    gone: Departure | None = None
+    new_nick: str = ""
+    """They have gone to come again under this nick."""
+    actor: str = ""
+    """Nick of who has removed them."""
+    reason: str = ""
+    to: tuple[str, ...] = ()
+
+
+class RoomChanged(_Record, frozen=True, kw_only=True):
+    """The room has another name, or is of another kind."""
+
+    id: StanzaId
+    to: tuple[str, ...] = ()
+
+
+class RoomInvitation(_Record, frozen=True, kw_only=True):
+    """The user is in a room now, and may join it with their clients (XEP-0249)."""
+
+    id: StanzaId
+
+
 Delivery = (
     ChatMessage
     | OwnMessage
@@ -295,7 +434,15 @@ Delivery = (
     | SubscriptionRequest
     | Unavailable
     | Unsubscribed
+    | RoomMessage
+    | RoomSubject
+    | RoomPresence
+    | RoomChanged
+    | RoomInvitation
 )
+
+RoomDelivery = RoomMessage | RoomSubject | RoomPresence | RoomChanged
+"""What goes to the sessions in a room."""
 
 
 # --- core → adapter ---------------------------------------------------------------------------
@@ -327,4 +474,11 @@ class DeclineInvite(_Record, frozen=True, kw_only=True):
     contact: RemoteUserId
 
 
-Command = SendText | MarkRead | AcceptInvite | DeclineInvite
+class SendRoomText(_Record, frozen=True, kw_only=True):
+    """Say ``body`` in a room that the account is in."""
+
+    room: RemoteRoomId
+    body: str
+
+
+Command = SendText | MarkRead | AcceptInvite | DeclineInvite | SendRoomText

@@ -19,11 +19,15 @@ UserJid = NewType("UserJid", str)
 RemoteUserId = NewType("RemoteUserId", str)
 """A person on the network, for example ``@bob:example.org``."""
 
+RemoteRoomId = NewType("RemoteRoomId", str)
+"""A group on the network, for example a Matrix room id."""
+
 RemoteMessageId = NewType("RemoteMessageId", str)
 """A message on the network, for example a Matrix event id."""
 
 AccountId = NewType("AccountId", int)
 ConversationId = NewType("ConversationId", int)
+RoomId = NewType("RoomId", int)
 RowId = NewType("RowId", int)
 """Position in one of the two journals. Rows of one conversation are handled in this order."""
 

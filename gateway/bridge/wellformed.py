@@ -6,8 +6,8 @@ from __future__ import annotations
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from gateway.events import RemoteEvent
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.events import Member, RemoteEvent, RemoteMember, RemoteRoom
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 _Field = tuple[str, tuple[type, ...], bool]
 """Name, what it may be, and whether it is an id, which may not be empty."""
@@ -15,7 +15,7 @@ _Field = tuple[str, tuple[type, ...], bool]
 
 def _fields(kind: type) -> tuple[_Field, ...]:
     return tuple(
-        (name, _types(hint), hint in (RemoteUserId, RemoteMessageId))
+        (name, _types(hint), hint in (RemoteUserId, RemoteRoomId, RemoteMessageId))
         for name, hint in get_type_hints(kind).items()
         if not name.startswith("__")
     )
@@ -24,11 +24,11 @@ def _fields(kind: type) -> tuple[_Field, ...]:
 def _types(hint: Any) -> tuple[type, ...]:
     if isinstance(hint, UnionType) or get_origin(hint) is Union:  # of new types it is the latter
         return tuple(part for one in get_args(hint) for part in _types(one))
-    plain: type = getattr(hint, "__supertype__", hint)
+    plain: type = getattr(hint, "__supertype__", get_origin(hint) or hint)
     return (int, float) if plain is float else (plain,)
 
 
-_FIELDS = {kind: _fields(kind) for kind in get_args(RemoteEvent)}
+_FIELDS = {kind: _fields(kind) for kind in (*get_args(RemoteEvent), Member)}
 
 
 def must_be_whole(event: RemoteEvent) -> None:
@@ -36,6 +36,14 @@ def must_be_whole(event: RemoteEvent) -> None:
 
     The empty contact is the gateway itself: nobody on a network may speak in its name.
     """
+    _must_be_whole(event)
+    for member in event.members or () if isinstance(event, RemoteRoom) else ():
+        _must_be_whole(member)
+    if isinstance(event, RemoteMember):
+        _must_be_whole(event.member)
+
+
+def _must_be_whole(event: RemoteEvent | Member) -> None:
     fields = _FIELDS.get(type(event))
     if fields is None:
         raise TypeError(f"a {type(event).__name__} is no event")

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rooms: what they are, who is in them, which sessions have joined, and what was said."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from gateway.events import Affiliation, Member, RoomMessage
+from gateway.ids import (
+    AccountId,
+    ConversationId,
+    NetworkName,
+    RemoteRoomId,
+    RemoteUserId,
+    RoomId,
+    StanzaId,
+    UserJid,
+)
+from gateway.store.journal import payload
+from gateway.store.writer import Connection, Transaction
+
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomRow:
+    """A room of one account."""
+
+    id: RoomId
+    conversation: ConversationId
+    account: AccountId
+    remote_id: RemoteRoomId
+    name: str
+    topic: str
+    topic_by: RemoteUserId | None
+    topic_at: float | None
+    private: bool
+    secret: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberRow:
+    """Somebody in a room."""
+
+    user: RemoteUserId
+    name: str
+    nick: str
+    affiliation: Affiliation
+    may_speak: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Something that was said."""
+
+    id: int
+    """Its place in the order of the archive."""
+    message: RoomMessage
+
+
+# --- rooms ------------------------------------------------------------------------------------
+
+_ROOM = (
+    "room.id, conversation.id, room.account, room_link.remote_id, room.name, room.topic,"
+    " room.topic_by, room.topic_at, room.private, room.secret"
+)
+
+
+def _room(values: tuple[object, ...] | None) -> RoomRow | None:
+    if values is None:
+        return None
+    return RoomRow(
+        id=values[0],  # type: ignore[arg-type]
+        conversation=values[1],  # type: ignore[arg-type]
+        account=values[2],  # type: ignore[arg-type]
+        remote_id=values[3],  # type: ignore[arg-type]
+        name=values[4],  # type: ignore[arg-type]
+        topic=values[5],  # type: ignore[arg-type]
+        topic_by=values[6],  # type: ignore[arg-type]
+        topic_at=values[7],  # type: ignore[arg-type]
+        private=bool(values[8]),
+        secret=values[9],  # type: ignore[arg-type]
+    )
+
+
+def _realm(account: AccountId) -> str:
+    """Of rooms that are one account's alone."""
+    return f"account {account}"
+
+
+def find(
+    db: Connection, network: NetworkName, account: AccountId, remote_id: RemoteRoomId
+) -> RoomRow | None:
+    """A room of an account, if it is known."""
+    return _room(
+        db.execute(
+            f"SELECT {_ROOM} FROM room_link JOIN room ON room.id = room_link.room"
+            " JOIN conversation ON conversation.room = room.id"
+            " WHERE room_link.network = ? AND room_link.realm = ? AND room_link.remote_id = ?",
+            (network, _realm(account), remote_id),
+        ).fetchone()
+    )
+
+
+def of_account(db: Connection, account: AccountId) -> list[RoomRow]:
+    """All rooms of an account."""
+    found = db.execute(
+        f"SELECT {_ROOM} FROM room JOIN room_link ON room_link.room = room.id AND room_link.home"
+        " JOIN conversation ON conversation.room = room.id WHERE room.account = ?",
+        (account,),
+    )
+    return [row for values in found if (row := _room(values)) is not None]
+
+
+def add(
+    db: Transaction, network: NetworkName, account: AccountId, remote_id: RemoteRoomId
+) -> RoomRow:
+    """A room that an account has come into."""
+    realm = _realm(account)
+    made = db.execute(
+        "INSERT INTO room (network, realm, account, secret) VALUES (?, ?, ?, ?)",
+        (network, realm, account, secrets.token_bytes(_SECRET_BYTES)),
+    )
+    db.execute(
+        "INSERT INTO room_link (room, network, realm, remote_id, home) VALUES (?, ?, ?, ?, 1)",
+        (made.lastrowid, network, realm, remote_id),
+    )
+    db.execute("INSERT INTO conversation (account, room) VALUES (?, ?)", (account, made.lastrowid))
+    room = find(db, network, account, remote_id)
+    assert room is not None
+    return room
+
+
+def describe(
+    db: Transaction,
+    room: RoomId,
+    *,
+    name: str,
+    topic: str,
+    topic_by: RemoteUserId | None,
+    topic_at: float | None,
+    private: bool,
+) -> None:
+    """What a room is now."""
+    db.execute(
+        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?"
+        " WHERE id = ?",
+        (name, topic, topic_by, topic_at, private, room),
+    )
+
+
+def remove(db: Transaction, room: RoomId) -> None:
+    """The account is no longer in it: everything of it goes."""
+    db.execute("DELETE FROM room WHERE id = ?", (room,))
+
+
+# --- members ----------------------------------------------------------------------------------
+
+_MEMBER = "remote_id, name, nick, affiliation, may_speak"
+
+
+def _member(values: tuple[object, ...]) -> MemberRow:
+    return MemberRow(
+        user=values[0],  # type: ignore[arg-type]
+        name=values[1],  # type: ignore[arg-type]
+        nick=values[2],  # type: ignore[arg-type]
+        affiliation=Affiliation(str(values[3])),
+        may_speak=bool(values[4]),
+    )
+
+
+def member(db: Connection, room: RoomId, user: RemoteUserId) -> MemberRow | None:
+    """Somebody in a room, if they are in it."""
+    found = db.execute(
+        f"SELECT {_MEMBER} FROM member WHERE room = ? AND remote_id = ?", (room, user)
+    ).fetchone()
+    return _member(found) if found else None
+
+
+def by_nick(db: Connection, room: RoomId, folded: str) -> MemberRow | None:
+    """Who has a nick, as `gateway.bridge.rooms.nicks.fold` makes it."""
+    found = db.execute(
+        f"SELECT {_MEMBER} FROM member WHERE room = ? AND folded = ?", (room, folded)
+    ).fetchone()
+    return _member(found) if found else None
+
+
+def members(db: Connection, room: RoomId) -> list[MemberRow]:
+    """All members of a room."""
+    found = db.execute(f"SELECT {_MEMBER} FROM member WHERE room = ?", (room,))
+    return list(map(_member, found))
+
+
+def count_members(db: Connection, room: RoomId) -> int:
+    """How many there are."""
+    (count,) = db.execute("SELECT count(*) FROM member WHERE room = ?", (room,)).fetchone()
+    return int(count)
+
+
+def put_member(db: Transaction, room: RoomId, of: Member, nick: str, folded: str) -> None:
+    """Somebody is in a room, as this."""
+    db.execute(
+        "INSERT INTO member (room, remote_id, name, nick, folded, affiliation, may_speak)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, remote_id) DO UPDATE SET"
+        " name = excluded.name, nick = excluded.nick, folded = excluded.folded,"
+        " affiliation = excluded.affiliation, may_speak = excluded.may_speak",
+        (room, of.user, of.name, nick, folded, of.affiliation, of.may_speak),
+    )
+
+
+def remove_member(db: Transaction, room: RoomId, user: RemoteUserId) -> None:
+    """Somebody is no longer in a room."""
+    db.execute("DELETE FROM member WHERE room = ? AND remote_id = ?", (room, user))
+
+
+# --- sessions ---------------------------------------------------------------------------------
+
+
+def occupants(db: Connection, room: RoomId) -> tuple[str, ...]:
+    """The full JIDs of the sessions in a room."""
+    found = db.execute("SELECT jid FROM occupant WHERE room = ?", (room,))
+    return tuple(jid for (jid,) in found)
+
+
+def enter(db: Transaction, room: RoomId, jid: str, user: UserJid, now: float) -> bool:
+    """A session joins. False if it is in already."""
+    made = db.execute(
+        "INSERT OR IGNORE INTO occupant (room, jid, user, joined_at) VALUES (?, ?, ?, ?)",
+        (room, jid, user, now),
+    )
+    return made.rowcount == 1
+
+
+def leave(db: Transaction, room: RoomId, jid: str) -> None:
+    """A session is no longer in."""
+    db.execute("DELETE FROM occupant WHERE room = ? AND jid = ?", (room, jid))
+
+
+def all_occupants(db: Connection, network: NetworkName) -> Iterator[tuple[RoomId, str]]:
+    """The sessions in all rooms of a network."""
+    found = db.execute(
+        "SELECT occupant.room, occupant.jid FROM account"
+        " JOIN room ON room.account = account.id JOIN occupant ON occupant.room = room.id"
+        " WHERE account.network = ?",
+        (network,),
+    )
+    for room, jid in found:
+        yield RoomId(room), jid
+
+
+# --- what was said ----------------------------------------------------------------------------
+
+
+def archive(db: Transaction, room: RoomId, message: RoomMessage, now: float) -> bool:
+    """Keep what was said. False if it is there already."""
+    made = db.execute(
+        "INSERT OR IGNORE INTO archived (room, archive_id, sent_at, stored_at, payload)"
+        " VALUES (?, ?, ?, ?, ?)",
+        (room, message.archive_id, message.sent_at, now, payload.encode(message)),
+    )
+    return made.rowcount == 1
+
+
+def newest_archived(db: Connection, room: RoomId) -> int:
+    """The place of what was said last; 0 if nothing was."""
+    (newest,) = db.execute(
+        "SELECT coalesce(max(id), 0) FROM archived WHERE room = ?", (room,)
+    ).fetchone()
+    return int(newest)
+
+
+def last_archived(db: Connection, room: RoomId, up_to: int, limit: int) -> Sequence[Archived]:
+    """What was said last, not after that place, oldest first."""
+    found = db.execute(
+        "SELECT id, payload FROM archived WHERE room = ? AND id <= ? ORDER BY id DESC LIMIT ?",
+        (room, up_to, limit),
+    )
+    return _archived(found)[::-1]
+
+
+def place_of(db: Connection, room: RoomId, archive_id: StanzaId) -> int | None:
+    """The place of something in the archive, by the room's id of it."""
+    found = db.execute(
+        "SELECT id FROM archived WHERE room = ? AND archive_id = ?", (room, archive_id)
+    ).fetchone()
+    return int(found[0]) if found else None
+
+
+def _archived(found: Iterable[tuple[int, bytes]]) -> list[Archived]:
+    kept = []
+    for place, encoded in found:
+        message = payload.delivery(encoded)
+        if isinstance(message, RoomMessage):
+            kept.append(Archived(place, message))
+    return kept
