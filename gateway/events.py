@@ -420,6 +420,9 @@ class RoomInvitation(_Record, frozen=True, kw_only=True):
     """The user is in a room now, and may join it with their clients (XEP-0249)."""
 
     id: StanzaId
+    line_id: StanzaId
+    """Of the line for clients that know no invitations."""
+    name: str = ""
 
 
 Delivery = (

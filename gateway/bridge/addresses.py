@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 
 from gateway.adapter import Adapter
-from gateway.ids import NetworkName, RemoteUserId
+from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId
 from gateway.store import Store, Transaction, addresses
 from gateway.tasks import contained_now
 
@@ -73,6 +73,20 @@ class Addresses:
             self._localparts[contact] = found
         return found
 
+    def room(self, localpart: str) -> RemoteRoomId | None:
+        """The room at a localpart as it came from a stanza, if there is one: rooms have no
+        address before they are known."""
+        if not localpart.startswith("#"):
+            return None
+        found = addresses.remote_of(self._store.reader, self._network, localpart.lower())
+        return None if found is None else RemoteRoomId(found)
+
+    def assign_room(self, db: Transaction, room: RemoteRoomId, name: str) -> None:
+        """Give a room its localpart for ever: a name that people can read, and a hash."""
+        slug = re.sub(r"[^a-z0-9]+", "-", name[:100].lower()).strip("-")[:32] or "room"
+        remote = RemoteUserId(room)
+        addresses.assign(db, self._network, remote, f"#{slug}-{_hash(remote)}")
+
     def contact(self, localpart: str) -> RemoteUserId | None:
         """The contact at a localpart as it came from a stanza, or None if there can be none."""
         if not localpart or localpart.startswith("#"):
@@ -119,6 +133,8 @@ class Addresses:
             ):
                 return localpart
         slug = re.sub(r"[^a-z0-9]+", "-", (readable or contact).lower()).strip("-")[:32]
-        return (
-            f".{slug}-{hashlib.sha256(contact.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
-        )
+        return f".{slug}-{_hash(contact)}"
+
+
+def _hash(remote: RemoteUserId) -> str:
+    return hashlib.sha256(remote.encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -135,7 +135,7 @@ class Delivery:
         for row in rows:
             if not self._queues.proved(row):
                 continue  # it bounced before, or its account is gone
-            if row.received or self._port.is_local(row.user):
+            if row.received or row.is_of_room or self._port.is_local(row.user):
                 local.append(row)
             elif self._peers.await_settling(row):
                 row.state = InboundState.TAKEN_OVER
@@ -203,7 +203,7 @@ class Delivery:
             if not self._port.has_room():
                 return True
             row = queue.pending[0]
-            if not self._port.is_local(row.user):
+            if not (row.is_of_room or self._port.is_local(row.user)):
                 if not self._peers.may_write(row.user, queue):
                     if self._redelivery.is_blocked_too_long(queue, row):
                         queue.pending.popleft()

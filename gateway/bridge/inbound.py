@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from gateway.bridge.cut import cut
+from gateway.bridge.rooms.intake import RoomIntake
 from gateway.bridge.rows import Committed, Rows
 from gateway.bridge.splitting import NAME_CHARS, brief, split_text
 from gateway.bridge.unread import Unread
@@ -32,10 +33,14 @@ from gateway.events import (
     RemoteGap,
     RemoteInvite,
     RemoteInviteGone,
+    RemoteMember,
+    RemoteMemberGone,
     RemoteMessage,
     RemoteNotice,
     RemoteProfile,
     RemoteRead,
+    RemoteRoom,
+    RemoteRoomMessage,
     RemoteUndecryptable,
     RemoteUnreadable,
     SubscriptionRequest,
@@ -46,7 +51,6 @@ from gateway.ids import (
     AccountId,
     ConversationId,
     RemoteUserId,
-    RowId,
 )
 from gateway.store import Transaction, contacts, conversations, dead_events, held, journal
 from gateway.store.contacts import Subscription
@@ -55,9 +59,6 @@ from gateway.store.writer import is_unavailable
 from gateway.text import clean
 
 log = structlog.get_logger("inbound")
-
-_ROW_DIGITS = 18
-"""No database gets that far."""
 
 _NOT_FETCHED = "earlier messages were not fetched. Please read them in another app of the network."
 DEAD_LETTER = (
@@ -81,8 +82,8 @@ class Intake:
     """Turns one account's events into rows."""
 
     rows: Rows
+    rooms: RoomIntake
     unread: Unread
-    instance: str
     auto_accept: bool
     is_cutting: Callable[[AccountId], bool]
     """Messages of this account cannot be kept."""
@@ -154,6 +155,8 @@ class Intake:
                 self._notice(db, event, now, out)
             case RemoteGap():
                 self._gap(db, event, now, out)
+            case RemoteRoom() | RemoteMember() | RemoteMemberGone() | RemoteRoomMessage():
+                self.rooms.apply(db, event, now, out)
             case _:
                 self._apply_to_contact(db, event, now, out)
 
@@ -225,11 +228,10 @@ class Intake:
         self, db: Transaction, conversation: ConversationId, event: RemoteMessage
     ) -> bool:
         """Our own send came back: learn its remote id, whoever was told first."""
-        instance, _, row = (event.key or "").partition(".")
-        is_row = row.isascii() and row.isdigit() and len(row) <= _ROW_DIGITS
-        if instance != self.instance or not is_row:
+        row = self.rows.sent_row(event.key)
+        if row is None:
             return False
-        message = journal.echoed_message(db, conversation, RowId(int(row)), event.id)
+        message = journal.echoed_message(db, conversation, row, event.id)
         if message is not None:
             conversations.set_remote_id(db, message, event.id)
         return message is not None

@@ -21,11 +21,12 @@ from gateway.bridge.addresses import Addresses
 from gateway.bridge.outcome import receipt
 from gateway.bridge.ports import XmppPort
 from gateway.errors import StoreUnavailable
-from gateway.events import FailureReason, MarkRead, SendText
+from gateway.events import Command, FailureReason, MarkRead, SendRoomText, SendText
 from gateway.ids import ConversationId, NetworkName, RemoteUserId, StanzaId
-from gateway.store import Store, Transaction, contacts, conversations, journal
+from gateway.store import Store, Transaction, contacts, conversations, journal, rooms
 from gateway.store.conversations import Origin
 from gateway.store.journal import InboundRow, OutboundRow, OutboundState
+from gateway.store.rooms import RoomRow
 
 log = structlog.get_logger("intents")
 
@@ -52,13 +53,18 @@ class _Full:
 
 
 @dataclass(frozen=True, slots=True)
+class _NotThere:
+    """The account is not in the room any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Readdressed:
     """A repetition of what still waits: its answer goes to where it came from now."""
 
     row: OutboundRow
 
 
-_Decision = OutboundRow | InboundRow | _Readdressed | _Full | None
+_Decision = OutboundRow | InboundRow | _Readdressed | _Full | _NotThere | None
 """About a text. None: it is dropped, since it is our own copy or known already."""
 
 
@@ -95,6 +101,34 @@ class Intents:
 
     def send_text(self, account: Account, contact: RemoteUserId, text: IncomingText) -> None:
         """Commit a text; the receipt or the error follows."""
+
+        def chat(db: Transaction) -> ConversationId:
+            found = conversations.find_chat(db, account.id, contact)
+            if found is None:
+                self._addresses.assign(db, contact)
+                found = conversations.chat(db, account.id, contact)
+            return found
+
+        self._take(account, contact, text, chat, SendText(contact=contact, body=text.body))
+
+    def send_room_text(self, account: Account, room: RoomRow, text: IncomingText) -> None:
+        """Commit a text for a room; its reflection or the error follows."""
+
+        def conversation(db: Transaction) -> ConversationId | None:
+            is_member = rooms.member(db, room.id, account.remote_id) is not None
+            return room.conversation if is_member else None
+
+        command = SendRoomText(room=room.remote_id, body=text.body)
+        self._take(account, RemoteUserId(room.remote_id), text, conversation, command)
+
+    def _take(
+        self,
+        account: Account,
+        contact: RemoteUserId,
+        text: IncomingText,
+        find: Callable[[Transaction], ConversationId | None],
+        command: Command,
+    ) -> None:
         if account.leaving:
             reason, why = FailureReason.UNREGISTERED, "Your account here is being deleted."
             self._port.refuse(contact, text.sender, text.id, reason, why)
@@ -115,7 +149,9 @@ class Intents:
             self._capabilities.idempotent_send and link is not None and link.session is not None
         )
         written = self._store.write(
-            lambda db: self._text_unit(db, account, contact, text, now, attempted=attempted),
+            lambda db: self._text_unit(
+                db, account, contact, text, find(db), command, now, attempted=attempted
+            ),
             lambda row: self._text_decided(account, contact, text, row),
         )
         written.add_done_callback(lambda done: self._if_refused(done, contact, text))
@@ -126,14 +162,14 @@ class Intents:
         account: Account,
         contact: RemoteUserId,
         text: IncomingText,
+        conversation: ConversationId | None,
+        command: Command,
         now: float,
         *,
         attempted: bool,
     ) -> _Decision:
-        conversation = conversations.find_chat(db, account.id, contact)
         if conversation is None:
-            self._addresses.assign(db, contact)
-            conversation = conversations.chat(db, account.id, contact)
+            return _NotThere()
         known = conversations.by_alias(db, conversation, text.id) if text.id else None
         if known is not None and known.origin is Origin.ELSEWHERE:
             return None  # our own copy, sent in the user's name, comes back (REQ-1006)
@@ -142,7 +178,7 @@ class Intents:
             return self._repeated(db, account, text, conversation, contact, earlier, now)
         if self._is_full(account):
             return _Full()
-        return _new(db, account, contact, conversation, text, now, attempted=attempted)
+        return _new(db, account, contact, conversation, text, command, now, attempted=attempted)
 
     def _repeated(
         self,
@@ -182,6 +218,9 @@ class Intents:
                 self._deliver([decision])
             case _Readdressed():
                 self._readdress(decision.row)
+            case _NotThere():
+                reason, why = FailureReason.NOT_FOUND, "You are not in this group any more."
+                self._port.refuse(contact, text.sender, text.id, reason, why)
             case _Full():
                 self._refuse_for_now(
                     contact,
@@ -253,6 +292,7 @@ def _new(
     contact: RemoteUserId,
     conversation: ConversationId,
     text: IncomingText,
+    command: Command,
     now: float,
     *,
     attempted: bool,
@@ -280,7 +320,7 @@ def _new(
         digest=_digest(text.body),
         receipt=text.receipt,
         attempted=attempted,
-        command=SendText(contact=contact, body=text.body),
+        command=command,
         now=now,
     )
 

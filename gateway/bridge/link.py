@@ -111,7 +111,7 @@ class Link:
         self.clock: Clock = adapter.context.clock
         self.http: aiohttp.ClientSession = adapter.context.http
         self.remote_id = account.remote_id
-        self.instance = intake.instance
+        self.instance = intake.rows.instance
 
     @property
     def session(self) -> Session | None:

@@ -15,6 +15,7 @@ from gateway.bridge.inbound import Intake
 from gateway.bridge.link import Link, LinkHooks, LinkState
 from gateway.bridge.pacing import StartGate
 from gateway.bridge.readiness import TROUBLE, Readiness
+from gateway.bridge.rooms.intake import RoomIntake
 from gateway.bridge.rows import Rows
 from gateway.bridge.sealed import Sealed
 from gateway.bridge.unread import Unread
@@ -64,14 +65,15 @@ class Links:
         """A link that does nothing yet. It takes the place of the one the account has."""
         rows = Rows(
             network=self._network,
+            instance=self._store.instance,
             account=account.id,
             user=account.user,
             addresses=self._addresses,
         )
         intake = Intake(
             rows=rows,
+            rooms=RoomIntake(rows, account.remote_id),
             unread=Unread(rows),
-            instance=self._store.instance,
             auto_accept=self._auto_accept,
             is_cutting=self._backlog.is_cutting,
         )

@@ -32,6 +32,7 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
+from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.rows import Committed
 from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
@@ -39,6 +40,7 @@ from gateway.errors import Forbidden, Transient
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.store import Store, backlog, contacts
 from gateway.store.accounts import AccountStatus
+from gateway.store.rooms import RoomRow
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained, within
 
@@ -104,6 +106,7 @@ class Network:
             readdress=self._outbound.readdress,
             deliver=self.delivery.offer,
         )
+        self.rooms = Rooms(self.name, store, self.addresses, clock, self._persist)
         self._pending = Pending(self.name, store, clock, self.accounts.by_id)
         self._typing = Typing(clock, self._tasks)
         self._links = Links(
@@ -364,6 +367,11 @@ class Network:
         self._presences.talked(account, contact)
         self._attendance.active(account)
         self.intents.send_text(account, contact, text)
+
+    def send_room_text(self, account: Account, room: RoomRow, text: IncomingText) -> None:
+        """Commit a text for a room; its reflection or the error follows."""
+        self._attendance.active(account)
+        self.intents.send_room_text(account, room, text)
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         """The user began or stopped typing."""

@@ -25,6 +25,7 @@ from gateway.events import (
     FailureReason,
     Notice,
     Receipt,
+    SendRoomText,
     SendText,
 )
 from gateway.ids import NetworkName, StanzaId, stanza_id
@@ -96,9 +97,23 @@ def settle(
     journal.settle_outbound(db, row.id, OutboundState.ACCEPTED, now)
     if row.message is not None and outcome.remote_id is not None:
         conversations.set_remote_id(db, row.message, outcome.remote_id)
+    if isinstance(row.command, SendRoomText):
+        return _reflected(db, account, row, row.command, now)
     if not row.receipt:
         return Committed()
     return Committed(inbound=[receipt(db, network, account, row, now)])
+
+
+def _reflected(
+    db: Transaction, account: Account, row: OutboundRow, command: SendRoomText, now: float
+) -> Committed:
+    """In a room the message itself is its receipt (REQ-560)."""
+    committed = Committed()
+    intake = account.link.intake.rooms if account.link is not None else None
+    room = intake.find(db, command.room) if intake is not None else None
+    if intake is not None and room is not None and row.message is not None:
+        intake.reflect(db, room, row.message, command.body, now, committed)
+    return committed
 
 
 def receipt(

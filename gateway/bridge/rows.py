@@ -13,12 +13,16 @@ from gateway.ids import (
     ConversationId,
     NetworkName,
     RemoteUserId,
+    RowId,
     StanzaId,
     UserJid,
     stanza_id,
 )
 from gateway.store import Transaction, contacts, conversations, journal
 from gateway.store.journal import InboundRow, OutboundRow
+
+_ROW_DIGITS = 18
+"""No database gets that far."""
 
 
 @dataclass(slots=True)
@@ -36,6 +40,7 @@ class Rows:
     """Of one account."""
 
     network: NetworkName
+    instance: str
     account: AccountId
     user: UserJid
     addresses: Addresses
@@ -81,6 +86,12 @@ class Rows:
                 now=now,
             )
         )
+
+    def sent_row(self, key: str | None) -> RowId | None:
+        """The row of the outbound journal that a key which came back may belong to."""
+        instance, _, row = (key or "").partition(".")
+        is_row = row.isascii() and row.isdigit() and len(row) <= _ROW_DIGITS
+        return RowId(int(row)) if instance == self.instance and is_row else None
 
     def id(self, *scope: str | int) -> StanzaId:
         """The id of a stanza: the same whenever it is made of the same."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.ids import AccountId, ConversationId, NetworkName, RemoteUserId, UserJid
+from gateway.store.conversations import CONTACT
 from gateway.store.writer import Connection, Transaction
 
 
@@ -64,7 +65,7 @@ def add_cut(db: Transaction, conversation: ConversationId) -> None:
 def take_cut(db: Transaction, account: AccountId) -> list[Cut]:
     """What was cut of an account. It is told now, so that it is forgotten here."""
     rows = db.execute(
-        "SELECT conversation.id, account.user, conversation.contact, cut.messages FROM cut"
+        f"SELECT conversation.id, account.user, {CONTACT}, cut.messages FROM cut"
         " JOIN conversation ON conversation.id = cut.conversation"
         " JOIN account ON account.id = conversation.account WHERE account.id = ?",
         (account,),

@@ -14,6 +14,13 @@ GATEWAY = RemoteUserId("")
 """The contact of the conversation between a user and the gateway itself."""
 
 
+CONTACT = (
+    "coalesce(conversation.contact, (SELECT room_link.remote_id FROM room_link"
+    " WHERE room_link.room = conversation.room AND room_link.home))"
+)
+"""SQL: the remote id of what a conversation is with, be it a person or a room."""
+
+
 class Origin(enum.IntEnum):
     """Who wrote a message."""
 
@@ -136,6 +143,12 @@ def remote_id_of(db: Connection, message: int) -> RemoteMessageId | None:
 
 
 _MESSAGE = "message.id, message.stanza_id, message.remote_id, message.origin"
+
+
+def message(db: Connection, message: int) -> MessageRow | None:
+    """A part of a message, if it is kept."""
+    found = db.execute(f"SELECT {_MESSAGE} FROM message WHERE id = ?", (message,)).fetchone()
+    return _message(found)
 
 
 def by_alias(db: Connection, conversation: ConversationId, alias: str) -> MessageRow | None:

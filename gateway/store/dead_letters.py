@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gateway.ids import NetworkName, RemoteUserId, RowId, UserJid
+from gateway.store.conversations import CONTACT
 from gateway.store.journal import InboundState
 from gateway.store.writer import Connection, Transaction
 
@@ -33,7 +34,7 @@ class DeadLetter:
 def dead_letters(db: Connection) -> list[DeadLetter]:
     """All that are kept, in the order in which they were given up."""
     rows = db.execute(
-        "SELECT inbound.id, account.network, account.user, conversation.contact, inbound.payload,"
+        f"SELECT inbound.id, account.network, account.user, {CONTACT}, inbound.payload,"
         " inbound.bounces, inbound.committed_at, inbound.changed_at FROM inbound"
         " JOIN conversation ON conversation.id = inbound.conversation"
         " JOIN account ON account.id = conversation.account"

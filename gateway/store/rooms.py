@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.events import Affiliation, Member, RoomMessage
@@ -233,21 +233,15 @@ def enter(db: Transaction, room: RoomId, jid: str, user: UserJid, now: float) ->
     return made.rowcount == 1
 
 
+def is_in(db: Connection, room: RoomId, jid: str) -> bool:
+    """Whether a session is in a room."""
+    found = db.execute("SELECT 1 FROM occupant WHERE room = ? AND jid = ?", (room, jid))
+    return found.fetchone() is not None
+
+
 def leave(db: Transaction, room: RoomId, jid: str) -> None:
     """A session is no longer in."""
     db.execute("DELETE FROM occupant WHERE room = ? AND jid = ?", (room, jid))
-
-
-def all_occupants(db: Connection, network: NetworkName) -> Iterator[tuple[RoomId, str]]:
-    """The sessions in all rooms of a network."""
-    found = db.execute(
-        "SELECT occupant.room, occupant.jid FROM account"
-        " JOIN room ON room.account = account.id JOIN occupant ON occupant.room = room.id"
-        " WHERE account.network = ?",
-        (network,),
-    )
-    for room, jid in found:
-        yield RoomId(room), jid
 
 
 # --- what was said ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from gateway.bridge.link import LinkState
 from gateway.bridge.network import Network
 from gateway.bridge.ports import Pong
 from gateway.bridge.splitting import brief
-from gateway.events import Availability, FailureReason, Presence
+from gateway.events import Availability, FailureReason, Presence, RoomInvitation
 from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow
@@ -37,6 +37,7 @@ from gateway.xmpp.limits import Guests, Kind, Limits, LimitSettings, Standing
 from gateway.xmpp.neighbours import Entrance, Neighbours
 from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
+from gateway.xmpp.rooms.service import RoomService
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
 
 log = structlog.get_logger("component")
@@ -92,6 +93,7 @@ class Component:
         self._server_domain = settings.server.server_domain
         self._local_domains = frozenset(settings.local_domains)
         self.privileges = Privileges(settings.local_domains, wanted=settings.use_privileges)
+        self.rooms = RoomService(self)
         self.iqs = IqService(self)
         self.console = Console(self)
         self.commands = AdHoc(self)
@@ -204,11 +206,17 @@ class Component:
 
     def write(self, row: InboundRow) -> None:
         """See `XmppPort.write`."""
-        stanza = outgoing.stanza_of(row, self._route(row), self._clock.now())
-        if stanza is None:
+        stanzas = self._stanzas_of(row)
+        if not stanzas:
             asyncio.get_running_loop().call_soon(self.network.delivery.taken_over, [row])
         else:
-            self.stream.send_row(row, stanza)
+            self.stream.send_row(row, stanzas)
+
+    def _stanzas_of(self, row: InboundRow) -> Sequence[Stanza]:
+        if row.is_of_room or isinstance(row.delivery, RoomInvitation):
+            return self.rooms.stanzas_of(row)
+        stanza = outgoing.stanza_of(row, self._route(row), self._clock.now())
+        return () if stanza is None else (stanza,)
 
     def _route(self, row: InboundRow) -> Route:
         return Route(

@@ -161,13 +161,33 @@ class Dispatch:
             return
         if not to.local:
             self._to_gateway(message)
+        elif to.local.startswith("#"):
+            self._to_room(message)
         elif message.type in ("chat", "normal"):
             self._to_contact(message, to)
         elif message.type == "groupchat":
-            self._refuse(message, errors.ITEM_NOT_FOUND, "There are no rooms here yet.")
+            self._refuse(message, errors.ITEM_NOT_FOUND, "This is a person, and no group.")
+
+    def _to_room(self, message: IncomingMessage) -> None:
+        if message.body is None and not message.encrypted:
+            return
+        if message.encrypted:
+            self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
+            return
+        sender = split(message.sender).bare
+        room = RemoteUserId(split(message.to).local)
+        if self._is_loop(sender, room, message.body or ""):
+            self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
+            return
+        self._component.rooms.message(
+            message, lambda error, said: self._refuse(message, error, said)
+        )
 
     def _bounce(self, message: IncomingMessage) -> None:
-        sender = split(message.sender)
+        sender, to = split(message.sender), split(message.to)
+        if to.local.startswith("#"):
+            self._component.rooms.unreachable(message.sender, sender, to, message.condition)
+            return
         if not sender.local:
             if self._component.privileges.withdrawn(sender.domain):
                 log.warning("privilege_refused", domain=sender.domain, condition=message.condition)

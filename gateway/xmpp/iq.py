@@ -21,6 +21,7 @@ from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.gateway_answers import GatewayAnswers
 from gateway.xmpp.jid import Address
 from gateway.xmpp.puppet_answers import PuppetAnswers
+from gateway.xmpp.rooms.answers import RoomAnswers
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -44,6 +45,7 @@ class IqService:
         """Requests that wait for their answers."""
         self.gateway = GatewayAnswers(component)
         self.puppets = PuppetAnswers(component)
+        self.rooms = RoomAnswers(component)
 
     def take(self, element: Element, sender: Address, to: Address) -> None:
         """Answer, now or within the limits of a look-up."""
@@ -68,6 +70,8 @@ class IqService:
         elif not to.local:
             answer = self.gateway.now.get(request.key) if self._is_gateway(to) else None
             self._answer(element, answer, request)
+        elif to.local.startswith("#"):
+            self._answer(element, self.rooms.now.get(request.key), request)
         elif request.contact is None:
             # Everything about nobody: OMEMO look-ups included, at once (REQ-135).
             self._refuse(element, Refused(errors.ITEM_NOT_FOUND, self.puppets.unknown(to)))

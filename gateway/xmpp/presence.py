@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from gateway.store.conversations import GATEWAY
-from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.presence import error_of, read_device
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
@@ -29,7 +28,9 @@ class PresenceStanzas:
     def take(self, element: Element) -> None:
         """Handle one presence stanza."""
         kind = element.get("type", "")
-        if kind in ("", "unavailable"):
+        if split(element.get("to", "")).local.startswith("#"):
+            self._component.rooms.presence(element)
+        elif kind in ("", "unavailable"):
             self._availability(element, kind)
         elif kind in _SUBSCRIPTIONS:
             self._subscription(element, kind)
@@ -39,10 +40,6 @@ class PresenceStanzas:
     def _availability(self, element: Element, kind: str) -> None:
         """One of these for each puppet in the roster: O(1), without the store (REQ-306)."""
         to = split(element.get("to", ""))
-        if to.local.startswith("#"):
-            if not kind:
-                self._refuse_join(element)
-            return
         sender = split(element.get("from", ""))
         account = self._network.accounts.of(sender.bare)
         if account is None:
@@ -90,16 +87,3 @@ class PresenceStanzas:
 
     def _unavailable(self, to: Address, sender: Address) -> None:
         self._component.stream.send(Stanza("presence", to.bare, sender.bare, "unavailable"))
-
-    def _refuse_join(self, element: Element) -> None:
-        error = errors.ITEM_NOT_FOUND.xml("There are no rooms here yet.")
-        self._component.stream.send(
-            Stanza(
-                "presence",
-                element.get("to", ""),
-                element.get("from", ""),
-                "error",
-                element.get("id", ""),
-                error,
-            )
-        )

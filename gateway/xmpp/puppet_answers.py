@@ -43,8 +43,6 @@ class PuppetAnswers:
 
     def unknown(self, to: Address) -> str:
         """Why there is nobody at this address, in words."""
-        if to.local.startswith("#"):
-            return "There are no rooms here yet."
         return f"There is no {self._network_name} contact of this name."
 
     def needs_lookup(self, request: Request) -> bool:

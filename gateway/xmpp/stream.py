@@ -148,9 +148,10 @@ class Stream:
                 unsaid=unsaid,
             )
 
-    def send_row(self, row: InboundRow, stanza: Stanza) -> None:
-        """Write the stanza of a row. Raises `StanzaRefused`."""
-        self._write(self._checked(stanza))
+    def send_row(self, row: InboundRow, stanzas: Sequence[Stanza]) -> None:
+        """Write the stanzas of a row. Raises `StanzaRefused`, and then none is written."""
+        for data in list(map(self._checked, stanzas)):
+            self._write(data)
         self._barriers.written(row)
 
     def _checked(self, stanza: Stanza) -> bytes:

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gateway.events import Delivery
+from gateway.events import Delivery, RoomDelivery
 from gateway.ids import (
     AccountId,
     ConversationId,
@@ -17,6 +17,7 @@ from gateway.ids import (
     StanzaId,
     UserJid,
 )
+from gateway.store.conversations import CONTACT
 from gateway.store.journal import payload
 from gateway.store.writer import Connection, Transaction
 
@@ -58,6 +59,12 @@ class InboundRow:
     size: int = 0
     """Bytes of its payload."""
 
+    @property
+    def is_of_room(self) -> bool:
+        """It is for the sessions in a room. What comes back of it is one session's trouble, so it
+        is never written again for that (REQ-557)."""
+        return isinstance(self.delivery, RoomDelivery)
+
 
 def add_inbound(
     db: Transaction,
@@ -92,7 +99,7 @@ def add_inbound(
 
 
 _INBOUND = (
-    "inbound.id, conversation.account, inbound.conversation, account.user, conversation.contact,"
+    f"inbound.id, conversation.account, inbound.conversation, account.user, {CONTACT},"
     " inbound.stanza_id, inbound.payload, inbound.committed_at, inbound.state, inbound.bounces,"
     " inbound.changed_at"
     " FROM inbound JOIN conversation ON conversation.id = inbound.conversation"

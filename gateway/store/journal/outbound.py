@@ -16,6 +16,7 @@ from gateway.ids import (
     RowId,
     StanzaId,
 )
+from gateway.store.conversations import CONTACT
 from gateway.store.journal import payload
 from gateway.store.writer import Connection, Transaction
 
@@ -109,7 +110,7 @@ def open_outbound(
 ) -> list[OutboundRow]:
     """The next undecided rows of a conversation, in order."""
     rows = db.execute(
-        "SELECT outbound.id, conversation.account, outbound.conversation, conversation.contact,"
+        f"SELECT outbound.id, conversation.account, outbound.conversation, {CONTACT},"
         " outbound.message, outbound.stanza_id, outbound.sender, outbound.receipt,"
         " outbound.payload, outbound.committed_at, outbound.attempted_at"
         " FROM outbound JOIN conversation ON conversation.id = outbound.conversation"

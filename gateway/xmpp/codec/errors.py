@@ -40,6 +40,8 @@ FORBIDDEN = StanzaError("auth", "forbidden")
 INTERNAL = StanzaError("wait", "internal-server-error")
 ITEM_NOT_FOUND = StanzaError("cancel", "item-not-found")
 NOT_ACCEPTABLE = StanzaError("modify", "not-acceptable")
+NOT_IN_ROOM = StanzaError("cancel", "not-acceptable")
+"""XEP-0410 §3.3: exactly this makes clients join again."""
 NOT_ALLOWED = StanzaError("cancel", "not-allowed")
 POLICY_VIOLATION = StanzaError("modify", "policy-violation")
 REGISTRATION_REQUIRED = StanzaError("auth", "registration-required")

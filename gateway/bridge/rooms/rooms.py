@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rooms of one network, as the sessions in them see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.adapter import Clock
+from gateway.bridge.accounts import Account
+from gateway.bridge.addresses import Addresses
+from gateway.bridge.persist import Persist
+from gateway.bridge.rooms.nicks import fold
+from gateway.ids import NetworkName, RemoteUserId, RoomId
+from gateway.store import Store, Transaction, rooms
+from gateway.store.rooms import Archived, MemberRow, RoomRow
+
+MOST_HISTORY = 100
+"""Messages that a session gets when it joins; the archive has the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a session wants to be told of the past when it joins (XEP-0045 §7.2.13)."""
+
+    most: int = 20
+    since: float = 0.0
+    """Seconds since the epoch."""
+    most_chars: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """What a session is told that has joined."""
+
+    room: RoomRow
+    me: MemberRow
+    """The user's own occupant."""
+    others: Sequence[MemberRow]
+    history: Sequence[Archived]
+
+
+class Rooms:
+    """Who is in which room, and who may be."""
+
+    def __init__(
+        self,
+        network: NetworkName,
+        store: Store,
+        addresses: Addresses,
+        clock: Clock,
+        persist: Persist,
+    ) -> None:
+        self._network = network
+        self._store = store
+        self._addresses = addresses
+        self._clock = clock
+        self._persist = persist
+
+    def of(self, account: Account) -> list[RoomRow]:
+        """All rooms of an account in which it still is."""
+        return [
+            room
+            for room in rooms.of_account(self._store.reader, account.id)
+            if self.me(account, room) is not None
+        ]
+
+    def find(self, account: Account, localpart: str) -> RoomRow | None:
+        """The room at an address, as this account has it."""
+        remote_id = self._addresses.room(localpart)
+        if remote_id is None:
+            return None
+        return rooms.find(self._store.reader, self._network, account.id, remote_id)
+
+    def me(self, account: Account, room: RoomRow) -> MemberRow | None:
+        """The account's own membership; None if it is not in the room any more."""
+        return rooms.member(self._store.reader, room.id, account.remote_id)
+
+    def by_nick(self, room: RoomRow, nick: str) -> MemberRow | None:
+        """Who is called so."""
+        return rooms.by_nick(self._store.reader, room.id, fold(nick))
+
+    def member(self, room: RoomRow, user: RemoteUserId) -> MemberRow | None:
+        """Somebody in a room."""
+        return rooms.member(self._store.reader, room.id, user)
+
+    def members(self, room: RoomRow) -> list[MemberRow]:
+        """Everybody in a room."""
+        return rooms.members(self._store.reader, room.id)
+
+    def count(self, room: RoomRow) -> int:
+        """How many are in a room."""
+        return rooms.count_members(self._store.reader, room.id)
+
+    def is_in(self, room: RoomRow, jid: str) -> bool:
+        """Whether a session has joined."""
+        return rooms.is_in(self._store.reader, room.id, jid)
+
+    def join(
+        self,
+        account: Account,
+        room: RoomRow,
+        jid: str,
+        history: History,
+        then: Callable[[Joined | None], None],
+    ) -> None:
+        """Let a session in. ``then`` gets what it is to be told, or None if it may not.
+
+        What is said after that comes to it as rows: so the history ends where they begin.
+        """
+        now = self._clock.now()
+
+        def unit(db: Transaction) -> int | None:
+            if rooms.member(db, room.id, account.remote_id) is None:
+                return None
+            rooms.enter(db, room.id, jid, account.user, now)
+            return rooms.newest_archived(db, room.id)
+
+        def committed(newest: int | None) -> None:
+            then(None if newest is None else self._joined(account, room, newest, history))
+
+        self._persist.write(unit, committed)
+
+    def _joined(
+        self, account: Account, room: RoomRow, newest: int, history: History
+    ) -> Joined | None:
+        reader = self._store.reader
+        now = rooms.find(reader, self._network, account.id, room.remote_id)
+        me = rooms.member(reader, room.id, account.remote_id)
+        if now is None or me is None:
+            return None
+        others = [member for member in rooms.members(reader, room.id) if member != me]
+        return Joined(room=now, me=me, others=others, history=self._history(now, newest, history))
+
+    def _history(self, room: RoomRow, newest: int, wanted: History) -> Sequence[Archived]:
+        most = min(wanted.most, MOST_HISTORY)
+        if most <= 0 or wanted.most_chars == 0:
+            return ()
+        found = [
+            said
+            for said in rooms.last_archived(self._store.reader, room.id, newest, most)
+            if said.message.sent_at >= wanted.since
+        ]
+        if wanted.most_chars is None:
+            return found
+        kept: list[Archived] = []
+        left = wanted.most_chars
+        for said in reversed(found):
+            left -= len(said.message.body)
+            if left < 0:
+                break
+            kept.append(said)
+        return kept[::-1]
+
+    def leave(self, room: RoomId, jid: str) -> None:
+        """A session is no longer in."""
+        self._persist.write(lambda db: rooms.leave(db, room, jid))

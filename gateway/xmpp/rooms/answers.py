@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What rooms and their occupants answer to IQs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.bridge.accounts import Account
+from gateway.store.rooms import MemberRow, RoomRow
+from gateway.xmpp import disco
+from gateway.xmpp.asked import Answer, Request, card, version
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.codec.xml import attribute, text
+from gateway.xmpp.jid import split
+from gateway.xmpp.rooms.service import NO_ROOM
+from gateway.xmpp.rooms.stanzas import MUC
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+_FEATURES = (
+    MUC,
+    f"{MUC}#self-ping-optimization",
+    f"{MUC}#stable_id",
+    disco.INFO,
+    disco.ITEMS,
+    "muc_persistent",
+    "muc_unmoderated",
+    "muc_unsecured",
+    "urn:xmpp:occupant-id:0",
+    "urn:xmpp:ping",
+    "urn:xmpp:sid:0",
+)
+_PRIVATE = ("muc_hidden", "muc_membersonly", "muc_nonanonymous")
+_CHANNEL = ("muc_hidden", "muc_open", "muc_semianonymous")
+_OWN_NAME = "x-roomuser-item"
+
+
+class RoomAnswers:
+    """All rooms of one component. ``now`` has what they answer."""
+
+    def __init__(self, component: Component) -> None:
+        self._component = component
+        self._rooms = component.network.rooms
+        self.now: dict[tuple[str, str], Answer] = {
+            ("get", f"{{{disco.INFO}}}query"): self._info,
+            ("get", f"{{{disco.ITEMS}}}query"): self._items,
+            ("get", "{urn:xmpp:ping}ping"): self._ping,
+            ("get", "{jabber:iq:version}query"): self._version,
+            ("get", "{vcard-temp}vCard"): self._card,
+        }
+
+    def _room(self, request: Request) -> tuple[Account, RoomRow]:
+        """Nothing is told of a room to people who are not in it."""
+        found = self._component.rooms.find(split(request.sender), request.to)
+        if found is None:
+            raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
+        return found
+
+    def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:
+        account, room = self._room(request)
+        member = self._rooms.by_nick(room, request.to.resource)
+        if member is None:
+            raise Refused(errors.ITEM_NOT_FOUND, "There is nobody of this name in the room.")
+        return account, room, member
+
+    def _info(self, request: Request) -> str:
+        if request.to.resource:
+            self._occupant(request)
+            return self._component.iqs.puppets.entity.info()
+        account, room = self._room(request)
+        node = request.payload.get("node", "")
+        if node == _OWN_NAME:
+            return self._own_name(account, room)
+        if node:
+            raise Refused(errors.ITEM_NOT_FOUND)
+        features = sorted((*_FEATURES, *(_PRIVATE if room.private else _CHANNEL)))
+        listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
+        named = f" name='{attribute(room.name)}'" if room.name else ""
+        return (
+            f"<query xmlns='{disco.INFO}'><identity category='conference' type='text'{named}/>"
+            f"{listed}{self._form(room)}</query>"
+        )
+
+    def _own_name(self, account: Account, room: RoomRow) -> str:
+        """XEP-0045 §7.12: what the user is called there."""
+        me = self._rooms.me(account, room)
+        if me is None:
+            raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
+        named = f"<identity category='conference' type='text' name='{attribute(me.nick)}'/>"
+        return f"<query xmlns='{disco.INFO}' node='{_OWN_NAME}'>{named}</query>"
+
+    def _form(self, room: RoomRow) -> str:
+        """REQ-541."""
+        fields = {
+            "FORM_TYPE": f"{MUC}#roominfo",
+            "muc#roomconfig_roomname": room.name,
+            "muc#roominfo_subject": room.topic,
+            "muc#roominfo_occupants": str(self._rooms.count(room)),
+        }
+        listed = "".join(
+            f"<field var='{name}'{_HIDDEN if name == 'FORM_TYPE' else ''}>"
+            f"<value>{text(value)}</value></field>"
+            for name, value in fields.items()
+        )
+        return f"<x xmlns='jabber:x:data' type='result'>{listed}</x>"
+
+    def _items(self, request: Request) -> str:
+        self._room(request)
+        return disco.items(request.payload.get("node", ""))
+
+    def _ping(self, request: Request) -> str:
+        """XEP-0410 §3.2: whether a session that asks about itself is still in (REQ-551)."""
+        found = self._component.rooms.find(split(request.sender), request.to)
+        if found is None or not self._rooms.is_in(found[1], request.sender):
+            raise Refused(errors.NOT_IN_ROOM)
+        if request.to.resource:
+            self._occupant(request)
+        return ""
+
+    def _version(self, request: Request) -> str:
+        self._room(request)
+        return version(self._component.network.adapter.display_name)
+
+    def _card(self, request: Request) -> str:
+        if request.to.resource:
+            member = self._occupant(request)[2]
+            return card(member.name or member.user)
+        _, room = self._room(request)
+        if not room.name:
+            raise Refused(errors.ITEM_NOT_FOUND)
+        return card(room.name)
+
+
+_HIDDEN = " type='hidden'"

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coming in and going out (XEP-0045 §7.2, §7.14)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from xml.etree.ElementTree import Element
+
+from gateway.bridge.rooms.intake import presence_of
+from gateway.bridge.rooms.nicks import fold
+from gateway.bridge.rooms.rooms import History, Joined
+from gateway.xmpp.codec.xml import Stanza
+from gateway.xmpp.rooms import stanzas
+from gateway.xmpp.rooms.stanzas import LOGGED, MUC, NICK_CHANGED, NON_ANONYMOUS, Place
+
+_JOIN = f"{{{MUC}}}x"
+_HISTORY = f"{{{MUC}}}history"
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """What a session asks for."""
+
+    id: str
+    nick: str
+    history: History
+
+
+def read_join(element: Element, nick: str, now: float) -> Join | None:
+    """The request in a presence; None if there is none in it."""
+    asked = element.find(_JOIN)
+    if asked is None:
+        return None
+    return Join(element.get("id", ""), nick, _history(asked.find(_HISTORY), now))
+
+
+def _history(wanted: Element | None, now: float) -> History:
+    """XEP-0045 §7.2.13. What cannot be read is left out."""
+    if wanted is None:
+        return History()
+    most = _number(wanted.get("maxstanzas"))
+    seconds = _number(wanted.get("seconds"))
+    since = _time(wanted.get("since"))
+    if seconds is not None:
+        since = max(since, now - seconds)
+    return History(
+        most=20 if most is None else most,
+        since=since,
+        most_chars=_number(wanted.get("maxchars")),
+    )
+
+
+def _number(value: str | None) -> int | None:
+    if value is None or not value.isascii() or not value.isdigit():
+        return None
+    return min(int(value[:9]), 1_000_000)
+
+
+def _time(value: str | None) -> float:
+    try:
+        return datetime.fromisoformat(value or "").timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def sequence(place: Place, joined: Joined, join: Join, to: str) -> Iterator[Stanza]:
+    """REQ-501: others, oneself, the past, the subject; what is live comes after that."""
+    room = joined.room
+    for member in joined.others:
+        yield stanzas.presence(place, presence_of(room, member), to)
+    codes = {LOGGED}
+    if room.private:
+        codes.add(NON_ANONYMOUS)
+    if fold(join.nick) != fold(joined.me.nick):
+        codes.add(NICK_CHANGED)
+    yield stanzas.presence(place, presence_of(room, joined.me), to, codes, join.id)
+    for said in joined.history:
+        yield stanzas.message(place, said.message, to, late=True)
+    setters = {member.user: member.nick for member in (*joined.others, joined.me)}
+    setter = setters.get(room.topic_by, "") if room.topic_by is not None else ""
+    yield stanzas.subject(place, setter, room.topic, room.topic_at, to)

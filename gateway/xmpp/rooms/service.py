@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rooms of one component: what comes for them, and what goes to the sessions in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from gateway.bridge.accounts import Account
+from gateway.bridge.intents import IncomingText
+from gateway.bridge.rooms.intake import presence_of
+from gateway.bridge.rooms.rooms import Joined
+from gateway.events import RoomInvitation
+from gateway.ids import RemoteUserId, StanzaId
+from gateway.store.journal import InboundRow
+from gateway.store.rooms import RoomRow
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.incoming import IncomingMessage
+from gateway.xmpp.codec.xml import Stanza, attribute, text
+from gateway.xmpp.jid import Address, split
+from gateway.xmpp.rooms import stanzas
+from gateway.xmpp.rooms.joining import Join, read_join, sequence
+from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL, Place
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+NO_ROOM = "There is no group at this address, or you are not in it."
+_NOT_IN = "You are not in the room."
+_NO_ACCOUNT = "You have no account here, so you are in no group. Send “login” to {gateway}."
+_AGAIN_S = 60.0
+_MOST_TOLD = 1_000
+_GHOST = frozenset(
+    {
+        "gone",
+        "internal-server-error",
+        "item-not-found",
+        "jid-malformed",
+        "recipient-unavailable",
+        "redirect",
+        "remote-server-not-found",
+        "remote-server-timeout",
+        "service-unavailable",
+    }
+)
+"""Errors that say that a session is no more (REQ-557)."""
+
+
+class RoomService:
+    """Presence and messages. IQs are in `gateway.xmpp.rooms.answers`."""
+
+    def __init__(self, component: Component) -> None:
+        self._component = component
+        self._rooms = component.network.rooms
+        self._clock = component.network.adapter.context.clock
+        self._told_out: dict[str, float] = {}
+        """Sessions that were told lately that they are not in."""
+
+    # --- addresses ------------------------------------------------------------------------------
+
+    def place(self, account: Account, room: RoomRow) -> Place:
+        """A room as it is written into stanzas."""
+        return Place(
+            room=self.address(room),
+            puppet=self._component.puppet,
+            own=account.remote_id,
+            is_private=room.private,
+        )
+
+    def address(self, room: RoomRow) -> str:
+        """Bare JID of a room."""
+        return self._component.puppet(RemoteUserId(room.remote_id))
+
+    def find(self, sender: Address, to: Address) -> tuple[Account, RoomRow] | None:
+        """The room at an address, for a user who is a member of it."""
+        account = self._component.account_of(sender.bare)
+        room = self._rooms.find(account, to.local) if account is not None else None
+        if account is None or room is None or self._rooms.me(account, room) is None:
+            return None
+        return account, room
+
+    # --- presence -------------------------------------------------------------------------------
+
+    def presence(self, element: Element) -> None:
+        """A session comes in, goes out, changes what it shows, or cannot be reached."""
+        sender, to = split(element.get("from", "")), split(element.get("to", ""))
+        kind = element.get("type", "")
+        if kind == "error":
+            self._bounced(element, sender, to)
+        elif kind == "unavailable":
+            self._leave(element, sender, to)
+        elif not kind and sender.resource:
+            self._available(element, sender, to)
+
+    def _available(self, element: Element, sender: Address, to: Address) -> None:
+        found = self.find(sender, to)
+        join = read_join(element, to.resource, self._clock.now())
+        if found is None:
+            if join is not None:
+                self._refuse_join(element, sender)
+            return
+        account, room = found
+        session = element.get("from", "")
+        if join is not None:
+            self._join(account, room, session, join)
+        elif self._rooms.is_in(room, session):
+            self._keep_nick(account, room, session, to.resource)
+        else:
+            self._tell_out(account, room, session, to.resource)
+
+    def _join(self, account: Account, room: RoomRow, session: str, join: Join) -> None:
+        """Also for a session that is in already: it has lost what it knew (REQ-504)."""
+
+        def then(joined: Joined | None) -> None:
+            if joined is None:
+                return
+            place = self.place(account, joined.room)
+            for stanza in sequence(place, joined, join, session):
+                self._component.stream.send(stanza)
+
+        self._told_out.pop(session, None)
+        self._rooms.join(account, room, session, join.history, then)
+
+    def _keep_nick(self, account: Account, room: RoomRow, session: str, nick: str) -> None:
+        """REQ-507: the nick is the network's. A session that asks for another keeps this one."""
+        me = self._rooms.me(account, room)
+        if me is None or nick == me.nick:
+            return
+        told = stanzas.presence(
+            self.place(account, room),
+            presence_of(room, me),
+            session,
+            (stanzas.NICK_CHANGED,),
+        )
+        self._component.stream.send(told)
+
+    def _tell_out(self, account: Account, room: RoomRow, session: str, nick: str) -> None:
+        """REQ-505: not an old way to join, but somebody who thinks that they are in."""
+        now = self._clock.monotonic()
+        if len(self._told_out) >= _MOST_TOLD:
+            self._told_out = {s: at for s, at in self._told_out.items() if now - at < _AGAIN_S}
+        if now - self._told_out.get(session, -_AGAIN_S) < _AGAIN_S:
+            return
+        self._told_out[session] = now
+        codes = (SELF, TECHNICAL)
+        stanza = stanzas.left(self.place(account, room), nick, session, codes)
+        self._component.stream.send(stanza)
+
+    def _leave(self, element: Element, sender: Address, to: Address) -> None:
+        """REQ-510: answered whether or not it was in."""
+        account = self._component.account_of(sender.bare)
+        room = self._rooms.find(account, to.local) if account is not None else None
+        if account is None or room is None:
+            return
+        session = element.get("from", "")
+        self._rooms.leave(room.id, session)
+        me = self._rooms.me(account, room)
+        nick = me.nick if me is not None else to.resource
+        place = self.place(account, room)
+        self._component.stream.send(stanzas.left(place, nick, session, id=element.get("id", "")))
+
+    def _refuse_join(self, element: Element, sender: Address) -> None:
+        """REQ-513: the error comes from the occupant that was asked for, and repeats the request
+        by its id and its name."""
+        account = self._component.account_of(sender.bare)
+        error, said = errors.ITEM_NOT_FOUND, NO_ROOM
+        if account is None:
+            error = errors.REGISTRATION_REQUIRED
+            said = _NO_ACCOUNT.format(gateway=self._component.domain)
+        inner = f"<x xmlns='{MUC}'/>{error.xml(said)}"
+        to, sent_by = element.get("to", ""), element.get("from", "")
+        self._component.stream.send(
+            Stanza("presence", to, sent_by, "error", element.get("id", ""), inner)
+        )
+
+    def _bounced(self, element: Element, sender: Address, to: Address) -> None:
+        for child in element:
+            if child.tag.endswith("}error"):
+                for condition in child:
+                    self.unreachable(
+                        element.get("from", ""), sender, to, condition.tag.rpartition("}")[2]
+                    )
+
+    def unreachable(self, session: str, sender: Address, to: Address, condition: str) -> None:
+        """Something came back from a session: it may be gone (REQ-557)."""
+        account = self._component.account_of(sender.bare)
+        room = self._rooms.find(account, to.local) if account is not None else None
+        if account is None or room is None or condition not in _GHOST:
+            return
+        if self._rooms.is_in(room, session):
+            self._rooms.leave(room.id, session)
+            self._tell_out(account, room, session, to.resource)
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def message(
+        self, message: IncomingMessage, refuse: Callable[[errors.StanzaError, str], None]
+    ) -> None:
+        """A text for a room. ``refuse`` answers with an error."""
+        sender, to = split(message.sender), split(message.to)
+        found = self.find(sender, to)
+        if found is None:
+            refuse(errors.ITEM_NOT_FOUND, NO_ROOM)
+            return
+        account, room = found
+        if message.type != "groupchat" or to.resource:
+            refuse(errors.NOT_ACCEPTABLE, "Please write to people in a conversation of their own.")
+        elif not self._rooms.is_in(room, message.sender):
+            refuse(errors.NOT_IN_ROOM, _NOT_IN)
+        elif message.body is not None:
+            text = IncomingText(
+                id=StanzaId(message.id),
+                origin_id=StanzaId(message.origin_id) if message.origin_id else None,
+                sender=message.sender,
+                body=message.body,
+                receipt=False,
+            )
+            self._component.network.send_room_text(account, room, text)
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def stanzas_of(self, row: InboundRow) -> list[Stanza]:
+        """Those of a row of a room. Raises `StanzaRefused`."""
+        account = self._component.network.accounts.of(row.user)
+        address = self._component.puppet(row.contact)
+        if isinstance(row.delivery, RoomInvitation):
+            return self._invitation(row, row.delivery, address)
+        room = self._rooms.find(account, split(address).local) if account is not None else None
+        if account is None or room is None:
+            return []
+        return stanzas.of_row(row, self.place(account, room), self._clock.now())
+
+    def _invitation(self, row: InboundRow, told: RoomInvitation, room: str) -> list[Stanza]:
+        gateway, shown = self._component.domain, told.name or "without a name"
+        line = f"You are in the group “{shown}” now. To join it: {stanzas.uri(room)}"
+        return [
+            Stanza(
+                "message",
+                gateway,
+                row.user,
+                id=told.id,
+                inner=f"<x xmlns='jabber:x:conference' jid='{attribute(room)}'/>",
+            ),
+            Stanza(
+                "message",
+                f"{gateway}/{self._component.resource}",
+                row.user,
+                "chat",
+                told.line_id,
+                f"<body>{text(line)}</body>",
+            ),
+        ]

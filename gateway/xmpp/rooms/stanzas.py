@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the sessions in a room are told, as stanzas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from gateway.events import (
+    Affiliation,
+    Departure,
+    RoomChanged,
+    RoomMessage,
+    RoomPresence,
+    RoomSubject,
+)
+from gateway.ids import RemoteUserId, StanzaId
+from gateway.store.journal import InboundRow
+from gateway.xmpp import jid
+from gateway.xmpp.codec.outgoing import delay
+from gateway.xmpp.codec.xml import Stanza, attribute, text
+
+MUC = "http://jabber.org/protocol/muc"
+_USER = f"{MUC}#user"
+SELF, NON_ANONYMOUS, LOGGED, NICK_CHANGED, TECHNICAL = 110, 100, 170, 210, 333
+"""Status codes (XEP-0045 §15.6)."""
+_CONFIGURATION_CHANGED, _NEW_NICK, _REMOVED_AS_MEMBER = 104, 303, 321
+_OF_DEPARTURE = {Departure.KICKED: 307, Departure.BANNED: 301}
+_DELAYED_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A room, as it is written into stanzas."""
+
+    room: str
+    """Bare JID."""
+    puppet: Callable[[RemoteUserId], str]
+    own: RemoteUserId
+    """The member who is the user of this room."""
+    is_private: bool
+
+    def occupant(self, nick: str) -> str:
+        """The address of an occupant; that of the room for who is none."""
+        local, _, domain = self.room.partition("@")
+        return jid.make(local, domain, nick) if nick else self.room
+
+
+def occupant_id(value: str) -> str:
+    """XEP-0421."""
+    return f"<occupant-id xmlns='urn:xmpp:occupant-id:0' id='{attribute(value)}'/>"
+
+
+def statuses(codes: Iterable[int]) -> str:
+    """Sorted, as servers do."""
+    return "".join(f"<status code='{code}'/>" for code in sorted(codes))
+
+
+def presence(
+    place: Place, told: RoomPresence, to: str, codes: Iterable[int] = (), id: str = ""
+) -> Stanza:
+    """An occupant's presence for one session. It is told the real JID where the room is private
+    (REQ-521), and its own always."""
+    is_self = told.member == place.own
+    codes = {*codes, *_codes(told, is_self=is_self)}
+    item = _item(told)
+    if is_self:
+        item["jid"] = to
+    elif place.is_private:
+        item["jid"] = place.puppet(told.member)
+    written = "".join(f" {name}='{attribute(value)}'" for name, value in item.items())
+    actor = f"<actor nick='{attribute(told.actor)}'/>" if told.actor else ""
+    reason = f"<reason>{text(told.reason)}</reason>" if told.reason else ""
+    x = f"<x xmlns='{_USER}'><item{written}>{actor}{reason}</item>{statuses(codes)}</x>"
+    kind = "" if told.gone is None else "unavailable"
+    sender = place.occupant(told.nick)
+    return Stanza("presence", sender, to, kind, id, x + occupant_id(told.occupant))
+
+
+def _codes(told: RoomPresence, *, is_self: bool) -> Iterator[int]:
+    """REQ-507, REQ-511."""
+    if is_self:
+        yield SELF
+    if told.new_nick:
+        yield _NEW_NICK
+    elif told.gone in _OF_DEPARTURE:
+        yield _OF_DEPARTURE[told.gone]
+    elif told.gone is not None and is_self:
+        yield _REMOVED_AS_MEMBER
+
+
+def _item(told: RoomPresence) -> dict[str, str]:
+    if told.new_nick:
+        return {"affiliation": told.affiliation, "role": _role(told), "nick": told.new_nick}
+    if told.gone is not None:
+        affiliation = "outcast" if told.gone is Departure.BANNED else "none"
+        return {"affiliation": affiliation, "role": "none"}
+    return {"affiliation": told.affiliation, "role": _role(told)}
+
+
+def _role(told: RoomPresence) -> str:
+    """REQ-524."""
+    if told.affiliation in (Affiliation.OWNER, Affiliation.ADMIN):
+        return "moderator"
+    return "participant" if told.may_speak else "visitor"
+
+
+def left(place: Place, nick: str, to: str, codes: Iterable[int] = (SELF,), id: str = "") -> Stanza:
+    """A session is no longer in, and that is nobody else's business."""
+    item = "<item affiliation='none' role='none'/>"
+    inner = f"<x xmlns='{_USER}'>{item}{statuses(codes)}</x>"
+    return Stanza("presence", place.occupant(nick), to, "unavailable", id, inner)
+
+
+def message(place: Place, said: RoomMessage, to: str, *, late: bool) -> Stanza:
+    """REQ-561: live, in the history, and again."""
+    inner = (
+        f"<body>{text(said.body)}</body>"
+        f"<stanza-id xmlns='urn:xmpp:sid:0' by='{attribute(place.room)}'"
+        f" id='{attribute(said.archive_id)}'/>{occupant_id(said.occupant)}"
+    )
+    if late:
+        inner += delay(said.sent_at, place.room)
+    return Stanza("message", place.occupant(said.nick), to, "groupchat", said.id, inner)
+
+
+def subject(
+    place: Place, nick: str, topic: str, at: float | None, to: str, id: StanzaId | str = ""
+) -> Stanza:
+    """REQ-502: always there, without a body."""
+    when = "" if at is None else delay(at, place.room)
+    inner = f"<subject>{text(topic)}</subject>{when}"
+    return Stanza("message", place.occupant(nick), to, "groupchat", id, inner)
+
+
+def uri(room: str) -> str:
+    """What joins a room when it is clicked (XEP-0147)."""
+    return f"xmpp:{quote(room, safe='@.-_~')}?join"
+
+
+def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
+    """One for each session that was in the room when the row was committed (REQ-556)."""
+    told: Any = row.delivery
+    match told:
+        case RoomMessage():
+            late = row.resent or now - told.sent_at > _DELAYED_S
+            return [message(place, told, to, late=late) for to in told.to]
+        case RoomPresence():
+            return [presence(place, told, to) for to in told.to]
+        case RoomSubject():
+            return [
+                subject(place, told.nick, told.topic, told.sent_at, to, told.id) for to in told.to
+            ]
+        case RoomChanged():
+            inner = f"<x xmlns='{_USER}'>{statuses([_CONFIGURATION_CHANGED])}</x>"
+            return [
+                Stanza("message", place.room, to, "groupchat", told.id, inner) for to in told.to
+            ]
+    raise AssertionError(f"a {type(told).__name__} is not of a room")
