@@ -28,12 +28,12 @@ class PresenceStanzas:
     def take(self, element: Element) -> None:
         """Handle one presence stanza."""
         kind = element.get("type", "")
-        if split(element.get("to", "")).local.startswith("#"):
+        if kind in _SUBSCRIPTIONS:
+            self._subscription(element, kind)
+        elif split(element.get("to", "")).local.startswith("#"):
             self._component.rooms.presence(element)
         elif kind in ("", "unavailable"):
             self._availability(element, kind)
-        elif kind in _SUBSCRIPTIONS:
-            self._subscription(element, kind)
         elif kind == "error" and error_of(element) in _NO_WAY:
             self._network.audience.unreachable(split(element.get("from", "")).bare)
 

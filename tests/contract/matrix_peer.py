@@ -8,12 +8,13 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
 from adapters.matrix import MatrixAdapter, MatrixSettings
 from gateway.events import Availability, Presence
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context
 from tests.contract.peer import Peer
 from tests.contract.proxy import Proxy
@@ -132,6 +133,30 @@ class MatrixPeer(Peer):
             "session_id": "X3lUlvLELLYxeTx4yOVu6UDpasGEVO0Jbu+QFnm0cKQ",
         }
         await self._bob.send_event(self._room, "m.room.encrypted", content)
+
+    async def makes_group(self, name: str) -> RemoteRoomId:
+        room = await self._bob.create_room(name=name, invite=[self.alice])
+        await self._phone.wait_for(
+            lambda event: event.section == "invite" and event.room_id == room
+        )
+        await self._phone.join(room)
+        return RemoteRoomId(room)
+
+    async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
+        return RemoteMessageId(await self._bob.send_text(group, body))
+
+    async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
+        await self._bob.wait_text(body, room_id=group)
+        end = await self.says_in_group(group, "(a marker)")
+        await self._bob.wait_for(lambda event: event.event_id == end)
+        found = self._bob.inbox.find(
+            lambda event: event.section == "timeline" and event.body == body
+        )
+        return [RemoteMessageId(event.event_id) for event in found if event.sender == self.alice]
+
+    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
+        body = {"user_id": self.alice, "reason": reason}
+        await self._bob.request("POST", f"rooms/{quote(group, safe='')}/kick", body)
 
     async def go_down(self) -> None:
         await self._proxy.stop()

@@ -14,7 +14,7 @@ import aiohttp
 
 from gateway.adapter import Adapter, Linked, LoginFlow, LoginStep
 from gateway.events import Availability, Presence
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Running
 
 
@@ -123,6 +123,24 @@ class Peer(ABC):
     @abstractmethod
     async def says_secretly(self) -> None:
         """Bob writes something encrypted that nobody can read."""
+
+    # --- groups ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def makes_group(self, name: str) -> RemoteRoomId:
+        """Bob makes a group with alice in it."""
+
+    @abstractmethod
+    async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
+        """Bob says something there."""
+
+    @abstractmethod
+    async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
+        """All that alice has said there in these words, once she has said something."""
+
+    @abstractmethod
+    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
+        """Bob removes alice."""
 
     # --- faults -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import aiohttp
 
 from gateway.adapter import Adapter
 from gateway.events import Availability, Presence
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context
 from tests.contract.peer import Peer
 from tests.scripted.adapter import ScriptedSettings
@@ -87,6 +87,23 @@ class ScriptedPeer(Peer):
 
     async def says_secretly(self) -> None:
         self.network.event("alice", "encrypted", contact="bob", id="e1", content="{}")
+
+    async def makes_group(self, name: str) -> RemoteRoomId:
+        members = [{"user": "alice"}, {"user": "bob", "name": "Bob", "affiliation": "owner"}]
+        self.network.event("alice", "room", room="!g", name=name, is_new=True, members=members)
+        return RemoteRoomId("!g")
+
+    async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
+        said = {"room": group, "sender": "bob", "id": f"g-{body}", "body": body}
+        self.network.event("alice", "room-message", **said)
+        return RemoteMessageId(said["id"])
+
+    async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
+        return await self.heard(body)
+
+    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
+        gone = {"user": "alice", "how": "kicked", "actor": "bob", "reason": reason}
+        self.network.event("alice", "member-gone", room=group, **gone)
 
     async def go_down(self) -> None:
         await self.network.stop()

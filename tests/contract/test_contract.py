@@ -26,16 +26,22 @@ from gateway.errors import (
 )
 from gateway.events import (
     AcceptInvite,
+    Affiliation,
     Availability,
     DeclineInvite,
+    Departure,
     MarkRead,
     Presence,
     RemoteContactGone,
     RemoteInvite,
     RemoteInviteGone,
+    RemoteMemberGone,
     RemoteMessage,
     RemoteRead,
+    RemoteRoom,
+    RemoteRoomMessage,
     RemoteUndecryptable,
+    SendRoomText,
     SendText,
 )
 from gateway.ids import RemoteMessageId
@@ -484,6 +490,32 @@ async def _encryption(peer: Peer) -> None:
                 assert said if isinstance(said, str) else said.fields
 
 
+async def _rooms(peer: Peer) -> None:
+    """What a group is and who is there, what is said both ways, and that it is over."""
+    account = await peer.account()
+    async with peer.running(account) as session:
+        group = await peer.makes_group("Group of the suite")
+        room = await account.first(RemoteRoom, lambda event: event.room == group)
+        assert (room.name, room.is_new) == ("Group of the suite", True)
+        members = {member.user: member for member in room.members or ()}
+        assert members.keys() == {peer.alice, peer.bob}
+        assert members[peer.bob].affiliation is Affiliation.OWNER
+        said = await peer.says_in_group(group, "hello all")
+        heard = await account.first(RemoteRoomMessage, lambda event: event.body == "hello all")
+        assert (heard.room, heard.id, heard.sender) == (group, said, peer.bob)
+        command = SendRoomText(room=group, body="hello bob")
+        sent = await session.send(command, "contract.g1")
+        assert await session.send(command, "contract.g1") == sent
+        assert await peer.heard_in_group(group, "hello bob") == [sent.remote_id]
+        echo = await account.first(RemoteRoomMessage, lambda event: event.body == "hello bob")
+        assert (echo.id, echo.sender) == (sent.remote_id, peer.alice)
+        if peer.adapter.capabilities.echoes_key:
+            assert echo.key == "contract.g1"
+        await peer.removes_from_group(group, "enough")
+        gone = await account.first(RemoteMemberGone, lambda event: event.user == peer.alice)
+        assert (gone.how, gone.actor, gone.reason) == (Departure.KICKED, peer.bob, "enough")
+
+
 _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "idempotent_send": _idempotent_send,
     "echoes_key": _echoes_key,
@@ -492,6 +524,7 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "live_only": _live_only,
     "contact_list": _contact_list,
     "presence": _presence,
+    "rooms": _rooms,
     "encryption": _encryption,
     "max_text_bytes": _max_text_bytes,
 }

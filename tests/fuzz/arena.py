@@ -40,9 +40,8 @@ def is_storable(event: RemoteEvent) -> bool:
         must_be_whole(event)
     except TypeError:
         return False
-    return is_clean(event.contact or "") and is_clean(
-        getattr(event, "id", getattr(event, "up_to", ""))
-    )
+    named = (getattr(event, name, None) for name in ("contact", "room", "id", "up_to"))
+    return all(is_clean(value or "") for value in named)
 
 
 class CountingNetwork(ScriptedNetwork):

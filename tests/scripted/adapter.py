@@ -48,11 +48,17 @@ from gateway.events import (
     RemoteGap,
     RemoteInvite,
     RemoteInviteGone,
+    RemoteMember,
+    RemoteMemberGone,
     RemoteMessage,
     RemoteNotice,
     RemoteProfile,
     RemoteRead,
+    RemoteRoom,
+    RemoteRoomEvent,
+    RemoteRoomMessage,
     RemoteUndecryptable,
+    SendRoomText,
     SendText,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
@@ -86,6 +92,7 @@ class ScriptedAdapter(Adapter):
         read_marks=True,
         presence=True,
         contact_list=True,
+        rooms=True,
         max_text_bytes=100_000,
     )
 
@@ -317,7 +324,8 @@ class ScriptedSession(Session):
             self._account.presence(RemoteUserId(push["presence"]), presence)
         else:
             event = push["event"]
-            events = [] if event is None else [self._event(event)]
+            convert = self._room_event if event and "room" in event else self._event
+            events = [] if event is None else [convert(event)]
             await self._account.commit(events, cursor=str(push["pos"]))
             wire.write({"op": "ack", "pos": push["pos"]})
 
@@ -362,11 +370,28 @@ class ScriptedSession(Session):
             case kind:
                 raise AssertionError(f"the test has scripted an unknown event {kind}")
 
+    def _room_event(self, event: dict[str, Any]) -> RemoteEvent:
+        fields = {name: value for name, value in event.items() if name != "type"}
+        kinds: dict[str, type[RemoteRoomEvent]] = {
+            "room": RemoteRoom,
+            "member": RemoteMember,
+            "member-gone": RemoteMemberGone,
+            "room-message": RemoteRoomMessage,
+        }
+        if event["type"] == "room-message":
+            fields.setdefault("sent_at", self._account.clock.now())
+        return msgspec.convert(fields, kinds[event["type"]])
+
     async def send(self, command: Command, key: str) -> Sent:
         wire = self._wire
         if wire is None:
             raise Transient("There is no connection.", is_certain=True)
         match command:
+            case SendRoomText():
+                reply = await wire.request(
+                    {"op": "say", "to": command.room, "body": command.body, "key": key}
+                )
+                return Sent(remote_id=RemoteMessageId(reply["id"]))
             case SendText():
                 reply = await wire.request(
                     {"op": "send", "to": command.contact, "body": command.body, "key": key}
@@ -411,6 +436,6 @@ class ForgetfulSession(ScriptedSession):
         try:
             return await super().send(command, key)
         except _HungUp as error:
-            if isinstance(command, SendText):
+            if isinstance(command, SendText | SendRoomText):
                 raise Uncertain("The network hung up before it had confirmed this.") from error
             raise

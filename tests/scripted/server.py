@@ -194,7 +194,7 @@ class ScriptedNetwork:
         if op == "ack":
             self.acknowledged[account] = max(self.acknowledged[account], request["pos"])
             return None
-        if op == "send":
+        if op in ("send", "say"):
             return self._send(request, account)
         if op == "logout":
             self.tokens.pop(request["token"], None)
@@ -211,20 +211,16 @@ class ScriptedNetwork:
             return None
         if "error" in fault:
             return fault
-        if request["to"] not in self.people:
+        if request["op"] != "say" and request["to"] not in self.people:
             return {"error": "not-found", "text": "Nobody of that name."}
         self._count += 1
         text = SentText(f"m{self._count}", account, request["to"], request["body"], request["key"])
         self.sent.append(text)
-        self.event(
-            account,
-            "message",
-            contact=text.to,
-            id=text.id,
-            body=text.body,
-            own=True,
-            **({"key": text.key} if self.idempotent else {}),
-        )
+        said = {"id": text.id, "body": text.body, **({"key": text.key} if self.idempotent else {})}
+        if request["op"] == "say":
+            self.event(account, "room-message", room=text.to, sender=account, **said)
+        else:
+            self.event(account, "message", contact=text.to, own=True, **said)
         if fault.get("cut"):
             self.cut()
         return None if fault.get("silent") == "after" else {"id": text.id}

@@ -112,8 +112,8 @@ class RoomAnswers:
 
     def _ping(self, request: Request) -> str:
         """XEP-0410 §3.2: whether a session that asks about itself is still in (REQ-551)."""
-        found = self._component.rooms.find(split(request.sender), request.to)
-        if found is None or not self._rooms.is_in(found[1], request.sender):
+        _, room = self._room(request)
+        if not self._rooms.is_in(room, request.sender):
             raise Refused(errors.NOT_IN_ROOM)
         if request.to.resource:
             self._occupant(request)

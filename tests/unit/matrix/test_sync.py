@@ -78,6 +78,7 @@ def test_a_chat_moves_with_m_direct_and_stays_one_when_unlisted() -> None:
     assert [event.contact for event in moved.events if isinstance(event, RemoteMessage)] == [CAROL]
     assert _bodies(outcome({**_direct(), **joined(text("x"))})) == ["x"]
     both = outcome({**_direct(carol=[ROOM], bob=[ROOM]), **joined(text("x"))})
+    assert isinstance(both.events[0], RemoteMessage)
     assert both.events[0].contact == BOB
 
 

@@ -28,10 +28,16 @@ from gateway.events import (
     OwnDisplayed,
     OwnMessage,
     Receipt,
+    RoomChanged,
+    RoomInvitation,
+    RoomMessage,
+    RoomPresence,
+    RoomSubject,
+    SendRoomText,
     SendText,
     SubscriptionRequest,
 )
-from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store.database import _MIGRATIONS
 from gateway.store.secrets import SecretBox
 
@@ -250,6 +256,44 @@ def _encryption(db: sqlite3.Connection) -> None:
     db.execute("UPDATE held SET needs = 'k1', reason = 'Why.' WHERE rowid = 1")
 
 
+def _rooms(db: sqlite3.Connection) -> None:
+    """Alice is in a group with bob, from one of her devices, and something was said."""
+    encode = msgspec.msgpack.Encoder().encode
+    realm, secret = "account 1", b"s" * 32
+    room = (2, "net", realm, 1, "Club", "Tea", "bob", NOW - 90, 1, secret)
+    _insert(db, "room", [room])
+    _insert(db, "room_link", [(2, "net", realm, "!club", 1)])
+    _insert(db, "conversation", [(5, 1, None, 2, 0, 0)])
+    _insert(db, "address", [("net", "#club-0123", "!club")])
+    members = [("alice", "Alice", "member"), ("bob", "Bob", "owner")]
+    _insert(db, "member", [(2, id, name, name, id, kind, 1) for id, name, kind in members])
+    phone = "alice@home.example/phone"
+    _insert(db, "occupant", [(2, phone, "alice@home.example", NOW - 60)])
+    said = RoomMessage(
+        id=stanza(20),
+        archive_id=stanza(21),
+        nick="Bob",
+        occupant="o",
+        body="hello all",
+        sent_at=NOW - 50,
+        to=(phone,),
+    )
+    _insert(db, "archived", [(1, 2, said.archive_id, NOW - 50, NOW - 50, encode(said))])
+    waiting = (
+        said,
+        RoomSubject(id=stanza(22), nick="Bob", topic="Tea", sent_at=NOW - 40, to=(phone,)),
+        RoomPresence(nick="Bob", occupant="o", member=BOB, to=(phone,)),
+        RoomChanged(id=stanza(24), to=(phone,)),
+        RoomInvitation(id=stanza(25), line_id=stanza(26), name="Club"),
+    )
+    for number, delivery in enumerate(waiting, start=20):
+        row = (number, 5, stanza(number), encode(delivery), 0, 0, NOW - 30, NOW - 30)
+        _insert(db, "inbound", [row])
+    say = encode(SendRoomText(room=RemoteRoomId("!club"), body="hello bob"))
+    head = (20, 5, None, "out-20", phone, b"digest", 0, say)
+    _insert(db, "outbound", [(*head, 0, None, NOW - 40, NOW - 40)])
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -258,6 +302,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     6: _dead_events,
     7: _approvals,
     8: _encryption,
+    9: _rooms,
 }
 """What a migration's new tables hold, by its number."""
 
