@@ -50,6 +50,7 @@ class Pruning:
             (prune_dead_events, dead_letters_s),
             (prune_outbound, _DOUBLES_S),
             (prune_messages, alias_retention_s),
+            (prune_archived, alias_retention_s),
             (prune_held, alias_retention_s),
             (prune_told, alias_retention_s),
         )
@@ -130,6 +131,14 @@ def prune_messages(db: Transaction, before: float) -> int:
     """Drop messages with their aliases and reactions. Returns how many."""
     return db.execute(
         "DELETE FROM message WHERE id IN (SELECT id FROM message WHERE stored_at < ? LIMIT ?)",
+        (before, _BATCH),
+    ).rowcount
+
+
+def prune_archived(db: Transaction, before: float) -> int:
+    """Drop what was said in rooms. Returns how much."""
+    return db.execute(
+        "DELETE FROM archived WHERE id IN (SELECT id FROM archived WHERE stored_at < ? LIMIT ?)",
         (before, _BATCH),
     ).rowcount
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway.events import Affiliation, Member, RoomMessage
@@ -247,12 +247,40 @@ def leave(db: Transaction, room: RoomId, jid: str) -> None:
 # --- what was said ----------------------------------------------------------------------------
 
 
-def archive(db: Transaction, room: RoomId, message: RoomMessage, now: float) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which part of an archive is wanted."""
+
+    after: int = 0
+    """A place; what is wanted comes after it,"""
+    before: int | None = None
+    """and before this one."""
+    start: float | None = None
+    end: float | None = None
+    """Seconds since the epoch, of when it was sent."""
+    sender: RemoteUserId | None = None
+    most: int
+    newest: bool = False
+    """The last of them, not the first."""
+
+
+def archive(
+    db: Transaction, room: RoomId, sender: RemoteUserId, message: RoomMessage, now: float
+) -> bool:
     """Keep what was said. False if it is there already."""
     made = db.execute(
-        "INSERT OR IGNORE INTO archived (room, archive_id, sent_at, stored_at, payload)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (room, message.archive_id, message.sent_at, now, payload.encode(message)),
+        "INSERT OR IGNORE INTO archived (room, archive_id, sender, sent_at, stored_at, payload)"
+        " VALUES (?, ?, ?, ?, max(?, coalesce("
+        "(SELECT stored_at FROM archived WHERE room = ? ORDER BY stored_at DESC LIMIT 1), 0)), ?)",
+        (
+            room,
+            message.archive_id,
+            sender,
+            message.sent_at,
+            now,
+            room,
+            payload.encode(message),
+        ),
     )
     return made.rowcount == 1
 
@@ -265,21 +293,44 @@ def newest_archived(db: Connection, room: RoomId) -> int:
     return int(newest)
 
 
-def last_archived(db: Connection, room: RoomId, up_to: int, limit: int) -> Sequence[Archived]:
-    """What was said last, not after that place, oldest first."""
+def read_archive(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
+    """A part of the archive, in its order."""
+    after = wanted.after
+    if wanted.start is not None:
+        # Nothing is sent after it is stored, and the times of storing grow with the places.
+        first = db.execute(
+            "SELECT id FROM archived WHERE room = ? AND stored_at >= ?"
+            " ORDER BY stored_at, id LIMIT 1",
+            (room, wanted.start),
+        ).fetchone()
+        if first is None:
+            return []
+        after = max(after, first[0] - 1)
+    conditions, values = ["room = ?", "id > ?"], [room, after]
+    for condition, value in (
+        ("id < ?", wanted.before),
+        ("sender = ?", wanted.sender),
+        ("sent_at >= ?", wanted.start),
+        ("sent_at <= ?", wanted.end),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)  # type: ignore[arg-type]
     found = db.execute(
-        "SELECT id, payload FROM archived WHERE room = ? AND id <= ? ORDER BY id DESC LIMIT ?",
-        (room, up_to, limit),
+        f"SELECT id, payload FROM archived WHERE {' AND '.join(conditions)}"
+        f" ORDER BY id {'DESC' if wanted.newest else 'ASC'} LIMIT ?",
+        (*values, wanted.most),
     )
-    return _archived(found)[::-1]
+    kept = _archived(found)
+    return kept[::-1] if wanted.newest else kept
 
 
-def place_of(db: Connection, room: RoomId, archive_id: StanzaId) -> int | None:
-    """The place of something in the archive, by the room's id of it."""
+def archived(db: Connection, room: RoomId, archive_id: StanzaId) -> Archived | None:
+    """One message, by the room's own id of it."""
     found = db.execute(
-        "SELECT id FROM archived WHERE room = ? AND archive_id = ?", (room, archive_id)
-    ).fetchone()
-    return int(found[0]) if found else None
+        "SELECT id, payload FROM archived WHERE room = ? AND archive_id = ?", (room, archive_id)
+    )
+    return next(iter(_archived(found)), None)
 
 
 def _archived(found: Iterable[tuple[int, bytes]]) -> list[Archived]:

@@ -299,7 +299,7 @@ class RoomIntake:
                 body=body,
                 sent_at=sent_at,
             )
-            self._say(db, room, stored, said, now, out)
+            self._say(db, room, stored, event.sender, said, now, out)
 
     def _is_echo(
         self,
@@ -344,18 +344,19 @@ class RoomIntake:
             body=clean(body),
             sent_at=now,
         )
-        self._say(db, room, message, said, now, out)
+        self._say(db, room, message, self.own, said, now, out)
 
     def _say(
         self,
         db: Transaction,
         room: RoomRow,
         message: int,
+        sender: RemoteUserId,
         said: RoomMessage,
         now: float,
         out: Committed,
     ) -> None:
-        if not rooms.archive(db, room.id, said, now):
+        if not rooms.archive(db, room.id, sender, said, now):
             return
         conversations.add_alias(db, room.conversation, said.archive_id, message)
         to = rooms.occupants(db, room.id)

@@ -11,9 +11,9 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.rooms.nicks import fold
-from gateway.ids import NetworkName, RemoteUserId, RoomId
+from gateway.ids import NetworkName, RemoteUserId, RoomId, StanzaId
 from gateway.store import Store, Transaction, rooms
-from gateway.store.rooms import Archived, MemberRow, RoomRow
+from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
@@ -136,11 +136,8 @@ class Rooms:
         most = min(wanted.most, MOST_HISTORY)
         if most <= 0 or wanted.most_chars == 0:
             return ()
-        found = [
-            said
-            for said in rooms.last_archived(self._store.reader, room.id, newest, most)
-            if said.message.sent_at >= wanted.since
-        ]
+        part = Wanted(before=newest + 1, start=wanted.since, most=most, newest=True)
+        found = rooms.read_archive(self._store.reader, room.id, part)
         if wanted.most_chars is None:
             return found
         kept: list[Archived] = []
@@ -151,6 +148,14 @@ class Rooms:
                 break
             kept.append(said)
         return kept[::-1]
+
+    def archived(self, room: RoomRow, archive_id: StanzaId) -> Archived | None:
+        """Something that was said, by the room's own id of it."""
+        return rooms.archived(self._store.reader, room.id, archive_id)
+
+    def read_archive(self, room: RoomRow, wanted: Wanted) -> list[Archived]:
+        """A part of the archive."""
+        return rooms.read_archive(self._store.reader, room.id, wanted)
 
     def leave(self, room: RoomId, jid: str) -> None:
         """A session is no longer in."""

@@ -36,10 +36,13 @@ CREATE TABLE archived (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     room       INTEGER NOT NULL REFERENCES room ON DELETE CASCADE,
     archive_id TEXT NOT NULL,
-    sent_at    REAL NOT NULL,
-    stored_at  REAL NOT NULL,
+    sender     TEXT NOT NULL,               -- a remote id
+    sent_at    REAL NOT NULL,               -- as the sender says, but not after stored_at
+    stored_at  REAL NOT NULL,               -- by our clock, but never less than of the one before
     payload    BLOB NOT NULL,
     UNIQUE (room, archive_id)
 );
 CREATE INDEX archived_order ON archived (room, id);
+CREATE INDEX archived_time ON archived (room, stored_at);
+CREATE INDEX archived_sender ON archived (room, sender, id);
 CREATE INDEX archived_stored_at ON archived (stored_at);

@@ -43,6 +43,7 @@ NOT_ACCEPTABLE = StanzaError("modify", "not-acceptable")
 NOT_IN_ROOM = StanzaError("cancel", "not-acceptable")
 """XEP-0410 §3.3: exactly this makes clients join again."""
 NOT_ALLOWED = StanzaError("cancel", "not-allowed")
+NOT_IMPLEMENTED = StanzaError("cancel", "feature-not-implemented")
 POLICY_VIOLATION = StanzaError("modify", "policy-violation")
 REGISTRATION_REQUIRED = StanzaError("auth", "registration-required")
 REMOTE_TIMEOUT = StanzaError("wait", "remote-server-timeout")

@@ -53,10 +53,15 @@ class Route:
 
 def delay(stamp: float, sender: str) -> str:
     """XEP-0203."""
-    # With a fraction, or what was sent within one second is sorted by chance (XEP-0082 §3.2).
+    when = timestamp(stamp)
+    return f"<delay xmlns='urn:xmpp:delay' from='{attribute(sender)}' stamp='{when}'/>"
+
+
+def timestamp(stamp: float) -> str:
+    """XEP-0082 §3.2. With a fraction, or what was sent within one second is sorted by chance."""
     precision = "seconds" if stamp == int(stamp) else "milliseconds"
     when = datetime.fromtimestamp(stamp, UTC).replace(tzinfo=None).isoformat("T", precision)
-    return f"<delay xmlns='urn:xmpp:delay' from='{attribute(sender)}' stamp='{when}Z'/>"
+    return f"{when}Z"
 
 
 def stanza_of(row: InboundRow, route: Route, now: float) -> Stanza | None:

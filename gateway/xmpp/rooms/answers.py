@@ -6,13 +6,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.ids import RemoteUserId, StanzaId
+from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 from gateway.xmpp import disco
 from gateway.xmpp.asked import Answer, Request, card, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
+from gateway.xmpp.rooms import archive
 from gateway.xmpp.rooms.service import NO_ROOM
 from gateway.xmpp.rooms.stanzas import MUC
 
@@ -28,6 +30,8 @@ _FEATURES = (
     "muc_persistent",
     "muc_unmoderated",
     "muc_unsecured",
+    archive.MAM,
+    f"{archive.MAM}#extended",
     "urn:xmpp:occupant-id:0",
     "urn:xmpp:ping",
     "urn:xmpp:sid:0",
@@ -49,6 +53,9 @@ class RoomAnswers:
             ("get", "{urn:xmpp:ping}ping"): self._ping,
             ("get", "{jabber:iq:version}query"): self._version,
             ("get", "{vcard-temp}vCard"): self._card,
+            ("get", f"{{{archive.MAM}}}query"): self._archive_form,
+            ("set", f"{{{archive.MAM}}}query"): self._archive,
+            ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
@@ -122,6 +129,78 @@ class RoomAnswers:
     def _version(self, request: Request) -> str:
         self._room(request)
         return version(self._component.network.adapter.display_name)
+
+    # --- the archive (REQ-580 to REQ-586) -------------------------------------------------------
+
+    def _archive_room(self, request: Request) -> tuple[Account, RoomRow]:
+        if request.to.resource:
+            raise Refused(errors.ITEM_NOT_FOUND, "The archive is that of the room.")
+        return self._room(request)
+
+    def _archive_form(self, request: Request) -> str:
+        self._archive_room(request)
+        return archive.form()
+
+    def _archive_ends(self, request: Request) -> str:
+        _, room = self._archive_room(request)
+        ends = (
+            self._rooms.read_archive(room, Wanted(most=1, newest=newest))
+            for newest in (False, True)
+        )
+        first, last = (found[0] if found else None for found in ends)
+        return archive.metadata(first, last)
+
+    def _archive(self, request: Request) -> str:
+        account, room = self._archive_room(request)
+        query = archive.read(request.payload)
+        page, complete = self._page(room, query)
+        place = self._component.rooms.place(account, room)
+        for said in reversed(page) if query.flipped else page:
+            self._component.stream.send(archive.result(place, query, said, request.sender))
+        return archive.fin(page, complete=complete)
+
+    def _page(self, room: RoomRow, query: archive.Query) -> tuple[list[Archived], bool]:
+        """The page, and whether nothing is left in its direction."""
+        if query.ids:
+            return [self._said(room, archive_id) for archive_id in query.ids[: query.most]], True
+        sender = self._sender(room, query.sender)
+        if query.sender and sender is None:
+            return [], True
+        after = max(self._place(room, query.after), self._place(room, query.page_after))
+        ends = [self._place(room, end) for end in (query.before, query.page_before) if end]
+        wanted = Wanted(
+            after=after,
+            before=min(ends) if ends else None,
+            start=query.start,
+            end=query.end,
+            sender=sender,
+            most=query.most + 1,
+            newest=query.backwards,
+        )
+        found = self._rooms.read_archive(room, wanted)
+        complete = len(found) <= query.most
+        if not complete:
+            found = found[1:] if query.backwards else found[:-1]
+        return found, complete
+
+    def _said(self, room: RoomRow, archive_id: StanzaId) -> Archived:
+        said = self._rooms.archived(room, archive_id)
+        if said is None:
+            raise Refused(errors.ITEM_NOT_FOUND, "There is no such message in the archive.")
+        return said
+
+    def _place(self, room: RoomRow, archive_id: StanzaId | None) -> int:
+        return 0 if archive_id is None else self._said(room, archive_id).id
+
+    def _sender(self, room: RoomRow, wanted: str) -> RemoteUserId | None:
+        """By the address of the occupant, or of the puppet where that is known."""
+        address = split(wanted)
+        if address.local.startswith("#"):
+            member = self._rooms.by_nick(room, address.resource)
+            return member.user if member is not None else None
+        if not wanted or not room.private:
+            return None
+        return self._component.network.addresses.contact(address.local)
 
     def _card(self, request: Request) -> str:
         if request.to.resource:

@@ -278,7 +278,8 @@ def _rooms(db: sqlite3.Connection) -> None:
         sent_at=NOW - 50,
         to=(phone,),
     )
-    _insert(db, "archived", [(1, 2, said.archive_id, NOW - 50, NOW - 50, encode(said))])
+    times = (NOW - 50, NOW - 50)
+    _insert(db, "archived", [(1, 2, said.archive_id, "bob", *times, encode(said))])
     waiting = (
         said,
         RoomSubject(id=stanza(22), nick="Bob", topic="Tea", sent_at=NOW - 40, to=(phone,)),

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rooms, where a script is not enough: archives page by page, names of all kinds."""
+
+from __future__ import annotations
+
+import itertools
+import unicodedata
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.bridge.rooms.nicks import fold, nick
+from gateway.ids import RemoteUserId
+from gateway.xmpp import jid
+from tests.scenario.house import GATEWAY, House
+from tests.scenario.test_stream import ALICE, running
+
+PHONE = f"{ALICE}/phone"
+MAM = "{urn:xmpp:mam:2}"
+RSM = "{http://jabber.org/protocol/rsm}"
+_numbers = itertools.count()
+
+
+async def _club(house: House, *said: str, name: str = "Club") -> str:
+    """Alice is in a room with bob, who has said this at one and the same time."""
+    await running(house)
+    members = [{"user": "alice", "name": "Alice"}, {"user": "bob", "name": "Bob"}]
+    house.network.event("alice", "room", room="!club", name=name, members=members)
+    for number, body in enumerate(said):
+        _says(house, "bob", body, f"m{number}")
+    await house.clock.settle()
+    await house.clock.advance(5)
+    (address,) = house.query("SELECT localpart FROM address WHERE remote_id = '!club'")[0]
+    while not house.server.received.empty():
+        house.server.received.get_nowait()
+    return f"{address}@{GATEWAY}"
+
+
+def _says(house: House, sender: str, body: str, message: str) -> None:
+    fields = {"room": "!club", "sender": sender, "id": message, "body": body}
+    house.network.event("alice", "room-message", **fields, sent_at=house.clock.now())
+
+
+async def _ask(house: House, room: str, payload: str, kind: str = "set") -> list[Element]:
+    """What is sent in answer to an IQ, which itself is the last."""
+    number = f"q{next(_numbers)}"
+    house.server.send(f"<iq type='{kind}' id='{number}' from='{PHONE}' to='{room}'>{payload}</iq>")
+    await house.clock.settle()
+    found = []
+    while not house.server.received.empty():
+        found.append(house.server.received.get_nowait())
+    assert found[-1].get("id") == number
+    return found
+
+
+def _query(page: str = "", *fields: tuple[str, str], flip: bool = False) -> str:
+    form = "".join(
+        f"<field var='{name}'><value>{value}</value></field>" for name, value in fields
+    )
+    return (
+        "<query xmlns='urn:xmpp:mam:2' queryid='f1'><x xmlns='jabber:x:data' type='submit'>"
+        f"<field var='FORM_TYPE' type='hidden'><value>urn:xmpp:mam:2</value></field>{form}</x>"
+        f"<set xmlns='http://jabber.org/protocol/rsm'>{page}</set>"
+        f"{'<flip-page/>' if flip else ''}</query>"
+    )
+
+
+def _bodies(results: Sequence[Element]) -> list[str]:
+    found = []
+    for result in results:
+        body = result.find(".//{jabber:client}body")
+        if body is not None:
+            found.append(body.text or "")
+    return found
+
+
+def _end(results: Sequence[Element], name: str) -> str:
+    return results[-1].findtext(f".//{RSM}{name}", "")
+
+
+def _is_complete(results: Sequence[Element]) -> bool:
+    fin = results[-1].find(f"{MAM}fin")
+    assert fin is not None
+    return fin.get("complete") == "true"
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 57])
+@pytest.mark.parametrize("size", [1, 10])
+async def test_req_580_583_each_message_is_on_one_page_in_both_directions(
+    house: House, count: int, size: int
+) -> None:
+    said = [f"text {number}" for number in range(count)]
+    room = await _club(house, *said)
+    forwards: list[str] = []
+    page = await _ask(house, room, _query(f"<max>{size}</max>"))
+    while True:
+        forwards += _bodies(page)
+        assert len(_bodies(page)) <= size
+        if _is_complete(page):
+            break
+        after = f"<max>{size}</max><after>{_end(page, 'last')}</after>"
+        page = await _ask(house, room, _query(after))
+    assert forwards == said
+    backwards: list[str] = []
+    page = await _ask(house, room, _query(f"<max>{size}</max><before/>"))
+    while True:
+        backwards = _bodies(page) + backwards
+        if _is_complete(page):
+            break
+        before = f"<max>{size}</max><before>{_end(page, 'first')}</before>"
+        page = await _ask(house, room, _query(before))
+    assert backwards == said
+
+
+async def test_req_580_filters(house: House) -> None:
+    room = await _club(house, "one", "two")
+    await house.clock.advance(100)
+    _says(house, "alice", "three", "m9")
+    await house.clock.settle()
+    first = (await _ask(house, room, _query()))[0].find(f"{MAM}result")
+    assert first is not None
+    one = first.get("id", "")
+    for fields, expected in (
+        ([("start", "2026-01-01T00:00:50Z")], ["three"]),
+        ([("end", "2026-01-01T00:00:50Z")], ["one", "two"]),
+        ([("start", "2026-01-01T01:00:00Z")], []),
+        ([("with", f"{room}/Alice")], ["three"]),
+        ([("with", f"bob@{GATEWAY}")], ["one", "two"]),
+        ([("with", f"{room}/Nobody")], []),
+        ([("after-id", one)], ["two", "three"]),
+        ([("before-id", one)], []),
+        ([("ids", one)], ["one"]),
+    ):
+        assert _bodies(await _ask(house, room, _query("", *fields))) == expected, fields
+    assert _bodies(await _ask(house, room, _query("", flip=True))) == ["three", "two", "one"]
+    newest = await _ask(house, room, _query("<max>2</max><before/>", flip=True))
+    assert _bodies(newest) == ["three", "two"]
+
+
+@pytest.mark.parametrize(
+    ("page", "field", "condition"),
+    [
+        ("<after>nobody</after>", None, "item-not-found"),
+        ("<before>nobody</before>", None, "item-not-found"),
+        ("<index>3</index>", None, "feature-not-implemented"),
+        ("", ("withtext", "tea"), "feature-not-implemented"),
+        ("", ("after-id", "nobody"), "item-not-found"),
+        ("", ("ids", "nobody"), "item-not-found"),
+        ("", ("start", "yesterday"), "bad-request"),
+        ("", ("start", "2026-01-01T00:00:50"), "bad-request"),
+    ],
+)
+async def test_req_580_what_cannot_be_asked(
+    house: House, page: str, field: tuple[str, str] | None, condition: str
+) -> None:
+    room = await _club(house, "one")
+    answer = (await _ask(house, room, _query(page, *([field] if field else []))))[-1]
+    assert answer.get("type") == "error"
+    assert answer.find(f".//{{urn:ietf:params:xml:ns:xmpp-stanzas}}{condition}") is not None
+
+
+async def test_req_581_582_results_are_as_the_message_was(house: House) -> None:
+    room = await _club(house)
+    house.server.send(
+        f"<presence from='{PHONE}' to='{room}/Alice'><x xmlns='http://jabber.org/protocol/muc'/>"
+        "</presence>"
+    )
+    await house.clock.settle()
+    while not house.server.received.empty():
+        house.server.received.get_nowait()
+    _says(house, "bob", "hello <all>", "m1")
+    await house.clock.settle()
+    live = house.server.received.get_nowait()
+    result = (await _ask(house, room, _query()))[0]
+    assert (result.get("from"), result.get("to")) == (room, PHONE)
+    kept = result.find(".//{jabber:client}message")
+    assert kept is not None
+    assert (kept.get("id"), kept.get("from")) == (live.get("id"), live.get("from"))
+    for name in ("{urn:xmpp:sid:0}stanza-id", "{urn:xmpp:occupant-id:0}occupant-id"):
+        inside, outside = kept.find(name), live.find(name)
+        assert inside is not None
+        assert outside is not None
+        assert dict(inside.items()) == dict(outside.items())
+    found = result.find(f"{MAM}result")
+    stanza_id = live.find("{urn:xmpp:sid:0}stanza-id")
+    assert found is not None
+    assert stanza_id is not None
+    assert found.get("id") == stanza_id.get("id")
+
+
+async def test_req_580_metadata_and_form(house: House) -> None:
+    room = await _club(house, "one", "two")
+    ends = (await _ask(house, room, "<metadata xmlns='urn:xmpp:mam:2'/>", "get"))[-1]
+    page = await _ask(house, room, _query())
+    start, end = ends.find(f".//{MAM}start"), ends.find(f".//{MAM}end")
+    assert start is not None
+    assert end is not None
+    assert (start.get("id"), end.get("id")) == (_end(page, "first"), _end(page, "last"))
+    form = (await _ask(house, room, "<query xmlns='urn:xmpp:mam:2'/>", "get"))[-1]
+    fields = {field.get("var") for field in form.iter("{jabber:x:data}field")}
+    assert fields >= {"with", "start", "end", "before-id", "after-id", "ids"}
+
+
+async def test_req_585_the_archive_is_for_members(house: House) -> None:
+    room = await _club(house, "secret")
+    await house.link("carol@home.example", "carol")
+    house.server.send(
+        f"<iq type='set' id='x' from='carol@home.example/x' to='{room}'>{_query()}</iq>"
+    )
+    await house.clock.settle()
+    while not house.server.received.empty():
+        answer = house.server.received.get_nowait()
+        assert "secret" not in "".join(answer.itertext())
+    assert answer.get("type") == "error"
+
+
+@given(name=st.text(max_size=80), taken=st.sets(st.text(max_size=10), max_size=3))
+def test_req_269_nicks_are_what_servers_take(name: str, taken: set[str]) -> None:
+    others = {fold(each) for each in taken} | {fold("somebody"), fold("bob")}
+    made = nick(name, RemoteUserId("bob"), lambda folded: folded in others)
+    assert fold(made) not in others
+    assert made == made.strip()
+    assert 0 < len(made.encode()) <= 200
+    assert not any(unicodedata.category(char) in ("Cc", "Cf") for char in made)
+    assert jid.split(jid.make("#r", GATEWAY, made)).resource
