@@ -20,6 +20,7 @@ from gateway.bridge.links import Links
 from gateway.bridge.outbound import Outbound
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import Readiness
+from gateway.bridge.rooms.rooms import Rooms
 from gateway.errors import AccountGone, Forbidden, Transient
 from gateway.ids import AccountId, NetworkName, UserJid
 from gateway.store import Store, Transaction
@@ -53,6 +54,7 @@ class Logins:
         outbound: Outbound,
         delivery: Delivery,
         attendance: Attendance,
+        rooms: Rooms,
         *,
         withdraw: Callable[[UserJid], Awaitable[object]],
     ) -> None:
@@ -70,6 +72,7 @@ class Logins:
         self._outbound = outbound
         self._delivery = delivery
         self._attendance = attendance
+        self._rooms = rooms
         self._withdraw = withdraw
         self.permits: Callable[[UserJid], bool] = lambda _: True
         """Whether a user may have an account now."""
@@ -213,6 +216,7 @@ class Logins:
                 await self._accounts.set_status(account, AccountStatus.LOGGED_OUT)
             finally:
                 self._outbound.link_changed(account)  # what waits is refused now
+            await self._rooms.freeze(account)
             self._attendance.following.forget(account)
             self._attendance.presences.show_all(account)
             return warning
@@ -252,6 +256,7 @@ class Logins:
             await self._accounts.set_status(account, AccountStatus.LOGGED_OUT)
             await self._store.drain()
             await self._outbound.forget(account)
+            await self._rooms.freeze(account)
             known = self._contacts.known(account)
             await self._accounts.remove(account)
         finally:

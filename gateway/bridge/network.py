@@ -169,6 +169,7 @@ class Network:
             self._outbound,
             self.delivery,
             self._attendance,
+            self.rooms,
             withdraw=lambda user: self.registrations.drop(user),
         )
         self.registrations = Registrations(
@@ -185,6 +186,7 @@ class Network:
         self._notices.attach(port)
         self._attendance.attach(port)
         self.intents.attach(port)
+        self.rooms.attach(port)
 
     # --- start and stop --------------------------------------------------------------------------
 

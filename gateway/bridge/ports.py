@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.events import FailureReason, Presence
-from gateway.ids import RemoteUserId, StanzaId, UserJid
+from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid
 from gateway.store.journal import InboundRow
 
 
@@ -88,6 +88,9 @@ class XmppPort(Protocol):
 
         With ``resource`` one device alone is told.
         """
+
+    def frozen(self, room: RemoteRoomId, nick: str, jid: str) -> None:
+        """A session is out of a room, for reasons that have nothing to do with the room."""
 
     def probe(self, user: UserJid, contact: RemoteUserId) -> None:
         """Ask the user's server, in the name of a puppet that may see the user, who is there."""

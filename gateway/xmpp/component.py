@@ -17,7 +17,7 @@ from gateway.bridge.network import Network
 from gateway.bridge.ports import Pong
 from gateway.bridge.splitting import brief
 from gateway.events import Availability, FailureReason, Presence, RoomInvitation
-from gateway.ids import RemoteUserId, StanzaId, UserJid
+from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks
@@ -280,6 +280,10 @@ class Component:
             caps = self.iqs.puppets.entity.caps()
             to = f"{user}/{resource}" if resource else user
             self.stream.send(puppet_presence(sender, to, presence, caps, self._clock.now()))
+
+    def frozen(self, room: RemoteRoomId, nick: str, jid: str) -> None:
+        """See `XmppPort.frozen`."""
+        self.rooms.frozen(room, nick, jid)
 
     def probe(self, user: UserJid, contact: RemoteUserId) -> None:
         """See `XmppPort.probe`."""

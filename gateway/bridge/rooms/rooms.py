@@ -10,6 +10,7 @@ from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
+from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.nicks import fold
 from gateway.ids import NetworkName, RemoteUserId, RoomId, StanzaId
 from gateway.store import Store, Transaction, rooms
@@ -56,6 +57,11 @@ class Rooms:
         self._addresses = addresses
         self._clock = clock
         self._persist = persist
+        self._port: XmppPort
+
+    def attach(self, port: XmppPort) -> None:
+        """Connect to the XMPP side."""
+        self._port = port
 
     def of(self, account: Account) -> list[RoomRow]:
         """All rooms of an account in which it still is."""
@@ -156,6 +162,24 @@ class Rooms:
     def read_archive(self, room: RoomRow, wanted: Wanted) -> list[Archived]:
         """A part of the archive."""
         return rooms.read_archive(self._store.reader, room.id, wanted)
+
+    async def freeze(self, account: Account) -> None:
+        """The account is logged out: nothing comes into its rooms any more, and nobody is told
+        that they are still in (REQ-512). Raises `StoreUnavailable`."""
+
+        def unit(db: Transaction) -> list[tuple[RoomRow, str]]:
+            found = [
+                (room, jid)
+                for room in rooms.of_account(db, account.id)
+                for jid in rooms.occupants(db, room.id)
+            ]
+            for room, jid in found:
+                rooms.leave(db, room.id, jid)
+            return found
+
+        for room, jid in await self._store.write(unit):
+            me = self.me(account, room)
+            self._port.frozen(room.remote_id, me.nick if me is not None else "", jid)
 
     def leave(self, room: RoomId, jid: str) -> None:
         """A session is no longer in."""

@@ -50,12 +50,14 @@ REMOTE_TIMEOUT = StanzaError("wait", "remote-server-timeout")
 RESOURCE_CONSTRAINT = StanzaError("wait", "resource-constraint")
 SERVICE_UNAVAILABLE = StanzaError("cancel", "service-unavailable")
 
+UNAVAILABLE = StanzaError("wait", "recipient-unavailable")
+
 OF_REASON = {
     FailureReason.NOT_FOUND: ITEM_NOT_FOUND,
     FailureReason.FORBIDDEN: FORBIDDEN,
     FailureReason.TOO_LARGE: NOT_ACCEPTABLE,
     FailureReason.RATE_LIMITED: RESOURCE_CONSTRAINT,
-    FailureReason.UNREACHABLE: StanzaError("wait", "recipient-unavailable"),
+    FailureReason.UNREACHABLE: UNAVAILABLE,
     FailureReason.NETWORK_ERROR: REMOTE_TIMEOUT,
     FailureReason.ENCRYPTED: NOT_ACCEPTABLE,
     FailureReason.UNSUPPORTED: NOT_ACCEPTABLE,

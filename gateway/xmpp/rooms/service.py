@@ -12,7 +12,8 @@ from gateway.bridge.intents import IncomingText
 from gateway.bridge.rooms.intake import presence_of
 from gateway.bridge.rooms.rooms import Joined
 from gateway.events import RoomInvitation
-from gateway.ids import RemoteUserId, StanzaId
+from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
+from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import RoomRow
 from gateway.xmpp.codec import errors
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 NO_ROOM = "There is no group at this address, or you are not in it."
 _NOT_IN = "You are not in the room."
 _NO_ACCOUNT = "You have no account here, so you are in no group. Send “login” to {gateway}."
+_LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
 _AGAIN_S = 60.0
 _MOST_TOLD = 1_000
 _GHOST = frozenset(
@@ -98,11 +100,13 @@ class RoomService:
         join = read_join(element, to.resource, self._clock.now())
         if found is None:
             if join is not None:
-                self._refuse_join(element, sender)
+                self._refuse_unknown(element, sender)
             return
         account, room = found
         session = element.get("from", "")
-        if join is not None:
+        if join is not None and account.status is not AccountStatus.LINKED:
+            self._refuse_join(element, errors.UNAVAILABLE, _LOGGED_OUT)
+        elif join is not None:
             self._join(account, room, session, join)
         elif self._rooms.is_in(room, session):
             self._keep_nick(account, room, session, to.resource)
@@ -147,6 +151,13 @@ class RoomService:
         stanza = stanzas.left(self.place(account, room), nick, session, codes)
         self._component.stream.send(stanza)
 
+    def frozen(self, room: RemoteRoomId, nick: str, session: str) -> None:
+        """A session is out of a room, and the room is still there (REQ-512)."""
+        address = self._component.puppet(RemoteUserId(room))
+        place = Place(address, self._component.puppet, RemoteUserId(""), is_private=True)
+        codes = (SELF, TECHNICAL)
+        self._component.stream.send(stanzas.left(place, nick, session, codes), unasked=True)
+
     def _leave(self, element: Element, sender: Address, to: Address) -> None:
         """REQ-510: answered whether or not it was in."""
         account = self._component.account_of(sender.bare)
@@ -160,14 +171,16 @@ class RoomService:
         place = self.place(account, room)
         self._component.stream.send(stanzas.left(place, nick, session, id=element.get("id", "")))
 
-    def _refuse_join(self, element: Element, sender: Address) -> None:
+    def _refuse_unknown(self, element: Element, sender: Address) -> None:
+        if self._component.account_of(sender.bare) is not None:
+            self._refuse_join(element, errors.ITEM_NOT_FOUND, NO_ROOM)
+        else:
+            said = _NO_ACCOUNT.format(gateway=self._component.domain)
+            self._refuse_join(element, errors.REGISTRATION_REQUIRED, said)
+
+    def _refuse_join(self, element: Element, error: errors.StanzaError, said: str) -> None:
         """REQ-513: the error comes from the occupant that was asked for, and repeats the request
         by its id and its name."""
-        account = self._component.account_of(sender.bare)
-        error, said = errors.ITEM_NOT_FOUND, NO_ROOM
-        if account is None:
-            error = errors.REGISTRATION_REQUIRED
-            said = _NO_ACCOUNT.format(gateway=self._component.domain)
         inner = f"<x xmlns='{MUC}'/>{error.xml(said)}"
         to, sent_by = element.get("to", ""), element.get("from", "")
         self._component.stream.send(
