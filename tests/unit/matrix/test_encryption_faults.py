@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What fails in the middle: nothing of encryption is lost by it, and other things go on."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import vodozemac
+
+from adapters.matrix.e2e.backup import _Backup, _sealed
+from adapters.matrix.e2e.machine import Machine
+from adapters.matrix.e2e.megolm import ALGORITHM, Missing
+from adapters.matrix.e2e.olm import Olm
+from adapters.matrix.e2e.own import ALGORITHMS, OwnDevice
+from adapters.matrix.e2e.people import Device
+from adapters.matrix.e2e.signed import sign
+from adapters.matrix.filters import Mode
+from adapters.matrix.gaps import Fill
+from adapters.matrix.rooms import Room
+from adapters.matrix.secrets import Secrets
+from gateway.errors import AdapterError, NotFound, Transient, Unsupported
+from gateway.events import RemoteNotice
+from gateway.ids import RemoteUserId
+from tests.unit.matrix.test_encryption_races import (
+    ALICE,
+    BOB,
+    CARL,
+    ROOM,
+    _account,
+    _encryption,
+    _hold,
+    _Homeserver,
+    _Now,
+    _said,
+)
+
+_BACKUP_KEY = bytes(range(32))
+
+
+class _WithBackup(_Homeserver):
+    """A homeserver with the user's backup; ``fails`` may raise for a request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored: dict[str, dict[str, Any]] = {}
+        self.put_paths: list[tuple[str, ...]] = []
+        self.fails: Callable[[tuple[str, ...]], None] = lambda _: None
+
+    async def get(self, *path: str, **more: Any) -> dict[str, Any]:
+        self.fails(path)
+        if path[:2] == ("room_keys", "version"):
+            secret = vodozemac.Curve25519SecretKey.from_bytes(_BACKUP_KEY)
+            return {
+                "algorithm": "m.megolm_backup.v1.curve25519-aes-sha2",
+                "auth_data": {"public_key": secret.public_key().to_base64()},
+                "version": "1",
+            }
+        if path[0] == "room_keys":
+            if path[3] not in self.stored:
+                raise NotFound("none")
+            return self.stored[path[3]]
+        return await super().get(*path, **more)
+
+    async def put(self, *path: str, body: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        self.fails(path)
+        self.put_paths.append(path)
+        if path[0] == "room_keys":
+            return {}
+        return await super().put(*path, body=body, **more)
+
+    def keep(self, session: vodozemac.GroupSession) -> None:
+        """Another app has put a key into the backup."""
+        inbound = vodozemac.InboundGroupSession(session.session_key)
+        exported = inbound.export_at(0)
+        assert exported is not None
+        data = {
+            "algorithm": ALGORITHM,
+            "session_key": exported.to_base64(),
+            "sender_key": "curve",
+            "sender_claimed_keys": {"ed25519": "ed"},
+            "first_message_index": 0,
+            "is_verified": False,
+        }
+        self.stored[session.session_id] = _sealed(_BACKUP_KEY, data)
+
+
+def _open_backup(machine: Machine) -> None:
+    machine._backup._secrets.put("backup", _Backup(key=_BACKUP_KEY, version="1"))
+
+
+@pytest.mark.parametrize("letter", ["a", "я", "語", "😀"])
+async def test_a_text_of_the_greatest_length_fits_into_an_event(letter: str) -> None:
+    async with _account() as account:
+        encryption, _, _ = _encryption(account, _Homeserver())
+        body = letter * (29_000 // len(letter.encode()))
+        content = await encryption.encrypt(ROOM, "m.room.message", {"body": body})
+        assert len(json.dumps(content)) < 60_000
