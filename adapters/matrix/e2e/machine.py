@@ -135,6 +135,12 @@ class Machine:
     def cursor_was_refused(self) -> None:
         """What has changed since then is not told any more: all lists of devices are old."""
         self._people.all_changed()
+        self._sharing.all_changed()
+
+    def room_was_cut(self, room_id: RoomId) -> None:
+        """Something of a room was left out. Members are loaded lazily, so that somebody has left
+        may be told in what is missing, and nowhere else."""
+        self._sharing.membership_changed(room_id)
 
     async def receive(self, answer: Mapping[str, Any]) -> Received:
         """Take what an answer of /sync has for the device. To be committed."""

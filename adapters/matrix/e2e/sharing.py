@@ -109,6 +109,11 @@ class Sharing:
         if (outbound := self._rooms.get(room_id)) is not None:
             outbound.members = None
 
+    def all_changed(self) -> None:
+        """Anybody may have come or left anywhere."""
+        for room_id in {*self._rooms, *([self._preparing] if self._preparing else [])}:
+            self.membership_changed(room_id)
+
     async def encrypt(
         self, room_id: RoomId, kind: str, content: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -100,3 +100,26 @@ async def test_a_text_of_the_greatest_length_fits_into_an_event(letter: str) -> 
         body = letter * (29_000 // len(letter.encode()))
         content = await encryption.encrypt(ROOM, "m.room.message", {"body": body})
         assert len(json.dumps(content)) < 60_000
+
+
+async def test_after_a_gap_it_is_asked_who_is_in_the_room() -> None:
+    """Members are loaded lazily: who left within what was not fetched is not told."""
+    async with _account() as account:
+        encryption, machine, ledger = _encryption(account, _Homeserver())
+        async with ledger.writing() as book:
+            draft = book.draft()
+            draft.put(ROOM, Room(contact=RemoteUserId(BOB), encrypted=True, mine="join"))
+            await ledger.commit(draft)
+        await encryption.encrypt(ROOM, "m.room.message", {"body": "one"})
+        assert machine._sharing._rooms[ROOM].members is not None
+        answer = {"rooms": {"join": {ROOM: {"timeline": {"limited": True, "events": []}}}}}
+        await encryption.take(answer, {ROOM: Fill(events=[], complete=False)}, Mode.NEXT)
+        assert machine._sharing._rooms[ROOM].members is None
+
+
+async def test_after_a_refused_cursor_it_is_asked_who_is_in_the_room() -> None:
+    async with _account() as account:
+        encryption, machine, _ = _encryption(account, _Homeserver())
+        await encryption.encrypt(ROOM, "m.room.message", {"body": "one"})
+        await encryption.take({}, {}, Mode.AGAIN)
+        assert machine._sharing._rooms[ROOM].members is None
