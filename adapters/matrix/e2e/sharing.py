@@ -187,6 +187,9 @@ class Sharing:
         }
         if missing:
             await self._give(room_id, outbound, missing)
+        if others and not any(user_id != own for user_id, _ in outbound.has):
+            outbound.failed.clear()  # the next attempt asks for one-time keys again
+            raise Transient("No device in this conversation could be given the key.")
         return outbound
 
     def _is_used_up(self, outbound: _Outbound) -> bool:

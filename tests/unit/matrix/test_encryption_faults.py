@@ -93,6 +93,27 @@ def _open_backup(machine: Machine) -> None:
     machine._backup._secrets.put("backup", _Backup(key=_BACKUP_KEY, version="1"))
 
 
+async def test_what_nobody_was_given_the_key_of_is_not_sent() -> None:
+    """They have a device, but it had no one-time key."""
+    async with _account() as account:
+        server = _Homeserver()
+        post = server.post
+
+        async def without(*path: str, body: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+            if path[-1] == "claim":
+                return {"one_time_keys": {}}
+            return await post(*path, body=body, **more)
+
+        server.post = without  # type: ignore[method-assign]
+        encryption, _, _ = _encryption(account, server)
+        for _ in range(2):
+            with pytest.raises(AdapterError):
+                await encryption.encrypt(ROOM, "m.room.message", {"body": "to nobody"})
+        server.post = post  # type: ignore[method-assign]
+        await encryption.encrypt(ROOM, "m.room.message", {"body": "to bob"})
+        assert BOB in server.given
+
+
 @pytest.mark.parametrize("letter", ["a", "я", "語", "😀"])
 async def test_a_text_of_the_greatest_length_fits_into_an_event(letter: str) -> None:
     async with _account() as account:
