@@ -93,6 +93,74 @@ def _open_backup(machine: Machine) -> None:
     machine._backup._secrets.put("backup", _Backup(key=_BACKUP_KEY, version="1"))
 
 
+class _Liar(_Homeserver):
+    """Carl lists bob's Curve25519 key as his own: nobody has to prove that it is theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[Mapping[str, Any]] = []
+
+    def _devices(self, who: str) -> dict[str, Any]:
+        if who != CARL:
+            return super()._devices(who)
+        phone = self.phones[CARL]
+        keys = {
+            "algorithms": list(ALGORITHMS),
+            "device_id": "PHONE",
+            "user_id": CARL,
+            "keys": {
+                "curve25519:PHONE": self.phones[BOB].curve25519_key.to_base64(),
+                "ed25519:PHONE": phone.ed25519_key.to_base64(),
+            },
+        }
+        return {"PHONE": sign(phone, keys, CARL, "ed25519:PHONE")}
+
+    async def put(self, *path: str, body: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        if path[1] == "m.room.encrypted":
+            self.sent.append(body["messages"])
+        return await super().put(*path, body=body, **more)
+
+
+async def test_somebody_who_claims_the_key_of_anothers_device_gets_between_nobody() -> None:
+    async with _account() as account:
+        server = _Liar()
+        server.members = [ALICE, CARL]
+        encryption, machine, _ = _encryption(account, server)
+        await encryption.encrypt(ROOM, "m.room.message", {"body": "to carl"})
+        server.members = [ALICE, BOB]
+        machine._sharing.membership_changed(ROOM)
+        await encryption.encrypt(ROOM, "m.room.message", {"body": "to bob"})
+        bob = server.phones[BOB]
+        content = server.sent[-1][BOB]["PHONE"]["ciphertext"][bob.curve25519_key.to_base64()]
+        body = content["body"]
+        raw = base64.b64decode(body + "=" * (-len(body) % 4))
+        first = vodozemac.AnyOlmMessage.from_parts(content["type"], raw).to_pre_key()
+        assert first is not None
+        own = vodozemac.Curve25519PublicKey.from_base64(machine._own.curve25519)
+        _, plain = bob.create_inbound_session(own, first)
+        assert json.loads(plain)["recipient"] == BOB
+
+
+async def test_sessions_that_nobody_answers_do_not_displace_those_that_are_used() -> None:
+    async with _account() as account:
+        secrets = Secrets(account)
+        olm = Olm(secrets, OwnDevice(secrets, ALICE, "DEVICE"))
+        phone = vodozemac.Account()
+        phone.generate_one_time_keys(20)
+        keys = [key.to_base64() for key in phone.one_time_keys.values()]
+        curve = phone.curve25519_key.to_base64()
+        used = olm._own.begin(curve, keys.pop())
+        olm._add(curve, used)
+        for key in keys:
+            signed = sign(phone, {"key": key}, CARL, "ed25519:PHONE")
+            ed25519 = phone.ed25519_key.to_base64()
+            device = Device(id="PHONE", curve25519=curve, ed25519=ed25519)
+            assert olm.begin(CARL, device, signed)
+        assert used in olm._of(curve)
+        assert len(olm._of(curve)) == 8
+        assert len(olm._silent) == 7
+
+
 async def test_what_nobody_was_given_the_key_of_is_not_sent() -> None:
     """They have a device, but it had no one-time key."""
     async with _account() as account:
