@@ -93,6 +93,31 @@ def _open_backup(machine: Machine) -> None:
     machine._backup._secrets.put("backup", _Backup(key=_BACKUP_KEY, version="1"))
 
 
+async def test_a_question_for_a_key_that_was_not_sent_before_a_crash_is_asked_after_it() -> None:
+    """The commit of something else has made it durable that it was about to be asked."""
+    async with _account() as account:
+        account.clock = _Now()  # type: ignore[assignment]
+        server = _WithBackup()
+        _, machine, ledger = _encryption(account, server)
+        session = vodozemac.GroupSession()
+        event, missing = _said(session, "$one"), Missing(ROOM, session.session_id)
+        await machine.open({ROOM: [event]})
+        await _hold(account, event, missing)
+
+        def killed(path: tuple[str, ...]) -> None:
+            committed.update(ledger.secrets.changes())
+            raise Transient("killed")
+
+        committed: dict[str, bytes | None] = {}
+        server.fails = killed
+        with pytest.raises(Transient):
+            await machine._requests.ask()
+        account.secrets.update({k: v for k, v in committed.items() if v is not None})
+        _, again, _ = _encryption(account, _WithBackup())
+        await again.resume()
+        assert again._requests.wanted() == [missing]
+
+
 class _Liar(_Homeserver):
     """Carl lists bob's Curve25519 key as his own: nobody has to prove that it is theirs."""
 
