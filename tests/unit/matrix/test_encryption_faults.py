@@ -237,3 +237,28 @@ async def test_after_a_refused_cursor_it_is_asked_who_is_in_the_room() -> None:
         await encryption.encrypt(ROOM, "m.room.message", {"body": "one"})
         await encryption.take({}, {}, Mode.AGAIN)
         assert machine._sharing._rooms[ROOM].members is None
+
+
+async def test_another_identity_is_told_of_even_if_the_store_was_away() -> None:
+    async with _account() as account:
+        server = _Homeserver()
+        _, machine, ledger = _encryption(account, server)
+
+        async def post(*path: str, **_: Any) -> dict[str, Any]:
+            return {"device_keys": {ALICE: {}}, "master_keys": {ALICE: _master(name)}}
+
+        server.post = post  # type: ignore[method-assign]
+        name = "A" * 43
+        await machine._asking.ask((ALICE,))
+        name = "B" * 43
+        account.is_broken = True
+        with pytest.raises(Transient):
+            await machine._asking.ask((ALICE,))
+        account.is_broken = False
+        await ledger.flush()
+        await machine._asking.ask((ALICE,))
+        assert [event for event in account.inbox.items if isinstance(event, RemoteNotice)]
+
+
+def _master(key: str) -> dict[str, Any]:
+    return {"user_id": ALICE, "keys": {f"ed25519:{key}": key}}
