@@ -262,3 +262,30 @@ async def test_another_identity_is_told_of_even_if_the_store_was_away() -> None:
 
 def _master(key: str) -> dict[str, Any]:
     return {"user_id": ALICE, "keys": {f"ed25519:{key}": key}}
+
+
+async def test_many_sessions_that_begin_at_once_write_our_keys_down_once() -> None:
+    """Strangers may take thousands of our one-time keys, and each writing takes 5 ms then."""
+    async with _account() as account:
+        secrets = Secrets(account)
+        own = OwnDevice(secrets, ALICE, "DEVICE")
+        times = 0
+        real = own._account
+
+        class Counting:
+            def __getattr__(self, name: str) -> Any:
+                nonlocal times
+                times += name == "pickle"
+                return getattr(real, name)
+
+        own._account = Counting()  # type: ignore[assignment]
+        own.upload()
+        for key in list(real.one_time_keys.values())[:20]:
+            stranger = vodozemac.Account()
+            session = stranger.create_outbound_session(real.curve25519_key, key)
+            message = session.encrypt(b"{}").to_parts()
+            first = vodozemac.AnyOlmMessage.from_parts(*message).to_pre_key()
+            assert first is not None
+            own.begun(stranger.curve25519_key.to_base64(), first)
+        secrets.changes()
+        assert times == 1
