@@ -216,6 +216,47 @@ async def test_a_text_of_the_greatest_length_fits_into_an_event(letter: str) -> 
         assert len(json.dumps(content)) < 60_000
 
 
+@pytest.mark.parametrize("error", [Unsupported("no"), NotFound("no")])
+async def test_a_refusal_that_says_nothing_of_the_backup_does_not_end_it(
+    error: AdapterError,
+) -> None:
+    async with _account() as account:
+        server = _WithBackup()
+        _, machine, _ = _encryption(account, server)
+        _open_backup(machine)
+        machine._backup.note(Missing(ROOM, "abc"))
+
+        def fails(_: tuple[str, ...]) -> None:
+            raise error
+
+        server.fails = fails
+        with suppress(AdapterError):
+            await machine._backup.save(machine._keys.exported)
+        assert machine._backup.is_open
+
+
+async def test_a_better_key_that_comes_while_the_other_is_saved_is_saved_too() -> None:
+    async with _account() as account:
+        server = _WithBackup()
+        _, machine, _ = _encryption(account, server)
+        _open_backup(machine)
+        missing = Missing(ROOM, "abc")
+        machine._backup.note(missing)
+        put = server.put
+        times = 0
+
+        async def saving(*path: str, **more: Any) -> dict[str, Any]:
+            nonlocal times
+            times += 1
+            if times == 1:
+                machine._backup.note(missing)
+            return await put(*path, **more)
+
+        server.put = saving  # type: ignore[method-assign]
+        await machine._backup.save(lambda _: None)
+        assert times == 2
+
+
 async def test_after_a_gap_it_is_asked_who_is_in_the_room() -> None:
     """Members are loaded lazily: who left within what was not fetched is not told."""
     async with _account() as account:
