@@ -264,5 +264,12 @@ class Trust:
                 break
             verification.outbox.pop(0)
         if self._backup_key is not None:
-            key, self._backup_key = self._backup_key, None
-            await self._open_backup(key)
+            key = self._backup_key
+            try:
+                await self._open_backup(key)
+            except (Transient, AuthExpired):
+                raise  # it is kept, for it is not given again
+            except AdapterError:
+                self._account.log.info("backup_not_opened")
+            if self._backup_key is key:
+                self._backup_key = None

@@ -93,6 +93,24 @@ def _open_backup(machine: Machine) -> None:
     machine._backup._secrets.put("backup", _Backup(key=_BACKUP_KEY, version="1"))
 
 
+async def test_the_key_of_the_backup_is_not_lost_if_the_homeserver_does_not_answer() -> None:
+    async with _account() as account:
+        server = _WithBackup()
+        _, machine, _ = _encryption(account, server)
+        trust = machine.trust
+        trust._backup_key = _BACKUP_KEY
+
+        def fails(_: tuple[str, ...]) -> None:
+            raise Transient("cut off")
+
+        server.fails = fails
+        with pytest.raises(Transient):
+            await trust.due()
+        server.fails = lambda _: None
+        await trust.due()
+        assert trust.has_backup
+
+
 async def test_a_question_for_a_key_that_was_not_sent_before_a_crash_is_asked_after_it() -> None:
     """The commit of something else has made it durable that it was about to be asked."""
     async with _account() as account:
