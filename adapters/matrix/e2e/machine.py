@@ -375,16 +375,30 @@ class Machine:
     async def _due(self) -> None:
         if self._publishing.is_foreign:
             return
-        await self._publishing.refill()
-        await self.trust.due()
-        await self._wedged.mend()
-        await self._restore(self._requests.wanted())
+        failed: AdapterError | None = None
+        for step in (
+            self._publishing.refill,
+            self.trust.due,
+            self._wedged.mend,
+            self._restore_wanted,
+            self._save,
+            self._flush,
+            self._requests.ask,
+            self._restore_again,
+        ):
+            try:
+                await step()
+            except AuthExpired:
+                raise
+            except AdapterError as error:  # what comes of one request is not the others' fault
+                failed = failed or error
+            if self._publishing.is_foreign:
+                break
+        if failed is not None:
+            raise failed
+
+    async def _save(self) -> None:
         await self._backup.save(self._keys.exported)
-        await self._flush()
-        await self._requests.ask()
-        if self._looks_again:
-            await self._restore_all()
-            self._looks_again = False
 
     def _is_new(self, missing: Missing) -> None:
         """A key that the user's backup does not have."""
@@ -397,6 +411,14 @@ class Machine:
 
     # --- the user's backup ----------------------------------------------------------------------
 
+    async def _restore_wanted(self) -> None:
+        await self._restore(self._requests.wanted())
+
+    async def _restore_again(self) -> None:
+        if self._looks_again:
+            await self._restore_all()
+            self._looks_again = False
+
     async def _restore_all(self) -> int:
         """Look in the backup for whatever waits. Returns how many messages could be read."""
         return await self._restore(_missing_of(event.needs for event in self._account.waiting()))
@@ -406,13 +428,20 @@ class Machine:
         if not self._backup.is_open:
             return 0
         received = Received()
+        failed: AdapterError | None = None
         for missing in dict.fromkeys(wanted):
-            data = await self._backup.fetch(missing)
+            try:
+                data = await self._backup.fetch(missing)
+            except AdapterError as error:
+                failed = error
+                break
             if data is not None and self._keys.add_exported(data) is not None:
                 self._requests.came(missing)
             # It may have been there already, and begun too late or been overlooked.
             await self._release(missing, received)
         await self._tell(received)
+        if failed is not None:
+            raise failed
         return len(received.released)
 
     # --- old events -----------------------------------------------------------------------------

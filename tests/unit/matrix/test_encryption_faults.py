@@ -93,6 +93,57 @@ def _open_backup(machine: Machine) -> None:
     machine._backup._secrets.put("backup", _Backup(key=_BACKUP_KEY, version="1"))
 
 
+async def test_a_key_that_the_backup_gave_opens_its_message_if_the_next_one_fails() -> None:
+    async with _account() as account:
+        server = _WithBackup()
+        encryption, machine, _ = _encryption(account, server)
+        await machine._publishing.ensure()
+        machine._own.counted({"signed_curve25519": 50}, None)
+        _open_backup(machine)
+        first, second = vodozemac.GroupSession(), vodozemac.GroupSession()
+        for session, name in ((first, "$one"), (second, "$two")):
+            key_id = session.session_id
+            missing = Missing(ROOM, key_id)
+            if name == "$one":
+                server.keep(session)
+            event = _said(session, name)
+            await machine.open({ROOM: [event]})
+            await _hold(account, event, missing)
+
+        def fails(path: tuple[str, ...]) -> None:
+            if path[-1] == second.session_id:
+                raise Transient("cut off")
+
+        server.fails = fails
+        with pytest.raises(Transient):
+            await machine._due()
+        assert [message.body for message in account.messages()] == ["$one"]
+
+
+async def test_what_the_homeserver_does_not_do_does_not_keep_keys_from_being_asked_for() -> None:
+    async with _account() as account:
+        account.clock = _Now()  # type: ignore[assignment]
+        server = _WithBackup()
+        _, machine, _ = _encryption(account, server)
+        await machine._publishing.ensure()
+        machine._own.counted({"signed_curve25519": 50}, None)
+        _open_backup(machine)
+        machine._backup.note(Missing(ROOM, "abc"))
+        session = vodozemac.GroupSession()
+        await machine.open({ROOM: [_said(session, "$one")]})
+
+        def fails(path: tuple[str, ...]) -> None:
+            if path[0] == "room_keys":
+                raise Transient("the backup is broken")
+
+        server.fails = fails
+        with pytest.raises(Transient):
+            await machine._due()
+        assert [path[1] for path in server.put_paths if path[0] == "sendToDevice"] == [
+            "m.room_key_request"
+        ]
+
+
 async def test_the_key_of_the_backup_is_not_lost_if_the_homeserver_does_not_answer() -> None:
     async with _account() as account:
         server = _WithBackup()
