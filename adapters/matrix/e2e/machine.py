@@ -225,6 +225,8 @@ class Machine:
             )
         elif opened.type == "m.forwarded_room_key":
             missing = self._forwarded(opened)
+        elif opened.type == "m.dummy":
+            self._sharing.began_anew(opened.sender, opened.sender_key)
         elif opened.type == "m.secret.send":
             self.trust.secret(opened)
         elif opened.type.startswith(PREFIX):

@@ -58,6 +58,8 @@ class _Outbound:
     max_messages: int
     has: dict[Recipient, str] = field(default_factory=dict)
     """With the Curve25519 key of the device."""
+    given: dict[Recipient, str] = field(default_factory=dict)
+    """As it was when they were given it first: from there on they may read."""
     may_have: dict[Recipient, str] = field(default_factory=dict)
     """As well as those to whom it was sent, and the homeserver did not confirm that."""
     failed: dict[Recipient, float] = field(default_factory=dict)
@@ -113,6 +115,14 @@ class Sharing:
         """Anybody may have come or left anywhere."""
         for room_id in {*self._rooms, *([self._preparing] if self._preparing else [])}:
             self.membership_changed(room_id)
+
+    def began_anew(self, user_id: str, curve25519: str) -> None:
+        """A device could not understand what we sent to it, so it may lack the keys that it was
+        given: it gets them again. Spec, "Recovering from undecryptable messages"."""
+        for outbound in self._rooms.values():
+            for who, key in list(outbound.has.items()):
+                if who[0] == user_id and key == curve25519:
+                    del outbound.has[who]
 
     async def encrypt(
         self, room_id: RoomId, kind: str, content: Mapping[str, Any]
@@ -259,11 +269,13 @@ class Sharing:
     ) -> None:
         """Give the key to devices. Those that cannot be reached do not hold up the others."""
         await self.begin(missing)
-        content = self._room_key(room_id, outbound)
+        now_content = self._room_key(room_id, outbound)
         messages: dict[Recipient, dict[str, Any]] = {}
         left_out = {}
         for number, (who, device) in enumerate(missing.items(), start=1):
             if self._olm.can_send(device):
+                since = outbound.given.setdefault(who, now_content["session_key"])
+                content = {**now_content, "session_key": since}
                 messages[who] = self._olm.encrypt(who[0], device, "m.room_key", content)
             else:
                 left_out[who] = {

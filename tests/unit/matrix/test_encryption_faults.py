@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import vodozemac
@@ -23,8 +24,9 @@ from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill
 from adapters.matrix.rooms import Room
 from adapters.matrix.secrets import Secrets
+from gateway.adapter import LoginStep
 from gateway.errors import AdapterError, NotFound, Transient, Unsupported
-from gateway.events import RemoteNotice
+from gateway.events import RemoteNotice, RemoteUndecryptable
 from gateway.ids import RemoteUserId
 from tests.unit.matrix.test_encryption_races import (
     ALICE,
@@ -95,8 +97,9 @@ def _open_backup(machine: Machine) -> None:
 
 async def test_a_key_that_the_backup_gave_opens_its_message_if_the_next_one_fails() -> None:
     async with _account() as account:
+        account.clock = cast("Any", _Now())
         server = _WithBackup()
-        encryption, machine, _ = _encryption(account, server)
+        _, machine, _ = _encryption(account, server)
         await machine._publishing.ensure()
         machine._own.counted({"signed_curve25519": 50}, None)
         _open_backup(machine)
@@ -122,7 +125,7 @@ async def test_a_key_that_the_backup_gave_opens_its_message_if_the_next_one_fail
 
 async def test_what_the_homeserver_does_not_do_does_not_keep_keys_from_being_asked_for() -> None:
     async with _account() as account:
-        account.clock = _Now()  # type: ignore[assignment]
+        account.clock = cast("Any", _Now())
         server = _WithBackup()
         _, machine, _ = _encryption(account, server)
         await machine._publishing.ensure()
@@ -165,7 +168,7 @@ async def test_the_key_of_the_backup_is_not_lost_if_the_homeserver_does_not_answ
 async def test_a_question_for_a_key_that_was_not_sent_before_a_crash_is_asked_after_it() -> None:
     """The commit of something else has made it durable that it was about to be asked."""
     async with _account() as account:
-        account.clock = _Now()  # type: ignore[assignment]
+        account.clock = cast("Any", _Now())
         server = _WithBackup()
         _, machine, ledger = _encryption(account, server)
         session = vodozemac.GroupSession()
@@ -399,3 +402,30 @@ async def test_many_sessions_that_begin_at_once_write_our_keys_down_once() -> No
             own.begun(stranger.curve25519_key.to_base64(), first)
         secrets.changes()
         assert times == 1
+
+
+async def _until(true: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come true within 5 s")
+
+
+async def test_a_device_that_begins_anew_is_given_the_keys_again() -> None:
+    """From where it was given them before: it may have lost them all."""
+    async with _account() as account:
+        server = _Liar()
+        encryption, machine, _ = _encryption(account, server)
+        await encryption.encrypt(ROOM, "m.room.message", {"body": "one"})
+        first = machine._sharing._rooms[ROOM].given[BOB, "PHONE"]
+        server.phones[BOB].mark_keys_as_published()
+        server.phones[BOB].generate_one_time_keys(1)
+        phone = server.phones[BOB].curve25519_key.to_base64()
+        machine._sharing.began_anew(BOB, "another")
+        await encryption.encrypt(ROOM, "m.room.message", {"body": "two"})
+        assert len(server.sent) == 1
+        machine._sharing.began_anew(BOB, phone)
+        await encryption.encrypt(ROOM, "m.room.message", {"body": "three"})
+        assert len(server.sent) == 2
+        assert machine._sharing._rooms[ROOM].given[BOB, "PHONE"] == first
