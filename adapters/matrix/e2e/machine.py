@@ -44,6 +44,8 @@ _AT_ONCE = 20
 """Events that are decrypted without a pause: a few milliseconds."""
 _AGAIN_S = 30.0
 """After which what the homeserver did not take is tried again."""
+_SAID_AGAIN_S = 2.0
+"""The same for a comparison of emoji, for which the user waits."""
 _MAX_EXPLAINED = 200
 _LOOK_AGAIN_S = 3_600.0
 """How often the user's backup is asked for keys that did not come: another app may have put them
@@ -113,6 +115,8 @@ class Machine:
             flush=flush,
         )
         self._wake = asyncio.Event()
+        self._said = asyncio.Event()
+        """A person waits for what is to be done: it does not wait behind the exchange of keys."""
         self._looks_again = False
         """All that waits is to be looked for in the user's backup."""
         self.trust = Trust(
@@ -127,7 +131,7 @@ class Machine:
             publish=self._publishing.ensure,
             flush=flush,
             opened=self._restore_all,
-            wake=self._wake.set,
+            wake=self._said.set,
         )
 
     # --- what comes -----------------------------------------------------------------------------
@@ -161,6 +165,7 @@ class Machine:
             await self._release(missing, received)
         self._explain(received)
         self._wake.set()
+        self._said.set()
         return received
 
     def _explain(self, received: Received) -> None:
@@ -352,21 +357,34 @@ class Machine:
 
     async def run(self) -> None:
         """Do what is due, until cancelled."""
-        reminding = asyncio.create_task(self._remind())
+        works = (
+            self._again_and_again(self._wake, self._due, _AGAIN_S),
+            self._again_and_again(self._said, self.trust.due, _SAID_AGAIN_S),
+            self._remind(),
+        )
+        tasks = [asyncio.create_task(work) for work in works]
         try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                try:
-                    await self._due()
-                except AuthExpired:
-                    return  # the loop of the session says so
-                except AdapterError as error:
-                    self._account.log.info("keys_not_exchanged", reason=error.text)
-                    await self._account.clock.sleep(_AGAIN_S)
-                    self._wake.set()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            reminding.cancel()
+            for task in tasks:
+                task.cancel()
+
+    async def _again_and_again(
+        self, due: asyncio.Event, work: Callable[[], Awaitable[None]], again_s: float
+    ) -> None:
+        while True:
+            await due.wait()
+            due.clear()
+            try:
+                await work()
+            except AuthExpired:
+                return  # the loop of the session says so
+            except AdapterError as error:
+                self._account.log.info("keys_not_exchanged", reason=error.text)
+                await self._account.clock.sleep(again_s)
+                due.set()
 
     async def _remind(self) -> None:
         while True:
@@ -380,7 +398,6 @@ class Machine:
         failed: AdapterError | None = None
         for step in (
             self._publishing.refill,
-            self.trust.due,
             self._wedged.mend,
             self._restore_wanted,
             self._save,

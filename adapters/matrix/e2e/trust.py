@@ -169,6 +169,9 @@ class Trust:
         else:
             now_ms = int(self._account.clock.now() * 1000)
             made = Verification.asked_by_us(self._own, devices, now_ms)
+        if (before := self._verification) is not None:
+            before.cancel()  # or the other app goes on asking for it
+            made.outbox[:0] = before.outbox
         self._request, self._verification = None, made
         self._wake()
         return made

@@ -412,6 +412,45 @@ async def _until(true: Callable[[], bool]) -> None:
     raise AssertionError("it did not come true within 5 s")
 
 
+async def test_emoji_are_compared_while_the_backup_does_not_answer() -> None:
+    async with _account() as account:
+        server = _WithBackup()
+        server.phones[ALICE] = vodozemac.Account()
+        _, machine, _ = _encryption(account, server)
+        await machine._publishing.ensure()
+        machine._own.counted({"signed_curve25519": 50}, None)
+        _open_backup(machine)
+        machine._backup.note(Missing(ROOM, "abc"))
+
+        def fails(path: tuple[str, ...]) -> None:
+            if path[0] == "room_keys":
+                raise Transient("the backup is broken")
+
+        server.fails = fails
+        running = asyncio.create_task(machine.run())
+        failed = "keys_not_exchanged"
+        await _until(lambda: failed in [line for line, _ in account.lines.lines])
+        await machine.trust.verify()
+        await _until(lambda: bool(server.put_paths))
+        assert server.put_paths[0][1] == "m.key.verification.request"
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def test_who_asks_for_another_comparison_ends_the_first() -> None:
+    async with _account() as account:
+        server = _WithBackup()
+        server.phones[ALICE] = vodozemac.Account()
+        _, machine, _ = _encryption(account, server)
+        first = await machine.trust.verify()
+        await machine.trust.due()
+        second = await machine.trust.verify()
+        await machine.trust.due()
+        said = [path[1].rpartition(".")[2] for path in server.put_paths]
+        assert said == ["request", "cancel", "request"]
+        assert first.id != second.id
+
+
 async def test_a_device_that_begins_anew_is_given_the_keys_again() -> None:
     """From where it was given them before: it may have lost them all."""
     async with _account() as account:
