@@ -468,3 +468,26 @@ async def test_a_device_that_begins_anew_is_given_the_keys_again() -> None:
         await encryption.encrypt(ROOM, "m.room.message", {"body": "three"})
         assert len(server.sent) == 2
         assert machine._sharing._rooms[ROOM].given[BOB, "PHONE"] == first
+
+
+async def test_the_device_that_is_named_is_the_one_that_is_compared_with() -> None:
+    """It may ask while the homeserver is asked for the devices."""
+    async with _account() as account:
+        server = _WithBackup()
+        server.phones[ALICE] = vodozemac.Account()
+        encryption, machine, _ = _encryption(account, server)
+
+        def asks(what: str) -> None:
+            if what == "query":
+                content = {
+                    "from_device": "PHONE",
+                    "transaction_id": "t",
+                    "methods": ["m.sas.v1"],
+                    "timestamp": int(account.clock.now() * 1000),
+                }
+                machine.trust.verifies(ALICE, "m.key.verification.request", content)
+
+        server.during = asks
+        step = await encryption.flow().submit({"action": "verify"})
+        assert isinstance(step, LoginStep)
+        assert "PHONE" in step.instructions
