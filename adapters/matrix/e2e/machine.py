@@ -288,9 +288,11 @@ class Machine:
         waiting = [event for event in self._account.waiting() if event.needs]
         received = await self.overlooked(event.needs for event in waiting)
         opened = {event.id for event, _ in received.released}
-        for event in waiting:
+        for number, event in enumerate(waiting, start=1):
             if event.id not in opened:
                 self._apart("waiting_not_noted", self._note, event)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         return received
 
     def _note(self, event: RemoteUndecryptable) -> None:
@@ -440,6 +442,8 @@ class Machine:
 
     async def _restore_all(self) -> int:
         """Look in the backup for whatever waits. Returns how many messages could be read."""
+        if not self._backup.is_open:
+            return 0  # what waits may be large
         return await self._restore(_missing_of(event.needs for event in self._account.waiting()))
 
     async def _restore(self, wanted: Iterable[Missing]) -> int:

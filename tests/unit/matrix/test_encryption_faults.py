@@ -470,6 +470,18 @@ async def test_a_device_that_begins_anew_is_given_the_keys_again() -> None:
         assert machine._sharing._rooms[ROOM].given[BOB, "PHONE"] == first
 
 
+async def test_without_a_backup_what_waits_is_not_read_for_it() -> None:
+    """It may be large."""
+    async with _account() as account:
+        _, machine, _ = _encryption(account, _WithBackup())
+
+        def waiting(_: str | None = None) -> list[RemoteUndecryptable]:
+            raise AssertionError("it was read")
+
+        account.waiting = waiting  # type: ignore[assignment]
+        assert await machine._restore_all() == 0
+
+
 async def test_the_device_that_is_named_is_the_one_that_is_compared_with() -> None:
     """It may ask while the homeserver is asked for the devices."""
     async with _account() as account:
