@@ -42,6 +42,8 @@ from gateway.events import RemoteNotice, RemoteUndecryptable
 
 _AT_ONCE = 20
 """Events that are decrypted without a pause: a few milliseconds."""
+_PEOPLE_AT_ONCE = 500
+"""People who have other devices now: each is looked up in the store."""
 _AGAIN_S = 30.0
 """After which what the homeserver did not take is tried again."""
 _SAID_AGAIN_S = 2.0
@@ -151,7 +153,10 @@ class Machine:
         lists = as_dict(answer.get("device_lists"))
         for name in ("changed", "left"):
             listed = lists.get(name)
-            self._people.changed(listed if isinstance(listed, list) else ())
+            people = listed if isinstance(listed, list) else []
+            for first in range(0, len(people), _PEOPLE_AT_ONCE):
+                self._people.changed(people[first : first + _PEOPLE_AT_ONCE])
+                await asyncio.sleep(0)
         counts = answer.get("device_one_time_keys_count")
         if isinstance(counts, dict):
             self._own.counted(counts, answer.get("device_unused_fallback_key_types"))

@@ -503,3 +503,22 @@ async def test_the_device_that_is_named_is_the_one_that_is_compared_with() -> No
         step = await encryption.flow().submit({"action": "verify"})
         assert isinstance(step, LoginStep)
         assert "PHONE" in step.instructions
+
+
+async def test_many_people_with_other_devices_do_not_hold_up_others() -> None:
+    """Who is in large rooms is told of tens of thousands after a while."""
+    async with _account() as account:
+        _, machine, _ = _encryption(account, _Homeserver())
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        running = asyncio.create_task(others())
+        people = [f"@user{number}:example.org" for number in range(20_000)]
+        await machine.receive({"device_lists": {"changed": people}})
+        running.cancel()
+        assert turns > 30
