@@ -15,7 +15,7 @@ import vodozemac
 
 from adapters.matrix.e2e.backup import _Backup, _sealed
 from adapters.matrix.e2e.machine import Machine
-from adapters.matrix.e2e.megolm import ALGORITHM, Missing
+from adapters.matrix.e2e.megolm import ALGORITHM, Missing, Refused, Repeated, RoomKeys
 from adapters.matrix.e2e.olm import Olm
 from adapters.matrix.e2e.own import ALGORITHMS, OwnDevice
 from adapters.matrix.e2e.people import Device
@@ -37,6 +37,7 @@ from tests.unit.matrix.test_encryption_races import (
     _encryption,
     _hold,
     _Homeserver,
+    _key,
     _Now,
     _said,
 )
@@ -522,3 +523,24 @@ async def test_many_people_with_other_devices_do_not_hold_up_others() -> None:
         await machine.receive({"device_lists": {"changed": people}})
         running.cancel()
         assert turns > 30
+
+
+async def test_whose_key_it_is_is_not_decided_by_who_is_first() -> None:
+    """A member of the room passes bob's key on as theirs, before bob gives it."""
+    async with _account() as account:
+        keys = RoomKeys(Secrets(account), lambda _: None)
+        session = vodozemac.GroupSession()
+        key, event = _key(session), _said(session, "$one")
+        assert keys.add_shared(key, CARL, "carls", "carls") is not None
+        with pytest.raises(Refused):
+            keys.decrypt(ROOM, event)
+        assert keys.add_shared(key, BOB, "bobs", "bobs") is not None
+        assert keys.add_shared(key, BOB, "bobs", "bobs") is None
+        relayed = {**event, "sender": CARL, "event_id": "$relayed"}
+        assert keys.decrypt(ROOM, relayed)["sender"] == CARL
+        for _ in range(2):
+            assert keys.decrypt(ROOM, event)["sender"] == BOB
+        with pytest.raises(Repeated):
+            keys.decrypt(ROOM, {**event, "event_id": "$again"})
+        with pytest.raises(Refused, match="somebody else"):
+            keys.decrypt(ROOM, {**event, "sender": ALICE})
