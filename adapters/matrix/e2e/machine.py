@@ -119,6 +119,8 @@ class Machine:
         self._wake = asyncio.Event()
         self._said = asyncio.Event()
         """A person waits for what is to be done: it does not wait behind the exchange of keys."""
+        self._looked_for: set[Missing] = set()
+        """Of the keys that are still to be asked for, those that the backup does not have."""
         self._looks_again = False
         """All that waits is to be looked for in the user's backup."""
         self.trust = Trust(
@@ -438,7 +440,11 @@ class Machine:
     # --- the user's backup ----------------------------------------------------------------------
 
     async def _restore_wanted(self) -> None:
-        await self._restore(self._requests.wanted())
+        wanted = self._requests.wanted()
+        self._looked_for &= set(wanted)
+        await self._restore([missing for missing in wanted if missing not in self._looked_for])
+        if self._backup.is_open:
+            self._looked_for.update(wanted)
 
     async def _restore_again(self) -> None:
         if self._looks_again:

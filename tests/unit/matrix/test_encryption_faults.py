@@ -544,3 +544,20 @@ async def test_whose_key_it_is_is_not_decided_by_who_is_first() -> None:
             keys.decrypt(ROOM, {**event, "event_id": "$again"})
         with pytest.raises(Refused, match="somebody else"):
             keys.decrypt(ROOM, {**event, "sender": ALICE})
+
+
+async def test_each_key_that_is_missing_is_looked_for_once() -> None:
+    """They are asked for by fifties; the backup is not gone through with each of these."""
+    async with _account() as account:
+        account.clock = cast("Any", _Now())
+        server, looked = _WithBackup(), list[str]()
+        _, machine, _ = _encryption(account, server)
+        await machine._publishing.ensure()
+        machine._own.counted({"signed_curve25519": 50}, None)
+        _open_backup(machine)
+        server.fails = lambda path: looked.append(path[-1]) if path[1] == "keys" else None
+        said = [_said(vodozemac.GroupSession(), f"${number}") for number in range(200)]
+        await machine.open({ROOM: said})
+        while machine._requests.wanted():
+            await machine._due()
+        assert len(looked) == 200
