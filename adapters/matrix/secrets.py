@@ -8,7 +8,7 @@ it is used is committed first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -24,9 +24,11 @@ class Secrets:
     def __init__(self, account: AccountContext) -> None:
         self._account = account
         self._changes: dict[str, bytes | None] = {}
+        self._later: dict[str, Callable[[], object]] = {}
 
     def get(self, key: str, kind: type[T]) -> T | None:
         """A value, or None. What cannot be read any more counts as not there."""
+        self._write_down(key)
         value = self._changes[key] if key in self._changes else self._account.sealed(key)
         if value is None:
             return None
@@ -38,10 +40,21 @@ class Secrets:
 
     def put(self, key: str, value: object) -> None:
         """Set a value, or delete it with None."""
+        self._later.pop(key, None)
         self._changes[key] = None if value is None else msgspec.msgpack.encode(value)
+
+    def put_later(self, key: str, made: Callable[[], object]) -> None:
+        """Set a value that takes time to make: that is done once, when it is needed."""
+        self._later[key] = made
+
+    def _write_down(self, key: str) -> None:
+        if (made := self._later.pop(key, None)) is not None:
+            self.put(key, made())
 
     def changes(self) -> Mapping[str, bytes | None]:
         """What is not committed yet."""
+        for key in list(self._later):
+            self._write_down(key)
         return dict(self._changes)
 
     def committed(self, changes: Mapping[str, bytes | None]) -> None:

@@ -180,6 +180,7 @@ class Intake:
     def _message(self, db: Transaction, event: RemoteMessage, now: float, out: Committed) -> None:
         conversation = self.rows.chat(db, event.contact)
         if event.own and self._is_echo(db, conversation, event):
+            held.release(db, conversation, event.id)
             return
         if held.release(db, conversation, event.id):
             line = conversations.by_remote_id(db, conversation, event.id)

@@ -67,7 +67,12 @@ class Pending:
         for untold in list(held.untold(self._store.reader, self._network, before, _AT_ONCE)):
             account = self._account_of(untold.account)
             if account is not None and account.link is not None:
-                await self._tell(account, untold)
+                try:
+                    await self._tell(account, untold)
+                except StoreUnavailable:
+                    raise
+                except Exception:  # it is one message's trouble, and others wait behind it
+                    log.exception("pending_failed", network=self._network)
         rest = held.untold(self._store.reader, self._network, math.inf, 1)
         return any(True for _ in rest)
 

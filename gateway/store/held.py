@@ -102,20 +102,23 @@ def release(db: Transaction, conversation: ConversationId, remote_id: RemoteMess
 def waiting(db: Connection, account: AccountId, needs: str | None) -> list[RemoteUndecryptable]:
     """The events of an account that need this, oldest first; all of them if it is None."""
     if needs is None:
+        # The database sorts without the contents: with them it would copy all of them for that.
         rows = db.execute(
-            f"SELECT {_EVENT} FROM conversation JOIN held ON held.conversation = conversation.id"
-            " WHERE conversation.account = ? ORDER BY held.stored_at DESC, held.rowid DESC"
-            " LIMIT ?",
+            f"SELECT {_EVENT}, held.stored_at, held.rowid FROM held"
+            " JOIN conversation ON conversation.id = held.conversation"
+            " WHERE held.rowid IN (SELECT held.rowid FROM conversation"
+            " JOIN held ON held.conversation = conversation.id WHERE conversation.account = ?"
+            " ORDER BY held.stored_at DESC, held.rowid DESC LIMIT ?)",
             (account, _AT_ONCE),
         )
-    else:
-        rows = db.execute(
-            f"SELECT {_EVENT} FROM held"
-            " JOIN conversation ON conversation.id = held.conversation"
-            " WHERE held.needs = ? AND conversation.account = ?"
-            " ORDER BY held.rowid DESC LIMIT ?",
-            (needs, account, _AT_ONCE),
-        )
+        return list(map(_event, sorted(rows, key=lambda values: values[-2:])))
+    rows = db.execute(
+        f"SELECT {_EVENT} FROM held"
+        " JOIN conversation ON conversation.id = held.conversation"
+        " WHERE held.needs = ? AND conversation.account = ?"
+        " ORDER BY held.rowid DESC LIMIT ?",
+        (needs, account, _AT_ONCE),
+    )
     return list(map(_event, rows))[::-1]
 
 

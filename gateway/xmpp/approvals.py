@@ -35,7 +35,7 @@ def can_be_named(user: UserJid) -> bool:
 
     Servers write in their own name too, and pass addresses on that a strict library refuses.
     """
-    local, domain, _ = jid.split(user)
+    local, domain, _, _ = jid.split(user)
     try:
         return bool(local) and "," not in user and jid.make(local, domain) == user
     except StanzaRefused:

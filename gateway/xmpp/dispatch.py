@@ -52,7 +52,7 @@ class Dispatch:
         self._clock = component.network.adapter.context.clock
         self._repeats = Repeats()
         self._rarely = Rarely()
-        self._kinds: dict[str, Callable[[Element], None]] = {
+        self._kinds: dict[str, Callable[[Element, Address, Address], None]] = {
             f"{ACCEPT}message": self._message,
             f"{ACCEPT}presence": PresenceStanzas(component).take,
             f"{ACCEPT}iq": self._iq,
@@ -60,33 +60,30 @@ class Dispatch:
 
     def take(self, element: Element) -> None:
         """Handle one stanza."""
-        if not self._is_ours(element):
+        to = split(element.get("to", ""))
+        if to.domain != self._component.domain:
             self._component.neighbours.hand_over(element)
             return
-        sender = split(element.get("from", "")).bare
-        before = self._component.limits.credit(sender)
+        sender = split(element.get("from", ""))
+        before = self._component.limits.credit(sender.bare)
         try:
-            if not self._is_taken(element):
+            if not self._is_taken(element, sender):
                 return
             if self._network.audience.unreached and element.get("type") != "error":
-                self._network.audience.heard(sender)
-            if "/" in element.get("from", "") and _wants_answer(element):
-                self._network.active(sender)
-            self._kinds[element.tag](element)
+                self._network.audience.heard(sender.bare)
+            if sender.resource and _wants_answer(element):
+                self._network.active(sender.bare)
+            self._kinds[element.tag](element, sender, to)
         except Exception:
             log.exception("stanza_failed", kind=element.tag, id=element.get("id", ""))
             self._say_failed(element)
         finally:
             if element.tag != f"{ACCEPT}iq":  # those may be answered later
-                self._component.limits.answered(sender, before)
+                self._component.limits.answered(sender.bare, before)
 
-    def _is_ours(self, element: Element) -> bool:
-        return split(element.get("to", "")).domain == self._component.domain
-
-    def _is_taken(self, element: Element) -> bool:
+    def _is_taken(self, element: Element, sender: Address) -> bool:
         """The limits of its sender. What is more is refused, and nothing is done for it."""
         component, now = self._component, self._clock.monotonic()
-        sender = split(element.get("from", ""))
         if not sender.local and component.is_local(sender.bare):
             return True  # our own server itself
         standing = component.standing(sender.bare)
@@ -106,7 +103,7 @@ class Dispatch:
 
     def refuse_excessive(self, element: Element) -> None:
         """A stanza of which only the outermost element was kept (REQ-713)."""
-        if not self._is_ours(element):
+        if split(element.get("to", "")).domain != self._component.domain:
             self._component.neighbours.hand_over(element, excessive=True)
             return
         sender = split(element.get("from", ""))
@@ -115,7 +112,7 @@ class Dispatch:
         if (
             element.tag != f"{ACCEPT}presence"
             and element.get("type", "") not in ("error", "result")
-            and self._is_taken(element)
+            and self._is_taken(element, sender)
         ):
             self._error(element, errors.POLICY_VIOLATION, "This has too many XML elements.")
 
@@ -141,50 +138,45 @@ class Dispatch:
 
     # --- IQs ------------------------------------------------------------------------------------
 
-    def _iq(self, element: Element) -> None:
+    def _iq(self, element: Element, sender: Address, to: Address) -> None:
         if element.get("type") in ("get", "set"):
-            sender, to = split(element.get("from", "")), split(element.get("to", ""))
             self._component.iqs.take(element, sender, to)
         elif not self._component.stream.take_reply(element):
             log.debug("stray_reply", id=element.get("id", ""))
 
     # --- messages -------------------------------------------------------------------------------
 
-    def _message(self, element: Element) -> None:
+    def _message(self, element: Element, sender: Address, to: Address) -> None:
         message = read_message(element)
         if message.type == "error":
-            self._bounce(message)
+            self._bounce(message, sender, to)
             return
-        to = split(message.to)
         if message.privilege is not None and not to.local:
             self._component.privileges.advertised(message.sender, message.privilege)
             return
         if not to.local:
-            self._to_gateway(message)
+            self._to_gateway(message, sender)
         elif to.local.startswith("#"):
-            self._to_room(message)
+            self._to_room(message, sender, to)
         elif message.type in ("chat", "normal"):
-            self._to_contact(message, to)
+            self._to_contact(message, sender, to)
         elif message.type == "groupchat":
             self._refuse(message, errors.ITEM_NOT_FOUND, "This is a person, and no group.")
 
-    def _to_room(self, message: IncomingMessage) -> None:
+    def _to_room(self, message: IncomingMessage, sender: Address, to: Address) -> None:
         if message.body is None and not message.encrypted:
             return
         if message.encrypted:
             self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
             return
-        sender = split(message.sender).bare
-        room = RemoteUserId(split(message.to).local)
-        if self._is_loop(sender, room, message.body or ""):
+        if self._is_loop(sender.bare, to.local, message.body or ""):
             self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
             return
         self._component.rooms.message(
-            message, lambda error, said: self._refuse(message, error, said)
+            message, sender, to, lambda error, said: self._refuse(message, error, said)
         )
 
-    def _bounce(self, message: IncomingMessage) -> None:
-        sender, to = split(message.sender), split(message.to)
+    def _bounce(self, message: IncomingMessage, sender: Address, to: Address) -> None:
         if to.local.startswith("#"):
             self._component.rooms.unreachable(message.sender, sender, to, message.condition)
             return
@@ -202,21 +194,20 @@ class Dispatch:
             and (message.error_type, message.condition) in errors.SERVER_AWAY,
         )
 
-    def _to_gateway(self, message: IncomingMessage) -> None:
+    def _to_gateway(self, message: IncomingMessage, sender: Address) -> None:
         if message.type not in ("chat", "normal"):
             return
         if message.encrypted:
             self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
         elif message.received:
-            self._network.delivery.receipt(split(message.sender).bare, StanzaId(message.received))
+            self._network.delivery.receipt(sender.bare, StanzaId(message.received))
         elif message.body:
-            if self._is_loop(split(message.sender).bare, GATEWAY, message.body):
+            if self._is_loop(sender.bare, GATEWAY, message.body):
                 self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
             else:
                 self._component.console.take(message)
 
-    def _to_contact(self, message: IncomingMessage, to: Address) -> None:
-        sender = split(message.sender)
+    def _to_contact(self, message: IncomingMessage, sender: Address, to: Address) -> None:
         if not self._component.access.permits(sender.bare):
             if message.body is not None:
                 self._refuse(message, errors.FORBIDDEN, NOT_ADMITTED)
@@ -249,7 +240,7 @@ class Dispatch:
             return
         self._signals(message, account, contact)
 
-    def _is_loop(self, user: UserJid, contact: RemoteUserId, body: str) -> bool:
+    def _is_loop(self, user: UserJid, contact: str, body: str) -> bool:
         return self._repeats.is_loop(user, contact, body, self._clock.monotonic())
 
     def _signals(self, message: IncomingMessage, account: Account, contact: RemoteUserId) -> None:

@@ -27,11 +27,8 @@ class Address(NamedTuple):
     local: str
     domain: str
     resource: str
-
-    @property
-    def bare(self) -> UserJid:
-        """Without the resource."""
-        return UserJid(f"{self.local}@{self.domain}" if self.local else self.domain)
+    bare: UserJid
+    """Without the resource."""
 
 
 def split(jid: str) -> Address:
@@ -40,9 +37,10 @@ def split(jid: str) -> Address:
 
 
 def _parts(jid: str) -> Address:
-    bare, _, resource = jid.partition("/")
-    local, _, domain = bare.rpartition("@")
-    return Address(_folded(local), _folded(domain).rstrip("."), resource)
+    account, _, resource = jid.partition("/")
+    local, _, domain = account.rpartition("@")
+    local, domain = _folded(local), _folded(domain).rstrip(".")
+    return Address(local, domain, resource, UserJid(f"{local}@{domain}" if local else domain))
 
 
 def _folded(part: str) -> str:

@@ -173,13 +173,13 @@ class Limits:
 
     def answered(self, user: UserJid, before: int) -> None:
         """What there was to say to that stanza is said; nothing follows later."""
-        credit = self._credits.get(user)
+        credit = self._credits.get(user) if len(self._credits) else None
         if credit is not None and credit > before:
             self._credits.put(user, before)
 
     def credit(self, user: UserJid) -> int:
         """How much a stranger may still get."""
-        return self._credits.get(user) or 0
+        return (self._credits.get(user) or 0) if len(self._credits) else 0
 
     def may_answer(self, user: UserJid) -> bool:
         """Something is about to be sent to somebody. False if they are strangers with enough."""

@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from gateway.store.conversations import GATEWAY
 from gateway.xmpp.codec.presence import error_of, read_device
 from gateway.xmpp.codec.xml import Stanza
-from gateway.xmpp.jid import Address, split
+from gateway.xmpp.jid import Address
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -25,22 +25,20 @@ class PresenceStanzas:
         self._component = component
         self._network = component.network
 
-    def take(self, element: Element) -> None:
+    def take(self, element: Element, sender: Address, to: Address) -> None:
         """Handle one presence stanza."""
         kind = element.get("type", "")
         if kind in _SUBSCRIPTIONS:
-            self._subscription(element, kind)
-        elif split(element.get("to", "")).local.startswith("#"):
-            self._component.rooms.presence(element)
+            self._subscription(kind, sender, to)
+        elif to.local.startswith("#"):
+            self._component.rooms.presence(element, sender, to)
         elif kind in ("", "unavailable"):
-            self._availability(element, kind)
+            self._availability(element, kind, sender, to)
         elif kind == "error" and error_of(element) in _NO_WAY:
-            self._network.audience.unreachable(split(element.get("from", "")).bare)
+            self._network.audience.unreachable(sender.bare)
 
-    def _availability(self, element: Element, kind: str) -> None:
+    def _availability(self, element: Element, kind: str, sender: Address, to: Address) -> None:
         """One of these for each puppet in the roster: O(1), without the store (REQ-306)."""
-        to = split(element.get("to", ""))
-        sender = split(element.get("from", ""))
         account = self._network.accounts.of(sender.bare)
         if account is None:
             return
@@ -50,8 +48,7 @@ class PresenceStanzas:
             device = read_device(element)
             self._network.audience.seen(account, sender.resource, to.local, device)
 
-    def _subscription(self, element: Element, kind: str) -> None:
-        sender, to = split(element.get("from", "")), split(element.get("to", ""))
+    def _subscription(self, kind: str, sender: Address, to: Address) -> None:
         account = self._component.account_of(sender.bare)
         contact = GATEWAY if not to.local else self._network.addresses.contact(to.local)
         if account is None:

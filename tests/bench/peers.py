@@ -61,9 +61,7 @@ class _Traffic:
             self._both.network.says(stanzas.person(number), stanzas.contact(number), stanzas.BODY)
         else:
             name = f"bench-{next(self._both.ids)}"
-            # Who says the same for ever is taken for a program.
-            stanza = stanzas.chat(number, name, f"{stanzas.ESCAPED_BODY} {name}")
-            self._both.server.write(stanza.encode())
+            self._both.server.write(stanzas.chat(number, name).encode())
 
 
 class _Both:

@@ -51,8 +51,10 @@ def probe(number: int, name: str) -> str:
     return f"<presence from='{user(number)}' to='{name}@{COMPONENT}' type='probe'/>"
 
 
-def chat(number: int, message: str, text: str = ESCAPED_BODY) -> str:
-    """A message as Conversations or Gajim send it: five extensions."""
+def chat(number: int, message: str) -> str:
+    """A message as Conversations or Gajim send it: five extensions. No text comes twice, or it
+    would be taken for a program's and refused."""
+    text = f"{ESCAPED_BODY} {message}"
     return (
         f"<message from='{user(number)}/phone.a1b2' to='{contact(number)}@{COMPONENT}'"
         f" type='chat' id='{message}'><body>{text}</body>"

@@ -79,7 +79,17 @@ async def _pair(
     async with AsyncExitStack() as stack:
         element = Element(synapse.url, bob, "secret", directory=directory)
         await stack.enter_async_context(element)
+        await _reachable(element)
         yield Pair(synapse, adapter, MemoryAccount(linked, http), element)
+
+
+async def _reachable(element: Element) -> None:
+    """Its keys go out beside its first sync; before that nobody can encrypt to it."""
+    for _ in range(100):
+        if await element.one_time_keys():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("its keys were not uploaded within 10 s")
 
 
 @pytest.fixture

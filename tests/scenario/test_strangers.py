@@ -50,7 +50,7 @@ async def test_req_711_ids_that_no_answer_has_room_for_do_not_fill_the_log(house
 def test_what_is_not_remembered_is_the_same() -> None:
     long = "a&b'" * 100
     assert xml.attribute(long) == xml.attribute("a&b'") * 100
-    assert jid.split(f"A@B.Example/{long}") == ("a", "b.example", long)
+    assert jid.split(f"A@B.Example/{long}") == ("a", "b.example", long, "a@b.example")
     assert jid.make("a" * 200, "b.example") == "a" * 200 + "@b.example"
 
 

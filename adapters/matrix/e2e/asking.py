@@ -67,7 +67,10 @@ class Asking:
                 self._own.signed(self._people.has_signed_us(answer))
             is_large = sum(map(len, map(as_dict, listed.values()))) > _MANY
             await beside(is_large, dismantle, answer)
+        masters = {user_id: self._people.of(user_id).master for user_id in changed}
         await self._tell(list(map(self._notice, changed)))
+        for user_id, master in masters.items():
+            self._people.told(user_id, master)
 
     def _notice(self, user_id: str) -> RemoteNotice:
         person = self._people.of(user_id)

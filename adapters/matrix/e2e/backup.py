@@ -21,13 +21,15 @@ from adapters.matrix.inbound import as_dict
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.secrets import Secrets
 from gateway.adapter import Logger
-from gateway.errors import AdapterError, AuthExpired, NotFound, Transient
+from gateway.errors import AdapterError, NotFound
 
 _RECORD = "backup"
 _UNSAVED = "unsaved"
 _MOST_UNSAVED = 500
 """Keys that are remembered until there is a backup."""
 _AT_ONCE = 50
+_GONE = ("M_WRONG_ROOM_KEYS_VERSION", "M_NOT_FOUND")
+"""There is no such backup any more."""
 _ALGORITHM = "m.megolm_backup.v1.curve25519-aes-sha2"
 
 
@@ -45,6 +47,8 @@ class Backup:
         self._log = log
         self._api = api
         self._secrets = secrets
+        self._since: set[str] = set()
+        """Keys that were noted while others are saved: what is there of them may be older."""
 
     @property
     def is_open(self) -> bool:
@@ -78,6 +82,7 @@ class Backup:
 
     def note(self, missing: Missing) -> None:
         """A key has come, or was made, that the backup does not have."""
+        self._since.add(str(missing))
         unsaved = [name for name in self._unsaved() if name != str(missing)]
         self._secrets.put(_UNSAVED, [*unsaved, str(missing)][-_MOST_UNSAVED:])
 
@@ -85,12 +90,13 @@ class Backup:
         return self._secrets.get(_UNSAVED, list[str]) or []
 
     async def save(self, exported: Callable[[Missing], dict[str, Any] | None]) -> None:
-        """Add what it does not have. Raises `Transient` and `AuthExpired`.
+        """Add what it does not have. Raises what the homeserver makes of the request.
 
         ``exported`` gives a key as `adapters.matrix.e2e.megolm.RoomKeys.exported` does.
         """
         while (backup := self._secrets.get(_RECORD, _Backup)) is not None and self._unsaved():
             names = self._unsaved()[:_AT_ONCE]
+            self._since.clear()
             rooms: dict[str, dict[str, Any]] = {}
             for name in names:
                 room_id, _, session_id = name.rpartition(" ")
@@ -104,14 +110,17 @@ class Backup:
                     query={"version": backup.version},
                     body={"rooms": rooms},
                 )
-            except (Transient, AuthExpired):
-                raise
             except AdapterError as error:
+                if code_of(error) not in _GONE:
+                    raise
                 self._log.info("keys_not_backed_up", reason=code_of(error))
                 # The user has made another one; this one is no use to anybody any more.
                 self._secrets.put(_RECORD, None)
                 return
-            left = [name for name in self._unsaved() if name not in names]
+            if self._secrets.get(_RECORD, _Backup) != backup:
+                continue  # the user has opened another one meanwhile
+            saved = set(names) - self._since
+            left = [name for name in self._unsaved() if name not in saved]
             self._secrets.put(_UNSAVED, left or None)
 
     # --- reading --------------------------------------------------------------------------------

@@ -74,6 +74,9 @@ class Encryption:
         """
         if mode is Mode.AGAIN:
             self._machine.cursor_was_refused()
+        for room_id, content in rooms_in(answer, "join"):
+            if as_dict(content.get("timeline")).get("limited"):
+                self._machine.room_was_cut(room_id)
         await self._tell(await self._machine.receive(answer))
         if mode is Mode.FIRST:
             return Opened()  # nothing of it is told

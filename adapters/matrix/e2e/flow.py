@@ -87,11 +87,10 @@ class MatrixEncryptionFlow(EncryptionFlow):
     async def _verify(self, answers: Mapping[str, str]) -> LoginStep | str:
         verification = self._verification
         if verification is None:
-            asking = self._trust.asking_device
-            self._verification = await self._trust.verify()
+            made = self._verification = await self._trust.verify()
             said = (
-                f"Your device {asking} has asked for it, and can go on now."
-                if asking
+                f"Your device {made.device.id} has asked for it, and can go on now."
+                if made.device is not None
                 else "Your other Matrix apps ask now whether you want to verify a device. Accept "
                 "that."
             )

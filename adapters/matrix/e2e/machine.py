@@ -42,8 +42,12 @@ from gateway.events import RemoteNotice, RemoteUndecryptable
 
 _AT_ONCE = 20
 """Events that are decrypted without a pause: a few milliseconds."""
+_PEOPLE_AT_ONCE = 500
+"""People who have other devices now: each is looked up in the store."""
 _AGAIN_S = 30.0
 """After which what the homeserver did not take is tried again."""
+_SAID_AGAIN_S = 2.0
+"""The same for a comparison of emoji, for which the user waits."""
 _MAX_EXPLAINED = 200
 _LOOK_AGAIN_S = 3_600.0
 """How often the user's backup is asked for keys that did not come: another app may have put them
@@ -113,6 +117,10 @@ class Machine:
             flush=flush,
         )
         self._wake = asyncio.Event()
+        self._said = asyncio.Event()
+        """A person waits for what is to be done: it does not wait behind the exchange of keys."""
+        self._looked_for: set[Missing] = set()
+        """Of the keys that are still to be asked for, those that the backup does not have."""
         self._looks_again = False
         """All that waits is to be looked for in the user's backup."""
         self.trust = Trust(
@@ -127,7 +135,7 @@ class Machine:
             publish=self._publishing.ensure,
             flush=flush,
             opened=self._restore_all,
-            wake=self._wake.set,
+            wake=self._said.set,
         )
 
     # --- what comes -----------------------------------------------------------------------------
@@ -135,13 +143,22 @@ class Machine:
     def cursor_was_refused(self) -> None:
         """What has changed since then is not told any more: all lists of devices are old."""
         self._people.all_changed()
+        self._sharing.all_changed()
+
+    def room_was_cut(self, room_id: RoomId) -> None:
+        """Something of a room was left out. Members are loaded lazily, so that somebody has left
+        may be told in what is missing, and nowhere else."""
+        self._sharing.membership_changed(room_id)
 
     async def receive(self, answer: Mapping[str, Any]) -> Received:
         """Take what an answer of /sync has for the device. To be committed."""
         lists = as_dict(answer.get("device_lists"))
         for name in ("changed", "left"):
             listed = lists.get(name)
-            self._people.changed(listed if isinstance(listed, list) else ())
+            people = listed if isinstance(listed, list) else []
+            for first in range(0, len(people), _PEOPLE_AT_ONCE):
+                self._people.changed(people[first : first + _PEOPLE_AT_ONCE])
+                await asyncio.sleep(0)
         counts = answer.get("device_one_time_keys_count")
         if isinstance(counts, dict):
             self._own.counted(counts, answer.get("device_unused_fallback_key_types"))
@@ -155,6 +172,7 @@ class Machine:
             await self._release(missing, received)
         self._explain(received)
         self._wake.set()
+        self._said.set()
         return received
 
     def _explain(self, received: Received) -> None:
@@ -219,6 +237,8 @@ class Machine:
             )
         elif opened.type == "m.forwarded_room_key":
             missing = self._forwarded(opened)
+        elif opened.type == "m.dummy":
+            self._sharing.began_anew(opened.sender, opened.sender_key)
         elif opened.type == "m.secret.send":
             self.trust.secret(opened)
         elif opened.type.startswith(PREFIX):
@@ -275,9 +295,11 @@ class Machine:
         waiting = [event for event in self._account.waiting() if event.needs]
         received = await self.overlooked(event.needs for event in waiting)
         opened = {event.id for event, _ in received.released}
-        for event in waiting:
+        for number, event in enumerate(waiting, start=1):
             if event.id not in opened:
                 self._apart("waiting_not_noted", self._note, event)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
         return received
 
     def _note(self, event: RemoteUndecryptable) -> None:
@@ -344,21 +366,34 @@ class Machine:
 
     async def run(self) -> None:
         """Do what is due, until cancelled."""
-        reminding = asyncio.create_task(self._remind())
+        works = (
+            self._again_and_again(self._wake, self._due, _AGAIN_S),
+            self._again_and_again(self._said, self.trust.due, _SAID_AGAIN_S),
+            self._remind(),
+        )
+        tasks = [asyncio.create_task(work) for work in works]
         try:
-            while True:
-                await self._wake.wait()
-                self._wake.clear()
-                try:
-                    await self._due()
-                except AuthExpired:
-                    return  # the loop of the session says so
-                except AdapterError as error:
-                    self._account.log.info("keys_not_exchanged", reason=error.text)
-                    await self._account.clock.sleep(_AGAIN_S)
-                    self._wake.set()
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            reminding.cancel()
+            for task in tasks:
+                task.cancel()
+
+    async def _again_and_again(
+        self, due: asyncio.Event, work: Callable[[], Awaitable[None]], again_s: float
+    ) -> None:
+        while True:
+            await due.wait()
+            due.clear()
+            try:
+                await work()
+            except AuthExpired:
+                return  # the loop of the session says so
+            except AdapterError as error:
+                self._account.log.info("keys_not_exchanged", reason=error.text)
+                await self._account.clock.sleep(again_s)
+                due.set()
 
     async def _remind(self) -> None:
         while True:
@@ -369,16 +404,29 @@ class Machine:
     async def _due(self) -> None:
         if self._publishing.is_foreign:
             return
-        await self._publishing.refill()
-        await self.trust.due()
-        await self._wedged.mend()
-        await self._restore(self._requests.wanted())
+        failed: AdapterError | None = None
+        for step in (
+            self._publishing.refill,
+            self._wedged.mend,
+            self._restore_wanted,
+            self._save,
+            self._flush,
+            self._requests.ask,
+            self._restore_again,
+        ):
+            try:
+                await step()
+            except AuthExpired:
+                raise
+            except AdapterError as error:  # what comes of one request is not the others' fault
+                failed = failed or error
+            if self._publishing.is_foreign:
+                break
+        if failed is not None:
+            raise failed
+
+    async def _save(self) -> None:
         await self._backup.save(self._keys.exported)
-        await self._flush()
-        await self._requests.ask()
-        if self._looks_again:
-            await self._restore_all()
-            self._looks_again = False
 
     def _is_new(self, missing: Missing) -> None:
         """A key that the user's backup does not have."""
@@ -391,8 +439,22 @@ class Machine:
 
     # --- the user's backup ----------------------------------------------------------------------
 
+    async def _restore_wanted(self) -> None:
+        wanted = self._requests.wanted()
+        self._looked_for &= set(wanted)
+        await self._restore([missing for missing in wanted if missing not in self._looked_for])
+        if self._backup.is_open:
+            self._looked_for.update(wanted)
+
+    async def _restore_again(self) -> None:
+        if self._looks_again:
+            await self._restore_all()
+            self._looks_again = False
+
     async def _restore_all(self) -> int:
         """Look in the backup for whatever waits. Returns how many messages could be read."""
+        if not self._backup.is_open:
+            return 0  # what waits may be large
         return await self._restore(_missing_of(event.needs for event in self._account.waiting()))
 
     async def _restore(self, wanted: Iterable[Missing]) -> int:
@@ -400,13 +462,20 @@ class Machine:
         if not self._backup.is_open:
             return 0
         received = Received()
+        failed: AdapterError | None = None
         for missing in dict.fromkeys(wanted):
-            data = await self._backup.fetch(missing)
+            try:
+                data = await self._backup.fetch(missing)
+            except AdapterError as error:
+                failed = error
+                break
             if data is not None and self._keys.add_exported(data) is not None:
                 self._requests.came(missing)
             # It may have been there already, and begun too late or been overlooked.
             await self._release(missing, received)
         await self._tell(received)
+        if failed is not None:
+            raise failed
         return len(received.released)
 
     # --- old events -----------------------------------------------------------------------------

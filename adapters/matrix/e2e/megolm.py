@@ -29,6 +29,7 @@ _REMEMBERED = 200
 _INDICES = 64
 """In one record of what was decrypted."""
 _INDICES_REMEMBERED = 100
+_MAX_OTHERS = 8
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,6 +41,9 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on, of whom we are sure that they did not make it up: one of our own devices."""
     sender_key: str = ""
     signing_key: str = ""
+    others: tuple[str, ...] = ()
+    """Who else gave it as theirs. Whoever can read may pass it on, and may be faster than the one
+    who speaks with it: so it is not theirs alone because they were first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +154,26 @@ class RoomKeys:
             return None
         missing = Missing(RoomId(room_id), session.session_id)
         known = self._find(missing)
-        # Of two the one that opens more; nobody takes the place of the owner.
-        if known is not None and (
-            known.session.first_known_index <= session.first_known_index
-            or (known.record.owner and owner != known.record.owner and owner)
-        ):
-            return None
-        if known is not None and not owner:
-            owner = known.record.owner
+        others: tuple[str, ...] = ()
+        if known is not None:
+            before, others = known.record, known.record.others
+            is_better = session.first_known_index < known.session.first_known_index
+            is_other = bool(before.owner and owner) and owner not in (before.owner, *others)
+            if is_other and len(others) < _MAX_OTHERS:
+                others = (*others, owner)
+            elif not is_better:
+                return None
+            if not is_better:  # of two the one that opens more
+                session = known.session
+            if before.owner and owner != before.owner:  # nobody takes the place of the owner
+                owner = before.owner
+                sender_key, signing_key = before.sender_key, before.signing_key
         record = _Record(
             pickle=session.pickle(PICKLE_KEY),
             owner=owner,
             sender_key=sender_key,
             signing_key=signing_key,
+            others=others,
         )
         self._secrets.put(f"key:{missing}", record)
         self._remember(f"key:{missing}", _Key(session, record))
@@ -205,7 +216,8 @@ class RoomKeys:
         key = self._find(missing)
         if key is None:
             raise NoKey(missing)
-        if key.record.owner and key.record.owner != event.get("sender"):
+        owner, sender = key.record.owner, event.get("sender")
+        if owner and sender != owner and sender not in key.record.others:
             raise Refused("its key belongs to somebody else")
         try:
             message = MegolmMessage.from_base64(text)
@@ -218,7 +230,9 @@ class RoomKeys:
         except ValueError as error:
             raise Refused("it is damaged") from error
         clear = self._checked(room_id, bytes(opened.plaintext))
-        self._once(missing, opened.message_index, event)
+        # Who passes on a key that is not theirs uses up no index of the one whose it is.
+        whose = f" {sender}" if owner and sender != owner else ""
+        self._once(missing, opened.message_index, event, whose)
         relation = content.get("m.relates_to")
         if relation is not None and "m.relates_to" not in clear["content"]:
             clear["content"]["m.relates_to"] = relation
@@ -238,10 +252,10 @@ class RoomKeys:
             raise Refused("it is encrypted twice")
         return clear
 
-    def _once(self, missing: Missing, index: int, event: Mapping[str, Any]) -> None:
+    def _once(self, missing: Missing, index: int, event: Mapping[str, Any], whose: str) -> None:
         """Spec, "Message replay attacks": one index is one event, for ever. Raises `Refused`."""
         event_id = str(event.get("event_id"))
-        name = f"seen:{missing.session_id} {index // _INDICES}"
+        name = f"seen:{missing.session_id} {index // _INDICES}{whose}"
         seen = self._indices.get(name)
         if seen is None:
             seen = self._secrets.get(name, dict[int, bytes]) or {}

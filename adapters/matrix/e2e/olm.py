@@ -56,10 +56,13 @@ class Olm:
         self._secrets = secrets
         self._own = own
         self._sessions: OrderedDict[str, list[Session]] = OrderedDict()
-        self._fresh: dict[str, Session] = {}
-        """By which we send, by Curve25519 key: only sessions that began in this process."""
+        self._fresh: dict[str, dict[str, Session]] = {}
+        """By which we send: only sessions that began in this process. By Curve25519 key, and by
+        Ed25519 key: of the first nobody has to prove that it is theirs."""
         self._offered: OrderedDict[str, Session] = OrderedDict()
         """Those of them that others began, until we send."""
+        self._silent: set[str] = set()
+        """Sessions that we began, and by which nobody has answered."""
 
     def _of(self, their_key: str) -> list[Session]:
         sessions = self._sessions.get(their_key)
@@ -76,7 +79,7 @@ class Olm:
         """Not those by which we send: they would be read back without what was sent since."""
         for key in list(self._sessions)[: max(len(self._sessions) - _REMEMBERED, 0)]:
             if key not in self._fresh and key not in self._offered and key != but:
-                del self._sessions[key]
+                self._silent -= {session.session_id for session in self._sessions.pop(key)}
 
     def _save(self, their_key: str) -> None:
         """The newest first."""
@@ -84,8 +87,13 @@ class Olm:
         self._secrets.put(f"olm:{their_key}", pickles)
 
     def _add(self, their_key: str, session: Session) -> None:
-        self._of(their_key).insert(0, session)
-        del self._of(their_key)[_KEPT:]
+        sessions = self._of(their_key)
+        sessions.insert(0, session)
+        if len(sessions) > _KEPT:  # before all others those by which nobody has ever answered
+            silent = [old for old in sessions[1:] if old.session_id in self._silent]
+            gone = silent[-1] if silent else sessions[-1]
+            self._silent.discard(gone.session_id)
+            sessions[:] = [each for each in sessions if each is not gone]
 
     # --- receiving ------------------------------------------------------------------------------
 
@@ -123,6 +131,7 @@ class Olm:
                 if first is not None:
                     raise CannotDecrypt("it came before, or is damaged") from error
                 continue
+            self._silent.discard(session.session_id)
             self._save(their_key)
             return plain
         if first is None:
@@ -167,11 +176,17 @@ class Olm:
 
     def can_send(self, device: Device) -> bool:
         """There is a session by which we may send; if not, a one-time key is needed."""
-        return device.curve25519 in self._fresh or device.curve25519 in self._offered
+        return (
+            device.ed25519 in self._fresh.get(device.curve25519, {})
+            or device.curve25519 in self._offered
+        )
 
     def forget(self, device: Device) -> None:
         """The other side has lost its end of the session: the next message begins another."""
-        self._fresh.pop(device.curve25519, None)
+        fresh = self._fresh.get(device.curve25519, {})
+        fresh.pop(device.ed25519, None)
+        if not fresh:
+            self._fresh.pop(device.curve25519, None)
         self._offered.pop(device.curve25519, None)
 
     def begin(self, user_id: str, device: Device, key: Mapping[str, Any]) -> bool:
@@ -184,8 +199,9 @@ class Olm:
         except ValueError:
             return False
         self._add(device.curve25519, session)
+        self._silent.add(session.session_id)
         self._offered.pop(device.curve25519, None)
-        self._fresh[device.curve25519] = session
+        self._fresh.setdefault(device.curve25519, {})[device.ed25519] = session
         self._save(device.curve25519)
         return True
 
@@ -205,9 +221,10 @@ class Olm:
             "recipient": user_id,
             "recipient_keys": {"ed25519": device.ed25519},
         }
+        fresh = self._fresh.setdefault(device.curve25519, {})
         if (offered := self._offered.pop(device.curve25519, None)) is not None:
-            self._fresh[device.curve25519] = offered
-        session = self._fresh[device.curve25519]
+            fresh[device.ed25519] = offered
+        session = fresh[device.ed25519]
         kind_of_message, body = session.encrypt(json.dumps(payload).encode()).to_parts()
         self._save(device.curve25519)
         text = base64.b64encode(body).rstrip(b"=").decode()

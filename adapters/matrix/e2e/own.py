@@ -56,14 +56,15 @@ class OwnDevice:
         self.ed25519 = self._account.ed25519_key.to_base64()
 
     def _save(self) -> None:
-        self._secrets.put(
-            _RECORD,
-            _Own(
-                device_id=self.device_id,
-                pickle=self._account.pickle(PICKLE_KEY),
-                is_published=self.is_published,
-                is_signed=self.is_signed,
-            ),
+        """With thousands of one-time keys that were taken and not used, it takes 5 ms."""
+        self._secrets.put_later(_RECORD, self._written)
+
+    def _written(self) -> _Own:
+        return _Own(
+            device_id=self.device_id,
+            pickle=self._account.pickle(PICKLE_KEY),
+            is_published=self.is_published,
+            is_signed=self.is_signed,
         )
 
     def signed(self, is_signed: bool) -> None:

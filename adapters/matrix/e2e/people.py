@@ -54,6 +54,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of `People.all_changed`, when we asked."""
     was_asked: bool = False
     """False until the homeserver has told of them."""
+    is_untold: bool = False
+    """Their identity is another one than before, and nobody has been told of that."""
 
 
 UNKNOWN = Person()
@@ -132,7 +134,8 @@ class People:
     async def answered(
         self, asked: Iterable[str], answer: Mapping[str, Any], since: Collection[str] = ()
     ) -> list[str]:
-        """Take an answer of ``/keys/query``. Returns whose identity is another one now.
+        """Take an answer of ``/keys/query``. Returns whose identity is another one, which
+        has to be told.
 
         ``since`` is what `asking` gave: who has changed meanwhile has to be asked about again.
         """
@@ -143,7 +146,8 @@ class People:
                 continue  # their server did not answer: what we know stays, and is asked again
             before = self.of(user_id)
             master, self_signing = self._identity(user_id, answer)
-            if before.master and master != before.master:
+            is_untold = before.is_untold or bool(before.master and master != before.master)
+            if is_untold:
                 others.append(user_id)
             devices = await self._devices(user_id, as_dict(listed[user_id]), before, self_signing)
             self.put(
@@ -156,9 +160,16 @@ class People:
                     is_outdated=user_id in since,
                     epoch=self._epoch,
                     was_asked=True,
+                    is_untold=is_untold,
                 ),
             )
         return others
+
+    def told(self, user_id: str, master: str) -> None:
+        """That they have this identity now was told, and is durable."""
+        person = self.of(user_id)
+        if person.master == master:
+            self.put(user_id, replace(person, is_untold=False))
 
     def has_signed_us(self, answer: Mapping[str, Any]) -> bool:
         """Whether an answer of ``/keys/query`` shows our device as signed by its user."""

@@ -35,6 +35,8 @@ _WHY = {
     "m.unavailable": "The sender's app no longer has the key.",
     "m.no_olm": "The sender's app could not reach this gateway safely.",
 }
+_SENT = " sent"
+"""After the id of a question that the homeserver has taken."""
 _WITHHELD = "The sender's app withholds the key."
 
 
@@ -81,7 +83,7 @@ class Requests:
 
     def note(self, missing: Missing, event: Mapping[str, Any]) -> None:
         """A message waits for this key."""
-        if missing in self._wanted or self.is_asked(missing):
+        if missing in self._wanted or self._is_sent(missing):
             return
         if len(self._wanted) >= _MAX_WAITING:
             return
@@ -103,8 +105,12 @@ class Requests:
         self._withheld.pop(missing, None)
 
     def is_asked(self, missing: Missing) -> bool:
-        """Whether we have asked for this key."""
+        """Whether we have asked for this key, or were about to."""
         return self._secrets.get(f"asked:{missing}", str) is not None
+
+    def _is_sent(self, missing: Missing) -> bool:
+        """Whether the homeserver has taken the question: others may commit that we ask before."""
+        return (self._secrets.get(f"asked:{missing}", str) or "").endswith(_SENT)
 
     async def ask(self) -> None:
         """Ask our user's other devices, and the one that sent the message."""
@@ -130,4 +136,5 @@ class Requests:
             if wanted.device_id and wanted.sender not in ("", self._own.user_id):
                 messages[wanted.sender, wanted.device_id] = content
             await self._server.send("m.room_key_request", messages)
-            self._wanted.pop(missing, None)
+            if self._wanted.pop(missing, None) is not None:  # else it has come meanwhile
+                self._secrets.put(f"asked:{missing}", request_id + _SENT)

@@ -58,6 +58,8 @@ class _Outbound:
     max_messages: int
     has: dict[Recipient, str] = field(default_factory=dict)
     """With the Curve25519 key of the device."""
+    given: dict[Recipient, str] = field(default_factory=dict)
+    """As it was when they were given it first: from there on they may read."""
     may_have: dict[Recipient, str] = field(default_factory=dict)
     """As well as those to whom it was sent, and the homeserver did not confirm that."""
     failed: dict[Recipient, float] = field(default_factory=dict)
@@ -109,6 +111,19 @@ class Sharing:
         if (outbound := self._rooms.get(room_id)) is not None:
             outbound.members = None
 
+    def all_changed(self) -> None:
+        """Anybody may have come or left anywhere."""
+        for room_id in {*self._rooms, *([self._preparing] if self._preparing else [])}:
+            self.membership_changed(room_id)
+
+    def began_anew(self, user_id: str, curve25519: str) -> None:
+        """A device could not understand what we sent to it, so it may lack the keys that it was
+        given: it gets them again. Spec, "Recovering from undecryptable messages"."""
+        for outbound in self._rooms.values():
+            for who, key in list(outbound.has.items()):
+                if who[0] == user_id and key == curve25519:
+                    del outbound.has[who]
+
     async def encrypt(
         self, room_id: RoomId, kind: str, content: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -120,7 +135,7 @@ class Sharing:
         async with self._lock:
             outbound = await self._shared(room_id)
             payload = {"room_id": room_id, "type": kind, "content": content}
-            text = outbound.session.encrypt(json.dumps(payload).encode()).to_base64()
+            text = outbound.session.encrypt(_compact(payload)).to_base64()
         encrypted: dict[str, Any] = {
             "algorithm": ALGORITHM,
             "ciphertext": text,
@@ -182,6 +197,9 @@ class Sharing:
         }
         if missing:
             await self._give(room_id, outbound, missing)
+        if others and not any(user_id != own for user_id, _ in outbound.has):
+            outbound.failed.clear()  # the next attempt asks for one-time keys again
+            raise Transient("No device in this conversation could be given the key.")
         return outbound
 
     def _is_used_up(self, outbound: _Outbound) -> bool:
@@ -251,11 +269,13 @@ class Sharing:
     ) -> None:
         """Give the key to devices. Those that cannot be reached do not hold up the others."""
         await self.begin(missing)
-        content = self._room_key(room_id, outbound)
+        now_content = self._room_key(room_id, outbound)
         messages: dict[Recipient, dict[str, Any]] = {}
         left_out = {}
         for number, (who, device) in enumerate(missing.items(), start=1):
             if self._olm.can_send(device):
+                since = outbound.given.setdefault(who, now_content["session_key"])
+                content = {**now_content, "session_key": since}
                 messages[who] = self._olm.encrypt(who[0], device, "m.room_key", content)
             else:
                 left_out[who] = {
@@ -286,6 +306,11 @@ class Sharing:
             self._olm.begin(who[0], devices[who], key)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+
+
+def _compact(payload: Mapping[str, Any]) -> bytes:
+    """As short as it can be: an event has its limit, and base64 makes a third more of it."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def unreachable(user_ids: Iterable[str]) -> Transient:

@@ -169,6 +169,9 @@ class Trust:
         else:
             now_ms = int(self._account.clock.now() * 1000)
             made = Verification.asked_by_us(self._own, devices, now_ms)
+        if (before := self._verification) is not None:
+            before.cancel()  # or the other app goes on asking for it
+            made.outbox[:0] = before.outbox
         self._request, self._verification = None, made
         self._wake()
         return made
@@ -264,5 +267,12 @@ class Trust:
                 break
             verification.outbox.pop(0)
         if self._backup_key is not None:
-            key, self._backup_key = self._backup_key, None
-            await self._open_backup(key)
+            key = self._backup_key
+            try:
+                await self._open_backup(key)
+            except (Transient, AuthExpired):
+                raise  # it is kept, for it is not given again
+            except AdapterError:
+                self._account.log.info("backup_not_opened")
+            if self._backup_key is key:
+                self._backup_key = None

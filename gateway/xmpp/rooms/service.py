@@ -84,9 +84,8 @@ class RoomService:
 
     # --- presence -------------------------------------------------------------------------------
 
-    def presence(self, element: Element) -> None:
+    def presence(self, element: Element, sender: Address, to: Address) -> None:
         """A session comes in, goes out, changes what it shows, or cannot be reached."""
-        sender, to = split(element.get("from", "")), split(element.get("to", ""))
         kind = element.get("type", "")
         if kind == "error":
             self._bounced(element, sender, to)
@@ -208,10 +207,13 @@ class RoomService:
     # --- messages -------------------------------------------------------------------------------
 
     def message(
-        self, message: IncomingMessage, refuse: Callable[[errors.StanzaError, str], None]
+        self,
+        message: IncomingMessage,
+        sender: Address,
+        to: Address,
+        refuse: Callable[[errors.StanzaError, str], None],
     ) -> None:
         """A text for a room. ``refuse`` answers with an error."""
-        sender, to = split(message.sender), split(message.to)
         found = self.find(sender, to)
         if found is None:
             refuse(errors.ITEM_NOT_FOUND, NO_ROOM)

@@ -166,6 +166,8 @@ class _Now:
     def monotonic(self) -> float:
         return 0.0
 
+    now = monotonic
+
     async def sleep(self, _: float) -> None:
         await asyncio.sleep(0)
 
