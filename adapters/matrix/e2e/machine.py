@@ -133,8 +133,10 @@ class Machine:
     # --- what comes -----------------------------------------------------------------------------
 
     def cursor_was_refused(self) -> None:
-        """What has changed since then is not told any more: all lists of devices are old."""
+        """What has changed since then is not told any more: all lists of devices are old, and so
+        is who is in which room."""
         self._people.all_changed()
+        self._sharing.members_unknown()
 
     async def receive(self, answer: Mapping[str, Any]) -> Received:
         """Take what an answer of /sync has for the device. To be committed."""
@@ -287,6 +289,11 @@ class Machine:
                 self._wake.set()
 
     # --- rooms ----------------------------------------------------------------------------------
+
+    def members_unknown(self, rooms: Iterable[RoomId]) -> None:
+        """Not all that has happened in these rooms was told."""
+        for room_id in rooms:
+            self._sharing.membership_changed(room_id)
 
     async def open(self, rooms: Mapping[RoomId, Sequence[Mapping[str, Any]]]) -> Opened:
         """Decrypt the events of these rooms."""

@@ -7,8 +7,9 @@ from msgspec.structs import replace
 
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill
+from adapters.matrix.parts import Outcome
 from adapters.matrix.rooms import Book, Room, RoomId
-from adapters.matrix.sync import Outcome, translate
+from adapters.matrix.sync import translate
 from gateway.ids import RemoteUserId
 
 ALICE = RemoteUserId("@alice:example.org")

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asking who is in a group. Matrix spec, client-server API, "GET /rooms/{roomId}/members".
+
+A homeserver that does not tell it, or not in time, holds up nobody: the group is told with those
+who are known, and asked for again with a later answer of /sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from adapters.matrix.http import MIB, Api
+from adapters.matrix.inbound import Event, as_dicts
+from adapters.matrix.rooms import RoomId
+from gateway.adapter import AccountContext
+from gateway.errors import AdapterError, AuthExpired
+
+_LIMIT = 32 * MIB
+"""Of one list, and of those for one answer of /sync: they are in memory until it is committed."""
+_TIMEOUT_S = 30
+_ENOUGH_S = 60.0
+"""Of asking, for one answer of /sync: more was said meanwhile."""
+_SOON_S = 60.0
+"""In which a list is not asked for again: whoever rules a group may change it all the time."""
+_LATER_S = 600.0
+"""The same after a failure."""
+
+
+class Members:
+    """Of one account."""
+
+    def __init__(self, account: AccountContext, api: Callable[[], Api]) -> None:
+        self._account = account
+        self._api = api
+        self._not_before: dict[RoomId, float] = {}
+        """Monotonic."""
+
+    async def of(
+        self, rooms: Iterable[RoomId], at: str, is_new: Callable[[RoomId], bool]
+    ) -> tuple[dict[RoomId, Sequence[Event]], int]:
+        """The member events of these groups at a point of /sync, as far as there is time, and
+        their size. Raises `AuthExpired`."""
+        clock, found, size = self._account.clock, dict[RoomId, Sequence[Event]](), 0
+        begin = clock.monotonic()
+        for room_id in rooms:
+            now = clock.monotonic()
+            if size >= _LIMIT or now - begin >= _ENOUGH_S:
+                break
+            if now < self._not_before.get(room_id, now) and not is_new(room_id):
+                continue
+            try:
+                answer = await self._api().get_answer(
+                    "rooms",
+                    room_id,
+                    "members",
+                    query={"membership": "join", "at": at},
+                    timeout_s=_TIMEOUT_S,
+                    limit=_LIMIT,
+                )
+            except AuthExpired:
+                raise
+            except AdapterError as error:
+                self._account.log.warning("members_not_told", reason=error.text)
+                self._not_before[room_id] = now + _LATER_S
+                continue
+            self._not_before[room_id] = now + _SOON_S
+            found[room_id] = as_dicts(answer.content.get("chunk"))
+            size += answer.size
+        return found, size
