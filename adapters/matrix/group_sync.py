@@ -14,11 +14,13 @@ from msgspec.structs import replace
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, group_news, rooms_in, state_in
 from adapters.matrix.groups import (
+    Rights,
     begun_with,
     creation,
     departure,
     described,
     everybody,
+    has_others,
     member_of,
     renamed,
     rights,
@@ -65,21 +67,39 @@ def to_be_listed(
         group, events = book.group(room_id), state_in(content)
         if room_id in chats or (group is not None and group.is_space):
             continue
-        if group is None:
-            made = creation(events)
-            is_room = made is not None and not described(Group(), made, 0).is_space
-            if is_room and chat_begun(events, mode, account, instance) is None:
-                yield room_id
-            continue
-        after = group
-        for event in events:
-            after = described(after, event, 0)
-        is_back = any(_is_out(event, account) for event in events)
-        if group.is_stale or mode is not Mode.NEXT or is_back or rights(after) != rights(group):
+        if group is None or group.is_hidden:
+            is_wanted = _is_first_seen(group, events, mode, account, instance)
+        else:
+            is_wanted = mode is not Mode.NEXT or _is_changed(group, events, account)
+        if is_wanted:
             yield room_id
     for room_id, group in book.groups().items():
         if group.is_stale and room_id not in joined and room_id not in chats:
             yield room_id
+
+
+def _is_first_seen(
+    group: Group | None,
+    events: Sequence[Event],
+    mode: Mode,
+    account: RemoteUserId,
+    instance: str,
+) -> bool:
+    """Whether a room that was not told is one that is told now."""
+    if chat_begun(events, mode, account, instance) is not None:
+        return False
+    if group is not None:
+        return mode is not Mode.NEXT or has_others(events, account)
+    made = creation(events)
+    return made is not None and not described(Group(), made, 0).is_space
+
+
+def _is_changed(group: Group, events: Sequence[Event], account: RemoteUserId) -> bool:
+    after = group
+    for event in events:
+        after = described(after, event, 0)
+    is_back = any(_is_out(event, account) for event in events)
+    return group.is_stale or is_back or rights(after) != rights(group)
 
 
 def _listed_as_direct(answer: Event) -> Iterator[object]:
@@ -138,7 +158,7 @@ class Groups:
             return
         one = self._one(room_id, known, opened, is_new=is_new)
         yield from one.take(content, fill)
-        if not one.group.is_space:
+        if not one.is_silent:
             one.finish()
         self._parts.draft.put_group(room_id, one.group)
         if self._parts.stepped():
@@ -170,7 +190,7 @@ class Groups:
     def over(self, room_id: RoomId, gone: RemoteMemberGone | None = None) -> None:
         """The account is not in a group any more, or it is none any more."""
         known = self._parts.draft.group(room_id)
-        if known is not None and not known.is_space:
+        if known is not None and not known.is_space and not known.is_hidden:
             left = RemoteMemberGone(room=RemoteRoomId(room_id), user=self._account)
             self._parts.say(gone or left)
         self._parts.draft.put_group(room_id, None)
@@ -223,12 +243,20 @@ class _OneGroup:
         self._now = now
         self._opened = opened
         self._is_new = is_new
-        self._told: RemoteRoom | None = None if known is None else seen(room_id, known)
-        self._rights = None if known is None else rights(known)
+        self._is_first = known is None or known.is_hidden
+        self._told: RemoteRoom | None = None
+        self._rights: Rights | None = None
         """With which the members were told."""
+        if known is not None and not known.is_hidden:
+            self._told, self._rights = seen(room_id, known), rights(known)
         self.group = known or Group(is_stale=True)
         self.out: Event | None = None
         """The last event by which the account came out."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Nothing of it is told."""
+        return self.group.is_space or self.group.is_hidden
 
     def take(self, content: Event, fill: Fill | None) -> Cuts:
         """All that the answer has of it."""
@@ -238,9 +266,15 @@ class _OneGroup:
         missed = fill.events if fill else ()
         events = [*missed, *as_dicts(timeline.get("events"))]
         self._named = [*state, *events]
-        if self._known is None:  # it is told as it is now
+        if self._is_first:  # it is told as it is now
             self._describe([*state, *events])
-        if self.group.is_space:
+            people = [*self._named, *(self._members or ())]
+            is_ours = self._mode is Mode.NEXT and self.group.founder == self._account
+            is_hidden = is_ours and not has_others(people, self._account)
+            self.group = replace(self.group, is_hidden=is_hidden)
+        if self.is_silent:
+            last = _last_id(events) or self.group.last
+            self.group = replace(self.group, last=last, is_stale=False)
             return
         names = {
             str(event.get("state_key")): display_name(as_dict(event.get("content")))
@@ -257,7 +291,7 @@ class _OneGroup:
         # The state is that before the timeline, and after what was missed.
         old_count = len(events) - len(new)
         yield from self._events(missed, old_count, "")
-        if self._known is not None:
+        if not self._is_first:
             self._describe(state)
         yield from self._events(
             events[len(missed) :], max(0, old_count - len(missed)), _last_id(missed)
@@ -322,7 +356,7 @@ class _OneGroup:
 
     def _event(self, event: Event, *, tell: bool) -> None:
         before = self.group
-        if self._known is not None:
+        if not self._is_first:
             self._describe((event,))
         if event.get("type") == "m.room.member":
             self._member(event, tell=tell)

@@ -241,6 +241,16 @@ def everybody(group: Group, events: Iterable[Event], account: RemoteUserId) -> t
     return tuple(member_of(group, each, names[each]) for each in listed[:_MAX_MEMBERS])
 
 
+def has_others(events: Iterable[Event], account: RemoteUserId) -> bool:
+    """Whether by these events somebody else is in a room, or invited."""
+    return any(
+        event.get("type") == "m.room.member"
+        and event.get("state_key") != account
+        and as_dict(event.get("content")).get("membership") in ("join", "invite")
+        for event in events
+    )
+
+
 def departure(room_id: RoomId, event: Event) -> RemoteMemberGone | None:
     """That somebody came out, if a member event says so, and not that they did not come in."""
     user_id, sender = event.get("state_key"), event.get("sender")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from adapters.matrix.http import MIB, Api
+from adapters.matrix.http import KIB, MIB, Api
 from adapters.matrix.inbound import Event, as_dicts
 from adapters.matrix.rooms import RoomId
 from gateway.adapter import AccountContext
@@ -20,8 +20,9 @@ _LIMIT = 32 * MIB
 _TIMEOUT_S = 30
 _ENOUGH_S = 60.0
 """Of asking, for one answer of /sync: more was said meanwhile."""
-_SOON_S = 60.0
-"""In which a list is not asked for again: whoever rules a group may change it all the time."""
+_PACE = 50 * KIB
+"""Bytes in a second: a long list is not asked for again at once, for whoever rules a group may
+change it all the time."""
 _LATER_S = 600.0
 """The same after a failure."""
 
@@ -63,7 +64,7 @@ class Members:
                 self._account.log.warning("members_not_told", reason=error.text)
                 self._not_before[room_id] = now + _LATER_S
                 continue
-            self._not_before[room_id] = now + _SOON_S
+            self._not_before[room_id] = now + answer.size / _PACE
             found[room_id] = as_dicts(answer.content.get("chunk"))
             size += answer.size
         return found, size

@@ -76,6 +76,9 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     is_space: bool = False
     """Made to list other rooms: nothing of it is told."""
+    is_hidden: bool = False
+    """The account has just made it, and nobody else is there yet. Other apps begin a chat like
+    that, and say only then that it is one: nothing is told before somebody comes."""
     name: str = ""
     alias: str = ""
     topic: str = ""

@@ -116,7 +116,7 @@ class _Translation:
 
     def _direct(self, content: Mapping[str, Any]) -> Cuts:
         """Spec, "m.direct": user id → room ids. What we know once stays a chat, and a group that
-        is listed becomes one: it is over as a group, and goes on from the same event."""
+        is listed becomes one."""
         listed: dict[RoomId, list[RemoteUserId]] = {}
         for user_id, room_ids in content.items():
             if is_user_id(user_id) and user_id != self._account and isinstance(room_ids, list):
@@ -125,14 +125,8 @@ class _Translation:
                         listed.setdefault(room_id, []).append(RemoteUserId(user_id))
         for room_id, contacts in listed.items():
             room = self._parts.draft.room(room_id)
-            group = self._parts.draft.group(room_id)
-            if group is not None:
-                self._groups.over(room_id)
-                room = Room(
-                    contact=contacts[0], mine="join", encrypted=group.encrypted, last=group.last
-                )
-            elif room is None:
-                room = Room(contact=contacts[0])
+            if room is None:
+                room = self._chat_of(room_id, Room(contact=contacts[0]))
             elif room.contact not in contacts:
                 room = replace(room, contact=contacts[0], theirs="")
             self._parts.draft.put(room_id, replace(room, unlisted=False))
@@ -141,7 +135,8 @@ class _Translation:
 
     def _begun(self, room_id: RoomId, content: Event) -> Room | None:
         """A chat that neither the book nor ``m.direct`` has."""
-        if self._parts.draft.group(room_id) is not None:
+        group = self._parts.draft.group(room_id)
+        if group is not None and not group.is_hidden:
             return None
         begun = chat_begun(state_in(content), self._mode, self._account, self._instance)
         if begun is None:
@@ -149,7 +144,15 @@ class _Translation:
         contact, is_ours = begun
         if is_ours:
             self._parts.draft.put_opening(contact, False)
-        return Room(contact=contact, unlisted=is_ours)
+        return self._chat_of(room_id, Room(contact=contact, unlisted=is_ours))
+
+    def _chat_of(self, room_id: RoomId, room: Room) -> Room:
+        """A room that is a chat from now on. It goes on from the event where it was a group."""
+        group = self._parts.draft.group(room_id)
+        if group is None:
+            return room
+        self._groups.over(room_id)
+        return replace(room, mine="join", encrypted=group.encrypted, last=group.last)
 
     def _leave_all_but(self, seen: set[RoomId]) -> Cuts:
         for room_id, room in self._parts.draft.rooms():
