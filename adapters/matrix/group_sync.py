@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, group_news, rooms_in, state_in
 from adapters.matrix.groups import (
-    Rights,
     begun_with,
     creation,
     departure,
@@ -167,11 +166,11 @@ class Groups:
     def left(self, room_id: RoomId, content: Event, fill: Fill | None, opened: Opened) -> Cuts:
         """A room that the account was in until now, with the last words that it could hear."""
         known = self._parts.draft.group(room_id)
-        if known is None:
-            return
-        one = self._one(room_id, known, opened, is_new=False)
-        yield from one.take(content, fill)
-        gone = None if one.out is None else departure(room_id, one.out)
+        gone = None
+        if known is not None and not known.is_space and not known.is_hidden:
+            one = self._one(room_id, known, opened, is_new=False)
+            yield from one.take(content, fill)
+            gone = None if one.out is None else departure(room_id, one.out)
         self.over(room_id, gone)
         if self._parts.stepped():
             yield from self._parts.cut()
@@ -245,10 +244,8 @@ class _OneGroup:
         self._is_new = is_new
         self._is_first = known is None or known.is_hidden
         self._told: RemoteRoom | None = None
-        self._rights: Rights | None = None
-        """With which the members were told."""
         if known is not None and not known.is_hidden:
-            self._told, self._rights = seen(room_id, known), rights(known)
+            self._told = seen(room_id, known)
         self.group = known or Group(is_stale=True)
         self.out: Event | None = None
         """The last event by which the account came out."""
@@ -283,10 +280,13 @@ class _OneGroup:
         }
         summary = as_dict(content.get("summary"))
         self.group = with_summary(self.group, summary, names, self._account)
-        new = group_news(self._known, events, self._mode, self._account, complete=complete)
-        if new and not complete:
+        new = group_news(
+            self._known, events, self._mode, self._account, complete=complete or fill is None
+        )
+        is_cut = not complete and len(new) == len(events) > 0
+        if is_cut:
             self._parts.outcome.tally.missed += 1
-        if self._mode is not Mode.NEXT or (new and not complete):
+        if self._mode is not Mode.NEXT or is_cut:
             self._is_uncertain()
         # The state is that before the timeline, and after what was missed.
         old_count = len(events) - len(new)
@@ -322,14 +322,15 @@ class _OneGroup:
     def finish(self) -> None:
         """Tell what is not told, and the members if they are not what they were."""
         self._tell()
-        if self._rights != rights(self.group):
-            self._is_uncertain()
         if self.group.is_stale and self._members is not None:
             self._tell(is_whole=True)
 
     def _describe(self, events: Iterable[Event]) -> None:
+        before = self.group
         for event in events:
             self.group = described(self.group, event, self._now)
+        if self.group is not before and rights(self.group) != rights(before):
+            self._is_uncertain()
 
     def _is_uncertain(self) -> None:
         """Who is there, or what they may do, is to be asked for."""
@@ -346,7 +347,6 @@ class _OneGroup:
             members = everybody(self.group, listed, self._account)
             self.group = with_people(self.group, members, self._account)
             self.group = replace(self.group, is_stale=self._members is None)
-            self._rights = rights(self.group)
         room = seen(self._room_id, self.group)
         if members is not None or room != self._told:
             self._parts.say(replace(room, members=members, is_new=is_first and self._is_new))

@@ -52,6 +52,8 @@ _FIRST_PATIENCE_S = 300
 _FIND_S = 4.5
 _BELIEVED_S = 10.0
 """After which a room that was not encrypted is asked about again, before something is sent."""
+_STATE_S = 3_600.0
+"""How often the whole state of all rooms is asked for because something of one was not told."""
 
 
 class MatrixSession(Session):
@@ -71,8 +73,8 @@ class MatrixSession(Session):
         self._members = Members(account, lambda: self._api)
         self._wants_state = not self._ledger.book.knows_groups
         """The next answer shall have the whole state of all rooms."""
-        self._has_state = False
-        """One has had it."""
+        self._state_not_before = 0.0
+        """Monotonic; in which it is not wanted once more."""
         self._answered_at: float | None = None
         """Monotonic; when the homeserver last answered. None while it is not being asked."""
 
@@ -155,8 +157,7 @@ class MatrixSession(Session):
             query["since"] = since
             if self._wants_state:
                 query["full_state"] = "true"
-        if self._wants_state or since is None:
-            self._wants_state, self._has_state = False, True
+        self._wants_state = False
         patience_s = _PATIENCE_S if mode is Mode.NEXT and timeout_s else _FIRST_PATIENCE_S
         self._answered_at = self._account.clock.monotonic() if timeout_s else None
         try:
@@ -213,8 +214,9 @@ class MatrixSession(Session):
             await self._encryption.settle(opened)
         self._presences.take(content, mode, self._ledger.book.contacts())
         tally.log(self._account.log)
-        if tally.unknown and not self._has_state:
-            self._wants_state = True
+        now = self._account.clock.monotonic()
+        if tally.unknown and now >= self._state_not_before:
+            self._wants_state, self._state_not_before = True, now + _STATE_S
         await beside(is_large, dismantle, [content, *missed, *lists.values()])
         return cursor
 
