@@ -13,7 +13,7 @@ from adapters.matrix.http import KIB, MIB, Api
 from adapters.matrix.inbound import Event, as_dicts
 from adapters.matrix.rooms import RoomId
 from gateway.adapter import AccountContext
-from gateway.errors import AdapterError, AuthExpired
+from gateway.errors import AdapterError, AuthExpired, Transient
 
 _LIMIT = 32 * MIB
 """Of one list, and of those for one answer of /sync: they are in memory until it is committed."""
@@ -58,6 +58,8 @@ class Members:
                     timeout_s=_TIMEOUT_S,
                     limit=_LIMIT,
                 )
+                listed = as_dicts(answer.content.get("chunk"))
+                self._must_have_us(listed)
             except AuthExpired:
                 raise
             except AdapterError as error:
@@ -65,6 +67,11 @@ class Members:
                 self._not_before[room_id] = now + _LATER_S
                 continue
             self._not_before[room_id] = now + answer.size / _PACE
-            found[room_id] = as_dicts(answer.content.get("chunk"))
+            found[room_id] = listed
             size += answer.size
         return found, size
+
+    def _must_have_us(self, listed: Sequence[Event]) -> None:
+        """Proxies answer anything, but the account is in the group. Raises `Transient`."""
+        if not any(event.get("state_key") == self._account.remote_id for event in listed):
+            raise Transient("The homeserver does not tell who is in the room.")
