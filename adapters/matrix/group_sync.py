@@ -263,12 +263,8 @@ class _OneGroup:
         missed = fill.events if fill else ()
         events = [*missed, *as_dicts(timeline.get("events"))]
         self._named = [*state, *events]
-        if self._is_first:  # it is told as it is now
-            self._describe([*state, *events])
-            people = [*self._named, *(self._members or ())]
-            is_ours = self._mode is Mode.NEXT and self.group.founder == self._account
-            is_hidden = is_ours and not has_others(people, self._account)
-            self.group = replace(self.group, is_hidden=is_hidden)
+        if self._is_first:
+            self._see([*state, *events])
         if self.is_silent:
             last = _last_id(events) or self.group.last
             self.group = replace(self.group, last=last, is_stale=False)
@@ -296,6 +292,14 @@ class _OneGroup:
         yield from self._events(
             events[len(missed) :], max(0, old_count - len(missed)), _last_id(missed)
         )
+
+    def _see(self, events: Sequence[Event]) -> None:
+        """For the first time: it is told as it is after these. Whether it is told at all see
+        `Group.is_hidden`."""
+        self._describe(events)
+        is_alone = not has_others([*events, *(self._members or ())], self._account)
+        is_made = self._is_new and self._mode is Mode.NEXT and self.group.founder == self._account
+        self.group = replace(self.group, is_hidden=is_made and is_alone)
 
     def _events(self, events: Sequence[Event], old_count: int, last: str) -> Cuts:
         """A group that is cut in two has handed over what comes before the cut, as `group_news`

@@ -25,6 +25,9 @@ _PACE = 50 * KIB
 change it all the time."""
 _LATER_S = 600.0
 """The same after a failure."""
+_PAUSE_S = 60.0
+"""In which no list is asked for after a failure that may be one of the homeserver: others would
+take as long to fail."""
 
 
 class Members:
@@ -35,6 +38,7 @@ class Members:
         self._api = api
         self._not_before: dict[RoomId, float] = {}
         """Monotonic."""
+        self._pause_until = 0.0
 
     async def of(
         self, rooms: Iterable[RoomId], at: str, is_new: Callable[[RoomId], bool]
@@ -45,7 +49,7 @@ class Members:
         begin = clock.monotonic()
         for room_id in rooms:
             now = clock.monotonic()
-            if size >= _LIMIT or now - begin >= _ENOUGH_S:
+            if size >= _LIMIT or now - begin >= _ENOUGH_S or now < self._pause_until:
                 break
             if now < self._not_before.get(room_id, now) and not is_new(room_id):
                 continue
@@ -65,6 +69,8 @@ class Members:
             except AdapterError as error:
                 self._account.log.warning("members_not_told", reason=error.text)
                 self._not_before[room_id] = now + _LATER_S
+                if isinstance(error, Transient):
+                    self._pause_until = clock.monotonic() + _PAUSE_S
                 continue
             self._not_before[room_id] = now + answer.size / _PACE
             found[room_id] = listed

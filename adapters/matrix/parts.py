@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from adapters.matrix.rooms import Book, Draft, RoomId
 from gateway.adapter import Logger
-from gateway.events import RemoteEvent
+from gateway.events import RemoteEvent, RemoteRoom
 from gateway.ids import RemoteMessageId, RemoteUserId
 
 MAX_EVENTS = 500
@@ -83,8 +83,10 @@ class Parts:
         self._steps = 0
 
     def say(self, event: RemoteEvent) -> None:
-        """Hand an event over with this part."""
+        """Hand an event over with this part. A list of members weighs as much as they do."""
         self.outcome.events.append(event)
+        if isinstance(event, RemoteRoom) and event.members is not None:
+            self._steps += len(event.members) // 2
 
     def stepped(self) -> bool:
         """After each step: whether the part is full, and `cut` is to be called."""

@@ -194,6 +194,21 @@ async def test_lists_are_asked_for_as_far_as_there_is_space_and_time(
         assert found == {}
 
 
+@pytest.mark.parametrize(("status", "asked"), [(403, 5), (502, 1)])
+async def test_a_homeserver_in_trouble_is_not_asked_for_one_list_after_the_other(
+    status: int, asked: int
+) -> None:
+    rooms = [RoomId(f"!{number}") for number in range(5)]
+    async with _linked({"members": lambda _: (status, {})}) as (server, adapter, account):
+        session = adapter.session(account)
+        assert isinstance(session, MatrixSession)
+        members = Members(account, lambda: session._api)
+        for _ in range(2):
+            found, _ = await members.of(rooms, "s", lambda _: False)
+            assert found == {}
+        assert len(server.requests) == asked
+
+
 # --- sending ----------------------------------------------------------------------------------
 
 

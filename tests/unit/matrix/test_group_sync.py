@@ -254,6 +254,13 @@ def test_a_chat_that_another_app_begins_is_no_group() -> None:
     assert (known.rooms()[ROOM].contact, known.rooms()[ROOM].encrypted) == (BOB, False)
 
 
+def test_an_old_room_of_the_account_alone_is_a_group() -> None:
+    for known, mode in ((Book({}), Mode.NEXT), (_known(), Mode.FIRST), (_known(), Mode.AGAIN)):
+        answer = joined(_joins(), state=[created(ALICE), NAME])
+        result = outcome(answer, known, mode, lists={ROOM: LIST[:1]})
+        assert _kinds(result) == ["RemoteRoom"]
+
+
 def test_a_room_of_the_account_alone_goes_as_it_came() -> None:
     known = _known()
     known.apply(outcome(joined(created(ALICE), _joins()), known).draft)
@@ -617,6 +624,18 @@ def test_parts_are_small_and_say_the_same(mode: Mode, monkeypatch: pytest.Monkey
     [once] = _parts(whole, mode)
     assert [event for part in parts for event in part.events] == once.events
     assert known.groups() == whole.groups()
+
+
+def test_long_lists_of_members_come_in_parts_of_their_own() -> None:
+    """The gateway stores each of them at once, and others wait for the same writer."""
+    quiet = {"state": {"events": [created(), NAME]}, "timeline": {"events": [_joins()]}}
+    answer = {"rooms": {"join": {f"!{number}": quiet for number in range(4)}}}
+    long = [member(f"@u{number}:hs", "join") for number in range(400)]
+    parts = translate(
+        answer, _known(), mode=Mode.NEXT, account=ALICE, instance="here", fills={}, now=NOW,
+        lists={RoomId(f"!{number}"): long for number in range(4)},
+    )  # fmt: skip
+    assert [len(part.events) for part in parts] == [2, 2, 0]
 
 
 class _Gateway:
