@@ -42,6 +42,8 @@ from gateway.events import RemoteNotice, RemoteUndecryptable
 
 _AT_ONCE = 20
 """Events that are decrypted without a pause: a few milliseconds."""
+_LOOKED_AT_ONCE = 2_000
+"""Events that are looked at without a pause: a millisecond."""
 _AGAIN_S = 30.0
 """After which what the homeserver did not take is tried again."""
 _MAX_EXPLAINED = 200
@@ -300,7 +302,9 @@ class Machine:
         opened = Opened()
         count = 0
         for room_id, events in rooms.items():
-            for event in events:
+            for number, event in enumerate(events, start=1):
+                if number % _LOOKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
                 kind = event.get("type")
                 if kind in ("m.room.member", "m.room.encryption"):
                     self._sharing.membership_changed(room_id)
