@@ -55,6 +55,7 @@ class MatrixAdapter(Adapter):
         typing=True,
         read_marks=True,
         presence=True,
+        rooms=True,
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )
