@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matrix, in personal mode: a user links an account of their own. One-to-one text.
+"""Matrix, in personal mode: a user links an account of their own. Text in chats and groups.
 
 ====================  ==========================================================================
 ``login``             linking an account; ``discovery`` finds the homeserver, ``guard`` says which
                       ones may be connected to
 ``session``           the /sync loop; ``sync`` translates an answer, ``inbound`` an event,
-                      ``history`` fetches what an answer left out
+                      ``history`` fetches what an answer left out; ``parts`` cuts large ones
+``group_sync``        the same for groups; ``groups`` reads what they are, ``members`` asks who is
+                      in them
 ``outbound``          commands; ``opening`` finds or makes the room for them
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
-``rooms``             the book of direct rooms; ``ledger`` makes its changes durable
-``e2e``               encrypted chats; ``secrets`` keeps the keys, ``opened`` says what they opened
+``rooms``             the book of chats and groups; ``ledger`` makes its changes durable
+``e2e``               encryption; ``secrets`` keeps the keys, ``opened`` says what they opened
 ``http``, ``errors``  the client-server API, and what a homeserver refuses
 ====================  ==========================================================================
 """
@@ -53,6 +55,7 @@ class MatrixAdapter(Adapter):
         typing=True,
         read_marks=True,
         presence=True,
+        rooms=True,
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )

@@ -12,7 +12,16 @@ from adapters.matrix.inbound import MESSAGE_TYPES
 from gateway.errors import AdapterError, AuthExpired, Transient
 from gateway.ids import RemoteUserId
 
-_STATE = ("m.room.create", "m.room.encryption", "m.room.member")
+_STATE = (
+    "m.room.create",
+    "m.room.encryption",
+    "m.room.member",
+    "m.room.name",
+    "m.room.canonical_alias",
+    "m.room.topic",
+    "m.room.join_rules",
+    "m.room.power_levels",
+)
 _TIMELINE = (*MESSAGE_TYPES, *_STATE, "m.reaction", "m.room.redaction")
 
 

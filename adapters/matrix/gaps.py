@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from adapters.matrix.filters import Mode
+from adapters.matrix.groups import creation
 from adapters.matrix.inbound import Event, as_dict, as_dicts
-from adapters.matrix.rooms import Book, Room, RoomId
+from adapters.matrix.rooms import Book, Group, Room, RoomId
 from gateway.ids import RemoteUserId
 
 _MAX_ID = 255
@@ -26,7 +27,8 @@ class Gap:
     room_id: RoomId
     prev_batch: str
     last: str
-    """Where it begins, or empty: at the invitation of the account."""
+    """Where it begins, or empty: where the account came to what ``entry`` says."""
+    entry: str = "invite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,33 +46,62 @@ def gaps(answer: Event, book: Book, mode: Mode, account: RemoteUserId) -> list[G
     found = []
     for part in ("join", "leave"):
         for room_id, content in rooms_in(answer, part):
-            room = book.room(room_id)
             timeline = as_dict(content.get("timeline"))
             prev_batch = timeline.get("prev_batch")
-            if (
-                mode is not Mode.FIRST
-                and room is not None
-                and timeline.get("limited") is True
-                and isinstance(prev_batch, str)
-                and (room.last or (room.invites and mode is Mode.NEXT))
-                and not any(
-                    begins_here(event, room.last, account)
-                    for event in as_dicts(timeline.get("events"))
-                )
+            gap = None
+            if timeline.get("limited") is True and isinstance(prev_batch, str):
+                gap = _gap(room_id, content, part, prev_batch, book, mode)
+            if gap is not None and not any(
+                begins_here(event, gap.last, account, gap.entry)
+                for event in as_dicts(timeline.get("events"))
             ):
-                found.append(Gap(room_id, prev_batch, room.last))
+                found.append(gap)
     return found
 
 
-def begins_here(event: Event, last: str, account: RemoteUserId) -> bool:
-    """Whether all after this event is new: it is the last one known or, without one, the
-    invitation by which the account came into the room."""
+def _gap(
+    room_id: RoomId, content: Event, part: str, prev_batch: str, book: Book, mode: Mode
+) -> Gap | None:
+    room, group = book.room(room_id), book.group(room_id)
+    if mode is Mode.FIRST:
+        return None
+    if room is not None:
+        is_known = room.last or (room.invites and mode is Mode.NEXT)
+        return Gap(room_id, prev_batch, room.last) if is_known else None
+    if group is not None:
+        return Gap(room_id, prev_batch, group.last) if group.last and not group.is_space else None
+    is_next = mode is Mode.NEXT and book.knows_groups
+    if part == "join" and is_next and _is_new_group(content):
+        return Gap(room_id, prev_batch, "", entry="join")
+    return None
+
+
+def _is_new_group(content: Event) -> bool:
+    """Whether the whole state of a room is there, and it is one where people talk."""
+    made = creation(state_in(content))
+    return made is not None and as_dict(made.get("content")).get("type") != "m.space"
+
+
+def state_in(content: Event) -> list[dict[str, Any]]:
+    """What an answer has of a room, the state before the timeline and the timeline."""
+    return [
+        event
+        for part in ("state", "timeline")
+        for event in as_dicts(as_dict(content.get(part)).get("events"))
+    ]
+
+
+def begins_here(event: Event, last: str, account: RemoteUserId, entry: str = "invite") -> bool:
+    """Whether all after this event is new: it is the last one known or, without one, that by
+    which the account was invited or came into the room (what ``entry`` says)."""
     if last:
         return event.get("event_id") == last
+    before = as_dict(as_dict(event.get("unsigned")).get("prev_content"))
     return (
         event.get("type") == "m.room.member"
         and event.get("state_key") == account
-        and as_dict(event.get("content")).get("membership") == "invite"
+        and as_dict(event.get("content")).get("membership") == entry
+        and (entry != "join" or before.get("membership") != "join")  # which is another name
     )
 
 
@@ -80,10 +111,38 @@ def news(
     """The events of a room that were not handed over before."""
     if mode is Mode.FIRST or (mode is Mode.AGAIN and not room.last):
         return ()
+    return _after(events, room.last, account, "invite", events)
+
+
+def group_news(
+    group: Group | None,
+    events: Sequence[Event],
+    mode: Mode,
+    account: RemoteUserId,
+    *,
+    complete: bool,
+) -> Sequence[Event]:
+    """The same of a group. None is one that the account has come into, or that an earlier version
+    left out: what was said before is not told."""
+    last = "" if group is None else group.last
+    if mode is Mode.FIRST or (mode is Mode.AGAIN and not last):
+        return ()
+    if group is not None and not last:
+        return events
+    return _after(events, last, account, "join", () if group is None and complete else events)
+
+
+def _after(
+    events: Sequence[Event],
+    last: str,
+    account: RemoteUserId,
+    entry: str,
+    otherwise: Sequence[Event],
+) -> Sequence[Event]:
     for index in range(len(events) - 1, -1, -1):
-        if begins_here(events[index], room.last, account):
+        if begins_here(events[index], last, account, entry):
             return events[index + 1 :]
-    return events
+    return otherwise
 
 
 def rooms_in(answer: Event, name: str) -> list[tuple[RoomId, dict[str, Any]]]:

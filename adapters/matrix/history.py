@@ -61,7 +61,7 @@ async def fill(
             break
         page, size = answer.content, size + answer.size
         for event in as_dicts(page.get("chunk")):
-            if begins_here(event, gap.last, account):
+            if begins_here(event, gap.last, account, gap.entry):
                 return Fill(newest_first[::-1], True, size)
             if len(newest_first) >= max_events:
                 return Fill(newest_first[::-1], False, size)

@@ -72,6 +72,15 @@ class Ledger:
             await self.commit(draft)
         return book.room(room_id)
 
+    async def update_group(self, room_id: RoomId, **fields: Any) -> None:
+        """Change what is known of a group, if the account is in it."""
+        async with self.writing() as book:
+            group = book.group(room_id)
+            if group is not None:
+                draft = book.draft()
+                draft.put_group(room_id, replace(group, **fields))
+                await self.commit(draft)
+
     async def enter(self, room_id: RoomId, contact: RemoteUserId, theirs: str) -> None:
         """A room was made or found for a contact: one commit with the end of the search."""
         async with self.writing() as book:

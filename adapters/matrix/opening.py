@@ -101,6 +101,18 @@ class Opening:
         updated = await self._ledger.update(room_id, encrypted=encrypted, mine=mine, theirs=theirs)
         return updated or room
 
+    async def is_group_encrypted(self, room_id: RoomId) -> bool:
+        """The same of a group: whether it is encrypted is asked, where that may have changed."""
+        group = self._ledger.book.group(room_id)
+        encrypted = None if group is None else group.encrypted
+        if encrypted is None or not (encrypted or self._is_live()):
+            encrypted = is_encryption(await self._state(room_id, "m.room.encryption"))
+            # As in `inspected`.
+            known = self._ledger.book.group(room_id)
+            encrypted = True if known is not None and known.encrypted else encrypted
+            await self._ledger.update_group(room_id, encrypted=encrypted)
+        return encrypted
+
     async def is_lost(self, room_id: RoomId) -> bool:
         """After a refusal: whether the account is no longer in the room."""
         await self._ledger.update(room_id, mine="", theirs="")

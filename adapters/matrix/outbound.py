@@ -16,7 +16,7 @@ from adapters.matrix.opening import ENCRYPTED, Opening
 from adapters.matrix.rooms import RoomId
 from gateway.adapter import AccountContext, Sent
 from gateway.errors import AdapterError, Forbidden, NotFound, Transient, Unsupported
-from gateway.events import AcceptInvite, Command, DeclineInvite, MarkRead, SendText
+from gateway.events import AcceptInvite, Command, DeclineInvite, MarkRead, SendRoomText, SendText
 from gateway.ids import RemoteMessageId, RemoteUserId
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Outbound:
         match command:
             case SendText():
                 return await self._text(command, key)
+            case SendRoomText():
+                return await self._room_text(command, key)
             case MarkRead():
                 await self._mark_read(command)
             case AcceptInvite():
@@ -75,25 +77,46 @@ class Outbound:
         self._rooms_of_attempts.pop(key, None)
         return Sent(remote_id=event_id)
 
+    async def _room_text(self, command: SendRoomText, key: str) -> Sent:
+        """To a group, by its own id."""
+        room_id = RoomId(command.room)
+        try:
+            is_encrypted = await self._opening.is_group_encrypted(room_id)
+            content = text_content(command.body, key)
+            event_id = await self._put(room_id, content, key, is_encrypted=is_encrypted)
+        except Forbidden as error:
+            raise Forbidden(f"You may not write in this group. {error.text}") from error
+        except NotFound as error:
+            raise NotFound(f"This group is not there any more. {error.text}") from error
+        return Sent(remote_id=event_id)
+
     async def _deliver(
         self, contact: RemoteUserId, content: dict[str, Any], key: str
     ) -> RemoteMessageId:
         preferred = self._rooms_of_attempts.get(key)
         room_id = await self._opening.room_for(contact, preferred)
         try:
-            return await self._put(room_id, content, key)
+            return await self._say(room_id, content, key)
         except (Forbidden, NotFound):
             if not await self._opening.is_lost(room_id):
                 raise
-        return await self._put(await self._opening.room_for(contact, None), content, key)
+        return await self._say(await self._opening.room_for(contact, None), content, key)
 
-    async def _put(self, room_id: RoomId, content: dict[str, Any], key: str) -> RemoteMessageId:
+    async def _say(self, room_id: RoomId, content: dict[str, Any], key: str) -> RemoteMessageId:
         self._rooms_of_attempts[key] = room_id
         if len(self._rooms_of_attempts) > _REMEMBERED_ATTEMPTS:
             del self._rooms_of_attempts[next(iter(self._rooms_of_attempts))]
-        kind = "m.room.message"
         room = self._ledger.book.room(room_id)
-        if room is not None and room.encrypted:
+        is_encrypted = room is not None and room.encrypted is True
+        event_id = await self._put(room_id, content, key, is_encrypted=is_encrypted)
+        self._ledger.remember({event_id: room_id})
+        return event_id
+
+    async def _put(
+        self, room_id: RoomId, content: dict[str, Any], key: str, *, is_encrypted: bool
+    ) -> RemoteMessageId:
+        kind = "m.room.message"
+        if is_encrypted:
             if self._encryption is None:
                 raise Unsupported(ENCRYPTED)
             content = await self._encryption.encrypt(room_id, kind, content)
@@ -102,7 +125,6 @@ class Outbound:
         event_id = (await self._api.put(*path, body=content)).get("event_id")
         if not isinstance(event_id, str):
             raise Transient("The homeserver did not confirm the message.")
-        self._ledger.remember({RemoteMessageId(event_id): room_id})
         return RemoteMessageId(event_id)
 
     # --- read marks and typing ----------------------------------------------------------------

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The book of direct rooms: which rooms belong to which contact, and what is known of them.
+"""The book of rooms: which belong to which contact, which are groups, and what is known of them.
 
 It lives in the account's key-value store, one key per entry, and changes only together with a
 commit: changes are written into a `Draft`, whose `Draft.changes` are committed before
-`Book.apply` makes them true. Groups are not in it.
+`Book.apply` makes them true. No room is both a chat and a group.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from gateway.ids import RemoteUserId
 RoomId = NewType("RoomId", str)
 
 _ROOM = "room:"
+_GROUP = "group:"
+_GROUPS = "groups"
 _NAME = "name:"
 _OPENING = "opening:"
 _MAX_NAMES = 2_000
@@ -53,20 +55,87 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.mine in ("join", "") and self.theirs in ("join", "invite", "")
 
 
+class Levels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Of a group's ``m.room.power_levels`` what decides who may speak and who rules."""
+
+    users: dict[str, int] = {}
+    default: int = 0
+    """Of everybody else."""
+    speak: int = 0
+    """Needed for ``m.room.message``."""
+    speak_encrypted: int = 0
+    """Needed for ``m.room.encrypted``."""
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A joined room that is no chat, as it was last told. A stored record, as `Room`.
+
+    Who is in it is not kept: the gateway knows that, and the homeserver is asked for changes that
+    have no event of their own.
+    """
+
+    is_space: bool = False
+    """Made to list other rooms: nothing of it is told."""
+    is_hidden: bool = False
+    """The account has just made it, and nobody else is there yet. Other apps begin a chat like
+    that, and say only then that it is one: nothing is told before somebody comes."""
+    name: str = ""
+    alias: str = ""
+    topic: str = ""
+    topic_by: str = ""
+    topic_at: float | None = None
+    is_private: bool = True
+    encrypted: bool | None = None
+    """As `Room.encrypted`."""
+    founder: str = ""
+    """Rules it until there are levels."""
+    creators: tuple[str, ...] = ()
+    """Stand above all levels, since room version 12."""
+    levels: Levels | None = None
+    heroes: dict[str, str] = {}
+    """Some people and their names, for a group that has no name."""
+    people: int = 0
+    """How many are there or invited, if that is known."""
+    last: str = ""
+    """As `Room.last`."""
+    is_stale: bool = False
+    """The list of its members, or what they may do, has changed and could not be fetched yet."""
+
+
 class Book:
     """What was committed."""
 
     def __init__(self, state: Mapping[str, str]) -> None:
-        self._entries = {key: value for key, value in state.items() if not key.startswith(_ROOM)}
+        self._entries = {
+            key: value for key, value in state.items() if not key.startswith((_ROOM, _GROUP))
+        }
         self._rooms = {
             RoomId(key.removeprefix(_ROOM)): msgspec.json.decode(value, type=Room)
             for key, value in state.items()
             if key.startswith(_ROOM)
         }
+        self._groups = {
+            RoomId(key.removeprefix(_GROUP)): msgspec.json.decode(value, type=Group)
+            for key, value in state.items()
+            if key.startswith(_GROUP)
+        }
 
     def room(self, room_id: RoomId) -> Room | None:
         """A direct room, or None for a group and for what we have never heard of."""
         return self._rooms.get(room_id)
+
+    def group(self, room_id: RoomId) -> Group | None:
+        """A group that the account is in, or None."""
+        return self._groups.get(room_id)
+
+    def groups(self) -> Mapping[RoomId, Group]:
+        """All groups."""
+        return self._groups
+
+    @property
+    def knows_groups(self) -> bool:
+        """Whether all groups were told. An earlier version left them out."""
+        return _GROUPS in self._entries
 
     def rooms(self) -> Mapping[RoomId, Room]:
         """All direct rooms."""
@@ -108,6 +177,11 @@ class Book:
     def apply(self, draft: Draft) -> None:
         """Make true what was committed."""
         self._rooms.update(draft.changed_rooms)
+        for room_id, group in draft.changed_groups.items():
+            if group is None:
+                self._groups.pop(room_id, None)
+            else:
+                self._groups[room_id] = group
         for key, value in draft.changed_entries.items():
             if value is None:
                 self._entries.pop(key, None)
@@ -121,6 +195,7 @@ class Draft:
     def __init__(self, book: Book) -> None:
         self._book = book
         self.changed_rooms: dict[RoomId, Room] = {}
+        self.changed_groups: dict[RoomId, Group | None] = {}
         self.changed_entries: dict[str, str | None] = {}
 
     def room(self, room_id: RoomId) -> Room | None:
@@ -135,6 +210,27 @@ class Draft:
         """Enter or replace a room."""
         if room != self.room(room_id):
             self.changed_rooms[room_id] = room
+
+    def group(self, room_id: RoomId) -> Group | None:
+        """As `Book.group`, with the changes."""
+        if room_id in self.changed_groups:
+            return self.changed_groups[room_id]
+        return self._book.group(room_id)
+
+    def groups(self) -> list[RoomId]:
+        """All groups, with the changes."""
+        both = {**self._book.groups(), **self.changed_groups}
+        return [room_id for room_id, group in both.items() if group is not None]
+
+    def put_group(self, room_id: RoomId, group: Group | None) -> None:
+        """Enter or replace a group, or strike it out."""
+        if group != self.group(room_id):
+            self.changed_groups[room_id] = group
+
+    def put_groups_known(self) -> None:
+        """All groups were told."""
+        if not self._book.knows_groups:
+            self.changed_entries[_GROUPS] = "1"
 
     def name(self, user_id: str) -> str:
         """As `Book.name`, with the changes."""
@@ -157,4 +253,8 @@ class Draft:
             _ROOM + room_id: msgspec.json.encode(room).decode()
             for room_id, room in self.changed_rooms.items()
         }
-        return {**self.changed_entries, **rooms}
+        groups = {
+            _GROUP + room_id: None if group is None else msgspec.json.encode(group).decode()
+            for room_id, group in self.changed_groups.items()
+        }
+        return {**self.changed_entries, **rooms, **groups}

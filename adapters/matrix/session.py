@@ -10,7 +10,7 @@ in between it comes again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,16 +22,20 @@ from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.filters import Filters, Mode
 from adapters.matrix.gaps import gaps
 from adapters.matrix.garbage import Pause
-from adapters.matrix.http import MIB, Answer, Api, beside, dismantle
-from adapters.matrix.inbound import display_name
+from adapters.matrix.group_sync import to_be_listed
+from adapters.matrix.http import LARGE, MIB, Answer, Api, beside, dismantle
+from adapters.matrix.inbound import Event, display_name
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
+from adapters.matrix.members import Members
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
 from adapters.matrix.pace import Pace
+from adapters.matrix.parts import MAX_EVENTS, Outcome, Tally
 from adapters.matrix.presences import Contacts, Own
+from adapters.matrix.rooms import RoomId
 from adapters.matrix.settings import MatrixSettings
-from adapters.matrix.sync import MAX_EVENTS, NOTHING, Outcome, translate
+from adapters.matrix.sync import NOTHING, translate
 from adapters.matrix.typists import Typists
 from gateway.adapter import AccountContext, Contact, EncryptionFlow, Sent, Session
 from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
@@ -48,6 +52,8 @@ _FIRST_PATIENCE_S = 300
 _FIND_S = 4.5
 _BELIEVED_S = 10.0
 """After which a room that was not encrypted is asked about again, before something is sent."""
+_STATE_S = 3_600.0
+"""How often the whole state of all rooms is asked for because something of one was not told."""
 
 
 class MatrixSession(Session):
@@ -64,6 +70,11 @@ class MatrixSession(Session):
         self._presences = Contacts(account)
         self._own_presence = Own(account, lambda: self._api)
         self._filters = Filters(account.remote_id, lambda: self._api)
+        self._members = Members(account, lambda: self._api)
+        self._wants_state = not self._ledger.book.knows_groups
+        """The next answer shall have the whole state of all rooms."""
+        self._state_not_before = 0.0
+        """Monotonic; in which it is not wanted once more."""
         self._answered_at: float | None = None
         """Monotonic; when the homeserver last answered. None while it is not being asked."""
 
@@ -144,6 +155,9 @@ class MatrixSession(Session):
         }
         if since is not None:
             query["since"] = since
+            if self._wants_state:
+                query["full_state"] = "true"
+        self._wants_state = False
         patience_s = _PATIENCE_S if mode is Mode.NEXT and timeout_s else _FIRST_PATIENCE_S
         self._answered_at = self._account.clock.monotonic() if timeout_s else None
         try:
@@ -172,11 +186,12 @@ class MatrixSession(Session):
         found = await beside(answer.is_large, gaps, content, self._ledger.book, mode, account)
         fills = await history.fill_all(self._api, found, account, self._settings.max_gap)
         missed = [fill.events for fill in fills.values()]
+        lists, listed = await self._list(answer, mode, cursor)
         opened = NOTHING
         if self._encryption is not None:
             opened = await self._encryption.take(content, fills, mode)
-        is_large = answer.is_large or sum(map(len, missed)) > MAX_EVENTS
-        ignored = 0
+        is_large = answer.is_large or sum(map(len, missed)) > MAX_EVENTS or listed > LARGE
+        tally = Tally()
         async with self._ledger.writing() as book:
             parts = translate(
                 content,
@@ -187,20 +202,36 @@ class MatrixSession(Session):
                 fills=fills,
                 now=self._account.clock.now(),
                 opened=opened,
+                lists=lists,
             )
             while (part := await beside(is_large, next, parts, None)) is not None:
                 await self._ledger.commit(
                     part.draft, part.events, cursor if part.is_last else None
                 )
                 self._after(part)
-                ignored += part.ignored
+                tally.add(part.tally)
         if self._encryption is not None:
             await self._encryption.settle(opened)
         self._presences.take(content, mode, self._ledger.book.contacts())
-        if ignored:
-            self._account.log.info("groups_ignored", rooms=ignored)
-        await beside(is_large, dismantle, [content, *missed])
+        tally.log(self._account.log)
+        now = self._account.clock.monotonic()
+        if tally.unknown and now >= self._state_not_before:
+            self._wants_state, self._state_not_before = True, now + _STATE_S
+        await beside(is_large, dismantle, [content, *missed, *lists.values()])
         return cursor
+
+    async def _list(
+        self, answer: Answer, mode: Mode, cursor: str
+    ) -> tuple[dict[RoomId, Sequence[Event]], int]:
+        """The members of groups, where the answer does not say enough of them; and the size."""
+        book, account = self._ledger.book, self._account
+
+        def wanted() -> list[RoomId]:
+            content, own = answer.content, account.remote_id
+            return list(to_be_listed(content, book, mode, own, account.instance))
+
+        rooms = await beside(answer.is_large, wanted)
+        return await self._members.of(rooms, cursor, lambda room_id: book.group(room_id) is None)
 
     def _after(self, part: Outcome) -> None:
         self._ledger.remember(part.rooms)

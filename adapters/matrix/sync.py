@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One answer of /sync → events, changes of the book, typing, in parts. No I/O.
+"""One answer of /sync → events, changes of the book, typing, in parts. No I/O. For groups see
+`group_sync`.
 
 Matrix spec, client-server API, "Syncing", "Direct messaging", "Receipts", "Typing notifications".
 """
@@ -7,13 +8,13 @@ Matrix spec, client-server API, "Syncing", "Direct messaging", "Receipts", "Typi
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
 
 from adapters.matrix.filters import Mode
-from adapters.matrix.gaps import Fill, begins_here, is_room_id, news, rooms_in
+from adapters.matrix.gaps import Fill, begins_here, is_room_id, news, rooms_in, state_in
+from adapters.matrix.group_sync import Groups, Lists, chat_begun
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import (
     Event,
@@ -24,12 +25,12 @@ from adapters.matrix.inbound import (
     remote_event,
     timestamp_of,
 )
-from adapters.matrix.marks import marked_contact, read_up_to
+from adapters.matrix.marks import read_up_to
 from adapters.matrix.opened import Opened, Unread
-from adapters.matrix.rooms import Book, Draft, Room, RoomId
+from adapters.matrix.parts import Cuts, Outcome, Parts
+from adapters.matrix.rooms import Book, Room, RoomId
 from adapters.matrix.unreadable import as_it_came, where
 from gateway.events import (
-    RemoteEvent,
     RemoteGap,
     RemoteInvite,
     RemoteInviteGone,
@@ -41,29 +42,8 @@ from gateway.events import (
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
 
-MAX_EVENTS = 500
-"""In one part: all accounts share one writer, and nobody shall wait long for another's commit."""
-_STEPS = MAX_EVENTS // 2
-"""A step (a room, an event of a timeline) makes two events at the most."""
-
 NOTHING = Opened()
-Parts = Generator["Outcome", None, None]
 Told = RemoteMessage | RemoteUndecryptable | RemoteUnreadable
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What an answer, or one part of it, means."""
-
-    draft: Draft
-    events: list[RemoteEvent] = field(default_factory=list)
-    typing: list[tuple[RoomId, RemoteUserId, bool]] = field(default_factory=list)
-    rooms: dict[RemoteMessageId, RoomId] = field(default_factory=dict)
-    """Where each message is."""
-    ignored: int = 0
-    """How many rooms had something and are groups."""
-    is_last: bool = False
-    """Only now the whole answer is known: the cursor belongs to this part."""
 
 
 def translate(
@@ -76,6 +56,7 @@ def translate(
     fills: Mapping[RoomId, Fill],
     now: float,
     opened: Opened = NOTHING,
+    lists: Lists | None = None,
 ) -> Iterator[Outcome]:
     """What the answer means for somebody who knows the book.
 
@@ -83,7 +64,9 @@ def translate(
     Whatever part is the last one that is committed, the answer may come again after it: each is
     complete in itself, with the events and the state that says that they were handed over.
     """
-    return _Translation(book, mode, account, instance, fills, now, opened).take(answer)
+    return _Translation(book, mode, account, instance, fills, now, opened, lists or {}).take(
+        answer
+    )
 
 
 class _Translation:
@@ -98,35 +81,19 @@ class _Translation:
         fills: Mapping[RoomId, Fill],
         now: float,
         opened: Opened,
+        lists: Lists,
     ) -> None:
         self._opened = opened
-        self._book = book
-        self._begin()
+        self._parts = Parts(book)
+        self._groups = Groups(self._parts, mode, account, lists, now)
+        self._tells_new_groups = book.knows_groups and mode is not Mode.FIRST
         self._mode = mode
         self._account = account
         self._instance = instance
         self._fills = fills
         self._now = now
 
-    def _begin(self) -> None:
-        """Another part."""
-        self._draft = self._book.draft()
-        self._outcome = Outcome(self._draft)
-        self._steps = 0
-
-    def _say(self, event: RemoteEvent) -> None:
-        self._outcome.events.append(event)
-
-    def _stepped(self) -> bool:
-        """After each step: whether the part is full, and `_cut` is to be called."""
-        self._steps += 1
-        return self._steps >= _STEPS
-
-    def _cut(self) -> Parts:
-        yield self._outcome
-        self._begin()
-
-    def take(self, answer: Event) -> Parts:
+    def take(self, answer: Event) -> Cuts:
         for event in as_dicts(as_dict(answer.get("account_data")).get("events")):
             if event.get("type") == "m.direct":
                 yield from self._direct(as_dict(event.get("content")))
@@ -138,15 +105,18 @@ class _Translation:
         for room_id, content in rooms_in(answer, "invite"):
             seen.add(room_id)
             yield from self._invited(room_id, content)
+        yield from self._groups.listed()
         if self._mode is not Mode.NEXT:
             yield from self._leave_all_but(seen)
-        self._outcome.is_last = True
-        yield self._outcome
+        self._parts.draft.put_groups_known()
+        self._parts.outcome.is_last = True
+        yield self._parts.outcome
 
     # --- which rooms are chats ----------------------------------------------------------------
 
-    def _direct(self, content: Mapping[str, Any]) -> Parts:
-        """Spec, "m.direct": user id → room ids. What we know once stays a chat."""
+    def _direct(self, content: Mapping[str, Any]) -> Cuts:
+        """Spec, "m.direct": user id → room ids. What we know once stays a chat, and a group that
+        is listed becomes one."""
         listed: dict[RoomId, list[RemoteUserId]] = {}
         for user_id, room_ids in content.items():
             if is_user_id(user_id) and user_id != self._account and isinstance(room_ids, list):
@@ -154,61 +124,82 @@ class _Translation:
                     if is_room_id(room_id):
                         listed.setdefault(room_id, []).append(RemoteUserId(user_id))
         for room_id, contacts in listed.items():
-            room = self._draft.room(room_id)
+            room = self._parts.draft.room(room_id)
             if room is None:
-                room = Room(contact=contacts[0])
+                room = self._chat_of(room_id, Room(contact=contacts[0]))
             elif room.contact not in contacts:
                 room = replace(room, contact=contacts[0], theirs="")
-            self._draft.put(room_id, replace(room, unlisted=False))
-            if self._stepped():
-                yield from self._cut()
+            self._parts.draft.put(room_id, replace(room, unlisted=False))
+            if self._parts.stepped():
+                yield from self._parts.cut()
 
-    def _marked(self, events: Sequence[Event]) -> Room | None:
-        """A room that we made and forgot before it was stored."""
-        for event in events:
-            if event.get("type") == "m.room.create" and event.get("sender") == self._account:
-                contact = marked_contact(as_dict(event.get("content")), self._instance)
-                if contact is not None:
-                    self._draft.put_opening(contact, False)
-                    return Room(contact=contact, unlisted=True)
-        return None
+    def _begun(self, room_id: RoomId, content: Event) -> Room | None:
+        """A chat that neither the book nor ``m.direct`` has."""
+        group = self._parts.draft.group(room_id)
+        if group is not None and not group.is_hidden:
+            return None
+        begun = chat_begun(state_in(content), self._mode, self._account, self._instance)
+        if begun is None:
+            return None
+        contact, is_ours = begun
+        if is_ours:
+            self._parts.draft.put_opening(contact, False)
+        return self._chat_of(room_id, Room(contact=contact, unlisted=is_ours))
 
-    def _leave_all_but(self, seen: set[RoomId]) -> Parts:
-        for room_id, room in self._draft.rooms():
+    def _chat_of(self, room_id: RoomId, room: Room) -> Room:
+        """A room that is a chat from now on. It goes on from the event where it was a group."""
+        group = self._parts.draft.group(room_id)
+        if group is None:
+            return room
+        self._groups.over(room_id)
+        return replace(room, mine="join", encrypted=group.encrypted, last=group.last)
+
+    def _leave_all_but(self, seen: set[RoomId]) -> Cuts:
+        for room_id, room in self._parts.draft.rooms():
             if room_id not in seen and room.mine in ("join", "invite"):
                 self._answered(room_id, room)
-                self._draft.put(room_id, replace(room, mine="leave", invite=""))
-                if self._stepped():
-                    yield from self._cut()
+                self._parts.draft.put(room_id, replace(room, mine="leave", invite=""))
+                if self._parts.stepped():
+                    yield from self._parts.cut()
+        for room_id in self._parts.draft.groups():
+            if room_id not in seen:
+                self._groups.over(room_id)
+                if self._parts.stepped():
+                    yield from self._parts.cut()
 
     # --- rooms of the account -----------------------------------------------------------------
 
-    def _entered(self, room_id: RoomId, content: Event, membership: str) -> Parts:
+    def _entered(self, room_id: RoomId, content: Event, membership: str) -> Cuts:
         """A room that the account is in, or was in until now."""
         state = as_dicts(as_dict(content.get("state")).get("events"))
         timeline = as_dicts(as_dict(content.get("timeline")).get("events"))
-        room = self._draft.room(room_id) or self._marked([*state, *timeline])
+        room = self._parts.draft.room(room_id) or self._begun(room_id, content)
+        fill = self._fills.get(room_id)
+        if room is None and membership == "join":
+            is_new = self._tells_new_groups
+            yield from self._groups.entered(room_id, content, fill, self._opened, is_new=is_new)
+            return
         if room is None:
-            self._outcome.ignored += 1
+            yield from self._groups.left(room_id, content, fill, self._opened)
             return
         self._answered(room_id, room)
-        fill = self._fills.get(room_id, Fill((), True))
+        fill = fill or Fill((), True)
         events = [*fill.events, *timeline]
         room = replace(room, mine=membership, invite="")
         room = _with_encryption(room, [*state, *events])
-        self._draft.put(room_id, room)
+        self._parts.draft.put(room_id, room)
         for event in state:
             room = self._member(room, event)
-            if self._stepped():
-                yield from self._cut()
+            if self._parts.stepped():
+                yield from self._parts.cut()
         room = yield from self._timeline(room_id, room, events, complete=fill.complete)
-        self._draft.put(room_id, room)
+        self._parts.draft.put(room_id, room)
         for event in as_dicts(as_dict(content.get("ephemeral")).get("events")):
             self._ephemeral(room_id, room, event)
-            if self._stepped():
-                yield from self._cut()
-        if self._stepped():
-            yield from self._cut()
+            if self._parts.stepped():
+                yield from self._parts.cut()
+        if self._parts.stepped():
+            yield from self._parts.cut()
 
     def _timeline(
         self, room_id: RoomId, room: Room, events: Sequence[Event], *, complete: bool
@@ -218,14 +209,14 @@ class _Translation:
         new = news(room, events, self._mode, self._account)
         old_count = len(events) - len(new)
         if not complete and new and (first := event_id_of(new[0])):
-            self._say(RemoteGap(contact=room.contact, id=RemoteMessageId(first)))
+            self._parts.say(RemoteGap(contact=room.contact, id=RemoteMessageId(first)))
         for index, event in enumerate(events):
             room = self._member(room, event)
             room = self._event(room_id, room, event, tell=index >= old_count)
-            if self._stepped():
+            if self._parts.stepped():
                 if index >= old_count:
-                    self._draft.put(room_id, room)
-                yield from self._cut()
+                    self._parts.draft.put(room_id, room)
+                yield from self._parts.cut()
         return room
 
     def _event(self, room_id: RoomId, room: Room, event: Event, *, tell: bool) -> Room:
@@ -238,9 +229,9 @@ class _Translation:
         told = self._converted(room, clear, event_id, self._opened.unread.get(place))
         if told is None:
             return room
-        self._outcome.rooms[told.id] = room_id
+        self._parts.outcome.rooms[told.id] = room_id
         if tell:
-            self._say(told)
+            self._parts.say(told)
         used = max(room.used, timestamp_of(event, self._now))
         return replace(room, message=event_id, used=used)
 
@@ -283,26 +274,26 @@ class _Translation:
         return room
 
     def _named(self, user_id: str, name: str, *, is_contact: bool) -> None:
-        if user_id == self._account or name == self._draft.name(user_id):
+        if user_id == self._account or name == self._parts.draft.name(user_id):
             return
-        self._draft.put_name(user_id, name, is_contact=is_contact)
+        self._parts.draft.put_name(user_id, name, is_contact=is_contact)
         if is_contact:
-            self._say(RemoteProfile(contact=RemoteUserId(user_id), name=name))
+            self._parts.say(RemoteProfile(contact=RemoteUserId(user_id), name=name))
 
     def _name_of(self, user_id: str) -> str:
         parts = split_user_id(user_id)
-        return self._draft.name(user_id) or (parts[0] if parts else "somebody")
+        return self._parts.draft.name(user_id) or (parts[0] if parts else "somebody")
 
     # --- invitations --------------------------------------------------------------------------
 
-    def _invited(self, room_id: RoomId, content: Event) -> Parts:
+    def _invited(self, room_id: RoomId, content: Event) -> Cuts:
         """Spec, "Stripped state": the inviter, whether it is direct, whether it is encrypted."""
         events = as_dicts(as_dict(content.get("invite_state")).get("events"))
-        known = self._draft.room(room_id)
+        known = self._parts.draft.room(room_id)
         inviter, direct = self._inviter(events)
         expected = known is not None and known.contact == inviter
         if inviter is None or not (direct or expected):
-            self._outcome.ignored += 1
+            self._parts.outcome.tally.ignored += 1
             return
         room = known or Room(contact=inviter)
         if not expected:
@@ -311,16 +302,16 @@ class _Translation:
         for event in events:
             if event.get("state_key") == inviter:
                 self._member(room, event)
-                if self._stepped():
-                    yield from self._cut()
+                if self._parts.stepped():
+                    yield from self._parts.cut()
         if room.mine != "invite":
             count = room.invites + 1
             invite = RemoteMessageId(f"{room_id}#{count}")
             room = replace(room, mine="invite", invite=invite, invites=count)
-            self._say(RemoteInvite(contact=inviter, id=invite))
-        self._draft.put(room_id, room)
-        if self._stepped():
-            yield from self._cut()
+            self._parts.say(RemoteInvite(contact=inviter, id=invite))
+        self._parts.draft.put(room_id, room)
+        if self._parts.stepped():
+            yield from self._parts.cut()
 
     def _inviter(self, events: Sequence[Event]) -> tuple[RemoteUserId | None, bool]:
         for event in events:
@@ -335,10 +326,10 @@ class _Translation:
         """An invitation is gone; the contact may have others that wait."""
         waiting = any(
             other.invite and other.contact == room.contact and other_id != room_id
-            for other_id, other in (self._draft.rooms() if room.invite else ())
+            for other_id, other in (self._parts.draft.rooms() if room.invite else ())
         )
         if room.invite and not waiting:
-            self._say(RemoteInviteGone(contact=room.contact))
+            self._parts.say(RemoteInviteGone(contact=room.contact))
 
     # --- what passes --------------------------------------------------------------------------
 
@@ -347,13 +338,13 @@ class _Translation:
         if event.get("type") == "m.typing":
             users = content.get("user_ids")
             active = isinstance(users, list) and room.contact in users
-            self._outcome.typing.append((room_id, room.contact, active))
+            self._parts.outcome.typing.append((room_id, room.contact, active))
         elif event.get("type") == "m.receipt" and self._mode is not Mode.FIRST:
             for reader in (room.contact, self._account):
                 up_to = read_up_to(content, reader)
                 if up_to:
                     up_to = room.message if up_to == room.last and room.message else up_to
-                    self._say(
+                    self._parts.say(
                         RemoteRead(
                             contact=room.contact,
                             up_to=RemoteMessageId(up_to),

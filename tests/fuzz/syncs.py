@@ -5,10 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, gaps
-from adapters.matrix.rooms import Book
-from adapters.matrix.sync import MAX_EVENTS, translate
+from adapters.matrix.group_sync import to_be_listed
+from adapters.matrix.parts import MAX_EVENTS
+from adapters.matrix.rooms import Book, Group, RoomId
+from adapters.matrix.sync import translate
+from gateway.bridge.wellformed import must_be_whole
 from gateway.text import is_clean
 from tests.fuzz.choices import Choices
 from tests.unit.matrix.samples import ALICE, BOB, CAROL, NOW, ROOM, book
@@ -19,6 +24,8 @@ _TYPES = (
     *("m.room.message", "m.room.message", "m.room.member", "m.room.create", "m.room.encrypted"),
     *("m.room.encryption", "m.direct", "m.typing", "m.receipt", "m.sticker", "m.poll.start"),
     *("m.reaction", "m.room.redaction", "m.call.invite", "org.matrix.msc3381.poll.start"),
+    *("m.room.name", "m.room.topic", "m.room.canonical_alias", "m.room.join_rules"),
+    *("m.room.power_levels", "m.room.create"),
 )
 _MSGTYPES = ("m.text", "m.notice", "m.emote", "m.image", "m.file", "m.audio", "m.location", "x")
 _KEYS = (
@@ -26,6 +33,12 @@ _KEYS = (
     *("m.new_content", "m.in_reply_to", "filename", "geo_uri", "m.poll", "question", "m.text"),
     *("user_ids", "algorithm", "org.dragoman.key", "m.read", "m.read.private", "ts", "event_id"),
     *("org.matrix.msc3245.voice", "creator", "redacted_because", "format", "formatted_body"),
+    *("name", "topic", "alias", "join_rule", "users", "users_default", "events", "reason", "type"),
+    *("events_default", "room_version", "additional_creators", "m.heroes"),
+)
+_TEXTS = (
+    *("contact", "id", "up_to", "body", "name", "content", "key", "room", "topic", "reason"),
+    *("sender", "user", "actor", "topic_by"),
 )
 _SURROGATES = ("\ud800", "\x00", "\udfff", "\x1b")
 _NUMBERS = (0, -1, 1, 10**13, 10**400, 1e308, float("nan"), float("inf"), 1_000_000)
@@ -64,6 +77,15 @@ def _content(choices: Choices, kind: str) -> Any:
         content = {"user_ids": [choices.pick(_USERS)]}
     elif kind == "m.direct":
         content = {choices.pick(_USERS): [choices.pick(_ROOMS)] for _ in range(2)}
+    elif kind == "m.room.power_levels":
+        levels = {choices.pick(_USERS): choices.pick((*_NUMBERS, "50", " 100 ", "x", None))}
+        content = {"users": levels, "users_default": choices.pick(_NUMBERS)}
+        content["events"] = {"m.room.message": choices.pick((*_NUMBERS, "50"))}
+    elif kind == "m.room.create":
+        content = {"room_version": choices.pick(("1", "11", "12", "org.x", "²", 12))}
+        content["additional_creators"] = [choices.pick(_USERS)]
+    elif kind in ("m.room.name", "m.room.topic", "m.room.canonical_alias"):
+        content = {key: text(choices) for key in ("name", "topic")} | {"alias": "#" + ":x"}
     elif kind == "m.receipt":
         content = {_event_id(choices): {"m.read": {choices.pick(_USERS): {"ts": 1}}}}
     if choices.one_in(3):
@@ -101,6 +123,13 @@ def _events(choices: Choices) -> Any:
     }
 
 
+def _summary(choices: Choices) -> Any:
+    if choices.one_in(8):
+        return any_json(choices)
+    heroes = [choices.pick(_USERS) for _ in range(choices.below(4))]
+    return {"m.heroes": heroes, "m.joined_member_count": choices.pick(_NUMBERS)}
+
+
 def answer(choices: Choices) -> Any:
     """What comes back, as far as it is an object."""
     rooms: dict[str, Any] = {}
@@ -110,7 +139,10 @@ def answer(choices: Choices) -> Any:
         ("invite", ("invite_state",)),
     ):
         rooms[name] = {
-            choices.pick(_ROOMS): {part: _events(choices) for part in parts}
+            choices.pick(_ROOMS): {
+                **{part: _events(choices) for part in parts},
+                "summary": _summary(choices),
+            }
             for _ in range(choices.below(3))
         }
         if choices.one_in(20):
@@ -123,28 +155,45 @@ def answer(choices: Choices) -> Any:
     return found
 
 
+def _book() -> Book:
+    """With a chat and a group."""
+    known = book()
+    draft = known.draft()
+    draft.put_group(RoomId(_ROOMS[2]), Group(last="$0"))
+    draft.put_groups_known()
+    known.apply(draft)
+    return known
+
+
 def translate_all(choices: Choices, known: Book | None = None) -> Book:
     """Translate an answer as a session does. Raises whatever is wrong; returns the new book."""
-    known = book() if known is None else known
+    known = _book() if known is None else known
     mode = choices.pick(tuple(Mode))
     said = answer(choices)
     fills = {
         gap.room_id: Fill([e for e in [_event(choices)] if isinstance(e, dict)], choices.one_in(2))
         for gap in gaps(said, known, mode, ALICE)
     }
+    lists = {
+        room_id: [e for e in (_event(choices) for _ in range(4)) if isinstance(e, dict)]
+        for room_id in to_be_listed(said, known, mode, ALICE, "here")
+        if choices.one_in(2)
+    }
     parts = 0
     last = False
     for outcome in translate(
-        said, known, mode=mode, account=ALICE, instance="here", fills=fills, now=NOW
+        said, known, mode=mode, account=ALICE, instance="here", fills=fills, now=NOW, lists=lists
     ):
         parts += 1
         assert not last, "something follows the last part"
         last = outcome.is_last
         assert len(outcome.events) <= MAX_EVENTS
         for event in outcome.events:
-            for name in ("contact", "id", "up_to", "body", "name", "content", "key"):
+            for name in _TEXTS:
                 value = getattr(event, name, None) or ""
                 assert is_clean(value), f"{name} of {event!r} cannot be stored"
+            must_be_whole(event)
+            msgspec.json.encode(event)
             sent_at = getattr(event, "sent_at", NOW)
             assert 0 <= sent_at <= NOW, f"{event!r} was sent at no time"
         for key, value in outcome.draft.changes().items():

@@ -10,7 +10,7 @@ from typing import Any
 from adapters.matrix.e2e.flow import MatrixEncryptionFlow
 from adapters.matrix.e2e.machine import Machine, Received
 from adapters.matrix.filters import Mode
-from adapters.matrix.gaps import Fill, is_room_id, rooms_in
+from adapters.matrix.gaps import Fill, rooms_in
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import as_dict, as_dicts, remote_event
 from adapters.matrix.ledger import Ledger
@@ -68,7 +68,7 @@ class Encryption:
     async def take(
         self, answer: Mapping[str, Any], fills: Mapping[RoomId, Fill], mode: Mode
     ) -> Opened:
-        """Take what an answer of /sync has for the device, and decrypt what was said in chats.
+        """Take what an answer of /sync has for the device, and decrypt what was said.
 
         Keys are durable when this returns, together with what they made readable.
         """
@@ -103,28 +103,15 @@ class Encryption:
     def _said(
         self, answer: Mapping[str, Any], fills: Mapping[RoomId, Fill]
     ) -> dict[RoomId, Sequence[Mapping[str, Any]]]:
-        """What was said in chats, with what had to be fetched."""
-        chats = self._chats(answer)
+        """What was said in chats and groups, with what had to be fetched."""
         said: dict[RoomId, Sequence[Mapping[str, Any]]] = {}
         for membership in ("join", "leave"):
             for room_id, content in rooms_in(answer, membership):
-                if room_id in chats:
-                    state = as_dicts(as_dict(content.get("state")).get("events"))
-                    timeline = as_dicts(as_dict(content.get("timeline")).get("events"))
-                    fill = fills.get(room_id)
-                    said[room_id] = [*state, *(fill.events if fill else ()), *timeline]
+                state = as_dicts(as_dict(content.get("state")).get("events"))
+                timeline = as_dicts(as_dict(content.get("timeline")).get("events"))
+                fill = fills.get(room_id)
+                said[room_id] = [*state, *(fill.events if fill else ()), *timeline]
         return said
-
-    def _chats(self, answer: Mapping[str, Any]) -> set[RoomId]:
-        """The rooms of the book, and those that this very answer makes chats."""
-        chats = set(self._ledger.book.rooms())
-        account_data = as_dicts(as_dict(answer.get("account_data")).get("events"))
-        for event in account_data:
-            if event.get("type") == "m.direct":
-                for room_ids in as_dict(event.get("content")).values():
-                    if isinstance(room_ids, list):
-                        chats.update(room for room in room_ids if is_room_id(room))
-        return chats
 
     async def encrypt(
         self, room_id: RoomId, kind: str, content: Mapping[str, Any]

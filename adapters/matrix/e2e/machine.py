@@ -44,6 +44,8 @@ _AT_ONCE = 20
 """Events that are decrypted without a pause: a few milliseconds."""
 _PEOPLE_AT_ONCE = 500
 """People who have other devices now: each is looked up in the store."""
+_LOOKED_AT_ONCE = 2_000
+"""Events that are looked at without a pause: a millisecond."""
 _AGAIN_S = 30.0
 """After which what the homeserver did not take is tried again."""
 _SAID_AGAIN_S = 2.0
@@ -141,7 +143,8 @@ class Machine:
     # --- what comes -----------------------------------------------------------------------------
 
     def cursor_was_refused(self) -> None:
-        """What has changed since then is not told any more: all lists of devices are old."""
+        """What has changed since then is not told any more: all lists of devices are old, and so
+        is who is in which room."""
         self._people.all_changed()
         self._sharing.all_changed()
 
@@ -315,7 +318,9 @@ class Machine:
         opened = Opened()
         count = 0
         for room_id, events in rooms.items():
-            for event in events:
+            for number, event in enumerate(events, start=1):
+                if number % _LOOKED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
                 kind = event.get("type")
                 if kind in ("m.room.member", "m.room.encryption"):
                     self._sharing.membership_changed(room_id)

@@ -21,7 +21,7 @@ from adapters.matrix.e2e.megolm import ALGORITHM, RoomKeys
 from adapters.matrix.e2e.olm import Olm
 from adapters.matrix.e2e.own import OwnDevice
 from adapters.matrix.e2e.people import Device, People
-from adapters.matrix.http import Api
+from adapters.matrix.http import MIB, Api
 from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dict, as_dicts
 from adapters.matrix.opening import is_encryption
@@ -37,6 +37,7 @@ _AGAIN_S = 600.0
 """After which a device that had no one-time key is tried again."""
 _ATTEMPTS = 5
 """Of finding out who is there, while people come and go."""
+_MEMBERS_LIMIT = 32 * MIB
 _AT_ONCE = 20
 """Messages that are encrypted without a pause: 4 ms."""
 
@@ -243,7 +244,8 @@ class Sharing:
     async def _members(self, room_id: RoomId) -> frozenset[str]:
         """Those who are there, and those who are invited."""
         query = {"not_membership": "leave"}
-        answer = await self._api.get("rooms", room_id, "members", query=query)
+        path = ("rooms", room_id, "members")
+        answer = await self._api.get(*path, query=query, limit=_MEMBERS_LIMIT)
         found = set()
         for event in as_dicts(answer.get("chunk")):
             user_id = event.get("state_key")

@@ -7,8 +7,10 @@ from msgspec.structs import replace
 
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill
-from adapters.matrix.rooms import Book, Room, RoomId
-from adapters.matrix.sync import Outcome, translate
+from adapters.matrix.group_sync import Lists
+from adapters.matrix.parts import Outcome
+from adapters.matrix.rooms import Book, Group, Room, RoomId
+from adapters.matrix.sync import translate
 from gateway.ids import RemoteUserId
 
 ALICE = RemoteUserId("@alice:example.org")
@@ -86,6 +88,7 @@ def outcome(
     mode: Mode = Mode.NEXT,
     *,
     fills: Mapping[RoomId, Fill] | None = None,
+    lists: Lists | None = None,
 ) -> Outcome:
     """The translation of a small answer."""
     [only] = translate(
@@ -96,6 +99,23 @@ def outcome(
         instance="here",
         fills=fills or {},
         now=NOW,
+        lists=lists,
     )
     assert only.is_last
     return only
+
+
+def created(sender: str = BOB, version: str = "11", **content: Any) -> Any:
+    """The event by which a room was made."""
+    return state("m.room.create", "", {"room_version": version, **content}, "$create", sender)
+
+
+def group_book(**fields: Any) -> Book:
+    """A book with one group, of which all was told up to $0."""
+    made = Book({})
+    draft = made.draft()
+    fields = {"name": "Tea", "encrypted": False, "founder": BOB, "last": "$0", **fields}
+    draft.put_group(ROOM, Group(**fields))
+    draft.put_groups_known()
+    made.apply(draft)
+    return made

@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an answer of /sync says of the groups of the account. No I/O.
+
+Matrix spec, client-server API, "Syncing", "Lazy-loading room members", "m.room.member". In the
+order of the timeline: what the group is, who comes and goes, what is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from adapters.matrix.filters import Mode
+from adapters.matrix.gaps import Fill, group_news, rooms_in, state_in
+from adapters.matrix.groups import (
+    begun_with,
+    creation,
+    departure,
+    described,
+    everybody,
+    has_others,
+    member_of,
+    renamed,
+    rights,
+    seen,
+    with_people,
+    with_summary,
+)
+from adapters.matrix.ids import is_user_id
+from adapters.matrix.inbound import (
+    Event,
+    as_dict,
+    as_dicts,
+    display_name,
+    event_id_of,
+    remote_event,
+)
+from adapters.matrix.marks import marked_contact
+from adapters.matrix.opened import Opened
+from adapters.matrix.parts import Cuts, Parts
+from adapters.matrix.rooms import Book, Group, RoomId
+from adapters.matrix.unreadable import where
+from gateway.events import (
+    RemoteMember,
+    RemoteMemberGone,
+    RemoteMessage,
+    RemoteRoom,
+    RemoteRoomMessage,
+    RemoteUndecryptable,
+)
+from gateway.ids import RemoteRoomId, RemoteUserId
+
+Lists = Mapping[RoomId, Sequence[Event]]
+"""The member events of groups, as they were asked for."""
+
+
+def to_be_listed(
+    answer: Event, book: Book, mode: Mode, account: RemoteUserId, instance: str
+) -> Iterator[RoomId]:
+    """The groups whose members have to be asked for. An answer names few of them ("Lazy-loading
+    room members"), and nobody where it was changed what all of them may do."""
+    chats = {*book.rooms(), *_listed_as_direct(answer)}
+    joined = dict(rooms_in(answer, "join"))
+    for room_id, content in joined.items():
+        group, events = book.group(room_id), state_in(content)
+        if room_id in chats or (group is not None and group.is_space):
+            continue
+        if group is None or group.is_hidden:
+            is_wanted = _is_first_seen(group, events, mode, account, instance)
+        else:
+            is_wanted = mode is not Mode.NEXT or _is_changed(group, events, account)
+        if is_wanted:
+            yield room_id
+    for room_id, group in book.groups().items():
+        if group.is_stale and room_id not in joined and room_id not in chats:
+            yield room_id
+
+
+def _is_first_seen(
+    group: Group | None,
+    events: Sequence[Event],
+    mode: Mode,
+    account: RemoteUserId,
+    instance: str,
+) -> bool:
+    """Whether a room that was not told is one that is told now."""
+    if chat_begun(events, mode, account, instance) is not None:
+        return False
+    if group is not None:
+        return mode is not Mode.NEXT or has_others(events, account)
+    made = creation(events)
+    return made is not None and not described(Group(), made, 0).is_space
+
+
+def _is_changed(group: Group, events: Sequence[Event], account: RemoteUserId) -> bool:
+    after = group
+    for event in events:
+        after = described(after, event, 0)
+    is_back = any(_is_out(event, account) for event in events)
+    return group.is_stale or is_back or rights(after) != rights(group)
+
+
+def _listed_as_direct(answer: Event) -> Iterator[object]:
+    for event in as_dicts(as_dict(answer.get("account_data")).get("events")):
+        if event.get("type") == "m.direct":
+            for room_ids in as_dict(event.get("content")).values():
+                yield from (
+                    room_id
+                    for room_id in (room_ids if isinstance(room_ids, list) else ())
+                    if isinstance(room_id, str)
+                )
+
+
+def chat_begun(
+    events: Sequence[Event], mode: Mode, account: RemoteUserId, instance: str
+) -> tuple[RemoteUserId, bool] | None:
+    """The contact of an unknown room that is a chat though ``m.direct`` does not say so, and
+    whether we made it and forgot it before that was stored."""
+    made = creation(events)
+    if made is not None and made.get("sender") == account:
+        contact = marked_contact(as_dict(made.get("content")), instance)
+        if contact is not None:
+            return contact, True
+    # Another app makes a chat first, and enters it into m.direct then.
+    begun = begun_with(events, account) if mode is Mode.NEXT else None
+    return None if begun is None else (begun, False)
+
+
+def _is_out(event: Event, account: RemoteUserId) -> bool:
+    return (
+        event.get("type") == "m.room.member"
+        and event.get("state_key") == account
+        and as_dict(event.get("content")).get("membership") in ("leave", "ban")
+    )
+
+
+class Groups:
+    """The groups of one answer."""
+
+    def __init__(
+        self, parts: Parts, mode: Mode, account: RemoteUserId, lists: Lists, now: float
+    ) -> None:
+        self._parts = parts
+        self._mode = mode
+        self._account = account
+        self._lists = lists
+        self._now = now
+
+    def entered(
+        self, room_id: RoomId, content: Event, fill: Fill | None, opened: Opened, *, is_new: bool
+    ) -> Cuts:
+        """A group that the account is in."""
+        known = self._parts.draft.group(room_id)
+        if known is None and creation(state_in(content)) is None:
+            self._parts.outcome.tally.unknown += 1
+            return
+        one = self._one(room_id, known, opened, is_new=is_new)
+        yield from one.take(content, fill)
+        if not one.is_silent:
+            one.finish()
+        self._parts.draft.put_group(room_id, one.group)
+        if self._parts.stepped():
+            yield from self._parts.cut()
+
+    def left(self, room_id: RoomId, content: Event, fill: Fill | None, opened: Opened) -> Cuts:
+        """A room that the account was in until now, with the last words that it could hear."""
+        known = self._parts.draft.group(room_id)
+        gone = None
+        if known is not None and not known.is_space and not known.is_hidden:
+            one = self._one(room_id, known, opened, is_new=False)
+            yield from one.take(content, fill)
+            gone = None if one.out is None else departure(room_id, one.out)
+        self.over(room_id, gone)
+        if self._parts.stepped():
+            yield from self._parts.cut()
+
+    def listed(self) -> Cuts:
+        """Groups that had nothing new, and of which the members are known at last."""
+        for room_id in self._lists:
+            known = self._parts.draft.group(room_id)
+            if known is not None and known.is_stale:
+                one = self._one(room_id, known, Opened(), is_new=False)
+                one.finish()
+                self._parts.draft.put_group(room_id, one.group)
+                if self._parts.stepped():
+                    yield from self._parts.cut()
+
+    def over(self, room_id: RoomId, gone: RemoteMemberGone | None = None) -> None:
+        """The account is not in a group any more, or it is none any more."""
+        known = self._parts.draft.group(room_id)
+        if known is not None and not known.is_space and not known.is_hidden:
+            left = RemoteMemberGone(room=RemoteRoomId(room_id), user=self._account)
+            self._parts.say(gone or left)
+        self._parts.draft.put_group(room_id, None)
+
+    def _one(
+        self, room_id: RoomId, known: Group | None, opened: Opened, *, is_new: bool
+    ) -> _OneGroup:
+        members = self._lists.get(room_id)
+        return _OneGroup(
+            self._parts,
+            self._mode,
+            self._account,
+            room_id,
+            known,
+            members,
+            self._now,
+            opened,
+            is_new=is_new,
+        )
+
+
+def _last_id(events: Sequence[Event]) -> str:
+    return next(filter(None, map(event_id_of, reversed(events))), "")
+
+
+class _OneGroup:
+    """One group in one answer."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        mode: Mode,
+        account: RemoteUserId,
+        room_id: RoomId,
+        known: Group | None,
+        members: Sequence[Event] | None,
+        now: float,
+        opened: Opened,
+        *,
+        is_new: bool,
+    ) -> None:
+        self._parts = parts
+        self._mode = mode
+        self._account = account
+        self._room_id = room_id
+        self._known = known
+        self._members = members
+        self._named: Sequence[Event] = ()
+        """Where there is no list: the member events that the answer has."""
+        self._now = now
+        self._opened = opened
+        self._is_new = is_new
+        self._is_first = known is None or known.is_hidden
+        self._told: RemoteRoom | None = None
+        if known is not None and not known.is_hidden:
+            self._told = seen(room_id, known)
+        self.group = known or Group(is_stale=True)
+        self.out: Event | None = None
+        """The last event by which the account came out."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Nothing of it is told."""
+        return self.group.is_space or self.group.is_hidden
+
+    def take(self, content: Event, fill: Fill | None) -> Cuts:
+        """All that the answer has of it."""
+        state = as_dicts(as_dict(content.get("state")).get("events"))
+        timeline = as_dict(content.get("timeline"))
+        complete = fill.complete if fill else timeline.get("limited") is not True
+        missed = fill.events if fill else ()
+        events = [*missed, *as_dicts(timeline.get("events"))]
+        self._named = [*state, *events]
+        if self._is_first:
+            self._see([*state, *events])
+        if self.is_silent:
+            last = _last_id(events) or self.group.last
+            self.group = replace(self.group, last=last, is_stale=False)
+            return
+        names = {
+            str(event.get("state_key")): display_name(as_dict(event.get("content")))
+            for event in self._named
+            if event.get("type") == "m.room.member"
+        }
+        summary = as_dict(content.get("summary"))
+        self.group = with_summary(self.group, summary, names, self._account)
+        new = group_news(
+            self._known, events, self._mode, self._account, complete=complete or fill is None
+        )
+        is_cut = not complete and len(new) == len(events) > 0
+        if is_cut:
+            self._parts.outcome.tally.missed += 1
+        if self._mode is not Mode.NEXT or is_cut:
+            self._is_uncertain()
+        # The state is that before the timeline, and after what was missed.
+        old_count = len(events) - len(new)
+        yield from self._events(missed, old_count, "")
+        if not self._is_first:
+            self._describe(state)
+        yield from self._events(
+            events[len(missed) :], max(0, old_count - len(missed)), _last_id(missed)
+        )
+
+    def _see(self, events: Sequence[Event]) -> None:
+        """For the first time: it is told as it is after these. Whether it is told at all see
+        `Group.is_hidden`."""
+        self._describe(events)
+        is_alone = not has_others([*events, *(self._members or ())], self._account)
+        is_made = self._is_new and self._mode is Mode.NEXT and self.group.founder == self._account
+        self.group = replace(self.group, is_hidden=is_made and is_alone)
+
+    def _events(self, events: Sequence[Event], old_count: int, last: str) -> Cuts:
+        """A group that is cut in two has handed over what comes before the cut, as `group_news`
+        will find if the answer comes again."""
+        for index, event in enumerate(events):
+            is_new = index >= old_count
+            if index == old_count:
+                self._tell()
+                yield from self._stepped(last)
+            self._event(event, tell=is_new)
+            last = event_id_of(event) or last
+            if is_new:
+                yield from self._stepped(last)
+            elif self._parts.stepped():
+                yield from self._parts.cut()
+        self.group = replace(self.group, last=last or self.group.last)
+
+    def _stepped(self, last: str) -> Cuts:
+        if self._parts.stepped():
+            group = replace(self.group, last=last or self.group.last)
+            self._parts.draft.put_group(self._room_id, group)
+            yield from self._parts.cut()
+
+    def finish(self) -> None:
+        """Tell what is not told, and the members if they are not what they were."""
+        self._tell()
+        if self.group.is_stale and self._members is not None:
+            self._tell(is_whole=True)
+
+    def _describe(self, events: Iterable[Event]) -> None:
+        before = self.group
+        for event in events:
+            self.group = described(self.group, event, self._now)
+        if self.group is not before and rights(self.group) != rights(before):
+            self._is_uncertain()
+
+    def _is_uncertain(self) -> None:
+        """Who is there, or what they may do, is to be asked for."""
+        self.group = replace(self.group, is_stale=True)
+
+    # --- what it is -----------------------------------------------------------------------------
+
+    def _tell(self, *, is_whole: bool = False) -> None:
+        """What the group is, if that was not told, and at first who is there."""
+        is_first = self._told is None
+        members = None
+        if is_first or is_whole:
+            listed = self._named if self._members is None else self._members
+            members = everybody(self.group, listed, self._account)
+            self.group = with_people(self.group, members, self._account)
+            self.group = replace(self.group, is_stale=self._members is None)
+        room = seen(self._room_id, self.group)
+        if members is not None or room != self._told:
+            self._parts.say(replace(room, members=members, is_new=is_first and self._is_new))
+        self._told = room
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def _event(self, event: Event, *, tell: bool) -> None:
+        before = self.group
+        if not self._is_first:
+            self._describe((event,))
+        if event.get("type") == "m.room.member":
+            self._member(event, tell=tell)
+        if tell:
+            if self.group is not before:
+                self._tell()
+            self._said(event)
+
+    def _member(self, event: Event, *, tell: bool) -> None:
+        user_id, content = event.get("state_key"), as_dict(event.get("content"))
+        if not is_user_id(user_id):
+            return
+        if _is_out(event, self._account):
+            self.out = event if tell else self.out
+            self._is_uncertain()
+            return
+        if content.get("membership") == "join":
+            name = display_name(content)
+            self.group = renamed(self.group, user_id, name)
+            if tell:
+                member = member_of(self.group, user_id, name)
+                self._parts.say(RemoteMember(room=RemoteRoomId(self._room_id), member=member))
+        elif tell and (gone := departure(self._room_id, event)) is not None:
+            self._parts.say(gone)
+
+    def _said(self, event: Event) -> None:
+        """As in a chat with the sender. What cannot be read, or not be converted, is left out:
+        nothing of it can be kept for a room yet."""
+        sender, place = event.get("sender"), (self._room_id, event_id_of(event))
+        if not is_user_id(sender) or not place[1]:
+            return
+        try:
+            told = remote_event(
+                self._opened.clear.get(place, event),
+                contact=RemoteUserId(sender),
+                account=self._account,
+                name_of=str,
+                now=self._now,
+            )
+        except Exception as error:  # whatever it is, it belongs to this event alone
+            self._parts.outcome.tally.failed.append(where(error))
+            return
+        if isinstance(told, RemoteUndecryptable):
+            self._parts.outcome.tally.unread += 1
+        elif isinstance(told, RemoteMessage):
+            self._parts.say(
+                RemoteRoomMessage(
+                    room=RemoteRoomId(self._room_id),
+                    sender=told.contact,
+                    id=told.id,
+                    body=told.body,
+                    sent_at=told.sent_at,
+                    key=told.key,
+                )
+            )
