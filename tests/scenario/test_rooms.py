@@ -225,3 +225,14 @@ def test_req_269_nicks_are_what_servers_take(name: str, taken: set[str]) -> None
     assert 0 < len(made.encode()) <= 200
     assert not any(unicodedata.category(char) in ("Cc", "Cf") for char in made)
     assert jid.split(jid.make("#r", GATEWAY, made)).resource
+
+
+async def test_req_586_a_page_has_at_most_a_hundred(house: House) -> None:
+    room = await _club(house, *(f"text {number}" for number in range(120)))
+    for page in ("", "<max>1000</max>", "<max>many</max>"):
+        found = await _ask(house, room, _query(page))
+        assert len(_bodies(found)) == 100
+        assert not _is_complete(found)
+    none = await _ask(house, room, _query("<max>0</max>"))
+    assert not _bodies(none)
+    assert not _is_complete(none)
