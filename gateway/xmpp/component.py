@@ -30,6 +30,7 @@ from gateway.xmpp.codec.presence import puppet_presence
 from gateway.xmpp.codec.xml import Stanza, text
 from gateway.xmpp.console.adhoc import AdHoc
 from gateway.xmpp.console.chat import Console
+from gateway.xmpp.console.model import Desk
 from gateway.xmpp.console.register import Registration
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.iq import IqService
@@ -38,6 +39,7 @@ from gateway.xmpp.neighbours import Entrance, Neighbours
 from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
 from gateway.xmpp.rooms.service import RoomService
+from gateway.xmpp.rooms.stanzas import uri
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
 
 log = structlog.get_logger("component")
@@ -160,6 +162,17 @@ class Component:
         for admin in self.admins:
             said = f"{user} wants to use this gateway. Send “admit”, “dismiss” or “requests”."
             self.console.tell(UserJid(admin), said)
+
+    def desk(self) -> Desk:
+        """What commands work with."""
+        return Desk(
+            network=self.network,
+            tasks=self.tasks,
+            may_log_in=self.may_log_in,
+            approvals=self.approvals,
+            tell=self.console.tell,
+            room_uri=lambda room: uri(self.rooms.address(room)),
+        )
 
     def may_log_in(self, user: UserJid) -> bool:
         """Whether another attempt to log in to the network is not too much (REQ-711)."""

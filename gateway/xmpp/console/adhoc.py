@@ -125,14 +125,7 @@ class AdHoc:
         is_guest = component.standing(user).is_strange
         if is_guest and not component.guests.come(user):
             raise Refused(errors.RESOURCE_CONSTRAINT, TOO_MANY_GUESTS)
-        talk = StagedDialogue(
-            user,
-            component.network,
-            component.tasks,
-            component.may_log_in,
-            component.approvals,
-            component.console.tell,
-        )
+        talk = StagedDialogue(user, component.desk())
         session = Session(secrets.token_urlsafe(24), sender, command, talk, is_guest=is_guest)
         self._sessions[session.id] = session
         self._users[user] += 1

@@ -111,12 +111,8 @@ class Console:
             return
         talk = ChatDialogue(
             user,
-            component.network,
-            component.tasks,
-            component.may_log_in,
-            component.approvals,
+            component.desk(),
             self.say,
-            self.tell,
             COMMANDS.keys() | {"help"},
         )
         self._talks[user] = command, talk

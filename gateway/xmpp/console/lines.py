@@ -6,13 +6,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Set
 from typing import Any, TypeVar
 
-from gateway.bridge.network import Network
 from gateway.ids import UserJid
-from gateway.tasks import Tasks
-from gateway.xmpp.approvals import Approvals
 from gateway.xmpp.console.model import (
     Answers,
     BadAnswer,
+    Desk,
     Dialogue,
     Field,
     Form,
@@ -36,17 +34,12 @@ class ChatDialogue(Dialogue):
     def __init__(
         self,
         user: UserJid,
-        network: Network,
-        tasks: Tasks,
-        may_log_in: Callable[[UserJid], bool],
-        approvals: Approvals,
+        desk: Desk,
         say: Callable[[UserJid, str], None],
-        tell: Callable[[UserJid, str], None],
         commands: Set[str],
     ) -> None:
-        super().__init__(user, network, tasks, may_log_in, approvals)
+        super().__init__(user, desk)
         self._say = say
-        self._tell = tell
         self._commands = commands
         """Words that are no answers."""
         self.asks_secret = False
@@ -55,10 +48,6 @@ class ChatDialogue(Dialogue):
     def say(self, text: str, note: Note = Note.INFO) -> None:
         """See `Dialogue.say`."""
         self._say(self.user, text)
-
-    def tell(self, user: UserJid, text: str) -> None:
-        """See `Dialogue.tell`."""
-        self._tell(user, text)
 
     def show(self, table: Table) -> None:
         """See `Dialogue.show`."""

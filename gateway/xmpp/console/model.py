@@ -19,6 +19,7 @@ from gateway.bridge.network import Network
 from gateway.errors import AccountGone, AdapterError, GatewayError, StanzaRefused, StoreUnavailable
 from gateway.ids import UserJid
 from gateway.store.accounts import AccountStatus
+from gateway.store.rooms import RoomRow
 from gateway.tasks import Tasks, is_cancelled
 from gateway.xmpp import jid
 from gateway.xmpp.approvals import Approvals
@@ -169,27 +170,36 @@ class Note(enum.Enum):
     ERROR = "error"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the commands of one component work with."""
+
+    network: Network
+    tasks: Tasks
+    may_log_in: Callable[[UserJid], bool]
+    """Whether another attempt is not too much."""
+    approvals: Approvals
+    tell: Callable[[UserJid, str], None]
+    """A line of the gateway to somebody."""
+    room_uri: Callable[[RoomRow], str]
+    """What joins a room when it is clicked."""
+
+
 class Dialogue(ABC):
     """One user's talk with one command."""
 
     keeps_answers = False
     """Whatever the user answers stays in an archive of their client or server."""
 
-    def __init__(
-        self,
-        user: UserJid,
-        network: Network,
-        tasks: Tasks,
-        may_log_in: Callable[[UserJid], bool],
-        approvals: Approvals,
-    ) -> None:
+    def __init__(self, user: UserJid, desk: Desk) -> None:
         self.user = user
-        self.approvals = approvals
-        self.network = network
-        self.may_log_in = may_log_in
-        """Whether another attempt is not too much."""
-        self._tasks = tasks
-        self._clock: Clock = network.adapter.context.clock
+        self.approvals = desk.approvals
+        self.network = desk.network
+        self.may_log_in = desk.may_log_in
+        self.room_uri = desk.room_uri
+        self.tell = desk.tell
+        self._tasks = desk.tasks
+        self._clock: Clock = desk.network.adapter.context.clock
         self._asked: asyncio.Future[Any] | None = None
         """What the user's answer is set on."""
         self._work: asyncio.Future[Any] | None = None
@@ -202,10 +212,6 @@ class Dialogue(ABC):
     @abstractmethod
     def show(self, table: Table) -> None:
         """Show a result."""
-
-    @abstractmethod
-    def tell(self, user: UserJid, text: str) -> None:
-        """A line of the gateway to somebody else."""
 
     @abstractmethod
     async def ask(
@@ -308,6 +314,12 @@ def has_none(account: Account | None) -> bool:
 def is_linked(account: Account | None) -> bool:
     """For `Command.fits`: there is a login to end."""
     return account is not None and account.status is not AccountStatus.LOGGED_OUT
+
+
+def has_rooms(account: Account | None) -> bool:
+    """For `Command.fits`: the network has groups."""
+    link = None if account is None else account.link
+    return link is not None and link.adapter.capabilities.rooms
 
 
 def may_encrypt(account: Account | None) -> bool:

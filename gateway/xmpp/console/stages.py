@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.bridge.network import Network
 from gateway.ids import UserJid
-from gateway.tasks import Tasks
-from gateway.xmpp.approvals import Approvals
 from gateway.xmpp.console import forms
 from gateway.xmpp.console.model import (
     Answers,
     Back,
     BadAnswer,
     Command,
+    Desk,
     Dialogue,
     Form,
     Note,
@@ -49,17 +47,8 @@ class Stage:
 class StagedDialogue(Dialogue):
     """Stops at each form until it is submitted."""
 
-    def __init__(
-        self,
-        user: UserJid,
-        network: Network,
-        tasks: Tasks,
-        may_log_in: Callable[[UserJid], bool],
-        approvals: Approvals,
-        tell: Callable[[UserJid, str], None],
-    ) -> None:
-        super().__init__(user, network, tasks, may_log_in, approvals)
-        self._tell = tell
+    def __init__(self, user: UserJid, desk: Desk) -> None:
+        super().__init__(user, desk)
         self.stage: Stage | None = None
         self.paused = asyncio.Event()
         """Set while there is something to show: a stage, or the end."""
@@ -73,10 +62,6 @@ class StagedDialogue(Dialogue):
     def show(self, table: Table) -> None:
         """See `Dialogue.show`."""
         self.tables.append(table)
-
-    def tell(self, user: UserJid, text: str) -> None:
-        """See `Dialogue.tell`."""
-        self._tell(user, text)
 
     async def ask(
         self, form: Form, known: Answers | None = None, *, wrong: str = "", back: bool = False

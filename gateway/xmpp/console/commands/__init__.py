@@ -11,11 +11,13 @@ from gateway.xmpp.console.commands.admin import end_session, list_sessions
 from gateway.xmpp.console.commands.admission import admit, dismiss, list_requests
 from gateway.xmpp.console.commands.encryption import set_up_encryption
 from gateway.xmpp.console.commands.login import log_in
+from gateway.xmpp.console.commands.rooms import list_rooms
 from gateway.xmpp.console.commands.settings import change_settings
 from gateway.xmpp.console.model import (
     Command,
     has_account,
     has_none,
+    has_rooms,
     is_linked,
     may_encrypt,
     may_log_in_again,
@@ -52,6 +54,15 @@ _ALL = (
         run=change_settings,
         needs_account=True,
         fits=has_account,
+    ),
+    Command(
+        name="rooms",
+        title="Groups",
+        summary="your groups on the network, and how to join them here",
+        run=list_rooms,
+        needs_account=True,
+        is_particular=True,
+        fits=has_rooms,
     ),
     Command(
         name="encryption",
