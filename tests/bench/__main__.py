@@ -24,6 +24,7 @@ from tests.bench import (
     memory,
     presence,
     report,
+    rooms,
     stall,
     starting,
     store,
@@ -47,6 +48,7 @@ def _sections(full: bool) -> dict[str, Section]:
         "memory": memory.measure,
         "presence": presence.measure,
         "stall": stall.measure,
+        "rooms": rooms.measure,
         "encryption": encryption.measure,
     }
 
@@ -55,7 +57,9 @@ def main(
     out: Annotated[Path, typer.Option(help="Where the report goes.")] = Path(".bench"),
     only: Annotated[
         list[str] | None,
-        typer.Option(help="in, out, loop, store, start, memory, presence, stall or encryption."),
+        typer.Option(
+            help="in, out, loop, store, start, memory, presence, stall, rooms or encryption."
+        ),
     ] = None,
     repetitions: Annotated[int, typer.Option(min=1, help="Of each measurement.")] = 5,
     full: Annotated[bool, typer.Option(help="A million messages in the store.")] = False,

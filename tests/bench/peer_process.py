@@ -49,6 +49,14 @@ class Peers:
         """Ask for the presence of every contact, until each has answered."""
         await self._ask(op="probe", accounts=accounts, contacts_each=contacts_each)
 
+    async def enter(self, sessions: int) -> None:
+        """So many sessions of the first user are in their room."""
+        await self._ask(op="enter", sessions=sessions)
+
+    async def speak(self, count: int, sessions: int) -> None:
+        """Say so much in the room, one thing when all sessions have the last one."""
+        await self._ask(op="speak", count=count, sessions=sessions)
+
     async def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(request).encode() + b"\n")

@@ -75,6 +75,9 @@ class _Both:
             tokens={f"token-{stanzas.person(n)}": stanzas.person(n) for n in range(people)},
         )
         self._traffic: list[_Traffic] = []
+        self._room = ""
+        self._invitation = asyncio.Event()
+        self._sessions: set[str] = set()
         self.server.on_message = self._arrived
 
     def _arrived(self, sender: str, receipt: bool) -> None:
@@ -104,6 +107,10 @@ class _Both:
                 return {}
             case "probe":
                 return await self._probe(request["accounts"], request["contacts_each"])
+            case "enter":
+                return await self._enter(request["sessions"])
+            case "speak":
+                return await self._speak(request["count"], request["sessions"])
             case op:
                 raise AssertionError(f"unknown request {op}")
 
@@ -112,6 +119,54 @@ class _Both:
             _Traffic(self, direction == "in", request) for direction in request["directions"]
         ]
         return max(await asyncio.gather(*(traffic.run() for traffic in self._traffic)))
+
+    # --- a room ---------------------------------------------------------------------------------
+
+    async def _enter(self, sessions: int) -> dict[str, Any]:
+        me, friend = stanzas.person(0), stanzas.contact(0)
+        if not self._room:
+            members = [{"user": me, "name": "Me"}, {"user": friend, "name": "Friend"}]
+            self.network.event(me, "room", room="!room", members=members, is_new=True)
+            self.server.on_invitation = self._invited
+            await self._invitation.wait()
+        missing = {f"{stanzas.user(0)}/s{number}" for number in range(sessions)} - self._sessions
+        self._sessions |= missing
+        self.server.on_entered = missing.discard
+        for session in tuple(missing):
+            joining = "<x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x>"
+            self.server.write(
+                f"<presence from='{session}' to='{self._room}/Me'>{joining}</presence>".encode()
+            )
+        async with asyncio.timeout(60):
+            while missing:  # noqa: ASYNC110 - the answers come from another process
+                await asyncio.sleep(_FORGET_S)
+        return {}
+
+    def _invited(self, room: str) -> None:
+        self._room = room
+        self._invitation.set()
+
+    async def _speak(self, count: int, sessions: int) -> dict[str, Any]:
+        done, left = asyncio.Event(), count * sessions
+
+        def arrived(_: str, __: bool) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                done.set()
+            elif left % sessions == 0:
+                self._say()
+
+        self.server.on_message = arrived
+        self._say()
+        async with asyncio.timeout(60):
+            await done.wait()
+        return {}
+
+    def _say(self) -> None:
+        message = f"r{next(self.ids)}"
+        said = {"sender": stanzas.contact(0), "id": message, "body": stanzas.BODY}
+        self.network.event(stanzas.person(0), "room-message", room="!room", **said)
 
     async def _probe(self, accounts: int, contacts_each: int) -> dict[str, Any]:
         """Every user asks for the presence of all their contacts, some users at a time: the pace

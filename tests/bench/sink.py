@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +41,12 @@ class Sink(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.bytes = 0
+        self.on_write: Callable[[bytes], None] = lambda _: None
 
     def write(self, data: Any) -> None:
         """Count it."""
         self.bytes += len(data)
+        self.on_write(bytes(data))
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """It never holds anything."""

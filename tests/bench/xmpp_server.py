@@ -32,6 +32,10 @@ class FakeServer(asyncio.Protocol):
         """Called with the sender's localpart for each message and for each receipt."""
         self.on_presence: Callable[[str], None] = lambda sender: None
         """Called with the sender's localpart for each available presence."""
+        self.on_invitation: Callable[[str], None] = lambda room: None
+        """Called with the address of a room into which a user is invited."""
+        self.on_entered: Callable[[str], None] = lambda session: None
+        """Called with the address of a session that has joined a room."""
         self._transport: asyncio.Transport
         self._parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
         self._depth = 0
@@ -79,6 +83,10 @@ class FakeServer(asyncio.Protocol):
                 self.on_message(localpart, False)
             elif element.find(_RECEIVED) is not None:
                 self.on_message(localpart, True)
+            elif (invitation := element.find("{jabber:x:conference}x")) is not None:
+                self.on_invitation(invitation.get("jid", ""))
+            elif element.find(f"{_ACCEPT}subject") is not None:
+                self.on_entered(element.get("to", ""))
         elif kind == "presence" and element.get("type") is None:
             self.on_presence(element.get("from", "").partition("@")[0])
         elif kind == "iq" and element.get("type") in ("get", "set"):
