@@ -66,10 +66,13 @@ def to_be_listed(
         group, events = book.group(room_id), state_in(content)
         if room_id in chats or (group is not None and group.is_space):
             continue
+        is_next = mode is Mode.NEXT
         if group is None or group.is_hidden:
-            is_wanted = _is_first_seen(group, events, mode, account, instance)
+            is_new = is_next and book.knows_groups
+            begun = chat_begun(events, account, instance, is_new=is_new)
+            is_wanted = begun is None and _is_told_now(group, events, account, is_next=is_next)
         else:
-            is_wanted = mode is not Mode.NEXT or _is_changed(group, events, account)
+            is_wanted = not is_next or _is_changed(group, events, account)
         if is_wanted:
             yield room_id
     for room_id, group in book.groups().items():
@@ -77,18 +80,12 @@ def to_be_listed(
             yield room_id
 
 
-def _is_first_seen(
-    group: Group | None,
-    events: Sequence[Event],
-    mode: Mode,
-    account: RemoteUserId,
-    instance: str,
+def _is_told_now(
+    group: Group | None, events: Sequence[Event], account: RemoteUserId, *, is_next: bool
 ) -> bool:
     """Whether a room that was not told is one that is told now."""
-    if chat_begun(events, mode, account, instance) is not None:
-        return False
     if group is not None:
-        return mode is not Mode.NEXT or has_others(events, account)
+        return not is_next or has_others(events, account)
     made = creation(events)
     return made is not None and not described(Group(), made, 0).is_space
 
@@ -113,17 +110,18 @@ def _listed_as_direct(answer: Event) -> Iterator[object]:
 
 
 def chat_begun(
-    events: Sequence[Event], mode: Mode, account: RemoteUserId, instance: str
+    events: Sequence[Event], account: RemoteUserId, instance: str, *, is_new: bool
 ) -> tuple[RemoteUserId, bool] | None:
     """The contact of an unknown room that is a chat though ``m.direct`` does not say so, and
-    whether we made it and forgot it before that was stored."""
+    whether we made it and forgot it before that was stored. New is one that the account has come
+    into by this answer."""
     made = creation(events)
     if made is not None and made.get("sender") == account:
         contact = marked_contact(as_dict(made.get("content")), instance)
         if contact is not None:
             return contact, True
     # Another app makes a chat first, and enters it into m.direct then.
-    begun = begun_with(events, account) if mode is Mode.NEXT else None
+    begun = begun_with(events, account) if is_new else None
     return None if begun is None else (begun, False)
 
 

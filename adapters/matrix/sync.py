@@ -133,12 +133,13 @@ class _Translation:
             if self._parts.stepped():
                 yield from self._parts.cut()
 
-    def _begun(self, room_id: RoomId, content: Event) -> Room | None:
+    def _begun(self, room_id: RoomId, content: Event, membership: str) -> Room | None:
         """A chat that neither the book nor ``m.direct`` has."""
         group = self._parts.draft.group(room_id)
         if group is not None and not group.is_hidden:
             return None
-        begun = chat_begun(state_in(content), self._mode, self._account, self._instance)
+        is_new = self._tells_new_groups and self._mode is Mode.NEXT and membership == "join"
+        begun = chat_begun(state_in(content), self._account, self._instance, is_new=is_new)
         if begun is None:
             return None
         contact, is_ours = begun
@@ -173,7 +174,7 @@ class _Translation:
         """A room that the account is in, or was in until now."""
         state = as_dicts(as_dict(content.get("state")).get("events"))
         timeline = as_dicts(as_dict(content.get("timeline")).get("events"))
-        room = self._parts.draft.room(room_id) or self._begun(room_id, content)
+        room = self._parts.draft.room(room_id) or self._begun(room_id, content, membership)
         fill = self._fills.get(room_id)
         if room is None and membership == "join":
             is_new = self._tells_new_groups

@@ -254,6 +254,18 @@ def test_a_chat_that_another_app_begins_is_no_group() -> None:
     assert (known.rooms()[ROOM].contact, known.rooms()[ROOM].encrypted) == (BOB, False)
 
 
+def test_an_invitation_in_an_old_group_makes_no_chat_of_it() -> None:
+    """Nor one that was declined in another app."""
+    invites = [created(), NAME, _invites(ALICE, CAROL, direct=True)]
+    for known, mode in ((Book({}), Mode.NEXT), (_known(), Mode.FIRST)):
+        answer = joined(state=invites)
+        assert list(to_be_listed(answer, known, mode, ALICE, "here")) == [ROOM]
+        assert _kinds(outcome(answer, known, mode, lists={ROOM: LIST})) == ["RemoteRoom"]
+    declined = _left(_invites(BOB, ALICE, direct=True), _own("leave"), state=[created()])
+    result = outcome(declined, _known())
+    assert (result.events, result.draft.changes()) == ([], {})
+
+
 def test_an_old_room_of_the_account_alone_is_a_group() -> None:
     for known, mode in ((Book({}), Mode.NEXT), (_known(), Mode.FIRST), (_known(), Mode.AGAIN)):
         answer = joined(_joins(), state=[created(ALICE), NAME])
