@@ -54,6 +54,7 @@ class Homeserver:
         app = web.Application(client_max_size=2**24)
         app.router.add_get("/_matrix/client/v3/sync", self._sync)
         app.router.add_post("/_matrix/client/v3/keys/upload", self._upload)
+        app.router.add_post("/_matrix/client/v3/keys/query", self._query)
         app.router.add_post("/bench/say", self._say)
         app.router.add_post("/bench/uploaded", self._uploaded)
         app.router.add_route("*", "/{path:.*}", self._nothing)
@@ -85,6 +86,11 @@ class Homeserver:
         self._one_time_keys[account] += [key["key"] for key in body["one_time_keys"].values()]
         self._changed.set()
         return web.json_response({"one_time_key_counts": {"signed_curve25519": 50}})
+
+    async def _query(self, request: web.Request) -> web.Response:
+        """Nobody has a device yet."""
+        asked = (await request.json())["device_keys"]
+        return web.json_response({"device_keys": {user_id: {} for user_id in asked}})
 
     async def _uploaded(self, request: web.Request) -> web.Response:
         """Wait until so many accounts have keys here."""
