@@ -439,6 +439,8 @@ async def test_a_contact_who_does_not_exist_leaves_no_room(world: World) -> None
 async def test_a_room_made_by_another_client_is_used(world: World) -> None:
     async with world.running() as session:
         room = await world.chat()
+        await world.bob.send_text(room, "here")
+        await world.account.wait_text("here")  # so the gateway knows the room
         await session.send(SendText(contact=world.contact, body="hello"), "k")
         await world.bob.wait_text("hello", room_id=room)
     assert await _rooms(world.phone) == [room]
