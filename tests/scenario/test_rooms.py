@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.bridge.rooms.nicks import fold, nick
@@ -37,6 +37,23 @@ async def _club(house: House, *said: str, name: str = "Club") -> str:
     while not house.server.received.empty():
         house.server.received.get_nowait()
     return f"{address}@{GATEWAY}"
+
+
+async def _join(house: House, room: str, session: str = PHONE) -> list[Element]:
+    """What a session is told that joins."""
+    house.server.send(
+        f"<presence from='{session}' to='{room}/Alice'><x xmlns='http://jabber.org/protocol/muc'/>"
+        "</presence>"
+    )
+    await house.clock.settle()
+    return _received(house)
+
+
+def _received(house: House) -> list[Element]:
+    found = []
+    while not house.server.received.empty():
+        found.append(house.server.received.get_nowait())
+    return found
 
 
 def _says(house: House, sender: str, body: str, message: str) -> None:
@@ -216,7 +233,21 @@ async def test_req_585_the_archive_is_for_members(house: House) -> None:
     assert answers[-1].get("type") == "error"
 
 
-@given(name=st.text(max_size=80), taken=st.sets(st.text(max_size=10), max_size=3))
+_LETTERS = st.one_of(
+    st.characters(exclude_categories=("Cs",)),
+    st.characters(min_codepoint=0x0591, max_codepoint=0x06FF),  # to the left
+    st.characters(min_codepoint=0x0020, max_codepoint=0x024F),
+)
+
+
+@given(
+    name=st.text(_LETTERS, max_size=80), taken=st.sets(st.text(_LETTERS, max_size=10), max_size=3)
+)
+@example(name="שלום Bob", taken=set())
+@example(name="مريم", taken={"مريم"})
+@example(name="1 مريم!", taken=set())
+@example(name="a\N{REPLACEMENT CHARACTER}", taken=set())
+@example(name="\N{FULLWIDTH DIGIT ONE}\N{LATIN SMALL LIGATURE FI}", taken=set())
 def test_req_269_nicks_are_what_servers_take(name: str, taken: set[str]) -> None:
     others = {fold(each) for each in taken} | {fold("somebody"), fold("bob")}
     made = nick(name, RemoteUserId("bob"), lambda folded: folded in others)
@@ -224,7 +255,38 @@ def test_req_269_nicks_are_what_servers_take(name: str, taken: set[str]) -> None
     assert made == made.strip()
     assert 0 < len(made.encode()) <= 200
     assert not any(unicodedata.category(char) in ("Cc", "Cf") for char in made)
-    assert jid.split(jid.make("#r", GATEWAY, made)).resource
+    assert jid.make("#r", GATEWAY, made) == f"#r@{GATEWAY}/{made}"
+
+
+def test_req_269_thousands_may_have_one_name() -> None:
+    taken: set[str] = set()
+    looks = itertools.count()
+
+    def is_taken(folded: str) -> bool:
+        next(looks)
+        return folded in taken
+
+    for _ in range(2000):
+        taken.add(fold(nick("Deleted", RemoteUserId("bob"), is_taken)))
+    assert len(taken) == 2000
+    assert next(looks) < 50_000
+    assert {fold("Deleted"), fold("Deleted (2)"), fold("Deleted (3)")} <= taken
+
+
+async def test_req_501_a_name_in_both_directions_keeps_nobody_out(house: House) -> None:
+    room = await _club(house)
+    house.network.event(
+        "alice", "member", room="!club", member={"user": "eve", "name": "שלום Bob"}
+    )
+    _says(house, "eve", "shalom", "m1")
+    await house.clock.settle()
+    assert [told.tag for told in await _join(house, room)] == [
+        "{jabber:component:accept}presence",
+        "{jabber:component:accept}presence",
+        "{jabber:component:accept}presence",
+        "{jabber:component:accept}message",
+        "{jabber:component:accept}message",
+    ]
 
 
 async def test_req_586_a_page_has_at_most_a_hundred(house: House) -> None:
