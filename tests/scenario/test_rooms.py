@@ -13,13 +13,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.bridge.rooms.nicks import fold, nick
+from gateway.config.tree import Limits
+from gateway.config.values import Rate
 from gateway.ids import RemoteUserId
 from gateway.xmpp import jid
 from tests.scenario.house import GATEWAY, House
+from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_stream import ALICE, running
 
 PHONE = f"{ALICE}/phone"
 MAM = "{urn:xmpp:mam:2}"
+MUC_USER = "{http://jabber.org/protocol/muc#user}"
 RSM = "{http://jabber.org/protocol/rsm}"
 _numbers = itertools.count()
 
@@ -234,10 +238,60 @@ async def test_req_585_the_archive_is_for_members(house: House) -> None:
 
 
 _LETTERS = st.one_of(
-    st.characters(exclude_categories=("Cs",)),
+    st.characters(codec="utf-8"),
     st.characters(min_codepoint=0x0591, max_codepoint=0x06FF),  # to the left
     st.characters(min_codepoint=0x0020, max_codepoint=0x024F),
 )
+
+
+def _codes(told: Element) -> set[str]:
+    return {status.get("code", "") for status in told.iter(f"{MUC_USER}status")}
+
+
+async def test_req_711_who_joins_too_often_waits(house: House) -> None:
+    house.options.limits = Limits(joins=Rate((3, 60)))
+    room = await _club(house)
+    for _ in range(3):
+        assert (await _join(house, room))[-1].tag == f"{ACCEPT}message"
+    (refused,) = await _join(house, room)
+    assert refused.get("type") == "error"
+    error = refused.find(f"{ACCEPT}error")
+    assert error is not None
+    assert error.get("type") == "wait"
+    await house.clock.advance(21)
+    assert (await _join(house, room))[-1].tag == f"{ACCEPT}message"
+
+
+async def test_req_712_the_newest_sessions_are_in_a_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.bridge.rooms.rooms.MOST_SESSIONS", 3)
+    room = await _club(house)
+    for device in ("a", "b", "c", "a"):
+        await house.clock.advance(1)
+        await _join(house, room, f"{ALICE}/{device}")
+    await house.clock.advance(1)
+    *_, told = await _join(house, room, f"{ALICE}/d")
+    assert (told.get("to"), told.get("type")) == (f"{ALICE}/b", "unavailable")
+    assert _codes(told) == {"110", "333"}
+    _says(house, "bob", "hello", "m1")
+    await house.clock.settle()
+    assert {told.get("to") for told in _received(house)} == {
+        f"{ALICE}/{device}" for device in ("a", "c", "d")
+    }
+
+
+async def test_req_712_who_was_told_that_they_are_out_is_forgotten_in_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.xmpp.rooms.service._MOST_TOLD", 10)
+    room = await _club(house)
+    for number in range(50):
+        house.server.send(f"<presence from='{ALICE}/{number}' to='{room}/Alice'/>")
+    house.server.send(f"<presence from='{ALICE}/49' to='{room}/Alice'/>")
+    await house.clock.settle()
+    assert len(_received(house)) == 50
+    assert len(house.component.rooms._told_out) == 10
 
 
 @given(

@@ -18,6 +18,9 @@ from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
+MOST_SESSIONS = 100
+"""Of one user in one room (REQ-712). Each gets all that is said there, and servers choose how
+their users' devices are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Joined:
     """The user's own occupant."""
     others: Sequence[MemberRow]
     history: Sequence[Archived]
+    displaced: Sequence[str]
+    """Sessions that are out since, as there are too many."""
 
 
 class Rooms:
@@ -116,19 +121,27 @@ class Rooms:
         """
         now = self._clock.now()
 
-        def unit(db: Transaction) -> int | None:
+        def unit(db: Transaction) -> tuple[int, list[str]] | None:
             if rooms.member(db, room.id, account.remote_id) is None:
                 return None
             rooms.enter(db, room.id, jid, account.user, now)
-            return rooms.newest_archived(db, room.id)
+            displaced = rooms.beyond(db, room.id, jid, MOST_SESSIONS)
+            for other in displaced:
+                rooms.leave(db, room.id, other)
+            return rooms.newest_archived(db, room.id), displaced
 
-        def committed(newest: int | None) -> None:
-            then(None if newest is None else self._joined(account, room, newest, history))
+        def committed(entered: tuple[int, list[str]] | None) -> None:
+            then(None if entered is None else self._joined(account, room, *entered, history))
 
         self._persist.write(unit, committed)
 
     def _joined(
-        self, account: Account, room: RoomRow, newest: int, history: History
+        self,
+        account: Account,
+        room: RoomRow,
+        newest: int,
+        displaced: Sequence[str],
+        history: History,
     ) -> Joined | None:
         reader = self._store.reader
         now = rooms.find(reader, self._network, account.id, room.remote_id)
@@ -136,7 +149,13 @@ class Rooms:
         if now is None or me is None:
             return None
         others = [member for member in rooms.members(reader, room.id) if member != me]
-        return Joined(room=now, me=me, others=others, history=self._history(now, newest, history))
+        return Joined(
+            room=now,
+            me=me,
+            others=others,
+            history=self._history(now, newest, history),
+            displaced=displaced,
+        )
 
     def _history(self, room: RoomRow, newest: int, wanted: History) -> Sequence[Archived]:
         most = min(wanted.most, MOST_HISTORY)
