@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from gateway.bridge.rooms.nicks import fold, nick
 from gateway.config.tree import Limits
 from gateway.config.values import Rate
-from gateway.ids import RemoteUserId
+from gateway.errors import StanzaRefused
+from gateway.ids import RemoteUserId, UserJid
 from gateway.xmpp import jid
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.patterns import ACCEPT
@@ -25,14 +26,14 @@ PHONE = f"{ALICE}/phone"
 MAM = "{urn:xmpp:mam:2}"
 MUC_USER = "{http://jabber.org/protocol/muc#user}"
 RSM = "{http://jabber.org/protocol/rsm}"
+MEMBERS = [{"user": "alice", "name": "Alice"}, {"user": "bob", "name": "Bob"}]
 _numbers = itertools.count()
 
 
 async def _club(house: House, *said: str, name: str = "Club") -> str:
     """Alice is in a room with bob, who has said this at one and the same time."""
     await running(house)
-    members = [{"user": "alice", "name": "Alice"}, {"user": "bob", "name": "Bob"}]
-    house.network.event("alice", "room", room="!club", name=name, members=members)
+    house.network.event("alice", "room", room="!club", name=name, members=MEMBERS)
     for number, body in enumerate(said):
         _says(house, "bob", body, f"m{number}")
     await house.clock.settle()
@@ -292,6 +293,48 @@ async def test_req_712_who_was_told_that_they_are_out_is_forgotten_in_time(
     await house.clock.settle()
     assert len(_received(house)) == 50
     assert len(house.component.rooms._told_out) == 10
+
+
+async def test_req_104_what_cannot_be_said_in_a_room_is_told_by_the_gateway(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await _club(house)
+    await _join(house, room)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StanzaRefused("it is not to be said")
+
+    monkeypatch.setattr("gateway.xmpp.rooms.stanzas.message", refuse)
+    _says(house, "bob", "hello", "m1")
+    await house.clock.settle()
+    (line,) = _received(house)
+    assert (line.get("from"), line.get("type")) == (f"{GATEWAY}/scripted", "chat")
+
+
+async def test_req_582_no_id_of_the_archive_comes_again(house: House) -> None:
+    """Clients keep what they had before the account ended, and know messages by it."""
+    room = await _club(house)
+    seen = set()
+    for number in range(2):
+        await _join(house, room)
+        house.server.send(
+            f"<message from='{PHONE}' to='{room}' type='groupchat' id='g{number}'>"
+            f"<body>text {number}</body></message>"
+        )
+        await house.clock.settle()
+        (said,) = _received(house)
+        stanza_id = said.find("{urn:xmpp:sid:0}stanza-id")
+        assert stanza_id is not None
+        seen.add(stanza_id.get("id"))
+        account = house.component.network.accounts.of(UserJid(ALICE))
+        assert account is not None
+        await house.component.network.logins.unregister(account)
+        await house.clock.settle()
+        await house.link(ALICE, "alice")
+        house.network.event("alice", "room", room="!club", name="Club", members=MEMBERS)
+        await house.clock.settle()
+        _received(house)
+    assert len(seen) == 2
 
 
 @given(

@@ -33,7 +33,7 @@ from gateway.events import (
 )
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store import Transaction, conversations, journal, rooms
-from gateway.store.conversations import Origin
+from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import MemberRow, RoomRow
 from gateway.text import clean
 
@@ -54,6 +54,18 @@ def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
         member=member.user,
         affiliation=member.affiliation,
         may_speak=member.may_speak,
+    )
+
+
+def _addressed(said: RoomMessage, to: tuple[str, ...]) -> RoomMessage:
+    return RoomMessage(
+        id=said.id,
+        archive_id=said.archive_id,
+        nick=said.nick,
+        occupant=said.occupant,
+        body=said.body,
+        sent_at=said.sent_at,
+        to=to,
     )
 
 
@@ -338,13 +350,29 @@ class RoomIntake:
         me = rooms.member(db, room.id, self.own)
         said = RoomMessage(
             id=stored.stanza_id or self._id(room, "own", message),
-            archive_id=self._id(room, "archive", "own", message),
+            archive_id=self._own_id(room, stored),
             nick=me.nick if me else self._nick(db, room, "", self.own),
             occupant=occupant_id(room.secret, self.own),
             body=clean(body),
             sent_at=now,
         )
         self._say(db, room, message, self.own, said, now, out)
+
+    def say_again(
+        self, db: Transaction, room: RoomRow, message: int, jid: str, now: float, out: Committed
+    ) -> None:
+        """A session has sent again what was reflected already: it has not seen that (REQ-911)."""
+        stored = conversations.message(db, message)
+        said = rooms.archived(db, room.id, self._own_id(room, stored)) if stored else None
+        if said is not None:
+            addressed = _addressed(said.message, (jid,))
+            self._tell(db, room, addressed.id, addressed, now, out)
+
+    def _own_id(self, room: RoomRow, stored: MessageRow) -> StanzaId:
+        """The archive's id of what the user said. Numbers of messages come again when the newest
+        is gone, as after the end of an account; what clients remember stays."""
+        scope = (room.conversation, stored.id, stored.stanza_id)
+        return self._id(room, "archive", "own", *scope)
 
     def _say(
         self,
@@ -359,16 +387,7 @@ class RoomIntake:
         if not rooms.archive(db, room.id, sender, said, now):
             return
         conversations.add_alias(db, room.conversation, said.archive_id, message)
-        to = rooms.occupants(db, room.id)
-        addressed = RoomMessage(
-            id=said.id,
-            archive_id=said.archive_id,
-            nick=said.nick,
-            occupant=said.occupant,
-            body=said.body,
-            sent_at=said.sent_at,
-            to=to,
-        )
+        addressed = _addressed(said, rooms.occupants(db, room.id))
         self._tell(db, room, said.id, addressed, now, out)
 
     # --- rows -----------------------------------------------------------------------------------
