@@ -19,6 +19,7 @@ from gateway.events import (
     OwnDisplayed,
     OwnMessage,
     RoomChanged,
+    RoomJoined,
     RoomPresence,
 )
 from gateway.ids import NetworkName, StanzaId, UserJid, stanza_id
@@ -43,6 +44,8 @@ _NOT_CONVERTED_IN_GROUP = (
     "Something in one of your groups could not be converted for XMPP. "
     "Please look at it on the network itself."
 )
+_NO_CONTENT = (Notice, GatewayNotice, RoomPresence, RoomChanged, RoomJoined)
+"""If one of these cannot be said, there is nothing to look for."""
 
 
 class Redelivery:
@@ -128,7 +131,7 @@ class Redelivery:
     def dead_letter(self, row: InboundRow) -> None:
         """One line in the conversation instead; the next row goes on."""
         now = self._clock.now()
-        told = isinstance(row.delivery, Notice | GatewayNotice | RoomPresence | RoomChanged)
+        told = isinstance(row.delivery, _NO_CONTENT)
 
         def unit(db: Transaction) -> tuple[list[InboundRow], list[InboundRow]]:
             closed = journal.close_inbound(db, [row], InboundState.DEAD, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
@@ -247,6 +248,55 @@ _LETTERS = st.one_of(
 
 def _codes(told: Element) -> set[str]:
     return {status.get("code", "") for status in told.iter(f"{MUC_USER}status")}
+
+
+async def test_req_501_a_server_that_does_not_read_gets_all_of_a_join(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Presence is dropped then, but who joins is not told it again."""
+    monkeypatch.setattr("gateway.xmpp.outbox.PRESENCE_BYTES", 1000)
+    room = await _club(house)
+    house.component.stream._pressed(congested=True)
+    for device in "abc":
+        assert not [
+            told
+            for told in await _join(house, room, f"{ALICE}/{device}")
+            if told.get("to") != "home.example"
+        ]
+    house.component.stream._pressed(congested=False)
+    await house.clock.settle()
+    told = Counter(stanza.get("to") for stanza in _received(house) if "110" in _codes(stanza))
+    assert told == {f"{ALICE}/{device}": 1 for device in "abc"}
+
+
+async def test_req_504_what_waits_for_a_session_comes_before_it_is_told_all_again(
+    house: House,
+) -> None:
+    room = await _club(house)
+    await _join(house, room)
+    house.component.stream._pressed(congested=True)
+    eve = {"user": "eve", "name": "Eve"}
+    house.network.event("alice", "member", room="!club", member=eve)
+    await house.clock.settle()
+    house.network.event("alice", "member-gone", room="!club", user="eve")
+    await house.clock.settle()
+    await _join(house, room)
+    house.component.stream._pressed(congested=False)
+    await house.clock.settle()
+    told = [(each.get("from"), each.get("type")) for each in _received(house)]
+    assert told[:2] == [(f"{room}/Eve", None), (f"{room}/Eve", "unavailable")]
+    assert len(told) == 5
+
+
+async def test_req_510_who_has_left_is_not_told_of_an_earlier_join(house: House) -> None:
+    room = await _club(house)
+    house.component.stream._pressed(congested=True)
+    await _join(house, room)
+    house.server.send(f"<presence from='{PHONE}' to='{room}/Alice' type='unavailable'/>")
+    await house.clock.settle()
+    house.component.stream._pressed(congested=False)
+    await house.clock.settle()
+    assert [told.get("type") for told in _received(house)] == ["unavailable"]
 
 
 async def test_req_711_who_joins_too_often_waits(house: House) -> None:
