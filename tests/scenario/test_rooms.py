@@ -18,6 +18,7 @@ from gateway.config.tree import Limits
 from gateway.config.values import Rate
 from gateway.errors import StanzaRefused
 from gateway.ids import RemoteUserId, UserJid
+from gateway.store.accounts import AccountStatus
 from gateway.xmpp import jid
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.patterns import ACCEPT
@@ -212,6 +213,23 @@ async def test_req_581_582_results_are_as_the_message_was(house: House) -> None:
     assert found.get("id") == stanza_id.get("id")
 
 
+async def test_req_580_pages_of_ids(house: House) -> None:
+    room = await _club(house, "one", "two", "three")
+    results = (await _ask(house, room, _query()))[:-1]
+    found = [result.find(f"{MAM}result") for result in results]
+    ids = [result.get("id", "") for result in found if result is not None]
+    wanted = "".join(f"<value>{one}</value>" for one in (ids[2], ids[0], ids[0]))
+    query = _query("<max>1</max>").replace("</x>", f"<field var='ids'>{wanted}</field></x>")
+    page = await _ask(house, room, query)
+    assert (_bodies(page), _is_complete(page)) == (["one"], False)
+    page = await _ask(house, room, query.replace("</max>", f"</max><after>{ids[0]}</after>"))
+    assert (_bodies(page), _is_complete(page)) == (["three"], True)
+    page = await _ask(house, room, query.replace("</max>", "</max><before/>"))
+    assert (_bodies(page), _is_complete(page)) == (["three"], False)
+    many = query.replace("</field></x>", f"{'<value>x</value>' * 100}</field></x>")
+    assert (await _ask(house, room, many))[-1].get("type") == "error"
+
+
 async def test_req_580_metadata_and_form(house: House) -> None:
     room = await _club(house, "one", "two")
     ends = (await _ask(house, room, "<metadata xmlns='urn:xmpp:mam:2'/>", "get"))[-1]
@@ -297,6 +315,30 @@ async def test_req_510_who_has_left_is_not_told_of_an_earlier_join(house: House)
     house.component.stream._pressed(congested=False)
     await house.clock.settle()
     assert [told.get("type") for told in _received(house)] == ["unavailable"]
+
+
+async def test_req_590_who_was_removed_learns_that_they_are_in_again(house: House) -> None:
+    await _club(house)
+    await house.clock.advance(10)
+    house.network.event("alice", "member-gone", room="!club", user="alice")
+    for _ in range(2):
+        house.network.event(
+            "alice", "room", room="!club", name="Club", is_new=True, members=MEMBERS
+        )
+    await house.clock.settle()
+    invitation, line = _received(house)
+    assert invitation.find("{jabber:x:conference}x") is not None
+    assert "xmpp:%23club" in line.findtext(f"{ACCEPT}body", "")
+
+
+async def test_req_512_a_crash_while_logging_out_keeps_nobody_in(house: House) -> None:
+    room = await _club(house)
+    await _join(house, room)
+    account = house.component.network.accounts.of(UserJid(ALICE))
+    assert account is not None
+    await house.component.network.accounts.set_status(account, AccountStatus.LOGGED_OUT)
+    answer = (await _ask(house, f"{room}/Alice", "<ping xmlns='urn:xmpp:ping'/>", "get"))[-1]
+    assert answer.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}not-acceptable") is not None
 
 
 async def test_req_711_who_joins_too_often_waits(house: House) -> None:

@@ -102,6 +102,7 @@ class RoomIntake:
     def _room(self, db: Transaction, event: RemoteRoom, now: float, out: Committed) -> None:
         before = self.find(db, event.room)
         room = before or rooms.add(db, self.rows.network, self.rows.account, event.room)
+        was_left = before is not None and self._was_left(db, before)
         name = brief(event.name, NAME_CHARS)
         topic = brief(event.topic, _TOPIC_CHARS)
         topic_at = None if event.topic_at is None else honest_time(event.topic_at, now)
@@ -117,9 +118,9 @@ class RoomIntake:
         self.rows.addresses.assign_room(db, event.room, name)
         if event.members is not None:
             self._all_members(db, room, event.members, now, out)
+        if event.is_new and (before is None or was_left):
+            self._announce(db, room, name, now, out)
         if before is None:
-            if event.is_new:
-                self._announce(db, room, name, now, out)
             return
         if topic != before.topic:
             setter = rooms.member(db, room.id, event.topic_by) if event.topic_by else None
@@ -144,12 +145,16 @@ class RoomIntake:
                 db, room, sid, RoomChanged(id=sid, to=rooms.occupants(db, room.id)), now, out
             )
 
+    def _was_left(self, db: Transaction, room: RoomRow) -> bool:
+        """Others are known to be in it, and the account is not."""
+        return rooms.member(db, room.id, self.own) is None and rooms.count_members(db, room.id) > 0
+
     def _announce(
         self, db: Transaction, room: RoomRow, name: str, now: float, out: Committed
     ) -> None:
         """REQ-590: for clients that know invitations, and a line for those that do not."""
-        sid = self._id(room, "invitation")
-        told = RoomInvitation(id=sid, line_id=self._id(room, "announcement"), name=name)
+        sid = self._id(room, "invitation", str(now))
+        told = RoomInvitation(id=sid, line_id=self._id(room, "announcement", str(now)), name=name)
         self._add(db, room, sid, told, now, out)
 
     # --- who is there ---------------------------------------------------------------------------
