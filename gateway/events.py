@@ -416,6 +416,23 @@ class RoomChanged(_Record, frozen=True, kw_only=True):
     to: tuple[str, ...] = ()
 
 
+class RoomJoined(_Record, frozen=True, kw_only=True):
+    """A session has joined. What it is told, it is told as it is when that is written."""
+
+    id: str
+    """Of the request, as the client gave it."""
+    nick: str
+    """That it has asked for."""
+    newest: int
+    """Place in the archive of what was said last before it was in."""
+    most: int
+    """Messages of the past that it wants (XEP-0045 §7.2.13)."""
+    since: float = 0.0
+    most_chars: int | None = None
+    to: tuple[str, ...] = ()
+    """It alone."""
+
+
 class RoomInvitation(_Record, frozen=True, kw_only=True):
     """The user is in a room now, and may join it with their clients (XEP-0249)."""
 
@@ -441,10 +458,11 @@ Delivery = (
     | RoomSubject
     | RoomPresence
     | RoomChanged
+    | RoomJoined
     | RoomInvitation
 )
 
-RoomDelivery = RoomMessage | RoomSubject | RoomPresence | RoomChanged
+RoomDelivery = RoomMessage | RoomSubject | RoomPresence | RoomChanged | RoomJoined
 """What goes to the sessions in a room."""
 
 

@@ -20,6 +20,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.outcome import receipt
 from gateway.bridge.ports import XmppPort
+from gateway.bridge.rows import Committed
 from gateway.errors import StoreUnavailable
 from gateway.events import Command, FailureReason, MarkRead, SendRoomText, SendText
 from gateway.ids import ConversationId, NetworkName, RemoteUserId, StanzaId
@@ -175,7 +176,10 @@ class Intents:
             return None  # our own copy, sent in the user's name, comes back (REQ-1006)
         earlier = _earlier(db, conversation, text, now)
         if earlier is not None:
-            return self._repeated(db, account, text, conversation, contact, earlier, now)
+            again = self._repeated(db, account, text, conversation, contact, earlier, now)
+            if again is None and isinstance(command, SendRoomText):
+                again = _said_again(db, account, command, earlier, text.sender, now)
+            return again
         if self._is_full(account):
             return _Full()
         return _new(db, account, contact, conversation, text, command, now, attempted=attempted)
@@ -279,6 +283,24 @@ class Intents:
                 self._send(account, row)
 
         self._store.write(unit, committed)
+
+
+def _said_again(
+    db: Transaction,
+    account: Account,
+    command: SendRoomText,
+    earlier: journal.Earlier,
+    jid: str,
+    now: float,
+) -> InboundRow | None:
+    """In a room the message itself is its receipt."""
+    intake = account.link.intake.rooms if account.link is not None else None
+    room = intake.find(db, command.room) if intake is not None else None
+    if intake is None or room is None or earlier.message is None:
+        return None
+    committed = Committed()
+    intake.say_again(db, room, earlier.message, jid, now, committed)
+    return next(iter(committed.inbound), None)
 
 
 def _digest(body: str) -> bytes:

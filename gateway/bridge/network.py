@@ -106,7 +106,9 @@ class Network:
             readdress=self._outbound.readdress,
             deliver=self.delivery.offer,
         )
-        self.rooms = Rooms(self.name, store, self.addresses, clock, self._persist)
+        self.rooms = Rooms(
+            self.name, store, self.addresses, clock, self._persist, self.delivery.offer
+        )
         self._pending = Pending(self.name, store, clock, self.accounts.by_id)
         self._typing = Typing(clock, self._tasks)
         self._links = Links(

@@ -13,9 +13,18 @@ from gateway.bridge.peers import Peers
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.queues import Queue, Queues
-from gateway.events import GatewayNotice, Notice, OwnDisplayed, OwnMessage
+from gateway.events import (
+    GatewayNotice,
+    Notice,
+    OwnDisplayed,
+    OwnMessage,
+    RoomChanged,
+    RoomJoined,
+    RoomPresence,
+)
 from gateway.ids import NetworkName, StanzaId, UserJid, stanza_id
-from gateway.store import Store, Transaction, journal
+from gateway.store import Store, Transaction, conversations, journal
+from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow, InboundState
 
 log = structlog.get_logger("delivery")
@@ -31,6 +40,12 @@ _REWORDINGS = 3
 _NOT_CONVERTED = (
     "A message could not be converted for XMPP. Please look at it on the network itself."
 )
+_NOT_CONVERTED_IN_GROUP = (
+    "Something in one of your groups could not be converted for XMPP. "
+    "Please look at it on the network itself."
+)
+_NO_CONTENT = (Notice, GatewayNotice, RoomPresence, RoomChanged, RoomJoined)
+"""If one of these cannot be said, there is nothing to look for."""
 
 
 class Redelivery:
@@ -116,22 +131,27 @@ class Redelivery:
     def dead_letter(self, row: InboundRow) -> None:
         """One line in the conversation instead; the next row goes on."""
         now = self._clock.now()
-        told = isinstance(row.delivery, Notice | GatewayNotice)
+        told = isinstance(row.delivery, _NO_CONTENT)
 
         def unit(db: Transaction) -> tuple[list[InboundRow], list[InboundRow]]:
             closed = journal.close_inbound(db, [row], InboundState.DEAD, now)
             if told:
                 return closed, []
             sid = stanza_id(self._network, row.user, row.contact, "dead-letter", row.id)
-            kind = Notice if row.contact else GatewayNotice
+            contact, conversation, text = row.contact, row.conversation, _NOT_CONVERTED
+            if conversations.is_room(db, conversation):
+                # A room says nothing to a bare address, where it would be a person of this name.
+                contact, text = GATEWAY, _NOT_CONVERTED_IN_GROUP
+                conversation = conversations.chat(db, row.account, contact)
+            kind = Notice if contact else GatewayNotice
             line = journal.add_inbound(
                 db,
                 account=row.account,
-                conversation=row.conversation,
+                conversation=conversation,
                 user=row.user,
-                contact=row.contact,
+                contact=contact,
                 stanza_id=sid,
-                delivery=kind(id=sid, text=_NOT_CONVERTED),
+                delivery=kind(id=sid, text=text),
                 now=now,
             )
             return closed, [line]

@@ -112,6 +112,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of one user."""
     subscriptions: Rate = Rate((5000, 600))
     """Of one user."""
+    joins: Rate = Rate((1000, 600))
+    """Of one user, of rooms."""
     logins: Rate = Rate((30, 600))
     """Of one user: attempts to log in to the network."""
     stranger: Rate = Rate((60, 60))

@@ -61,6 +61,14 @@ def find_chat(db: Connection, account: AccountId, contact: RemoteUserId) -> Conv
     return ConversationId(found[0]) if found else None
 
 
+def is_room(db: Connection, conversation: ConversationId) -> bool:
+    """Whether it is with a room, and not with a person."""
+    found = db.execute(
+        "SELECT 1 FROM conversation WHERE id = ? AND room IS NOT NULL", (conversation,)
+    )
+    return found.fetchone() is not None
+
+
 def has_messages(db: Connection, account: AccountId, contact: RemoteUserId) -> bool:
     """Whether the network has a message of this chat, so that the contact exists."""
     found = db.execute(

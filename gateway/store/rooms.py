@@ -224,13 +224,23 @@ def occupants(db: Connection, room: RoomId) -> tuple[str, ...]:
     return tuple(jid for (jid,) in found)
 
 
-def enter(db: Transaction, room: RoomId, jid: str, user: UserJid, now: float) -> bool:
-    """A session joins. False if it is in already."""
-    made = db.execute(
-        "INSERT OR IGNORE INTO occupant (room, jid, user, joined_at) VALUES (?, ?, ?, ?)",
+def enter(db: Transaction, room: RoomId, jid: str, user: UserJid, now: float) -> None:
+    """A session joins, perhaps again."""
+    db.execute(
+        "INSERT INTO occupant (room, jid, user, joined_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (room, jid) DO UPDATE SET joined_at = excluded.joined_at",
         (room, jid, user, now),
     )
-    return made.rowcount == 1
+
+
+def beyond(db: Connection, room: RoomId, jid: str, most: int) -> list[str]:
+    """Sessions that are in a room beside this one and beyond so many: those of long ago."""
+    found = db.execute(
+        "SELECT jid FROM occupant WHERE room = ? AND jid <> ? ORDER BY joined_at DESC"
+        " LIMIT -1 OFFSET ?",
+        (room, jid, most - 1),
+    )
+    return [other for (other,) in found]
 
 
 def is_in(db: Connection, room: RoomId, jid: str) -> bool:

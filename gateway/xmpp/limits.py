@@ -49,6 +49,8 @@ class Kind(enum.Enum):
     """Messages without one: receipts, read marks, typing."""
     IQS = "iqs"
     SUBSCRIPTIONS = "subscriptions"
+    JOINS = "joins"
+    """Of rooms; each is answered with all that are in it."""
     LOGINS = "logins"
     """Answers of a login dialogue that are tried at the network."""
 
@@ -78,6 +80,7 @@ class LimitSettings:
     signals: Rate
     iqs: Rate
     subscriptions: Rate
+    joins: Rate
     logins: Rate
     stranger: Rate
     strange_domain: Rate

@@ -5,30 +5,37 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.bridge.rooms.nicks import fold, nick
-from gateway.ids import RemoteUserId
+from gateway.config.tree import Limits
+from gateway.config.values import Rate
+from gateway.errors import StanzaRefused
+from gateway.ids import RemoteUserId, UserJid
+from gateway.store.accounts import AccountStatus
 from gateway.xmpp import jid
 from tests.scenario.house import GATEWAY, House
+from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_stream import ALICE, running
 
 PHONE = f"{ALICE}/phone"
 MAM = "{urn:xmpp:mam:2}"
+MUC_USER = "{http://jabber.org/protocol/muc#user}"
 RSM = "{http://jabber.org/protocol/rsm}"
+MEMBERS = [{"user": "alice", "name": "Alice"}, {"user": "bob", "name": "Bob"}]
 _numbers = itertools.count()
 
 
 async def _club(house: House, *said: str, name: str = "Club") -> str:
     """Alice is in a room with bob, who has said this at one and the same time."""
     await running(house)
-    members = [{"user": "alice", "name": "Alice"}, {"user": "bob", "name": "Bob"}]
-    house.network.event("alice", "room", room="!club", name=name, members=members)
+    house.network.event("alice", "room", room="!club", name=name, members=MEMBERS)
     for number, body in enumerate(said):
         _says(house, "bob", body, f"m{number}")
     await house.clock.settle()
@@ -37,6 +44,23 @@ async def _club(house: House, *said: str, name: str = "Club") -> str:
     while not house.server.received.empty():
         house.server.received.get_nowait()
     return f"{address}@{GATEWAY}"
+
+
+async def _join(house: House, room: str, session: str = PHONE) -> list[Element]:
+    """What a session is told that joins."""
+    house.server.send(
+        f"<presence from='{session}' to='{room}/Alice'><x xmlns='http://jabber.org/protocol/muc'/>"
+        "</presence>"
+    )
+    await house.clock.settle()
+    return _received(house)
+
+
+def _received(house: House) -> list[Element]:
+    found = []
+    while not house.server.received.empty():
+        found.append(house.server.received.get_nowait())
+    return found
 
 
 def _says(house: House, sender: str, body: str, message: str) -> None:
@@ -189,6 +213,23 @@ async def test_req_581_582_results_are_as_the_message_was(house: House) -> None:
     assert found.get("id") == stanza_id.get("id")
 
 
+async def test_req_580_pages_of_ids(house: House) -> None:
+    room = await _club(house, "one", "two", "three")
+    results = (await _ask(house, room, _query()))[:-1]
+    found = [result.find(f"{MAM}result") for result in results]
+    ids = [result.get("id", "") for result in found if result is not None]
+    wanted = "".join(f"<value>{one}</value>" for one in (ids[2], ids[0], ids[0]))
+    query = _query("<max>1</max>").replace("</x>", f"<field var='ids'>{wanted}</field></x>")
+    page = await _ask(house, room, query)
+    assert (_bodies(page), _is_complete(page)) == (["one"], False)
+    page = await _ask(house, room, query.replace("</max>", f"</max><after>{ids[0]}</after>"))
+    assert (_bodies(page), _is_complete(page)) == (["three"], True)
+    page = await _ask(house, room, query.replace("</max>", "</max><before/>"))
+    assert (_bodies(page), _is_complete(page)) == (["three"], False)
+    many = query.replace("</field></x>", f"{'<value>x</value>' * 100}</field></x>")
+    assert (await _ask(house, room, many))[-1].get("type") == "error"
+
+
 async def test_req_580_metadata_and_form(house: House) -> None:
     room = await _club(house, "one", "two")
     ends = (await _ask(house, room, "<metadata xmlns='urn:xmpp:mam:2'/>", "get"))[-1]
@@ -216,7 +257,186 @@ async def test_req_585_the_archive_is_for_members(house: House) -> None:
     assert answers[-1].get("type") == "error"
 
 
-@given(name=st.text(max_size=80), taken=st.sets(st.text(max_size=10), max_size=3))
+_LETTERS = st.one_of(
+    st.characters(codec="utf-8"),
+    st.characters(min_codepoint=0x0591, max_codepoint=0x06FF),  # to the left
+    st.characters(min_codepoint=0x0020, max_codepoint=0x024F),
+)
+
+
+def _codes(told: Element) -> set[str]:
+    return {status.get("code", "") for status in told.iter(f"{MUC_USER}status")}
+
+
+async def test_req_501_a_server_that_does_not_read_gets_all_of_a_join(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Presence is dropped then, but who joins is not told it again."""
+    monkeypatch.setattr("gateway.xmpp.outbox.PRESENCE_BYTES", 1000)
+    room = await _club(house)
+    house.component.stream._pressed(congested=True)
+    for device in "abc":
+        assert not [
+            told
+            for told in await _join(house, room, f"{ALICE}/{device}")
+            if told.get("to") != "home.example"
+        ]
+    house.component.stream._pressed(congested=False)
+    await house.clock.settle()
+    told = Counter(stanza.get("to") for stanza in _received(house) if "110" in _codes(stanza))
+    assert told == {f"{ALICE}/{device}": 1 for device in "abc"}
+
+
+async def test_req_504_what_waits_for_a_session_comes_before_it_is_told_all_again(
+    house: House,
+) -> None:
+    room = await _club(house)
+    await _join(house, room)
+    house.component.stream._pressed(congested=True)
+    eve = {"user": "eve", "name": "Eve"}
+    house.network.event("alice", "member", room="!club", member=eve)
+    await house.clock.settle()
+    house.network.event("alice", "member-gone", room="!club", user="eve")
+    await house.clock.settle()
+    await _join(house, room)
+    house.component.stream._pressed(congested=False)
+    await house.clock.settle()
+    told = [(each.get("from"), each.get("type")) for each in _received(house)]
+    assert told[:2] == [(f"{room}/Eve", None), (f"{room}/Eve", "unavailable")]
+    assert len(told) == 5
+
+
+async def test_req_510_who_has_left_is_not_told_of_an_earlier_join(house: House) -> None:
+    room = await _club(house)
+    house.component.stream._pressed(congested=True)
+    await _join(house, room)
+    house.server.send(f"<presence from='{PHONE}' to='{room}/Alice' type='unavailable'/>")
+    await house.clock.settle()
+    house.component.stream._pressed(congested=False)
+    await house.clock.settle()
+    assert [told.get("type") for told in _received(house)] == ["unavailable"]
+
+
+async def test_req_590_who_was_removed_learns_that_they_are_in_again(house: House) -> None:
+    await _club(house)
+    await house.clock.advance(10)
+    house.network.event("alice", "member-gone", room="!club", user="alice")
+    for _ in range(2):
+        house.network.event(
+            "alice", "room", room="!club", name="Club", is_new=True, members=MEMBERS
+        )
+    await house.clock.settle()
+    invitation, line = _received(house)
+    assert invitation.find("{jabber:x:conference}x") is not None
+    assert "xmpp:%23club" in line.findtext(f"{ACCEPT}body", "")
+
+
+async def test_req_512_a_crash_while_logging_out_keeps_nobody_in(house: House) -> None:
+    room = await _club(house)
+    await _join(house, room)
+    account = house.component.network.accounts.of(UserJid(ALICE))
+    assert account is not None
+    await house.component.network.accounts.set_status(account, AccountStatus.LOGGED_OUT)
+    answer = (await _ask(house, f"{room}/Alice", "<ping xmlns='urn:xmpp:ping'/>", "get"))[-1]
+    assert answer.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}not-acceptable") is not None
+
+
+async def test_req_711_who_joins_too_often_waits(house: House) -> None:
+    house.options.limits = Limits(joins=Rate((3, 60)))
+    room = await _club(house)
+    for _ in range(3):
+        assert (await _join(house, room))[-1].tag == f"{ACCEPT}message"
+    (refused,) = await _join(house, room)
+    assert refused.get("type") == "error"
+    error = refused.find(f"{ACCEPT}error")
+    assert error is not None
+    assert error.get("type") == "wait"
+    await house.clock.advance(21)
+    assert (await _join(house, room))[-1].tag == f"{ACCEPT}message"
+
+
+async def test_req_712_the_newest_sessions_are_in_a_room(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.bridge.rooms.rooms.MOST_SESSIONS", 3)
+    room = await _club(house)
+    for device in ("a", "b", "c", "a"):
+        await house.clock.advance(1)
+        await _join(house, room, f"{ALICE}/{device}")
+    await house.clock.advance(1)
+    *_, told = await _join(house, room, f"{ALICE}/d")
+    assert (told.get("to"), told.get("type")) == (f"{ALICE}/b", "unavailable")
+    assert _codes(told) == {"110", "333"}
+    _says(house, "bob", "hello", "m1")
+    await house.clock.settle()
+    assert {told.get("to") for told in _received(house)} == {
+        f"{ALICE}/{device}" for device in ("a", "c", "d")
+    }
+
+
+async def test_req_712_who_was_told_that_they_are_out_is_forgotten_in_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.xmpp.rooms.service._MOST_TOLD", 10)
+    room = await _club(house)
+    for number in range(50):
+        house.server.send(f"<presence from='{ALICE}/{number}' to='{room}/Alice'/>")
+    house.server.send(f"<presence from='{ALICE}/49' to='{room}/Alice'/>")
+    await house.clock.settle()
+    assert len(_received(house)) == 50
+    assert len(house.component.rooms._told_out) == 10
+
+
+async def test_req_104_what_cannot_be_said_in_a_room_is_told_by_the_gateway(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await _club(house)
+    await _join(house, room)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StanzaRefused("it is not to be said")
+
+    monkeypatch.setattr("gateway.xmpp.rooms.stanzas.message", refuse)
+    _says(house, "bob", "hello", "m1")
+    await house.clock.settle()
+    (line,) = _received(house)
+    assert (line.get("from"), line.get("type")) == (f"{GATEWAY}/scripted", "chat")
+
+
+async def test_req_582_no_id_of_the_archive_comes_again(house: House) -> None:
+    """Clients keep what they had before the account ended, and know messages by it."""
+    room = await _club(house)
+    seen = set()
+    for number in range(2):
+        await _join(house, room)
+        house.server.send(
+            f"<message from='{PHONE}' to='{room}' type='groupchat' id='g{number}'>"
+            f"<body>text {number}</body></message>"
+        )
+        await house.clock.settle()
+        (said,) = _received(house)
+        stanza_id = said.find("{urn:xmpp:sid:0}stanza-id")
+        assert stanza_id is not None
+        seen.add(stanza_id.get("id"))
+        account = house.component.network.accounts.of(UserJid(ALICE))
+        assert account is not None
+        await house.component.network.logins.unregister(account)
+        await house.clock.settle()
+        await house.link(ALICE, "alice")
+        house.network.event("alice", "room", room="!club", name="Club", members=MEMBERS)
+        await house.clock.settle()
+        _received(house)
+    assert len(seen) == 2
+
+
+@given(
+    name=st.text(_LETTERS, max_size=80), taken=st.sets(st.text(_LETTERS, max_size=10), max_size=3)
+)
+@example(name="שלום Bob", taken=set())
+@example(name="مريم", taken={"مريم"})
+@example(name="1 مريم!", taken=set())
+@example(name="a\N{REPLACEMENT CHARACTER}", taken=set())
+@example(name="\N{FULLWIDTH DIGIT ONE}\N{LATIN SMALL LIGATURE FI}", taken=set())
 def test_req_269_nicks_are_what_servers_take(name: str, taken: set[str]) -> None:
     others = {fold(each) for each in taken} | {fold("somebody"), fold("bob")}
     made = nick(name, RemoteUserId("bob"), lambda folded: folded in others)
@@ -224,7 +444,38 @@ def test_req_269_nicks_are_what_servers_take(name: str, taken: set[str]) -> None
     assert made == made.strip()
     assert 0 < len(made.encode()) <= 200
     assert not any(unicodedata.category(char) in ("Cc", "Cf") for char in made)
-    assert jid.split(jid.make("#r", GATEWAY, made)).resource
+    assert jid.make("#r", GATEWAY, made) == f"#r@{GATEWAY}/{made}"
+
+
+def test_req_269_thousands_may_have_one_name() -> None:
+    taken: set[str] = set()
+    looks = itertools.count()
+
+    def is_taken(folded: str) -> bool:
+        next(looks)
+        return folded in taken
+
+    for _ in range(2000):
+        taken.add(fold(nick("Deleted", RemoteUserId("bob"), is_taken)))
+    assert len(taken) == 2000
+    assert next(looks) < 50_000
+    assert {fold("Deleted"), fold("Deleted (2)"), fold("Deleted (3)")} <= taken
+
+
+async def test_req_501_a_name_in_both_directions_keeps_nobody_out(house: House) -> None:
+    room = await _club(house)
+    house.network.event(
+        "alice", "member", room="!club", member={"user": "eve", "name": "שלום Bob"}
+    )
+    _says(house, "eve", "shalom", "m1")
+    await house.clock.settle()
+    assert [told.tag for told in await _join(house, room)] == [
+        "{jabber:component:accept}presence",
+        "{jabber:component:accept}presence",
+        "{jabber:component:accept}presence",
+        "{jabber:component:accept}message",
+        "{jabber:component:accept}message",
+    ]
 
 
 async def test_req_586_a_page_has_at_most_a_hundred(house: House) -> None:

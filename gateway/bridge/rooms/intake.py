@@ -33,7 +33,7 @@ from gateway.events import (
 )
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store import Transaction, conversations, journal, rooms
-from gateway.store.conversations import Origin
+from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import MemberRow, RoomRow
 from gateway.text import clean
 
@@ -54,6 +54,18 @@ def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
         member=member.user,
         affiliation=member.affiliation,
         may_speak=member.may_speak,
+    )
+
+
+def _addressed(said: RoomMessage, to: tuple[str, ...]) -> RoomMessage:
+    return RoomMessage(
+        id=said.id,
+        archive_id=said.archive_id,
+        nick=said.nick,
+        occupant=said.occupant,
+        body=said.body,
+        sent_at=said.sent_at,
+        to=to,
     )
 
 
@@ -90,6 +102,7 @@ class RoomIntake:
     def _room(self, db: Transaction, event: RemoteRoom, now: float, out: Committed) -> None:
         before = self.find(db, event.room)
         room = before or rooms.add(db, self.rows.network, self.rows.account, event.room)
+        was_left = before is not None and self._was_left(db, before)
         name = brief(event.name, NAME_CHARS)
         topic = brief(event.topic, _TOPIC_CHARS)
         topic_at = None if event.topic_at is None else honest_time(event.topic_at, now)
@@ -105,9 +118,9 @@ class RoomIntake:
         self.rows.addresses.assign_room(db, event.room, name)
         if event.members is not None:
             self._all_members(db, room, event.members, now, out)
+        if event.is_new and (before is None or was_left):
+            self._announce(db, room, name, now, out)
         if before is None:
-            if event.is_new:
-                self._announce(db, room, name, now, out)
             return
         if topic != before.topic:
             setter = rooms.member(db, room.id, event.topic_by) if event.topic_by else None
@@ -132,12 +145,16 @@ class RoomIntake:
                 db, room, sid, RoomChanged(id=sid, to=rooms.occupants(db, room.id)), now, out
             )
 
+    def _was_left(self, db: Transaction, room: RoomRow) -> bool:
+        """Others are known to be in it, and the account is not."""
+        return rooms.member(db, room.id, self.own) is None and rooms.count_members(db, room.id) > 0
+
     def _announce(
         self, db: Transaction, room: RoomRow, name: str, now: float, out: Committed
     ) -> None:
         """REQ-590: for clients that know invitations, and a line for those that do not."""
-        sid = self._id(room, "invitation")
-        told = RoomInvitation(id=sid, line_id=self._id(room, "announcement"), name=name)
+        sid = self._id(room, "invitation", str(now))
+        told = RoomInvitation(id=sid, line_id=self._id(room, "announcement", str(now)), name=name)
         self._add(db, room, sid, told, now, out)
 
     # --- who is there ---------------------------------------------------------------------------
@@ -338,13 +355,29 @@ class RoomIntake:
         me = rooms.member(db, room.id, self.own)
         said = RoomMessage(
             id=stored.stanza_id or self._id(room, "own", message),
-            archive_id=self._id(room, "archive", "own", message),
+            archive_id=self._own_id(room, stored),
             nick=me.nick if me else self._nick(db, room, "", self.own),
             occupant=occupant_id(room.secret, self.own),
             body=clean(body),
             sent_at=now,
         )
         self._say(db, room, message, self.own, said, now, out)
+
+    def say_again(
+        self, db: Transaction, room: RoomRow, message: int, jid: str, now: float, out: Committed
+    ) -> None:
+        """A session has sent again what was reflected already: it has not seen that (REQ-911)."""
+        stored = conversations.message(db, message)
+        said = rooms.archived(db, room.id, self._own_id(room, stored)) if stored else None
+        if said is not None:
+            addressed = _addressed(said.message, (jid,))
+            self._tell(db, room, addressed.id, addressed, now, out)
+
+    def _own_id(self, room: RoomRow, stored: MessageRow) -> StanzaId:
+        """The archive's id of what the user said. Numbers of messages come again when the newest
+        is gone, as after the end of an account; what clients remember stays."""
+        scope = (room.conversation, stored.id, stored.stanza_id)
+        return self._id(room, "archive", "own", *scope)
 
     def _say(
         self,
@@ -359,16 +392,7 @@ class RoomIntake:
         if not rooms.archive(db, room.id, sender, said, now):
             return
         conversations.add_alias(db, room.conversation, said.archive_id, message)
-        to = rooms.occupants(db, room.id)
-        addressed = RoomMessage(
-            id=said.id,
-            archive_id=said.archive_id,
-            nick=said.nick,
-            occupant=said.occupant,
-            body=said.body,
-            sent_at=said.sent_at,
-            to=to,
-        )
+        addressed = _addressed(said, rooms.occupants(db, room.id))
         self._tell(db, room, said.id, addressed, now, out)
 
     # --- rows -----------------------------------------------------------------------------------

@@ -1,31 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nicks of members (REQ-269)."""
+"""Nicks of members (REQ-269): what every server's resourceprep (RFC 3920) takes as it is.
+
+A nick is a part of the address of all that a member says. One that a server refuses would cost not
+the member alone: nobody could join the room.
+"""
 
 from __future__ import annotations
 
+import stringprep
 import unicodedata
 from collections.abc import Callable
-from itertools import count
 
 from gateway.ids import RemoteUserId
 
 _CHARS, _BYTES = 60, 200
+_PREPARED = unicodedata.ucd_3_2_0
+"""To a server's stringprep what came later is not assigned."""
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
-"""Categories that a server's stringprep refuses, or that let one name look like another."""
+"""Categories that let one name look like another."""
+_REFUSED = (
+    stringprep.in_table_a1,
+    stringprep.in_table_b1,
+    stringprep.in_table_c12,
+    stringprep.in_table_c21_c22,
+    stringprep.in_table_c3,
+    stringprep.in_table_c4,
+    stringprep.in_table_c5,
+    stringprep.in_table_c6,
+    stringprep.in_table_c7,
+    stringprep.in_table_c8,
+    stringprep.in_table_c9,
+)
+_LEFT, _RIGHT = {"R", "AL"}, {"L"}
+"""Directions (UAX #9) of letters that go to the left, and to the right."""
+_MAQAF = "\u05be"
+"""A hyphen that is written from right to left."""
+_NEXT = 8
+"""So many numbers are tried one after the other; thousands may share a name."""
 
 
 def nick(name: str, user: RemoteUserId, is_taken: Callable[[str], bool]) -> str:
     """What a member is called in a room. ``is_taken`` knows the nicks of others as `fold` makes
     them."""
     base = _legible(name) or _legible(user) or "somebody"
-    if not is_taken(fold(base)):
-        return base
-    for number in count(2):
-        mark = f" ({number})"
-        tried = _cut(base, _CHARS - len(mark), _BYTES - len(mark)) + mark
-        if not is_taken(fold(tried)):
-            return tried
-    raise AssertionError("numbers do not end")
+
+    def numbered(number: int) -> str:
+        mark = f" ({number})" if number > 1 else ""
+        return _framed(_cut(base, _CHARS - len(mark), _BYTES - len(mark)) + mark)
+
+    def is_free(number: int) -> bool:
+        return not is_taken(fold(numbered(number)))
+
+    taken, free = 0, 1
+    while not is_free(free):
+        taken, free = free, free + 1 if free < _NEXT else 2 * free
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        if is_free(middle):
+            free = middle
+        else:
+            taken = middle
+    return numbered(free)
 
 
 def fold(nick: str) -> str:
@@ -35,17 +70,47 @@ def fold(nick: str) -> str:
 
 
 def _legible(name: str) -> str:
-    text = unicodedata.normalize("NFC", name[: 10 * _CHARS])
-    kept = (char for char in text if char.isspace() or _is_visible(char))
-    return _cut(" ".join("".join(kept).split()), _CHARS, _BYTES)
+    text = name[: 10 * _CHARS]
+    if text.isascii() and text.isprintable():
+        return _cut(" ".join(text.split()), _CHARS, _BYTES)
+    while (tidy := _tidied(text)) != text:  # what was left out may have kept others apart
+        text = tidy
+    return text
+
+
+def _tidied(text: str) -> str:
+    kept = "".join(char for char in text if char.isspace() or _is_visible(char))
+    prepared = _PREPARED.normalize("NFKC", " ".join(kept.split()))
+    visible = "".join(char for char in prepared if char == " " or _is_visible(char))
+    return _cut(" ".join(_of_one_direction(visible).split()), _CHARS, _BYTES)
 
 
 def _is_visible(char: str) -> bool:
-    # Stringprep is about Unicode 3.2: to a server what came later is not assigned.
-    return (
-        unicodedata.category(char) not in _INVISIBLE
-        and unicodedata.ucd_3_2_0.category(char) not in _INVISIBLE
+    return unicodedata.category(char) not in _INVISIBLE and not any(
+        refuses(char) for refuses in _REFUSED
     )
+
+
+def _of_one_direction(text: str) -> str:
+    """RFC 3454 §6: letters that go to the right and such that go to the left cannot be in one
+    string. Those remain that go where the first one goes."""
+    directed = (char for char in text if _RIGHT & _directions(char) or _LEFT & _directions(char))
+    unwanted = _RIGHT if _LEFT & _directions(next(directed, "a")) else _LEFT
+    return "".join(char for char in text if not unwanted & _directions(char))
+
+
+def _directions(char: str) -> set[str]:
+    """By the old tables and by the new ones: servers go by either."""
+    return {_PREPARED.bidirectional(char), unicodedata.bidirectional(char)}
+
+
+def _framed(text: str) -> str:
+    """RFC 3454 §6: what goes to the left must begin and end with what does."""
+    if text.isascii() or not any(_LEFT & _directions(char) for char in text):
+        return text
+    before = "" if _directions(text[0]) <= _LEFT else _MAQAF
+    after = "" if _directions(text[-1]) <= _LEFT else _MAQAF
+    return f"{before}{text}{after}"
 
 
 def _cut(text: str, chars: int, octets: int) -> str:

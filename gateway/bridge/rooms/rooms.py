@@ -12,18 +12,25 @@ from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.nicks import fold
-from gateway.ids import NetworkName, RemoteUserId, RoomId, StanzaId
-from gateway.store import Store, Transaction, rooms
+from gateway.events import RoomJoined
+from gateway.ids import NetworkName, RemoteUserId, RoomId, StanzaId, stanza_id
+from gateway.store import Store, Transaction, journal, rooms
+from gateway.store.journal import InboundRow
 from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
+MOST_SESSIONS = 100
+"""Of one user in one room (REQ-712). Each gets all that is said there, and servers choose how
+their users' devices are called."""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """What a session wants to be told of the past when it joins (XEP-0045 §7.2.13)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a session asks for that wants to join: of the past, XEP-0045 §7.2.13."""
 
+    id: str
+    nick: str
     most: int = 20
     since: float = 0.0
     """Seconds since the epoch."""
@@ -51,12 +58,14 @@ class Rooms:
         addresses: Addresses,
         clock: Clock,
         persist: Persist,
+        deliver: Callable[[list[InboundRow]], None],
     ) -> None:
         self._network = network
         self._store = store
         self._addresses = addresses
         self._clock = clock
         self._persist = persist
+        self._deliver = deliver
         self._port: XmppPort
 
     def attach(self, port: XmppPort) -> None:
@@ -107,42 +116,65 @@ class Rooms:
         account: Account,
         room: RoomRow,
         jid: str,
-        history: History,
-        then: Callable[[Joined | None], None],
+        asked: Asked,
+        refused: Callable[[], None],
     ) -> None:
-        """Let a session in. ``then`` gets what it is to be told, or None if it may not.
-
-        What is said after that comes to it as rows: so the history ends where they begin.
-        """
+        """Let a session in. What it is told is a row, before those of what is said from now on;
+        ``refused`` is called if it may not."""
         now = self._clock.now()
 
-        def unit(db: Transaction) -> int | None:
+        def unit(db: Transaction) -> tuple[InboundRow, list[str]] | None:
             if rooms.member(db, room.id, account.remote_id) is None:
                 return None
             rooms.enter(db, room.id, jid, account.user, now)
-            return rooms.newest_archived(db, room.id)
+            displaced = rooms.beyond(db, room.id, jid, MOST_SESSIONS)
+            for other in displaced:
+                rooms.leave(db, room.id, other)
+            told = RoomJoined(
+                id=asked.id,
+                nick=asked.nick,
+                newest=rooms.newest_archived(db, room.id),
+                most=asked.most,
+                since=asked.since,
+                most_chars=asked.most_chars,
+                to=(jid,),
+            )
+            row = journal.add_inbound(
+                db,
+                account=account.id,
+                conversation=room.conversation,
+                user=account.user,
+                contact=RemoteUserId(room.remote_id),
+                stanza_id=stanza_id(self._network, account.user, "room", room.id, "joined", jid),
+                delivery=told,
+                now=now,
+            )
+            return row, displaced
 
-        def committed(newest: int | None) -> None:
-            then(None if newest is None else self._joined(account, room, newest, history))
+        def committed(entered: tuple[InboundRow, list[str]] | None) -> None:
+            if entered is None:
+                refused()
+                return
+            row, displaced = entered
+            self._deliver([row])
+            self._tell_out(account, room, displaced)
 
         self._persist.write(unit, committed)
 
-    def _joined(
-        self, account: Account, room: RoomRow, newest: int, history: History
-    ) -> Joined | None:
+    def joined(self, account: Account, room: RoomRow, told: RoomJoined) -> Joined | None:
+        """What a session is told that has joined; None if it is not in any more."""
         reader = self._store.reader
-        now = rooms.find(reader, self._network, account.id, room.remote_id)
-        me = rooms.member(reader, room.id, account.remote_id)
-        if now is None or me is None:
+        me = self.me(account, room)
+        if me is None or not all(self.is_in(room, jid) for jid in told.to):
             return None
         others = [member for member in rooms.members(reader, room.id) if member != me]
-        return Joined(room=now, me=me, others=others, history=self._history(now, newest, history))
+        return Joined(room=room, me=me, others=others, history=self._history(room, told))
 
-    def _history(self, room: RoomRow, newest: int, wanted: History) -> Sequence[Archived]:
+    def _history(self, room: RoomRow, wanted: RoomJoined) -> Sequence[Archived]:
         most = min(wanted.most, MOST_HISTORY)
         if most <= 0 or wanted.most_chars == 0:
             return ()
-        part = Wanted(before=newest + 1, start=wanted.since, most=most, newest=True)
+        part = Wanted(before=wanted.newest + 1, start=wanted.since, most=most, newest=True)
         found = rooms.read_archive(self._store.reader, room.id, part)
         if wanted.most_chars is None:
             return found
@@ -178,7 +210,11 @@ class Rooms:
             return found
 
         for room, jid in await self._store.write(unit):
-            me = self.me(account, room)
+            self._tell_out(account, room, [jid])
+
+    def _tell_out(self, account: Account, room: RoomRow, sessions: Sequence[str]) -> None:
+        me = self.me(account, room) if sessions else None
+        for jid in sessions:
             self._port.frozen(room.remote_id, me.nick if me is not None else "", jid)
 
     def leave(self, room: RoomId, jid: str) -> None:

@@ -157,6 +157,7 @@ class Earlier:
     id: RowId
     state: OutboundState
     digest: bytes
+    message: int | None
 
 
 def earlier_outbound(
@@ -168,15 +169,18 @@ def earlier_outbound(
 ) -> list[Earlier]:
     """Rows of the last days under a stanza's ids, newest first: the key for doubles (REQ-911)."""
     rows = db.execute(
-        "SELECT id, state, digest FROM outbound WHERE conversation = ? AND stanza_id = ?"
+        "SELECT id, state, digest, message FROM outbound WHERE conversation = ? AND stanza_id = ?"
         " AND committed_at >= ? UNION"
-        " SELECT outbound.id, state, digest FROM alias"
+        " SELECT outbound.id, state, digest, outbound.message FROM alias"
         " JOIN outbound ON outbound.message = alias.message"
         " WHERE alias.conversation = ? AND alias.value = ? AND committed_at >= ?"
         " ORDER BY id DESC",
         (conversation, stanza_id, since, conversation, origin_id, since),
     )
-    return [Earlier(RowId(row), OutboundState(state), digest) for row, state, digest in rows]
+    return [
+        Earlier(RowId(row), OutboundState(state), digest, message)
+        for row, state, digest, message in rows
+    ]
 
 
 def readdress(db: Transaction, row: OutboundRow) -> None:

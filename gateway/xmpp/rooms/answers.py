@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
 from gateway.ids import RemoteUserId, StanzaId
+from gateway.store.accounts import AccountStatus
 from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 from gateway.xmpp import disco
 from gateway.xmpp.asked import Answer, Request, card, version
@@ -119,8 +120,9 @@ class RoomAnswers:
 
     def _ping(self, request: Request) -> str:
         """XEP-0410 §3.2: whether a session that asks about itself is still in (REQ-551)."""
-        _, room = self._room(request)
-        if not self._rooms.is_in(room, request.sender):
+        account, room = self._room(request)
+        is_out = account.status is AccountStatus.LOGGED_OUT  # though a crash kept that to itself
+        if is_out or not self._rooms.is_in(room, request.sender):
             raise Refused(errors.NOT_IN_ROOM)
         if request.to.resource:
             self._occupant(request)
@@ -162,7 +164,7 @@ class RoomAnswers:
     def _page(self, room: RoomRow, query: archive.Query) -> tuple[list[Archived], bool]:
         """The page, and whether nothing is left in its direction."""
         if query.ids:
-            return [self._said(room, archive_id) for archive_id in query.ids[: query.most]], True
+            return self._page_of_ids(room, query)
         sender = self._sender(room, query.sender)
         if query.sender and sender is None:
             return [], True
@@ -182,6 +184,14 @@ class RoomAnswers:
         if not complete:
             found = found[1:] if query.backwards else found[:-1]
         return found, complete
+
+    def _page_of_ids(self, room: RoomRow, query: archive.Query) -> tuple[list[Archived], bool]:
+        said = {one.id: one for one in (self._said(room, wanted) for wanted in query.ids)}
+        after = self._place(room, query.page_after)
+        before = self._place(room, query.page_before) or max(said) + 1
+        found = [said[place] for place in sorted(said) if after < place < before]
+        cut = max(0, len(found) - query.most)
+        return (found[cut:] if query.backwards else found[: query.most]), not cut
 
     def _said(self, room: RoomRow, archive_id: StanzaId) -> Archived:
         said = self._rooms.archived(room, archive_id)

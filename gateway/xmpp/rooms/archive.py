@@ -74,7 +74,7 @@ def read(element: Element) -> Query:
         end=_time(values, "end"),
         after=_id(_one(values, "after-id")),
         before=_id(_one(values, "before-id")),
-        ids=[StanzaId(value) for value in values.get("ids", ())],
+        ids=_ids(values.get("ids", [])),
         most=_most(_text(page, "max")),
         page_after=_id(after or ""),
         page_before=_id(last or ""),
@@ -117,6 +117,12 @@ def _time(values: dict[str, list[str]], name: str) -> float | None:
 
 def _id(value: str) -> StanzaId | None:
     return StanzaId(value) if value else None
+
+
+def _ids(values: list[str]) -> list[StanzaId]:
+    if len(values) > MOST:
+        raise Refused(errors.NOT_ACCEPTABLE, f"At most {MOST} messages can be asked for by id.")
+    return [StanzaId(value) for value in values]
 
 
 def _most(said: str | None) -> int:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from xml.etree.ElementTree import Element
 
 from gateway.bridge.rooms.intake import presence_of
 from gateway.bridge.rooms.nicks import fold
-from gateway.bridge.rooms.rooms import History, Joined
+from gateway.bridge.rooms.rooms import Asked, Joined
+from gateway.events import RoomJoined
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.rooms import stanzas
 from gateway.xmpp.rooms.stanzas import LOGGED, MUC, NICK_CHANGED, NON_ANONYMOUS, Place
@@ -19,33 +19,23 @@ _JOIN = f"{{{MUC}}}x"
 _HISTORY = f"{{{MUC}}}history"
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
-    """What a session asks for."""
-
-    id: str
-    nick: str
-    history: History
-
-
-def read_join(element: Element, nick: str, now: float) -> Join | None:
-    """The request in a presence; None if there is none in it."""
+def read_join(element: Element, nick: str, now: float) -> Asked | None:
+    """The request in a presence; None if there is none in it. What cannot be read of the history
+    is left out."""
     asked = element.find(_JOIN)
     if asked is None:
         return None
-    return Join(element.get("id", ""), nick, _history(asked.find(_HISTORY), now))
-
-
-def _history(wanted: Element | None, now: float) -> History:
-    """XEP-0045 §7.2.13. What cannot be read is left out."""
+    wanted = asked.find(_HISTORY)
     if wanted is None:
-        return History()
+        return Asked(id=element.get("id", ""), nick=nick)
     most = _number(wanted.get("maxstanzas"))
     seconds = _number(wanted.get("seconds"))
     since = _time(wanted.get("since"))
     if seconds is not None:
         since = max(since, now - seconds)
-    return History(
+    return Asked(
+        id=element.get("id", ""),
+        nick=nick,
         most=20 if most is None else most,
         since=since,
         most_chars=_number(wanted.get("maxchars")),
@@ -65,7 +55,7 @@ def _time(value: str | None) -> float:
         return 0.0
 
 
-def sequence(place: Place, joined: Joined, join: Join, to: str) -> Iterator[Stanza]:
+def sequence(place: Place, joined: Joined, asked: RoomJoined, to: str) -> Iterator[Stanza]:
     """REQ-501: others, oneself, the past, the subject; what is live comes after that."""
     room = joined.room
     for member in joined.others:
@@ -73,9 +63,9 @@ def sequence(place: Place, joined: Joined, join: Join, to: str) -> Iterator[Stan
     codes = {LOGGED}
     if room.private:
         codes.add(NON_ANONYMOUS)
-    if fold(join.nick) != fold(joined.me.nick):
+    if fold(asked.nick) != fold(joined.me.nick):
         codes.add(NICK_CHANGED)
-    yield stanzas.presence(place, presence_of(room, joined.me), to, codes, join.id)
+    yield stanzas.presence(place, presence_of(room, joined.me), to, codes, asked.id)
     for said in joined.history:
         yield stanzas.message(place, said.message, to, late=True)
     setters = {member.user: member.nick for member in (*joined.others, joined.me)}

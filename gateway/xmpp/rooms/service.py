@@ -10,8 +10,8 @@ from xml.etree.ElementTree import Element
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText
 from gateway.bridge.rooms.intake import presence_of
-from gateway.bridge.rooms.rooms import Joined
-from gateway.events import RoomInvitation
+from gateway.bridge.rooms.rooms import Asked
+from gateway.events import RoomInvitation, RoomJoined
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow
@@ -20,8 +20,9 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.jid import Address, split
+from gateway.xmpp.limits import Kind, Standing
 from gateway.xmpp.rooms import stanzas
-from gateway.xmpp.rooms.joining import Join, read_join, sequence
+from gateway.xmpp.rooms.joining import read_join, sequence
 from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL, Place
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ NO_ROOM = "There is no group at this address, or you are not in it."
 _NOT_IN = "You are not in the room."
 _NO_ACCOUNT = "You have no account here, so you are in no group. Send “login” to {gateway}."
 _LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
+_TOO_MANY = "You are joining too often. Please wait a minute."
 _AGAIN_S = 60.0
 _MOST_TOLD = 1_000
 _GHOST = frozenset(
@@ -105,25 +107,30 @@ class RoomService:
         session = element.get("from", "")
         if join is not None and account.status is not AccountStatus.LINKED:
             self._refuse_join(element, errors.UNAVAILABLE, _LOGGED_OUT)
+        elif join is not None and not self._may_join(account):
+            self._refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
         elif join is not None:
-            self._join(account, room, session, join)
+            self._join(account, room, session, join, element)
         elif self._rooms.is_in(room, session):
             self._keep_nick(account, room, session, to.resource)
         else:
             self._tell_out(account, room, session, to.resource)
 
-    def _join(self, account: Account, room: RoomRow, session: str, join: Join) -> None:
+    def _may_join(self, account: Account) -> bool:
+        """REQ-711: who joins is told of thousands."""
+        now = self._clock.monotonic()
+        return self._component.limits.takes(Kind.JOINS, account.user, Standing.LINKED, now)
+
+    def _join(
+        self, account: Account, room: RoomRow, session: str, asked: Asked, element: Element
+    ) -> None:
         """Also for a session that is in already: it has lost what it knew (REQ-504)."""
-
-        def then(joined: Joined | None) -> None:
-            if joined is None:
-                return
-            place = self.place(account, joined.room)
-            for stanza in sequence(place, joined, join, session):
-                self._component.stream.send(stanza)
-
         self._told_out.pop(session, None)
-        self._rooms.join(account, room, session, join.history, then)
+
+        def refused() -> None:
+            self._refuse_join(element, errors.ITEM_NOT_FOUND, NO_ROOM)
+
+        self._rooms.join(account, room, session, asked, refused)
 
     def _keep_nick(self, account: Account, room: RoomRow, session: str, nick: str) -> None:
         """REQ-507: the nick is the network's. A session that asks for another keeps this one."""
@@ -141,11 +148,12 @@ class RoomService:
     def _tell_out(self, account: Account, room: RoomRow, session: str, nick: str) -> None:
         """REQ-505: not an old way to join, but somebody who thinks that they are in."""
         now = self._clock.monotonic()
-        if len(self._told_out) >= _MOST_TOLD:
-            self._told_out = {s: at for s, at in self._told_out.items() if now - at < _AGAIN_S}
         if now - self._told_out.get(session, -_AGAIN_S) < _AGAIN_S:
             return
+        self._told_out.pop(session, None)
         self._told_out[session] = now
+        if len(self._told_out) > _MOST_TOLD:  # the first of them was told first
+            del self._told_out[next(iter(self._told_out))]
         codes = (SELF, TECHNICAL)
         stanza = stanzas.left(self.place(account, room), nick, session, codes)
         self._component.stream.send(stanza)
@@ -244,7 +252,17 @@ class RoomService:
         room = self._rooms.find(account, split(address).local) if account is not None else None
         if account is None or room is None:
             return []
-        return stanzas.of_row(row, self.place(account, room), self._clock.now())
+        place = self.place(account, room)
+        if not isinstance(row.delivery, RoomJoined):
+            return stanzas.of_row(row, place, self._clock.now())
+        joined = self._rooms.joined(account, room, row.delivery)
+        if joined is None:
+            return []
+        return [
+            stanza
+            for to in row.delivery.to
+            for stanza in sequence(place, joined, row.delivery, to)
+        ]
 
     def _invitation(self, row: InboundRow, told: RoomInvitation, room: str) -> list[Stanza]:
         gateway, shown = self._component.domain, told.name or "without a name"

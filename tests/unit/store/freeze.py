@@ -30,6 +30,7 @@ from gateway.events import (
     Receipt,
     RoomChanged,
     RoomInvitation,
+    RoomJoined,
     RoomMessage,
     RoomPresence,
     RoomSubject,
@@ -286,6 +287,7 @@ def _rooms(db: sqlite3.Connection) -> None:
         RoomPresence(nick="Bob", occupant="o", member=BOB, to=(phone,)),
         RoomChanged(id=stanza(24), to=(phone,)),
         RoomInvitation(id=stanza(25), line_id=stanza(26), name="Club"),
+        RoomJoined(id="j1", nick="Alice", newest=1, most=20, to=(phone,)),
     )
     for number, delivery in enumerate(waiting, start=20):
         row = (number, 5, stanza(number), encode(delivery), 0, 0, NOW - 30, NOW - 30)
