@@ -69,6 +69,8 @@ class RemoteUndecryptable(_Record, frozen=True, kw_only=True):
     key. Empty if the adapter cannot read such messages at all."""
     reason: str = ""
     """Why it cannot be read, in a sentence for the user, if the network has said so."""
+    room: RemoteRoomId | None = None
+    """The room in which ``contact`` has said it; then a `RemoteRoomMessage` takes its place."""
 
 
 class RemoteUnreadable(_Record, frozen=True, kw_only=True):
@@ -380,6 +382,8 @@ class RoomMessage(_Record, frozen=True, kw_only=True):
     sent_at: float
     to: tuple[str, ...] = ()
     """Full JIDs."""
+    replaces: StanzaId | None = None
+    """The line that was given in its place (XEP-0308)."""
 
 
 class RoomSubject(_Record, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ from adapters.matrix.inbound import (
     as_dicts,
     display_name,
     event_id_of,
+    in_room,
     remote_event,
 )
 from adapters.matrix.marks import marked_contact
@@ -44,10 +45,7 @@ from adapters.matrix.unreadable import where
 from gateway.events import (
     RemoteMember,
     RemoteMemberGone,
-    RemoteMessage,
     RemoteRoom,
-    RemoteRoomMessage,
-    RemoteUndecryptable,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
 
@@ -385,8 +383,8 @@ class _OneGroup:
             self._parts.say(gone)
 
     def _said(self, event: Event) -> None:
-        """As in a chat with the sender. What cannot be read, or not be converted, is left out:
-        nothing of it can be kept for a room yet."""
+        """As in a chat with the sender. What cannot be converted is left out: nothing of it can be
+        kept for a room yet."""
         sender, place = event.get("sender"), (self._room_id, event_id_of(event))
         if not is_user_id(sender) or not place[1]:
             return
@@ -397,20 +395,10 @@ class _OneGroup:
                 account=self._account,
                 name_of=str,
                 now=self._now,
+                unread=self._opened.unread.get(place),
             )
         except Exception as error:  # whatever it is, it belongs to this event alone
             self._parts.outcome.tally.failed.append(where(error))
             return
-        if isinstance(told, RemoteUndecryptable):
-            self._parts.outcome.tally.unread += 1
-        elif isinstance(told, RemoteMessage):
-            self._parts.say(
-                RemoteRoomMessage(
-                    room=RemoteRoomId(self._room_id),
-                    sender=told.contact,
-                    id=told.id,
-                    body=told.body,
-                    sent_at=told.sent_at,
-                    key=told.key,
-                )
-            )
+        if told is not None:
+            self._parts.say(in_room(RemoteRoomId(self._room_id), told))

@@ -12,10 +12,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import structs
+
 from adapters.matrix.opened import Unread
 from adapters.matrix.text import clean, without_reply_fallback
-from gateway.events import RemoteMessage, RemoteUndecryptable
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.events import RemoteMessage, RemoteRoomMessage, RemoteUndecryptable
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 Event = Mapping[str, Any]
 
@@ -114,6 +116,22 @@ def remote_event(
         sent_at=sent_at,
         own=own,
         key=key if isinstance(key, str) and clean(key, _MAX_ID_BYTES) == key else None,
+    )
+
+
+def in_room(
+    room: RemoteRoomId, told: RemoteMessage | RemoteUndecryptable
+) -> RemoteRoomMessage | RemoteUndecryptable:
+    """What was converted as if it had been said in a chat with its sender."""
+    if isinstance(told, RemoteUndecryptable):
+        return structs.replace(told, room=room)
+    return RemoteRoomMessage(
+        room=room,
+        sender=told.contact,
+        id=told.id,
+        body=told.body,
+        sent_at=told.sent_at,
+        key=told.key,
     )
 
 

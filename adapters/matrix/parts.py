@@ -29,8 +29,6 @@ class Tally:
     """Rooms of which the answer does not have the state, and which were never told."""
     missed: int = 0
     """Groups in which more was said than was fetched."""
-    unread: int = 0
-    """Messages in groups that cannot be decrypted."""
     failed: list[str] = field(default_factory=list)
     """What went wrong with events of groups."""
 
@@ -39,7 +37,6 @@ class Tally:
         self.ignored += other.ignored
         self.unknown += other.unknown
         self.missed += other.missed
-        self.unread += other.unread
         self.failed += other.failed
 
     def log(self, log: Logger) -> None:
@@ -50,8 +47,6 @@ class Tally:
             log.info("groups_without_state", rooms=self.unknown)
         if self.missed:
             log.info("group_history_cut", rooms=self.missed)
-        if self.unread:
-            log.info("group_messages_not_decrypted", messages=self.unread)
         if self.failed:
             log.error("group_events_not_converted", events=len(self.failed), at=self.failed[0])
 

@@ -255,9 +255,28 @@ class Intake:
         kind = OwnDisplayed if event.own else Displayed
         self.rows.add(db, event.contact, sid, kind(id=sid, message=newest.stanza_id), now, out)
 
+    def stand_in(
+        self,
+        db: Transaction,
+        conversation: ConversationId,
+        event: RemoteUndecryptable,
+        now: float,
+    ) -> Committed:
+        """One line in place of a message that still cannot be read, if there is none yet."""
+        out = Committed()
+        reason = held.tell(db, conversation, event.id)
+        if reason is not None and event.room is not None:
+            self.rooms.stand_in(db, event, reason, now, out)
+        elif reason is not None:
+            self.unread.stand_in(db, conversation, event, reason, now, out)
+        return out
+
     def _undecryptable(
         self, db: Transaction, event: RemoteUndecryptable, now: float, out: Committed
     ) -> None:
+        if event.room is not None:
+            self.rooms.keep(db, event, now, out)
+            return
         conversation = self.rows.chat(db, event.contact)
         if self.is_cutting(self.rows.account):
             cut(db, conversation, event.id)

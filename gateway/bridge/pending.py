@@ -81,6 +81,6 @@ class Pending:
         intake, hooks, now = account.link.intake, account.link.hooks, self._clock.now()
 
         def unit(db: Transaction) -> Committed:
-            return intake.unread.stand_in(db, untold.conversation, untold.event, now)
+            return intake.stand_in(db, untold.conversation, untold.event, now)
 
         await self._store.write(unit, hooks.committed)

@@ -24,6 +24,22 @@ ENCRYPTED = (
 PENDING = "Its key has not arrived yet."
 
 
+def line(reason: str) -> str:
+    """What stands in place of a message that cannot be read."""
+    return f"[Encrypted message. {reason or PENDING}]"
+
+
+def storable(event: RemoteUndecryptable, now: float) -> RemoteUndecryptable:
+    """As it is kept."""
+    return structs.replace(
+        event,
+        sent_at=honest_time(event.sent_at, now),
+        content=clean(event.content),
+        needs=clean(event.needs),
+        reason=clean(event.reason),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
     """Those of one account, inside the writer's transaction."""
@@ -41,18 +57,7 @@ class Unread:
         """One that cannot be read."""
         if conversations.by_remote_id(db, conversation, event.id) is not None:
             return  # it was readable before, or the user has a line in its place
-        held.hold(
-            db,
-            conversation,
-            structs.replace(
-                event,
-                sent_at=honest_time(event.sent_at, now),
-                content=clean(event.content),
-                needs=clean(event.needs),
-                reason=clean(event.reason),
-            ),
-            now,
-        )
+        held.hold(db, conversation, storable(event, now), now)
         out.held |= bool(event.needs)
         if not event.needs and conversations.tell_once(db, conversation, "encrypted"):
             sid = self.rows.id(event.contact, event.id, "encrypted")
@@ -96,13 +101,11 @@ class Unread:
         db: Transaction,
         conversation: ConversationId,
         event: RemoteUndecryptable,
+        reason: str,
         now: float,
-    ) -> Committed:
+        out: Committed,
+    ) -> None:
         """One line in place of a message that still cannot be read."""
-        out = Committed()
-        reason = held.tell(db, conversation, event.id)
-        if reason is None:
-            return out
         sid = self.rows.id(event.contact, event.id, 0)
         made = conversations.add_message(
             db,
@@ -114,14 +117,6 @@ class Unread:
             now=now,
         )
         if made is not None:
-            body = f"[Encrypted message. {reason or PENDING}]"
             kind = OwnMessage if event.own else ChatMessage
-            self.rows.add(
-                db,
-                event.contact,
-                sid,
-                kind(id=sid, body=body, sent_at=event.sent_at),
-                now,
-                out,
-            )
-        return out
+            told = kind(id=sid, body=line(reason), sent_at=event.sent_at)
+            self.rows.add(db, event.contact, sid, told, now, out)

@@ -27,8 +27,9 @@ class Untold:
 
 
 _EVENT = (
-    "conversation.contact, held.remote_id, held.sent_at, held.content, held.own, held.needs,"
-    " held.reason"
+    "coalesce(conversation.contact, held.sender), held.remote_id, held.sent_at, held.content,"
+    " held.own, held.needs, held.reason, (SELECT room_link.remote_id FROM room_link"
+    " WHERE room_link.room = conversation.room AND room_link.home)"
 )
 
 
@@ -41,6 +42,7 @@ def _event(values: tuple[object, ...]) -> RemoteUndecryptable:
         own=bool(values[4]),
         needs=values[5],  # type: ignore[arg-type]
         reason=values[6],  # type: ignore[arg-type]
+        room=values[7],  # type: ignore[arg-type]
     )
 
 
@@ -57,8 +59,8 @@ def hold(
     """
     made = db.execute(
         "INSERT INTO held"
-        " (conversation, remote_id, own, sent_at, stored_at, content, needs, reason)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (conversation, remote_id)"
+        " (conversation, remote_id, own, sent_at, stored_at, content, needs, reason, sender)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (conversation, remote_id)"
         " DO UPDATE SET needs = excluded.needs, reason = excluded.reason",
         (
             conversation,
@@ -69,6 +71,7 @@ def hold(
             event.content,
             event.needs,
             event.reason,
+            "" if event.room is None else event.contact,
         ),
     )
     if made.lastrowid is not None and made.lastrowid % _SWEEP_EVERY == 0:
@@ -133,7 +136,7 @@ def untold(db: Connection, network: NetworkName, before: float, limit: int) -> I
         (before, network, limit),
     )
     for values in rows:
-        yield Untold(values[7], values[8], _event(values))
+        yield Untold(values[8], values[9], _event(values))
 
 
 def tell(db: Transaction, conversation: ConversationId, remote_id: RemoteMessageId) -> str | None:

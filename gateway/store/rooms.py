@@ -295,6 +295,14 @@ def archive(
     return made.rowcount == 1
 
 
+def rewrite(db: Transaction, room: RoomId, message: RoomMessage) -> None:
+    """Something in the archive is known better now. It keeps its ids and its place."""
+    db.execute(
+        "UPDATE archived SET payload = ? WHERE room = ? AND archive_id = ?",
+        (payload.encode(message), room, message.archive_id),
+    )
+
+
 def newest_archived(db: Connection, room: RoomId) -> int:
     """The place of what was said last; 0 if nothing was."""
     (newest,) = db.execute(

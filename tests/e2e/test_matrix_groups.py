@@ -26,6 +26,7 @@ from gateway.events import (
     RemoteMemberGone,
     RemoteRoom,
     RemoteRoomMessage,
+    RemoteUndecryptable,
     SendRoomText,
     SendText,
 )
@@ -463,3 +464,12 @@ async def test_an_encrypted_group_both_ways(world: World, tmp_path: Path) -> Non
         assert (received.event_id, received.decrypted) == (sent.remote_id, True)
         echo = await world.wait_said("well kept")
         assert (echo.sender, echo.key) == (world.alice, "k1")
+        # What the gateway is given no key for waits, with the reason.
+        await element.set_up(backup=False)
+        await element.send_to_verified_only()
+        withheld = await element.send_text(room, "for friends")
+        waiting = await world.account.wait(
+            RemoteUndecryptable, lambda event: event.id == withheld and bool(event.reason)
+        )
+        assert isinstance(waiting, RemoteUndecryptable)
+        assert (waiting.room, waiting.contact) == (room, element.user_id)

@@ -372,13 +372,14 @@ class ScriptedSession(Session):
 
     def _room_event(self, event: dict[str, Any]) -> RemoteEvent:
         fields = {name: value for name, value in event.items() if name != "type"}
-        kinds: dict[str, type[RemoteRoomEvent]] = {
+        kinds: dict[str, type[RemoteRoomEvent | RemoteUndecryptable]] = {
             "room": RemoteRoom,
             "member": RemoteMember,
             "member-gone": RemoteMemberGone,
             "room-message": RemoteRoomMessage,
+            "room-encrypted": RemoteUndecryptable,
         }
-        if event["type"] == "room-message":
+        if "id" in fields:
             fields.setdefault("sent_at", self._account.clock.now())
         return msgspec.convert(fields, kinds[event["type"]])
 

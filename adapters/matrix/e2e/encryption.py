@@ -12,7 +12,7 @@ from adapters.matrix.e2e.machine import Machine, Received
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, rooms_in
 from adapters.matrix.http import Api
-from adapters.matrix.inbound import as_dict, as_dicts, remote_event
+from adapters.matrix.inbound import as_dict, as_dicts, in_room, remote_event
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.opened import Opened
 from adapters.matrix.rooms import RoomId
@@ -92,13 +92,16 @@ class Encryption:
     def _readable(
         self, waiting: RemoteUndecryptable, clear: Mapping[str, Any]
     ) -> RemoteEvent | None:
-        return remote_event(
+        told = remote_event(
             clear,
             contact=waiting.contact,
             account=self._account.remote_id,
             name_of=self._ledger.book.name,
             now=self._account.clock.now(),
         )
+        if told is None or waiting.room is None:
+            return told
+        return in_room(waiting.room, told)
 
     def _said(
         self, answer: Mapping[str, Any], fills: Mapping[RoomId, Fill]

@@ -12,9 +12,12 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from gateway.bridge.rooms.nicks import fold, nick
 from gateway.bridge.rows import Committed, Rows
 from gateway.bridge.splitting import NAME_CHARS, brief, split_text
+from gateway.bridge.unread import line, storable
 from gateway.bridge.wellformed import honest_time
 from gateway.events import (
     Departure,
@@ -24,6 +27,7 @@ from gateway.events import (
     RemoteRoom,
     RemoteRoomEvent,
     RemoteRoomMessage,
+    RemoteUndecryptable,
     RoomChanged,
     RoomDelivery,
     RoomInvitation,
@@ -32,7 +36,7 @@ from gateway.events import (
     RoomSubject,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
-from gateway.store import Transaction, conversations, journal, rooms
+from gateway.store import Transaction, conversations, held, journal, rooms
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import MemberRow, RoomRow
 from gateway.text import clean
@@ -58,15 +62,7 @@ def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
 
 
 def _addressed(said: RoomMessage, to: tuple[str, ...]) -> RoomMessage:
-    return RoomMessage(
-        id=said.id,
-        archive_id=said.archive_id,
-        nick=said.nick,
-        occupant=said.occupant,
-        body=said.body,
-        sent_at=said.sent_at,
-        to=to,
-    )
+    return structs.replace(said, to=to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +287,12 @@ class RoomIntake:
     ) -> None:
         if event.sender == self.own and self._is_echo(db, room, event, now, out):
             return
-        sender = rooms.member(db, room.id, event.sender)
-        called = sender.nick if sender else self._nick(db, room, "", event.sender)
+        if held.release(db, room.conversation, event.id):
+            shown = conversations.by_remote_id(db, room.conversation, event.id)
+            if shown is not None:
+                self._readable(db, room, event, shown, now, out)
+                return
+        called = self._called(db, room, event.sender)
         sent_at = honest_time(event.sent_at, now)
         for part, body in enumerate(split_text(clean(event.body))):
             sid = self._id(room, event.id, part)
@@ -317,6 +317,82 @@ class RoomIntake:
                 sent_at=sent_at,
             )
             self._say(db, room, stored, event.sender, said, now, out)
+
+    def _called(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> str:
+        """Also of somebody who has left since."""
+        member = rooms.member(db, room.id, user)
+        return member.nick if member else self._nick(db, room, "", user)
+
+    # --- what cannot be read yet ----------------------------------------------------------------
+
+    def keep(
+        self, db: Transaction, event: RemoteUndecryptable, now: float, out: Committed
+    ) -> None:
+        """A message that cannot be read."""
+        room = self.find(db, event.room) if event.room is not None else None
+        if room is None:
+            return
+        if conversations.by_remote_id(db, room.conversation, event.id) is None:
+            held.hold(db, room.conversation, storable(event, now), now)
+            out.held |= bool(event.needs)
+
+    def stand_in(
+        self, db: Transaction, event: RemoteUndecryptable, reason: str, now: float, out: Committed
+    ) -> None:
+        """One line in its place, by who has said it."""
+        room = self.find(db, event.room) if event.room is not None else None
+        if room is None:
+            return
+        sid = self._id(room, event.id, 0)
+        made = conversations.add_message(
+            db,
+            room.conversation,
+            stanza_id=sid,
+            origin=Origin.ELSEWHERE if event.own else Origin.CONTACT,
+            sent_at=event.sent_at,
+            remote_id=event.id,
+            now=now,
+        )
+        if made is None:
+            return
+        said = RoomMessage(
+            id=sid,
+            archive_id=self._id(room, "archive", event.id, 0),
+            nick=self._called(db, room, event.contact),
+            occupant=occupant_id(room.secret, event.contact),
+            body=line(reason),
+            sent_at=event.sent_at,
+        )
+        self._say(db, room, made, event.contact, said, now, out)
+
+    def _readable(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomMessage,
+        before: MessageRow,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """The line in its place is corrected while nothing came after it (XEP-0308 §3); else the
+        message comes as one that is late. In the archive the line becomes the message."""
+        shown = rooms.archived(db, room.id, self._id(room, "archive", event.id, 0))
+        is_newest = shown is not None and shown.id == rooms.newest_archived(db, room.id)
+        sent_at = honest_time(event.sent_at, now)
+        for part, body in enumerate(split_text(clean(event.body))):
+            if shown is not None and not part:
+                rooms.rewrite(db, room.id, structs.replace(shown.message, body=body))
+            said = RoomMessage(
+                id=self._id(room, event.id, "readable", part),
+                archive_id=self._id(room, "archive", event.id, "readable", part),
+                nick=self._called(db, room, event.sender),
+                occupant=occupant_id(room.secret, event.sender),
+                body=body,
+                sent_at=sent_at,
+                replaces=before.stanza_id if is_newest and not part else None,
+            )
+            conversations.add_alias(db, room.conversation, said.id, before.id)
+            self._say(db, room, before.id, event.sender, said, now, out)
 
     def _is_echo(
         self,
@@ -352,11 +428,10 @@ class RoomIntake:
         stored = conversations.message(db, message)
         if stored is None:
             return
-        me = rooms.member(db, room.id, self.own)
         said = RoomMessage(
             id=stored.stanza_id or self._id(room, "own", message),
             archive_id=self._own_id(room, stored),
-            nick=me.nick if me else self._nick(db, room, "", self.own),
+            nick=self._called(db, room, self.own),
             occupant=occupant_id(room.secret, self.own),
             body=clean(body),
             sent_at=now,

@@ -46,3 +46,6 @@ CREATE INDEX archived_order ON archived (room, id);
 CREATE INDEX archived_time ON archived (room, stored_at);
 CREATE INDEX archived_sender ON archived (room, sender, id);
 CREATE INDEX archived_stored_at ON archived (stored_at);
+
+-- Who has said in a room what cannot be read yet; empty in a chat.
+ALTER TABLE held ADD COLUMN sender TEXT NOT NULL DEFAULT '';

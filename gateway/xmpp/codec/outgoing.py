@@ -85,8 +85,8 @@ def nick(name: str) -> str:
     return f"<nick xmlns='http://jabber.org/protocol/nick'>{text(name)}</nick>" if name else ""
 
 
-def _replace(message: str | None) -> str:
-    """XEP-0308 §3."""
+def replacing(message: str | None) -> str:
+    """XEP-0308 §3; empty if nothing is replaced."""
     if message is None:
         return ""
     return f"<replace xmlns='urn:xmpp:message-correct:0' id='{attribute(message)}'/>"
@@ -114,7 +114,7 @@ def _chat(
     replaces: str | None = None,
 ) -> Stanza:
     parts = [
-        f"<body>{text(body)}</body>{_replace(replaces)}",
+        f"<body>{text(body)}</body>{replacing(replaces)}",
         f"<origin-id xmlns='urn:xmpp:sid:0' id='{attribute(row.stanza_id)}'/>",
     ]
     if not plain:
@@ -136,7 +136,7 @@ def _own(row: InboundRow, message: OwnMessage, route: Route, now: float) -> Stan
         return _chat(row, body, message.sent_at, route, now, plain=True, replaces=message.replaces)
     late = row.resent or now - message.sent_at > _DELAYED_S
     inner = (
-        f"<body>{text(message.body)}</body>{_replace(message.replaces)}"
+        f"<body>{text(message.body)}</body>{replacing(message.replaces)}"
         f"<origin-id xmlns='urn:xmpp:sid:0' id='{attribute(row.stanza_id)}'/>"
         f"{delay(message.sent_at, route.puppet) if late else ''}"
     )

@@ -19,7 +19,7 @@ from gateway.events import (
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.journal import InboundRow
 from gateway.xmpp import jid
-from gateway.xmpp.codec.outgoing import delay
+from gateway.xmpp.codec.outgoing import delay, replacing
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 
 MUC = "http://jabber.org/protocol/muc"
@@ -117,7 +117,7 @@ def left(place: Place, nick: str, to: str, codes: Iterable[int] = (SELF,), id: s
 def message(place: Place, said: RoomMessage, to: str, *, late: bool) -> Stanza:
     """REQ-561: live, in the history, and again."""
     inner = (
-        f"<body>{text(said.body)}</body>"
+        f"<body>{text(said.body)}</body>{replacing(said.replaces)}"
         f"<stanza-id xmlns='urn:xmpp:sid:0' by='{attribute(place.room)}'"
         f" id='{attribute(said.archive_id)}'/>{occupant_id(said.occupant)}"
     )

@@ -27,6 +27,7 @@ from gateway.events import (
     RemoteMessage,
     RemoteRoom,
     RemoteRoomMessage,
+    RemoteUndecryptable,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.unit.matrix.samples import (
@@ -473,11 +474,15 @@ def _opened(*events: Any, opened: Opened) -> Outcome:
 
 
 def test_encrypted_messages_are_told_if_they_can_be_read() -> None:
-    """The others are counted: nothing can be kept for a room yet."""
+    """The others as what they are, with what they need and who has said them."""
     closed = [message({"ciphertext": "x"}, f"${n}", BOB, "m.room.encrypted") for n in (1, 2)]
     opened = Opened({(ROOM, "$1"): text("clear", "$1")}, {(ROOM, "$2"): Unread("key", "why")})
     result = _opened(*closed, opened=opened)
-    assert (result.events, result.tally.unread) == ([_said("clear", "$1")], 1)
+    said, waiting = result.events
+    assert said == _said("clear", "$1")
+    assert isinstance(waiting, RemoteUndecryptable)
+    assert (str(waiting.room), waiting.contact, waiting.id) == (ROOM, BOB, "$2")
+    assert (waiting.needs, waiting.reason) == ("key", "why")
 
 
 def test_a_defect_of_the_conversion_costs_one_event(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -292,6 +292,8 @@ def _rooms(db: sqlite3.Connection) -> None:
     for number, delivery in enumerate(waiting, start=20):
         row = (number, 5, stanza(number), encode(delivery), 0, 0, NOW - 30, NOW - 30)
         _insert(db, "inbound", [row])
+    held = (5, "$secret", 0, NOW, NOW, "{}", "k1", "Why.", 0, "bob")
+    _insert(db, "held", [held])
     say = encode(SendRoomText(room=RemoteRoomId("!club"), body="hello bob"))
     head = (20, 5, None, "out-20", phone, b"digest", 0, say)
     _insert(db, "outbound", [(*head, 0, None, NOW - 40, NOW - 40)])
