@@ -341,6 +341,20 @@ async def test_req_512_a_crash_while_logging_out_keeps_nobody_in(house: House) -
     assert answer.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}not-acceptable") is not None
 
 
+async def test_req_712_what_a_session_is_told_that_joins_has_an_end(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.bridge.rooms.rooms.MOST_OTHERS", 1)
+    monkeypatch.setattr("gateway.bridge.rooms.rooms.MOST_HISTORY_BYTES", 11)
+    room = await _club(house, "one", "three", "four", "five")
+    eve = {"user": "eve", "name": "Zoe", "affiliation": "owner"}
+    house.network.event("alice", "member", room="!club", member=eve)
+    await house.clock.settle()
+    told = await _join(house, room)
+    assert [stanza.get("from") for stanza in told[:2]] == [f"{room}/Zoe", f"{room}/Alice"]
+    assert [stanza.findtext(f"{ACCEPT}body") for stanza in told[2:]] == ["four", "five", None]
+
+
 async def test_req_711_who_joins_too_often_waits(house: House) -> None:
     house.options.limits = Limits(joins=Rate((3, 60)))
     room = await _club(house)
