@@ -306,6 +306,28 @@ async def test_req_504_what_waits_for_a_session_comes_before_it_is_told_all_agai
     assert len(told) == 5
 
 
+@pytest.mark.parametrize("nick", ["\N{GRINNING FACE}", "שלום Bob", "n" * 1000])
+async def test_req_505_also_under_a_nick_that_is_none(house: House, nick: str) -> None:
+    room = await _club(house)
+    house.server.send(f"<presence from='{PHONE}' to='{room}/{nick}'/>")
+    await house.clock.settle()
+    (told,) = _received(house)
+    assert (told.get("from"), told.get("type")) == (f"{room}/{nick}", "unavailable")
+    assert _codes(told) == {"110", "333"}
+
+
+async def test_req_557_a_session_is_told_of_itself_and_not_of_who_spoke(house: House) -> None:
+    room = await _club(house)
+    await _join(house, room)
+    house.server.send(
+        f"<message type='error' from='{PHONE}' to='{room}/Bob'><error type='cancel'>"
+        "<gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+    )
+    await house.clock.settle()
+    (told,) = _received(house)
+    assert (told.get("from"), _codes(told)) == (f"{room}/Alice", {"110", "333"})
+
+
 async def test_req_510_who_has_left_is_not_told_of_an_earlier_join(house: House) -> None:
     room = await _club(house)
     house.component.stream._pressed(congested=True)
@@ -339,6 +361,20 @@ async def test_req_512_a_crash_while_logging_out_keeps_nobody_in(house: House) -
     await house.component.network.accounts.set_status(account, AccountStatus.LOGGED_OUT)
     answer = (await _ask(house, f"{room}/Alice", "<ping xmlns='urn:xmpp:ping'/>", "get"))[-1]
     assert answer.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}not-acceptable") is not None
+
+
+async def test_req_712_what_a_session_is_told_that_joins_has_an_end(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.bridge.rooms.rooms.MOST_OTHERS", 1)
+    monkeypatch.setattr("gateway.bridge.rooms.rooms.MOST_HISTORY_BYTES", 11)
+    room = await _club(house, "one", "three", "four", "five")
+    eve = {"user": "eve", "name": "Zoe", "affiliation": "owner"}
+    house.network.event("alice", "member", room="!club", member=eve)
+    await house.clock.settle()
+    told = await _join(house, room)
+    assert [stanza.get("from") for stanza in told[:2]] == [f"{room}/Zoe", f"{room}/Alice"]
+    assert [stanza.findtext(f"{ACCEPT}body") for stanza in told[2:]] == ["four", "five", None]
 
 
 async def test_req_711_who_joins_too_often_waits(house: House) -> None:

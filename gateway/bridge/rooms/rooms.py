@@ -12,7 +12,7 @@ from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.nicks import fold
-from gateway.events import RoomJoined
+from gateway.events import Affiliation, RoomJoined
 from gateway.ids import NetworkName, RemoteUserId, RoomId, StanzaId, stanza_id
 from gateway.store import Store, Transaction, journal, rooms
 from gateway.store.journal import InboundRow
@@ -20,6 +20,10 @@ from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
+MOST_HISTORY_BYTES = 1_000_000
+MOST_OTHERS = 10_000
+"""Members that a session is told of. All that it is told is one row: with the bytes of the history
+it has to stay below what may wait for our server (REQ-712), or that row would end each stream."""
 MOST_SESSIONS = 100
 """Of one user in one room (REQ-712). Each gets all that is said there, and servers choose how
 their users' devices are called."""
@@ -46,6 +50,10 @@ class Joined:
     """The user's own occupant."""
     others: Sequence[MemberRow]
     history: Sequence[Archived]
+
+
+def _is_ordinary(member: MemberRow) -> bool:
+    return member.affiliation not in (Affiliation.OWNER, Affiliation.ADMIN)
 
 
 class Rooms:
@@ -168,6 +176,8 @@ class Rooms:
         if me is None or not all(self.is_in(room, jid) for jid in told.to):
             return None
         others = [member for member in rooms.members(reader, room.id) if member != me]
+        if len(others) > MOST_OTHERS:
+            others = sorted(others, key=_is_ordinary)[:MOST_OTHERS]
         return Joined(room=room, me=me, others=others, history=self._history(room, told))
 
     def _history(self, room: RoomRow, wanted: RoomJoined) -> Sequence[Archived]:
@@ -176,13 +186,13 @@ class Rooms:
             return ()
         part = Wanted(before=wanted.newest + 1, start=wanted.since, most=most, newest=True)
         found = rooms.read_archive(self._store.reader, room.id, part)
-        if wanted.most_chars is None:
-            return found
         kept: list[Archived] = []
-        left = wanted.most_chars
+        chars, octets = wanted.most_chars, MOST_HISTORY_BYTES
         for said in reversed(found):
-            left -= len(said.message.body)
-            if left < 0:
+            octets -= len(said.message.body.encode())
+            if chars is not None:
+                chars -= len(said.message.body)
+            if octets < 0 or (chars is not None and chars < 0):
                 break
             kept.append(said)
         return kept[::-1]

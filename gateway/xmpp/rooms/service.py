@@ -114,7 +114,7 @@ class RoomService:
         elif self._rooms.is_in(room, session):
             self._keep_nick(account, room, session, to.resource)
         else:
-            self._tell_out(account, room, session, to.resource)
+            self._tell_out(session, element.get("to", ""))
 
     def _may_join(self, account: Account) -> bool:
         """REQ-711: who joins is told of thousands."""
@@ -145,7 +145,7 @@ class RoomService:
         )
         self._component.stream.send(told)
 
-    def _tell_out(self, account: Account, room: RoomRow, session: str, nick: str) -> None:
+    def _tell_out(self, session: str, occupant: str) -> None:
         """REQ-505: not an old way to join, but somebody who thinks that they are in."""
         now = self._clock.monotonic()
         if now - self._told_out.get(session, -_AGAIN_S) < _AGAIN_S:
@@ -154,16 +154,14 @@ class RoomService:
         self._told_out[session] = now
         if len(self._told_out) > _MOST_TOLD:  # the first of them was told first
             del self._told_out[next(iter(self._told_out))]
-        codes = (SELF, TECHNICAL)
-        stanza = stanzas.left(self.place(account, room), nick, session, codes)
-        self._component.stream.send(stanza)
+        self._component.stream.send(stanzas.left(occupant, session, (SELF, TECHNICAL)))
 
     def frozen(self, room: RemoteRoomId, nick: str, session: str) -> None:
         """A session is out of a room, and the room is still there (REQ-512)."""
         address = self._component.puppet(RemoteUserId(room))
         place = Place(address, self._component.puppet, RemoteUserId(""), is_private=True)
-        codes = (SELF, TECHNICAL)
-        self._component.stream.send(stanzas.left(place, nick, session, codes), unasked=True)
+        left = stanzas.left(place.occupant(nick), session, (SELF, TECHNICAL))
+        self._component.stream.send(left, unasked=True)
 
     def _leave(self, element: Element, sender: Address, to: Address) -> None:
         """REQ-510: answered whether or not it was in."""
@@ -173,10 +171,13 @@ class RoomService:
             return
         session = element.get("from", "")
         self._rooms.leave(room.id, session)
+        occupant = self._own_address(account, room) or element.get("to", "")
+        self._component.stream.send(stanzas.left(occupant, session, id=element.get("id", "")))
+
+    def _own_address(self, account: Account, room: RoomRow) -> str:
+        """That of the user's occupant; empty if they are not in the room any more."""
         me = self._rooms.me(account, room)
-        nick = me.nick if me is not None else to.resource
-        place = self.place(account, room)
-        self._component.stream.send(stanzas.left(place, nick, session, id=element.get("id", "")))
+        return self.place(account, room).occupant(me.nick) if me is not None else ""
 
     def _refuse_unknown(self, element: Element, sender: Address) -> None:
         if self._component.account_of(sender.bare) is not None:
@@ -210,7 +211,7 @@ class RoomService:
             return
         if self._rooms.is_in(room, session):
             self._rooms.leave(room.id, session)
-            self._tell_out(account, room, session, to.resource)
+            self._tell_out(session, self._own_address(account, room) or self.address(room))
 
     # --- messages -------------------------------------------------------------------------------
 

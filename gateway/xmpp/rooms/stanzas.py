@@ -107,11 +107,12 @@ def _role(told: RoomPresence) -> str:
     return "participant" if told.may_speak else "visitor"
 
 
-def left(place: Place, nick: str, to: str, codes: Iterable[int] = (SELF,), id: str = "") -> Stanza:
-    """A session is no longer in, and that is nobody else's business."""
+def left(occupant: str, to: str, codes: Iterable[int] = (SELF,), id: str = "") -> Stanza:
+    """A session is no longer in, and that is nobody else's business. ``occupant``: its address,
+    which may be one that a client has made up."""
     item = "<item affiliation='none' role='none'/>"
     inner = f"<x xmlns='{_USER}'>{item}{statuses(codes)}</x>"
-    return Stanza("presence", place.occupant(nick), to, "unavailable", id, inner)
+    return Stanza("presence", occupant, to, "unavailable", id, inner)
 
 
 def message(place: Place, said: RoomMessage, to: str, *, late: bool) -> Stanza:
