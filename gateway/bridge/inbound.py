@@ -266,7 +266,7 @@ class Intake:
         out = Committed()
         reason = held.tell(db, conversation, event.id)
         if reason is not None and event.room is not None:
-            self.rooms.stand_in(db, event, reason, now, out)
+            self.rooms.speech.stand_in(db, event, reason, now, out)
         elif reason is not None:
             self.unread.stand_in(db, conversation, event, reason, now, out)
         return out
@@ -275,7 +275,7 @@ class Intake:
         self, db: Transaction, event: RemoteUndecryptable, now: float, out: Committed
     ) -> None:
         if event.room is not None:
-            self.rooms.keep(db, event, now, out)
+            self.rooms.speech.keep(db, event, now, out)
             return
         conversation = self.rows.chat(db, event.contact)
         if self.is_cutting(self.rows.account):

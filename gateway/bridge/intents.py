@@ -295,11 +295,11 @@ def _said_again(
 ) -> InboundRow | None:
     """In a room the message itself is its receipt."""
     intake = account.link.intake.rooms if account.link is not None else None
-    room = intake.find(db, command.room) if intake is not None else None
+    room = intake.room_rows.find(db, command.room) if intake is not None else None
     if intake is None or room is None or earlier.message is None:
         return None
     committed = Committed()
-    intake.say_again(db, room, earlier.message, jid, now, committed)
+    intake.speech.say_again(db, room, earlier.message, jid, now, committed)
     return next(iter(committed.inbound), None)
 
 

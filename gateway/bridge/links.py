@@ -15,7 +15,7 @@ from gateway.bridge.inbound import Intake
 from gateway.bridge.link import Link, LinkHooks, LinkState
 from gateway.bridge.pacing import StartGate
 from gateway.bridge.readiness import TROUBLE, Readiness
-from gateway.bridge.rooms.intake import RoomIntake
+from gateway.bridge.rooms.intake import room_intake
 from gateway.bridge.rows import Rows
 from gateway.bridge.sealed import Sealed
 from gateway.bridge.unread import Unread
@@ -72,7 +72,7 @@ class Links:
         )
         intake = Intake(
             rows=rows,
-            rooms=RoomIntake(rows, account.remote_id),
+            rooms=room_intake(rows, account.remote_id),
             unread=Unread(rows),
             auto_accept=self._auto_accept,
             is_cutting=self._backlog.is_cutting,

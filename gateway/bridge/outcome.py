@@ -110,9 +110,9 @@ def _reflected(
     """In a room the message itself is its receipt (REQ-560)."""
     committed = Committed()
     intake = account.link.intake.rooms if account.link is not None else None
-    room = intake.find(db, command.room) if intake is not None else None
+    room = intake.room_rows.find(db, command.room) if intake is not None else None
     if intake is not None and room is not None and row.message is not None:
-        intake.reflect(db, room, row.message, command.body, now, committed)
+        intake.speech.reflect(db, room, row.message, command.body, now, committed)
     return committed
 
 

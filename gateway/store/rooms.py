@@ -151,11 +151,6 @@ def describe(
     )
 
 
-def remove(db: Transaction, room: RoomId) -> None:
-    """The account is no longer in it: everything of it goes."""
-    db.execute("DELETE FROM room WHERE id = ?", (room,))
-
-
 # --- members ----------------------------------------------------------------------------------
 
 _MEMBER = "remote_id, name, nick, affiliation, may_speak"

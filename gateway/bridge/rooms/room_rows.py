@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of rooms, as units find and add them inside the writer's transaction."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from gateway.bridge.rooms.nicks import nick
+from gateway.bridge.rows import Committed, Rows
+from gateway.events import RoomDelivery, RoomInvitation
+from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
+from gateway.store import Transaction, journal, rooms
+from gateway.store.rooms import RoomRow
+
+
+def occupant_id(secret: bytes, user: RemoteUserId) -> str:
+    """XEP-0421 §4: the same for ever, and of no use to know the person by in another room."""
+    digest = hmac.new(secret, user.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRows:
+    """Of one account."""
+
+    rows: Rows
+    own: RemoteUserId
+    """The account itself."""
+
+    def find(self, db: Transaction, remote_id: RemoteRoomId) -> RoomRow | None:
+        """A room that the account is in."""
+        return rooms.find(db, self.rows.network, self.rows.account, remote_id)
+
+    def make(self, db: Transaction, remote_id: RemoteRoomId) -> RoomRow:
+        """A room that the account has come into."""
+        return rooms.add(db, self.rows.network, self.rows.account, remote_id)
+
+    def nick(self, db: Transaction, room: RoomRow, name: str, user: RemoteUserId) -> str:
+        """What somebody of this name is called there."""
+
+        def is_taken(folded: str) -> bool:
+            found = rooms.by_nick(db, room.id, folded)
+            return found is not None and found.user != user
+
+        return nick(name, user, is_taken)
+
+    def called(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> str:
+        """The nick of somebody, also of one who has left since."""
+        member = rooms.member(db, room.id, user)
+        return member.nick if member else self.nick(db, room, "", user)
+
+    def tell(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        sid: StanzaId,
+        told: RoomDelivery,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """A row for the sessions that it is addressed to, if there are any."""
+        if told.to:
+            self.add(db, room, sid, told, now, out)
+
+    def add(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        sid: StanzaId,
+        told: RoomDelivery | RoomInvitation,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """A row of the room's conversation."""
+        out.inbound.append(
+            journal.add_inbound(
+                db,
+                account=self.rows.account,
+                conversation=room.conversation,
+                user=self.rows.user,
+                contact=RemoteUserId(room.remote_id),
+                stanza_id=sid,
+                delivery=told,
+                now=now,
+            )
+        )
+
+    def id(self, room: RoomRow, *scope: str | int) -> StanzaId:
+        """The id of something in the room: the same whenever it is made of the same."""
+        return self.rows.id("room", room.remote_id, *scope)

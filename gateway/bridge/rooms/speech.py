@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said in rooms: by members, by users with XMPP clients, and what cannot be read yet.
+
+Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import structs
+
+from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rows import Committed
+from gateway.bridge.splitting import split_text
+from gateway.bridge.unread import line, storable
+from gateway.bridge.wellformed import honest_time
+from gateway.events import RemoteRoomMessage, RemoteUndecryptable, RoomMessage
+from gateway.ids import RemoteUserId, StanzaId
+from gateway.store import Transaction, conversations, held, journal, rooms
+from gateway.store.conversations import MessageRow, Origin
+from gateway.store.rooms import RoomRow
+from gateway.text import clean
+
+
+def _addressed(said: RoomMessage, to: tuple[str, ...]) -> RoomMessage:
+    return structs.replace(said, to=to)
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """In the rooms of one account."""
+
+    room_rows: RoomRows
+
+    def message(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomMessage,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """A text of somebody, or what a user sent coming back."""
+        if event.sender == self.room_rows.own and self._is_echo(db, room, event, now, out):
+            return
+        if held.release(db, room.conversation, event.id):
+            shown = conversations.by_remote_id(db, room.conversation, event.id)
+            if shown is not None:
+                self._readable(db, room, event, shown, now, out)
+                return
+        called = self.room_rows.called(db, room, event.sender)
+        sent_at = honest_time(event.sent_at, now)
+        for part, body in enumerate(split_text(clean(event.body))):
+            sid = self.room_rows.id(room, event.id, part)
+            stored = conversations.add_message(
+                db,
+                room.conversation,
+                stanza_id=sid,
+                origin=Origin.ELSEWHERE if event.sender == self.room_rows.own else Origin.CONTACT,
+                sent_at=sent_at,
+                remote_id=event.id,
+                part=part,
+                now=now,
+            )
+            if stored is None:
+                return
+            said = RoomMessage(
+                id=sid,
+                archive_id=self.room_rows.id(room, "archive", event.id, part),
+                nick=called,
+                occupant=occupant_id(room.secret, event.sender),
+                body=body,
+                sent_at=sent_at,
+            )
+            self._say(db, room, stored, event.sender, said, now, out)
+
+    # --- what cannot be read yet ----------------------------------------------------------------
+
+    def keep(
+        self, db: Transaction, event: RemoteUndecryptable, now: float, out: Committed
+    ) -> None:
+        """A message that cannot be read."""
+        room = self.room_rows.find(db, event.room) if event.room is not None else None
+        if room is None:
+            return
+        if conversations.by_remote_id(db, room.conversation, event.id) is None:
+            held.hold(db, room.conversation, storable(event, now), now)
+            out.held |= bool(event.needs)
+
+    def stand_in(
+        self, db: Transaction, event: RemoteUndecryptable, reason: str, now: float, out: Committed
+    ) -> None:
+        """One line in its place, by who has said it."""
+        room = self.room_rows.find(db, event.room) if event.room is not None else None
+        if room is None:
+            return
+        sid = self.room_rows.id(room, event.id, 0)
+        made = conversations.add_message(
+            db,
+            room.conversation,
+            stanza_id=sid,
+            origin=Origin.ELSEWHERE if event.own else Origin.CONTACT,
+            sent_at=event.sent_at,
+            remote_id=event.id,
+            now=now,
+        )
+        if made is None:
+            return
+        said = RoomMessage(
+            id=sid,
+            archive_id=self.room_rows.id(room, "archive", event.id, 0),
+            nick=self.room_rows.called(db, room, event.contact),
+            occupant=occupant_id(room.secret, event.contact),
+            body=line(reason),
+            sent_at=event.sent_at,
+        )
+        self._say(db, room, made, event.contact, said, now, out)
+
+    def _readable(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomMessage,
+        before: MessageRow,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """The line in its place is corrected while nothing came after it (XEP-0308 §3); else the
+        message comes as one that is late. In the archive the line becomes the message."""
+        shown = rooms.archived(db, room.id, self.room_rows.id(room, "archive", event.id, 0))
+        is_newest = shown is not None and shown.id == rooms.newest_archived(db, room.id)
+        sent_at = honest_time(event.sent_at, now)
+        for part, body in enumerate(split_text(clean(event.body))):
+            if shown is not None and not part:
+                rooms.rewrite(db, room.id, structs.replace(shown.message, body=body))
+            said = RoomMessage(
+                id=self.room_rows.id(room, event.id, "readable", part),
+                archive_id=self.room_rows.id(room, "archive", event.id, "readable", part),
+                nick=self.room_rows.called(db, room, event.sender),
+                occupant=occupant_id(room.secret, event.sender),
+                body=body,
+                sent_at=sent_at,
+                replaces=before.stanza_id if is_newest and not part else None,
+            )
+            conversations.add_alias(db, room.conversation, said.id, before.id)
+            self._say(db, room, before.id, event.sender, said, now, out)
+
+    def _is_echo(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomMessage,
+        now: float,
+        out: Committed,
+    ) -> bool:
+        """What a user sent by XMPP came back: it is reflected, if it was not when it was accepted
+        (REQ-560)."""
+        row = self.room_rows.rows.sent_row(event.key)
+        if row is None:
+            return False
+        message = journal.echoed_message(db, room.conversation, row, event.id)
+        if message is None:
+            return False
+        conversations.set_remote_id(db, message, event.id)
+        self.reflect(db, room, message, event.body, now, out)
+        return True
+
+    def reflect(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        message: int,
+        body: str,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """The network has what a user said: all sessions are told, that of the user too, under
+        the id that its client gave it (REQ-560). Once, whoever comes first."""
+        stored = conversations.message(db, message)
+        if stored is None:
+            return
+        said = RoomMessage(
+            id=stored.stanza_id or self.room_rows.id(room, "own", message),
+            archive_id=self._own_id(room, stored),
+            nick=self.room_rows.called(db, room, self.room_rows.own),
+            occupant=occupant_id(room.secret, self.room_rows.own),
+            body=clean(body),
+            sent_at=now,
+        )
+        self._say(db, room, message, self.room_rows.own, said, now, out)
+
+    def say_again(
+        self, db: Transaction, room: RoomRow, message: int, jid: str, now: float, out: Committed
+    ) -> None:
+        """A session has sent again what was reflected already: it has not seen that (REQ-911)."""
+        stored = conversations.message(db, message)
+        said = rooms.archived(db, room.id, self._own_id(room, stored)) if stored else None
+        if said is not None:
+            addressed = _addressed(said.message, (jid,))
+            self.room_rows.tell(db, room, addressed.id, addressed, now, out)
+
+    def _own_id(self, room: RoomRow, stored: MessageRow) -> StanzaId:
+        """The archive's id of what the user said. Numbers of messages come again when the newest
+        is gone, as after the end of an account; what clients remember stays."""
+        scope = (room.conversation, stored.id, stored.stanza_id)
+        return self.room_rows.id(room, "archive", "own", *scope)
+
+    def _say(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        message: int,
+        sender: RemoteUserId,
+        said: RoomMessage,
+        now: float,
+        out: Committed,
+    ) -> None:
+        if not rooms.archive(db, room.id, sender, said, now):
+            return
+        conversations.add_alias(db, room.conversation, said.archive_id, message)
+        addressed = _addressed(said, rooms.occupants(db, room.id))
+        self.room_rows.tell(db, room, said.id, addressed, now, out)
