@@ -48,8 +48,8 @@ from gateway.errors import Unsupported
 if TYPE_CHECKING:
     import aiohttp
 
-    from gateway.events import Command, Presence, RemoteEvent, RemoteUndecryptable
-    from gateway.ids import NetworkName, RemoteMessageId, RemoteUserId
+    from gateway.events import Command, Presence, RemoteEvent, RemoteUndecryptable, RoomAction
+    from gateway.ids import NetworkName, RemoteMessageId, RemoteRoomId, RemoteUserId
 
 __all__ = [
     "AccountContext",
@@ -123,6 +123,16 @@ class Capabilities:
     rooms: bool = False
     """The account's groups are reported (`gateway.events.RemoteRoomEvent`), and `SendRoomText`
     works."""
+    room_actions: frozenset[type[RoomAction]] = frozenset()
+    """What of these `Session.manage` can do at all."""
+    edits: bool = False
+    """In rooms, `SendRoomText.edits` works, and `RemoteRoomMessage.edits` is reported."""
+    replies: bool = False
+    """In rooms, ``reply_to`` of the same."""
+    reactions: bool = False
+    """In rooms, `ReactInRoom` works, and `RemoteRoomReaction` is reported."""
+    retractions: bool = False
+    """In rooms, `RetractInRoom` works, and `RemoteRoomRetraction` is reported."""
     encryption: bool = False
     """`Session.encryption` lets the user set up end-to-end encryption."""
     max_text_bytes: int = 65536
@@ -250,6 +260,8 @@ class Sent:
 
     remote_id: RemoteMessageId | None = None
     """Id of the message that it made, if it made one."""
+    reactions: Mapping[str, RemoteMessageId] = field(default_factory=dict)
+    """After a `gateway.events.ReactInRoom`: the account's reactions, with their ids."""
 
 
 class AccountContext(Protocol):
@@ -295,6 +307,11 @@ class AccountContext(Protocol):
         """The committed events of this account that need this and cannot be read without it; all
         that cannot be read if it is None. The newest 2,000 at the most."""
 
+    def reactions(
+        self, room: RemoteRoomId, message: RemoteMessageId
+    ) -> Mapping[str, RemoteMessageId]:
+        """The account's own reactions to a message as last committed, each with its id."""
+
     async def ready(self) -> None:
         """Wait until more may be fetched; call it before each fetch but the first.
 
@@ -327,6 +344,9 @@ class AccountContext(Protocol):
 
     def typing(self, contact: RemoteUserId, active: bool) -> None:
         """The contact began or stopped typing. Latest wins; never stored."""
+
+    def room_typing(self, room: RemoteRoomId, user: RemoteUserId, active: bool) -> None:
+        """Somebody in a room began or stopped typing. Latest wins; never stored."""
 
     def presence(self, contact: RemoteUserId, presence: Presence) -> None:
         """How the contact can be reached now. Latest wins, and repeating it costs nothing.
@@ -367,6 +387,19 @@ class Session(ABC):
     @abstractmethod
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """The user types, or stopped. Best effort: errors are ignored."""
+
+    async def manage(self, action: RoomAction) -> RemoteRoomId | None:
+        """Do something with a room for a user who waits, within 20 s, and return when it is done.
+
+        Returns the room, where the account comes into one. What has changed comes back by
+        `AccountContext.commit` as well, like what others do. Never tried again; raises any
+        `AdapterError`, and the user is told its text. Only what is in
+        `Capabilities.room_actions` is asked for.
+        """
+        raise Unsupported("This cannot be done with groups of this network.")
+
+    async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:  # noqa: B027
+        """The user types in a room, or stopped. Best effort: errors are ignored."""
 
     async def set_presence(self, presence: Presence) -> None:  # noqa: B027 - a capability
         """How the user can be reached, for the people of the network (REQ-317).

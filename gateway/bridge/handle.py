@@ -17,8 +17,8 @@ from gateway.adapter import Clock, Logger, Session
 from gateway.bridge.rows import Committed
 from gateway.errors import StoreUnavailable, Transient
 from gateway.events import Presence, RemoteEvent, RemoteMessage, RemoteUndecryptable
-from gateway.ids import RemoteUserId
-from gateway.store import Transaction, accounts, held, sealed
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.store import Transaction, accounts, held, reactions, sealed
 
 if TYPE_CHECKING:
     from gateway.bridge.link import Link
@@ -68,6 +68,16 @@ class Handle:
     def waiting(self, needs: str | None = None) -> Sequence[RemoteUndecryptable]:
         """See `gateway.adapter.AccountContext.waiting`."""
         return held.waiting(self._link.store.reader, self._link.account.id, needs)
+
+    def reactions(
+        self, room: RemoteRoomId, message: RemoteMessageId
+    ) -> Mapping[str, RemoteMessageId]:
+        """See `gateway.adapter.AccountContext.reactions`."""
+        link = self._link
+        found = link.intake.rooms.room_rows.find(link.store.reader, room)
+        if found is None:
+            return {}
+        return reactions.of_sender(link.store.reader, found.conversation, message, link.remote_id)
 
     async def ready(self) -> None:
         """See `gateway.adapter.AccountContext.ready`."""
@@ -169,6 +179,11 @@ class Handle:
         """See `gateway.adapter.AccountContext.typing`."""
         if not self.is_dead:
             self._link.hooks.typing(self._link.account, contact, active)
+
+    def room_typing(self, room: RemoteRoomId, user: RemoteUserId, active: bool) -> None:
+        """See `gateway.adapter.AccountContext.room_typing`."""
+        if not self.is_dead:
+            self._link.hooks.room_typing(self._link.account, room, user, active)
 
     def presence(self, contact: RemoteUserId, presence: Presence) -> None:
         """See `gateway.adapter.AccountContext.presence`."""

@@ -33,14 +33,11 @@ from gateway.events import (
     RemoteGap,
     RemoteInvite,
     RemoteInviteGone,
-    RemoteMember,
-    RemoteMemberGone,
     RemoteMessage,
     RemoteNotice,
     RemoteProfile,
     RemoteRead,
-    RemoteRoom,
-    RemoteRoomMessage,
+    RemoteRoomEvent,
     RemoteUndecryptable,
     RemoteUnreadable,
     SubscriptionRequest,
@@ -142,6 +139,9 @@ class Intake:
 
     def _apply(self, db: Transaction, event: RemoteEvent, now: float, out: Committed) -> None:
         must_be_whole(event)
+        if isinstance(event, RemoteRoomEvent):
+            self.rooms.apply(db, event, now, out)
+            return
         match event:
             case RemoteMessage():
                 self._message(db, event, now, out)
@@ -155,8 +155,6 @@ class Intake:
                 self._notice(db, event, now, out)
             case RemoteGap():
                 self._gap(db, event, now, out)
-            case RemoteRoom() | RemoteMember() | RemoteMemberGone() | RemoteRoomMessage():
-                self.rooms.apply(db, event, now, out)
             case _:
                 self._apply_to_contact(db, event, now, out)
 

@@ -25,7 +25,7 @@ from gateway.bridge.sealed import Sealed
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable, Transient
 from gateway.events import Presence
-from gateway.ids import AccountId, RemoteUserId
+from gateway.ids import AccountId, RemoteRoomId, RemoteUserId
 from gateway.store import Store, Transaction, dead_events
 from gateway.tasks import CutOff, Tasks, contained, forget, is_cancelled
 
@@ -63,6 +63,7 @@ class LinkHooks:
     expired: Callable[[Account, str], None]
     """The user has to log in again; the sentence says why."""
     typing: Callable[[Account, RemoteUserId, bool], None]
+    room_typing: Callable[[Account, RemoteRoomId, RemoteUserId, bool], None]
     presence: Callable[[Account, RemoteUserId, Presence], None]
     quiet: Callable[[Account, Set[RemoteUserId]], Awaitable[None]]
     """Awaited before own messages are committed, on networks that do not return the key."""

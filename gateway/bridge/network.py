@@ -32,6 +32,7 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
+from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.rows import Committed
 from gateway.bridge.settings import Settings
@@ -109,6 +110,7 @@ class Network:
         self.rooms = Rooms(
             self.name, store, self.addresses, clock, self._persist, self.delivery.offer
         )
+        self.room_management = Management(adapter)
         self._pending = Pending(self.name, store, clock, self.accounts.by_id)
         self._typing = Typing(clock, self._tasks)
         self._links = Links(
@@ -300,6 +302,7 @@ class Network:
             changed=self._link_changed,
             expired=self._notices.expired,
             typing=self._types,
+            room_typing=self.rooms.types,
             presence=self._presences.told,
             quiet=self._outbound.quiet,
             room=self._backlog.room,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +68,9 @@ class XmppPort(Protocol):
         self, user: UserJid, contact: RemoteUserId, active: bool, resource: str = ""
     ) -> None:
         """The contact began or stopped typing. With ``resource`` one device alone is told."""
+
+    def room_typing(self, room: RemoteRoomId, nick: str, active: bool, to: Sequence[str]) -> None:
+        """An occupant began or stopped typing; these sessions are told."""
 
     def subscription(
         self, kind: str, user: UserJid, contact: RemoteUserId, name: str = ""

@@ -264,6 +264,14 @@ class Component:
             to = f"{user}/{resource}" if resource else user
             self.stream.send(outgoing.chat_state(state, sender, to), fleeting=True)
 
+    def room_typing(self, room: RemoteRoomId, nick: str, active: bool, to: Sequence[str]) -> None:
+        """See `XmppPort.room_typing`."""
+        state = "composing" if active else "paused"
+        occupant = self.rooms.occupant(room, nick)
+        for session in to:
+            told = outgoing.chat_state(state, occupant, session, "groupchat")
+            self.stream.send(told, fleeting=True)
+
     def subscription(
         self, kind: str, user: UserJid, contact: RemoteUserId, name: str = ""
     ) -> None:

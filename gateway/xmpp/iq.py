@@ -71,7 +71,7 @@ class IqService:
             answer = self.gateway.now.get(request.key) if self._is_gateway(to) else None
             self._answer(element, answer, request)
         elif to.local.startswith("#"):
-            self._answer(element, self.rooms.now.get(request.key), request)
+            self._for_room(element, request, sender.bare)
         elif request.contact is None:
             # Everything about nobody: OMEMO look-ups included, at once (REQ-135).
             self._refuse(element, Refused(errors.ITEM_NOT_FOUND, self.puppets.unknown(to)))
@@ -80,6 +80,13 @@ class IqService:
             self._later(sender.bare, element, lambda: self._for_puppet(element, answer, request))
         else:
             self._answer(element, self.puppets.now.get(request.key), request)
+
+    def _for_room(self, element: Element, request: Request, user: UserJid) -> None:
+        later = self.rooms.later.get(request.key)
+        if later is None:
+            self._answer(element, self.rooms.now.get(request.key), request)
+        else:
+            self._later(user, element, lambda: self._answer_later(element, later(request)))
 
     def _later(
         self, user: UserJid, element: Element, work: Callable[[], Coroutine[Any, Any, None]]

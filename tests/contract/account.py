@@ -11,24 +11,13 @@ import aiohttp
 
 from gateway.adapter import Adapter, Clock, Linked, Logger, Session
 from gateway.errors import StoreUnavailable
-from gateway.events import Presence, RemoteEvent, RemoteMessage, RemoteUndecryptable
-from gateway.ids import NetworkName
+from gateway.events import Presence, RemoteEvent, RemoteMessage
+from gateway.ids import NetworkName, RemoteUserId
 from gateway.tasks import SystemClock
+from tests.memory_account import AccountInMemory, Log
 
 Event = TypeVar("Event")
 _LIMIT_S = 15.0
-
-
-class Log:
-    """Keeps what was logged."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, dict[str, Any]]] = []
-
-    def _note(self, event: str, **fields: Any) -> None:
-        self.lines.append((event, fields))
-
-    debug = info = warning = error = _note
 
 
 class Context:
@@ -42,28 +31,14 @@ class Context:
         self.http = http
 
 
-class Account:
-    """A `gateway.adapter.AccountContext` that outlives its sessions."""
+class Account(AccountInMemory):
+    """One that is waited for."""
 
     def __init__(self, linked: Linked, http: aiohttp.ClientSession) -> None:
-        self.lines = Log()
-        self.log: Logger = self.lines
-        self.clock: Clock = SystemClock()
-        self.http = http
-        self.remote_id = linked.remote_id
-        self.instance = "contract"
-        self.secret = linked.secret
-        self.cursor: str | None = None
-        self.secrets: dict[str, bytes] = {}
-        """Of the account's store of secrets."""
-        self.held: dict[str, RemoteUndecryptable] = {}
-        """Events that are kept until they can be read, by id."""
+        super().__init__(linked, http)
         self.is_live = False
-        self.is_broken = False
-        """The disk is full: commits fail."""
         self.refused = 0
         """Commits that have failed."""
-        self.commits = 0
         self.has_room = asyncio.Event()
         """Nothing more is fetched until it is set."""
         self.has_room.set()
@@ -72,21 +47,7 @@ class Account:
         self.events: list[RemoteEvent] = []
         self.typists: list[tuple[str, bool]] = []
         self.presences: dict[str, Presence] = {}
-        self._state: dict[str, str] = {}
         self._changed = asyncio.Event()
-
-    def state(self) -> Mapping[str, str]:
-        """A copy, so that nobody changes it behind a commit's back."""
-        return dict(self._state)
-
-    def sealed(self, key: str) -> bytes | None:
-        """As last committed."""
-        key.encode()  # as a database does
-        return self.secrets.get(key)
-
-    def waiting(self, needs: str | None = None) -> Sequence[RemoteUndecryptable]:
-        """What was handed over as unreadable, and not as readable since."""
-        return [event for event in self.held.values() if needs in (None, event.needs)]
 
     async def ready(self) -> None:
         """As long as a test wants it."""
@@ -106,45 +67,32 @@ class Account:
         state: Mapping[str, str | None] | None = None,
         sealed: Mapping[str, bytes | None] | None = None,
     ) -> None:
-        """All or nothing, after a turn of the loop."""
-        await asyncio.sleep(0)
+        """Counts those that are refused."""
         if events and not self._asks:
             await self._room()
-        if self.is_broken:
+        try:
+            await super().commit(events, cursor=cursor, state=state, sealed=sealed)
+        except StoreUnavailable:
             self.refused += 1
+            raise
+        finally:
             self._tell()
-            raise StoreUnavailable("the disk is full")
-        self.commits += 1
-        self.cursor = self.cursor if cursor is None else cursor
-        for key, value in (state or {}).items():
-            if value is None:
-                self._state.pop(key, None)
-            else:
-                self._state[key] = value
-        for key, secret in (sealed or {}).items():
-            if secret is None:
-                self.secrets.pop(key, None)
-            else:
-                self.secrets[key] = secret
-        for event in events:
-            if isinstance(event, RemoteUndecryptable):
-                self.held[event.id] = event
-            elif isinstance(event, RemoteMessage):
-                self.held.pop(event.id, None)
-        self.events += events
-        self._tell()
+
+    def took(self, event: RemoteEvent) -> None:
+        """All of them, in order."""
+        self.events.append(event)
 
     def connected(self) -> None:
         """The session is live."""
         self.is_live = True
         self._tell()
 
-    def typing(self, contact: str, active: bool) -> None:
+    def typing(self, contact: RemoteUserId, active: bool) -> None:
         """Latest wins; here all of it is kept."""
         self.typists.append((contact, active))
         self._tell()
 
-    def presence(self, contact: str, presence: Presence) -> None:
+    def presence(self, contact: RemoteUserId, presence: Presence) -> None:
         """Latest wins."""
         self.presences[contact] = presence
         self._tell()

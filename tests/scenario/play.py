@@ -268,6 +268,11 @@ class Play:
         self.network.types(account, contact, not stops)
         await self.clock.settle()
 
+    @step("network types: <who> -> ([!#]\\S+) for <who>( no more)?")
+    async def types_in_room(self, user: str, room: str, account: str, stops: str | None) -> None:
+        self.network.types_in_room(account, room, user, not stops)
+        await self.clock.settle()
+
     @step("network sees: <who> -> <person> <text><name>")
     async def sees(self, account: str, contact: str, text: str, name: str | None) -> None:
         await self.network.until(lambda: len(self.network.sent) > self._seen_texts, _LIMIT_S)

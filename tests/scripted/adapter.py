@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -42,7 +42,9 @@ from gateway.events import (
     Command,
     DeclineInvite,
     MarkRead,
+    MarkRoomRead,
     Presence,
+    ReactInRoom,
     RemoteContactGone,
     RemoteEvent,
     RemoteGap,
@@ -56,12 +58,22 @@ from gateway.events import (
     RemoteRead,
     RemoteRoom,
     RemoteRoomEvent,
+    RemoteRoomGap,
+    RemoteRoomInvite,
+    RemoteRoomInviteGone,
     RemoteRoomMessage,
+    RemoteRoomMoved,
+    RemoteRoomNotice,
+    RemoteRoomReaction,
+    RemoteRoomRead,
+    RemoteRoomRetraction,
     RemoteUndecryptable,
+    RetractInRoom,
+    RoomAction,
     SendRoomText,
     SendText,
 )
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 _ERRORS: dict[str, type[AdapterError]] = {
     "auth": AuthExpired,
@@ -93,6 +105,11 @@ class ScriptedAdapter(Adapter):
         presence=True,
         contact_list=True,
         rooms=True,
+        room_actions=frozenset(get_args(RoomAction)),
+        edits=True,
+        replies=True,
+        reactions=True,
+        retractions=True,
         max_text_bytes=100_000,
     )
 
@@ -285,6 +302,13 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
     raise _ERRORS[kind](line.get("text", kind))
 
 
+def _fields(record: Command | RoomAction) -> dict[str, Any]:
+    """What is not left at its default."""
+    fields = dict(msgspec.to_builtins(record))
+    fields.pop("type")
+    return fields
+
+
 class ScriptedSession(Session):
     """Reads events, writes commands."""
 
@@ -317,6 +341,9 @@ class ScriptedSession(Session):
             raise push
         if "connected" in push:
             self._account.connected()
+        elif "room-typing" in push:
+            room, user = RemoteRoomId(push["room-typing"]), RemoteUserId(push["user"])
+            self._account.room_typing(room, user, push["active"])
         elif "typing" in push:
             self._account.typing(RemoteUserId(push["typing"]), push["active"])
         elif "presence" in push:
@@ -377,11 +404,20 @@ class ScriptedSession(Session):
             "member": RemoteMember,
             "member-gone": RemoteMemberGone,
             "room-message": RemoteRoomMessage,
+            "room-reaction": RemoteRoomReaction,
+            "room-retraction": RemoteRoomRetraction,
+            "room-read": RemoteRoomRead,
+            "room-invite": RemoteRoomInvite,
+            "room-invite-gone": RemoteRoomInviteGone,
+            "room-moved": RemoteRoomMoved,
+            "room-notice": RemoteRoomNotice,
+            "room-gap": RemoteRoomGap,
             "room-encrypted": RemoteUndecryptable,
         }
-        if "id" in fields:
+        kind = kinds[event["type"]]
+        if "sent_at" in kind.__struct_fields__:
             fields.setdefault("sent_at", self._account.clock.now())
-        return msgspec.convert(fields, kinds[event["type"]])
+        return msgspec.convert(fields, kind)
 
     async def send(self, command: Command, key: str) -> Sent:
         wire = self._wire
@@ -389,10 +425,24 @@ class ScriptedSession(Session):
             raise Transient("There is no connection.", is_certain=True)
         match command:
             case SendRoomText():
+                about = {"reply_to": command.reply_to, "edits": command.edits}
                 reply = await wire.request(
-                    {"op": "say", "to": command.room, "body": command.body, "key": key}
+                    {
+                        "op": "say",
+                        "to": command.room,
+                        "body": command.body,
+                        "key": key,
+                        **{name: value for name, value in about.items() if value is not None},
+                    }
                 )
                 return Sent(remote_id=RemoteMessageId(reply["id"]))
+            case ReactInRoom():
+                reply = await wire.request({"op": "react", "key": key, **_fields(command)})
+                return Sent(reactions=reply["reactions"])
+            case RetractInRoom():
+                await wire.request({"op": "retract", "key": key, **_fields(command)})
+            case MarkRoomRead():
+                await wire.request({"op": "read-room", **_fields(command)})
             case SendText():
                 reply = await wire.request(
                     {"op": "send", "to": command.contact, "body": command.body, "key": key}
@@ -406,6 +456,17 @@ class ScriptedSession(Session):
                 op = "accept" if isinstance(command, AcceptInvite) else "decline"
                 await wire.request({"op": op, "contact": command.contact})
         return Sent()
+
+    async def manage(self, action: RoomAction) -> RemoteRoomId | None:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        request = {"op": "manage", "do": type(action).__name__, **_fields(action)}
+        room = (await self._wire.request(request))["room"]
+        return RemoteRoomId(room) if room else None
+
+    async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
+        if self._wire is not None:
+            await self._wire.request({"op": "room-typing", "room": room, "active": active})
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         if self._wire is not None:

@@ -36,6 +36,8 @@ class ScriptedNetwork:
     """Everything else that accounts did: read marks, typing, answers to invitations, log-outs."""
     faults: list[dict[str, Any]] = field(default_factory=list)
     """Answers for the next sends, instead of success; ``{}`` lets one through."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Rooms by what people call them."""
     mute: bool = False
     """Nothing is answered."""
     answer_s: float = 0.0
@@ -46,6 +48,10 @@ class ScriptedNetwork:
     _events: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     _writers: dict[str, asyncio.StreamWriter] = field(default_factory=dict)
     _all_writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _reactions: dict[tuple[str, str, str], dict[str, str]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """Of an account in a room to a message: emoji and id."""
     _server: asyncio.Server | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _count: int = 0
@@ -100,6 +106,10 @@ class ScriptedNetwork:
     def types(self, account: str, contact: str, active: bool) -> None:
         """A person begins or stops typing; nothing is kept of that."""
         self._line(account, {"typing": contact, "active": active})
+
+    def types_in_room(self, account: str, room: str, user: str, active: bool) -> None:
+        """The same in a room."""
+        self._line(account, {"room-typing": room, "user": user, "active": active})
 
     def shows(self, account: str, contact: str, **presence: Any) -> None:
         """A person comes, leaves or says how they are; nothing is kept of that."""
@@ -196,6 +206,8 @@ class ScriptedNetwork:
             return None
         if op in ("send", "say"):
             return self._send(request, account)
+        if op in ("react", "retract", "manage"):
+            return self._act(request, account)
         if op == "logout":
             self.tokens.pop(request["token"], None)
         self.commands.append({k: v for k, v in request.items() if k not in ("re", "token")})
@@ -218,12 +230,48 @@ class ScriptedNetwork:
         self.sent.append(text)
         said = {"id": text.id, "body": text.body, **({"key": text.key} if self.idempotent else {})}
         if request["op"] == "say":
-            self.event(account, "room-message", room=text.to, sender=account, **said)
+            about = {name: request[name] for name in ("reply_to", "edits") if name in request}
+            self.event(account, "room-message", room=text.to, sender=account, **said, **about)
         else:
             self.event(account, "message", contact=text.to, own=True, **said)
         if fault.get("cut"):
             self.cut()
         return None if fault.get("silent") == "after" else {"id": text.id}
+
+    def _act(self, request: dict[str, Any], account: str) -> dict[str, Any] | None:
+        """Reactions, retractions, and what a user waits for: noted, unless it is to fail."""
+        fault = self.faults.pop(0) if self.faults else {}
+        if fault.get("silent") == "before":
+            return None
+        if "error" in fault:
+            return fault
+        self.commands.append({k: v for k, v in request.items() if k not in ("re", "key")})
+        if request["op"] == "manage":
+            return {"room": self.aliases.get(request.get("address", ""), request.get("address"))}
+        if request["op"] == "retract":
+            self._count += 1
+            taken = {"id": f"m{self._count}", "message": request["message"], "by": account}
+            self.event(account, "room-retraction", room=request["room"], **taken)
+            return None if fault.get("silent") == "after" else {}
+        reply = {"reactions": self._react(request, account)}
+        return None if fault.get("silent") == "after" else reply
+
+    def _react(self, request: dict[str, Any], account: str) -> dict[str, str]:
+        """All reactions of an account to a message are others now."""
+        place = {"room": request["room"], "message": request["message"]}
+        have = self._reactions[account, request["room"], request["message"]]
+        for emoji in [emoji for emoji in have if emoji not in request["emoji"]]:
+            self._count += 1
+            gone = {**place, "message": have.pop(emoji), "by": account}
+            self.event(account, "room-retraction", id=f"m{self._count}", **gone)
+        for emoji in [emoji for emoji in request["emoji"] if emoji not in have]:
+            self._count += 1
+            have[emoji] = made = f"m{self._count}"
+            key = {"key": request["key"]} if self.idempotent else {}
+            self.event(
+                account, "room-reaction", sender=account, id=made, emoji=emoji, **place, **key
+            )
+        return dict(have)
 
 
 def _write(writer: asyncio.StreamWriter, line: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.nicks import fold
 from gateway.events import Affiliation, RoomJoined
-from gateway.ids import NetworkName, RemoteUserId, RoomId, StanzaId, stanza_id
+from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
 from gateway.store import Store, Transaction, journal, rooms
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
@@ -24,6 +24,8 @@ MOST_HISTORY_BYTES = 1_000_000
 MOST_OTHERS = 10_000
 """Members that a session is told of. All that it is told is one row: with the bytes of the history
 it has to stay below what may wait for our server (REQ-712), or that row would end each stream."""
+_MOST_TYPISTS = 30
+"""Members of a group in which typing is shown."""
 MOST_SESSIONS = 100
 """Of one user in one room (REQ-712). Each gets all that is said there, and servers choose how
 their users' devices are called."""
@@ -226,6 +228,18 @@ class Rooms:
         me = self.me(account, room) if sessions else None
         for jid in sessions:
             self._port.frozen(room.remote_id, me.nick if me is not None else "", jid)
+
+    def types(
+        self, account: Account, remote_id: RemoteRoomId, user: RemoteUserId, active: bool
+    ) -> None:
+        """Somebody types (REQ-572). Where many may, it is of no use to know of each."""
+        reader = self._store.reader
+        room = rooms.find(reader, self._network, account.id, remote_id)
+        if room is None or not room.private or user == account.remote_id:
+            return
+        member, to = rooms.member(reader, room.id, user), rooms.occupants(reader, room.id)
+        if member is not None and to and rooms.count_members(reader, room.id) <= _MOST_TYPISTS:
+            self._port.room_typing(remote_id, member.nick, active, to)
 
     def leave(self, room: RoomId, jid: str) -> None:
         """A session is no longer in."""

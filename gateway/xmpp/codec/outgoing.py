@@ -69,10 +69,10 @@ def stanza_of(row: InboundRow, route: Route, now: float) -> Stanza | None:
     return _WRITERS[type(row.delivery)](row, row.delivery, route, now)
 
 
-def chat_state(state: str, sender: str, user: str) -> Stanza:
-    """XEP-0085 §5.1."""
+def chat_state(state: str, sender: str, user: str, kind: str = "chat") -> Stanza:
+    """XEP-0085 §5.1, §5.5."""
     inner = f"<{state} xmlns='http://jabber.org/protocol/chatstates'/>{_NO_STORE}"
-    return Stanza("message", sender, user, "chat", inner=inner)
+    return Stanza("message", sender, user, kind, inner=inner)
 
 
 def subscription(kind: str, puppet: str, user: str, name: str = "") -> Stanza:

@@ -10,7 +10,7 @@ from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.accounts import AccountStatus
 from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 from gateway.xmpp import disco
-from gateway.xmpp.asked import Answer, Request, card, version
+from gateway.xmpp.asked import Answer, LaterAnswer, Request, card, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute, text
@@ -43,7 +43,8 @@ _OWN_NAME = "x-roomuser-item"
 
 
 class RoomAnswers:
-    """All rooms of one component. ``now`` has what they answer."""
+    """All rooms of one component. ``now`` has what they answer at once, ``later`` what the network
+    is asked for first."""
 
     def __init__(self, component: Component) -> None:
         self._component = component
@@ -58,6 +59,7 @@ class RoomAnswers:
             ("set", f"{{{archive.MAM}}}query"): self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
+        self.later: dict[tuple[str, str], LaterAnswer] = {}
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
         """Nothing is told of a room to people who are not in it."""

@@ -72,6 +72,13 @@ class RoomService:
             is_private=room.private,
         )
 
+    def occupant(self, room: RemoteRoomId, nick: str) -> str:
+        """Full JID of somebody in a room."""
+        address = self._component.puppet(RemoteUserId(room))
+        return Place(address, self._component.puppet, RemoteUserId(""), is_private=True).occupant(
+            nick
+        )
+
     def address(self, room: RoomRow) -> str:
         """Bare JID of a room."""
         return self._component.puppet(RemoteUserId(room.remote_id))
@@ -158,9 +165,7 @@ class RoomService:
 
     def frozen(self, room: RemoteRoomId, nick: str, session: str) -> None:
         """A session is out of a room, and the room is still there (REQ-512)."""
-        address = self._component.puppet(RemoteUserId(room))
-        place = Place(address, self._component.puppet, RemoteUserId(""), is_private=True)
-        left = stanzas.left(place.occupant(nick), session, (SELF, TECHNICAL))
+        left = stanzas.left(self.occupant(room, nick), session, (SELF, TECHNICAL))
         self._component.stream.send(left, unasked=True)
 
     def _leave(self, element: Element, sender: Address, to: Address) -> None:

@@ -1,33 +1,20 @@
 """The gateway's side of the contract in memory: what a session gets, and what it hands over."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import aiohttp
 
 from adapters.matrix import MatrixAdapter, MatrixSettings
 from gateway.adapter import Clock, Linked, Logger, Session
-from gateway.errors import StoreUnavailable
-from gateway.events import Presence, RemoteEvent, RemoteMessage, RemoteUndecryptable
-from gateway.ids import NetworkName, RemoteUserId
+from gateway.events import Presence, RemoteEvent, RemoteMessage
+from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId
 from gateway.tasks import SystemClock
+from tests.memory_account import AccountInMemory, Log
 from tests.peers.inbox import Inbox
 
 Event = TypeVar("Event")
-
-
-class MemoryLog:
-    """Keeps what was logged."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, dict[str, Any]]] = []
-
-    def note(self, event: str, **fields: Any) -> None:
-        """Any level."""
-        self.lines.append((event, fields))
-
-    debug = info = warning = error = note
 
 
 class MemoryNetwork:
@@ -36,81 +23,22 @@ class MemoryNetwork:
     def __init__(self, http: aiohttp.ClientSession, **settings: Any) -> None:
         self.name = NetworkName("matrix")
         self.settings = MatrixSettings(**{"allow_private_homeservers": True, **settings})
-        self.log: Logger = MemoryLog()
+        self.log: Logger = Log()
         self.clock: Clock = SystemClock()
         self.http = http
 
 
-class MemoryAccount:
-    """A `gateway.adapter.AccountContext` that outlives its sessions."""
+class MemoryAccount(AccountInMemory):
+    """One with an inbox."""
 
     def __init__(self, linked: Linked, http: aiohttp.ClientSession) -> None:
-        self.lines = MemoryLog()
-        self.log: Logger = self.lines
-        self.clock: Clock = SystemClock()
-        self.http = http
-        self.remote_id = linked.remote_id
-        self.instance = "instance-of-the-tests"
-        self.secret = linked.secret
-        self.cursor: str | None = None
-        self.secrets: dict[str, bytes] = {}
-        """Of the account's store of secrets."""
-        self.held: dict[str, RemoteUndecryptable] = {}
-        """Events that are kept until they can be read, by id."""
-        self.stored: dict[str, str] = {}
-        self.commits = 0
-        self.is_broken = False
-        """Whether commits fail."""
+        super().__init__(linked, http)
         self.live = asyncio.Event()
         self.inbox: Inbox[object] = Inbox("the account")
 
-    def state(self) -> Mapping[str, str]:
-        """A copy, so that nobody changes it behind a commit's back."""
-        return dict(self.stored)
-
-    def sealed(self, key: str) -> bytes | None:
-        """As last committed."""
-        key.encode()  # as a database does
-        return self.secrets.get(key)
-
-    def waiting(self, needs: str | None = None) -> Sequence[RemoteUndecryptable]:
-        """What was handed over as unreadable, and not as readable since."""
-        return [event for event in self.held.values() if needs in (None, event.needs)]
-
-    async def ready(self) -> None:
-        """More may be fetched."""
-
-    async def commit(
-        self,
-        events: Sequence[RemoteEvent],
-        *,
-        cursor: str | None = None,
-        state: Mapping[str, str | None] | None = None,
-        sealed: Mapping[str, bytes | None] | None = None,
-    ) -> None:
-        """All or nothing; passes through the loop as a real one does."""
-        await asyncio.sleep(0)
-        if self.is_broken:
-            raise StoreUnavailable("disk full")
-        self.commits += 1
-        self.cursor = self.cursor if cursor is None else cursor
-        for key, value in (state or {}).items():
-            if value is None:
-                self.stored.pop(key, None)
-            else:
-                self.stored[key] = value
-        for key, secret in (sealed or {}).items():
-            if secret is None:
-                self.secrets.pop(key, None)
-            else:
-                self.secrets[key] = secret
-        for event in events:
-            if isinstance(event, RemoteUndecryptable):
-                self.held[event.id] = event
-            elif isinstance(event, RemoteMessage):
-                self.held.pop(event.id, None)
-        for event in events:
-            self.inbox.add(event)
+    def took(self, event: RemoteEvent) -> None:
+        """All of them, in order."""
+        self.inbox.add(event)
 
     def connected(self) -> None:
         """The session is live."""
@@ -119,6 +47,10 @@ class MemoryAccount:
     def typing(self, contact: RemoteUserId, active: bool) -> None:
         """Put with the events, as a tuple."""
         self.inbox.add(("typing", contact, active))
+
+    def room_typing(self, room: RemoteRoomId, user: RemoteUserId, active: bool) -> None:
+        """Put with the events, as a tuple."""
+        self.inbox.add(("room-typing", room, user, active))
 
     def presence(self, contact: RemoteUserId, presence: Presence) -> None:
         """Put with the events, as a tuple."""

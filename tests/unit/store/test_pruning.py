@@ -75,7 +75,7 @@ async def test_old_messages_go_with_their_aliases(store: Store) -> None:
         of, conversation = rows.chat(db, "alice")
         old = rows.message(db, conversation, "old", now - 401 * _DAY)
         rows.message(db, conversation, "new", now - 399 * _DAY)
-        db.execute("INSERT INTO reaction VALUES (?, 'bob', '+')", (old,))
+        db.execute("INSERT INTO reaction VALUES (?, 'bob', '+', 'r1')", (old,))
         row = rows.outbound(db, of, conversation, "refers", now)
         db.execute("UPDATE outbound SET message = ?", (old,))
         return row.id

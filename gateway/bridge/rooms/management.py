@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What users do with rooms while they wait for the answer."""
+
+from __future__ import annotations
+
+import structlog
+
+from gateway.adapter import Adapter
+from gateway.bridge.accounts import Account
+from gateway.errors import AdapterError, Transient, Unsupported
+from gateway.events import RoomAction
+from gateway.ids import RemoteRoomId
+from gateway.tasks import contained, within
+
+log = structlog.get_logger("rooms")
+
+_LIMIT_S = 20.0
+
+
+class Management:
+    """The actions on one network. None is kept, and none is tried again."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self._possible = adapter.capabilities.room_actions
+        self._clock = adapter.context.clock
+
+    def is_possible(self, kind: type[RoomAction]) -> bool:
+        """Whether the network knows such a thing at all."""
+        return kind in self._possible
+
+    async def do(self, account: Account, action: RoomAction) -> RemoteRoomId | None:
+        """Carry it out, within 20 s. Raises any `AdapterError`, with a sentence for the user."""
+        if not self.is_possible(type(action)):
+            raise Unsupported("This cannot be done with groups of this network.")
+        session = account.link.session if account.link is not None else None
+        if session is None:
+            raise Transient("There is no connection to the network now. Please try again later.")
+        try:
+            return await within(self._clock, _LIMIT_S, contained(session.manage, action))
+        except AdapterError:
+            raise
+        except TimeoutError:
+            raise Transient(
+                "The network did not answer in time. It may have been done or not."
+            ) from None
+        except Exception as error:
+            log.exception("room_action_failed", account=account.id, kind=type(action).__name__)
+            raise Transient("Internal error of the gateway.") from error

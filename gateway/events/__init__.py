@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What flows through the gateway: immutable records, in both directions.
+
+=================  =========================  ==============================================
+union              from → to                  kept in
+=================  =========================  ==============================================
+``RemoteEvent``    adapter → core             nowhere; the core turns it into deliveries
+``Delivery``       core → XMPP                the inbound journal
+``Command``        core → adapter             the outbound journal
+``RoomAction``     core → adapter             nowhere; the user waits for the answer
+=================  =========================  ==============================================
+
+Deliveries and commands are stored, so a record only ever gains optional fields: rows that an older
+version wrote must still decode. Times are seconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from gateway.events.actions import (
+    CreateRoom,
+    DescribeRoom,
+    InviteToRoom,
+    JoinRoom,
+    LeaveRoom,
+    LiftBan,
+    ModerateMessage,
+    RemoveFromRoom,
+    RoomAction,
+    SetAffiliation,
+    SetVoice,
+)
+from gateway.events.commands import (
+    AcceptInvite,
+    Command,
+    DeclineInvite,
+    MarkRead,
+    MarkRoomRead,
+    ReactInRoom,
+    RetractInRoom,
+    RoomCommand,
+    SendRoomText,
+    SendText,
+)
+from gateway.events.deliveries import (
+    ChatMessage,
+    Delivery,
+    Displayed,
+    Failure,
+    FailureReason,
+    GatewayNotice,
+    Notice,
+    OwnDisplayed,
+    OwnMessage,
+    Receipt,
+    RoomChanged,
+    RoomDelivery,
+    RoomInvitation,
+    RoomJoined,
+    RoomMessage,
+    RoomPresence,
+    RoomSubject,
+    SubscriptionRequest,
+    Unavailable,
+    Unsubscribed,
+)
+from gateway.events.presence import (
+    AVAILABLE,
+    UNAVAILABLE,
+    Availability,
+    Presence,
+)
+from gateway.events.remote import (
+    RemoteContactGone,
+    RemoteGap,
+    RemoteInvite,
+    RemoteInviteGone,
+    RemoteMessage,
+    RemoteNotice,
+    RemoteProfile,
+    RemoteRead,
+    RemoteUndecryptable,
+    RemoteUnreadable,
+)
+from gateway.events.remote_rooms import (
+    Affiliation,
+    Departure,
+    Member,
+    RemoteMember,
+    RemoteMemberGone,
+    RemoteRoom,
+    RemoteRoomEvent,
+    RemoteRoomGap,
+    RemoteRoomInvite,
+    RemoteRoomInviteGone,
+    RemoteRoomMessage,
+    RemoteRoomMoved,
+    RemoteRoomNotice,
+    RemoteRoomReaction,
+    RemoteRoomRead,
+    RemoteRoomRetraction,
+)
+
+RemoteEvent = (
+    RemoteMessage
+    | RemoteRead
+    | RemoteUndecryptable
+    | RemoteUnreadable
+    | RemoteNotice
+    | RemoteInvite
+    | RemoteInviteGone
+    | RemoteContactGone
+    | RemoteProfile
+    | RemoteGap
+    | RemoteRoomEvent
+)
+
+__all__ = [
+    "AVAILABLE",
+    "UNAVAILABLE",
+    "AcceptInvite",
+    "Affiliation",
+    "Availability",
+    "ChatMessage",
+    "Command",
+    "CreateRoom",
+    "DeclineInvite",
+    "Delivery",
+    "Departure",
+    "DescribeRoom",
+    "Displayed",
+    "Failure",
+    "FailureReason",
+    "GatewayNotice",
+    "InviteToRoom",
+    "JoinRoom",
+    "LeaveRoom",
+    "LiftBan",
+    "MarkRead",
+    "MarkRoomRead",
+    "Member",
+    "ModerateMessage",
+    "Notice",
+    "OwnDisplayed",
+    "OwnMessage",
+    "Presence",
+    "ReactInRoom",
+    "Receipt",
+    "RemoteContactGone",
+    "RemoteEvent",
+    "RemoteGap",
+    "RemoteInvite",
+    "RemoteInviteGone",
+    "RemoteMember",
+    "RemoteMemberGone",
+    "RemoteMessage",
+    "RemoteNotice",
+    "RemoteProfile",
+    "RemoteRead",
+    "RemoteRoom",
+    "RemoteRoomEvent",
+    "RemoteRoomGap",
+    "RemoteRoomInvite",
+    "RemoteRoomInviteGone",
+    "RemoteRoomMessage",
+    "RemoteRoomMoved",
+    "RemoteRoomNotice",
+    "RemoteRoomReaction",
+    "RemoteRoomRead",
+    "RemoteRoomRetraction",
+    "RemoteUndecryptable",
+    "RemoteUnreadable",
+    "RemoveFromRoom",
+    "RetractInRoom",
+    "RoomAction",
+    "RoomChanged",
+    "RoomCommand",
+    "RoomDelivery",
+    "RoomInvitation",
+    "RoomJoined",
+    "RoomMessage",
+    "RoomPresence",
+    "RoomSubject",
+    "SendRoomText",
+    "SendText",
+    "SetAffiliation",
+    "SetVoice",
+    "SubscriptionRequest",
+    "Unavailable",
+    "Unsubscribed",
+]

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user does with rooms at once, or not at all: somebody waits for the answer.
+
+None of these is kept. See `gateway.adapter.Session.manage`.
+"""
+
+from __future__ import annotations
+
+from gateway.events.record import Record
+from gateway.events.remote_rooms import Affiliation
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+
+
+class JoinRoom(Record, frozen=True, kw_only=True):
+    """Come into a room: an invitation that waits, or one that anybody may join."""
+
+    address: str
+    """A `RemoteRoomId`, or what people call the room on the network."""
+
+
+class CreateRoom(Record, frozen=True, kw_only=True):
+    """Make a room."""
+
+    name: str
+    topic: str = ""
+    is_private: bool = True
+    invited: tuple[RemoteUserId, ...] = ()
+
+
+class LeaveRoom(Record, frozen=True, kw_only=True):
+    """Go out of a room for good, or decline an invitation to it."""
+
+    room: RemoteRoomId
+    reason: str = ""
+
+
+class InviteToRoom(Record, frozen=True, kw_only=True):
+    """Ask somebody in."""
+
+    room: RemoteRoomId
+    user: RemoteUserId
+    reason: str = ""
+
+
+class RemoveFromRoom(Record, frozen=True, kw_only=True):
+    """Put somebody out, and if they are banned, for good."""
+
+    room: RemoteRoomId
+    user: RemoteUserId
+    is_ban: bool = False
+    reason: str = ""
+
+
+class LiftBan(Record, frozen=True, kw_only=True):
+    """Somebody may come again."""
+
+    room: RemoteRoomId
+    user: RemoteUserId
+
+
+class SetAffiliation(Record, frozen=True, kw_only=True):
+    """What somebody in the room is from now on."""
+
+    room: RemoteRoomId
+    user: RemoteUserId
+    affiliation: Affiliation
+
+
+class SetVoice(Record, frozen=True, kw_only=True):
+    """Whether somebody may speak."""
+
+    room: RemoteRoomId
+    user: RemoteUserId
+    may_speak: bool
+
+
+class DescribeRoom(Record, frozen=True, kw_only=True):
+    """Change what the room is. None leaves it as it is."""
+
+    room: RemoteRoomId
+    name: str | None = None
+    topic: str | None = None
+    is_private: bool | None = None
+
+
+class ModerateMessage(Record, frozen=True, kw_only=True):
+    """Take somebody's message back, as a moderator."""
+
+    room: RemoteRoomId
+    message: RemoteMessageId
+    reason: str = ""
+
+
+RoomAction = (
+    JoinRoom
+    | CreateRoom
+    | LeaveRoom
+    | InviteToRoom
+    | RemoveFromRoom
+    | LiftBan
+    | SetAffiliation
+    | SetVoice
+    | DescribeRoom
+    | ModerateMessage
+)

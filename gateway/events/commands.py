@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user wants of the network, as it is kept until the network has it."""
+
+from __future__ import annotations
+
+from gateway.events.record import Record
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+
+
+class SendText(Record, frozen=True, kw_only=True):
+    """Say ``body`` to the contact. The first message opens the conversation on the network."""
+
+    contact: RemoteUserId
+    body: str
+
+
+class MarkRead(Record, frozen=True, kw_only=True):
+    """The user has read everything up to ``up_to``."""
+
+    contact: RemoteUserId
+    up_to: RemoteMessageId
+
+
+class AcceptInvite(Record, frozen=True, kw_only=True):
+    """The user wants to talk with a contact who invited them."""
+
+    contact: RemoteUserId
+
+
+class DeclineInvite(Record, frozen=True, kw_only=True):
+    """The user does not."""
+
+    contact: RemoteUserId
+
+
+class SendRoomText(Record, frozen=True, kw_only=True):
+    """Say ``body`` in a room that the account is in."""
+
+    room: RemoteRoomId
+    body: str
+    reply_to: RemoteMessageId | None = None
+    edits: RemoteMessageId | None = None
+    """A message of the account that ``body`` takes the place of; the first one, however often it
+    was edited."""
+
+
+class ReactInRoom(Record, frozen=True, kw_only=True):
+    """The account's reactions to a message are these from now on, and no others.
+
+    What they are until then is in `gateway.adapter.AccountContext.reactions`.
+    """
+
+    room: RemoteRoomId
+    message: RemoteMessageId
+    emoji: tuple[str, ...]
+
+
+class RetractInRoom(Record, frozen=True, kw_only=True):
+    """Take a message back: one of the account, or as a moderator one of somebody else."""
+
+    room: RemoteRoomId
+    message: RemoteMessageId
+    reason: str = ""
+
+
+class MarkRoomRead(Record, frozen=True, kw_only=True):
+    """The user has read a room up to a message."""
+
+    room: RemoteRoomId
+    up_to: RemoteMessageId
+
+
+RoomCommand = SendRoomText | ReactInRoom | RetractInRoom | MarkRoomRead
+
+Command = SendText | MarkRead | AcceptInvite | DeclineInvite | RoomCommand

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the core tells a user."""
+
+from __future__ import annotations
+
+import enum
+
+from gateway.events.record import Record
+from gateway.events.remote_rooms import Affiliation, Departure
+from gateway.ids import RemoteUserId, StanzaId
+
+
+class FailureReason(enum.StrEnum):
+    """Why a message of the user was not delivered. Maps to a stanza error (REQ-460)."""
+
+    NOT_FOUND = "not-found"
+    FORBIDDEN = "forbidden"
+    TOO_LARGE = "too-large"
+    RATE_LIMITED = "rate-limited"
+    UNREACHABLE = "unreachable"
+    """The link to the network was down for longer than the limit."""
+    NETWORK_ERROR = "network-error"
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED = "unsupported"
+    UNREGISTERED = "unregistered"
+    BUSY = "busy"
+    """The gateway cannot store it now."""
+    UNCERTAIN = "uncertain"
+
+
+class ChatMessage(Record, frozen=True, kw_only=True):
+    """A text from the contact's puppet to the user."""
+
+    id: StanzaId
+    body: str
+    sent_at: float
+    nick: str = ""
+    """The contact's name, with the first text after it is known (REQ-312)."""
+    replaces: StanzaId | None = None
+    """The line that was given in its place (XEP-0308)."""
+
+
+class OwnMessage(Record, frozen=True, kw_only=True):
+    """A text that the user sent with another client of the network (REQ-475)."""
+
+    id: StanzaId
+    body: str
+    sent_at: float
+    replaces: StanzaId | None = None
+    """The line that was given in its place (XEP-0308)."""
+
+
+class Displayed(Record, frozen=True, kw_only=True):
+    """The contact read the user's messages up to ``message``."""
+
+    id: StanzaId
+    message: StanzaId
+
+
+class OwnDisplayed(Record, frozen=True, kw_only=True):
+    """The user read the contact's messages up to ``message`` with another client (REQ-416)."""
+
+    id: StanzaId
+    message: StanzaId
+
+
+class Receipt(Record, frozen=True, kw_only=True):
+    """The network has the user's message (REQ-412)."""
+
+    id: StanzaId
+    message: StanzaId
+
+
+class Failure(Record, frozen=True, kw_only=True):
+    """The network does not have the user's message, and will not get it (REQ-460)."""
+
+    message: StanzaId
+    to: str
+    """Full JID of the device that sent it, as it came."""
+    reason: FailureReason
+    text: str
+
+
+class Notice(Record, frozen=True, kw_only=True):
+    """One line of the gateway inside a conversation."""
+
+    id: StanzaId
+    text: str
+
+
+class GatewayNotice(Record, frozen=True, kw_only=True):
+    """One line from the gateway's own JID."""
+
+    id: StanzaId
+    text: str
+
+
+class SubscriptionRequest(Record, frozen=True, kw_only=True):
+    """The contact asks for the user's presence."""
+
+    name: str = ""
+
+
+class Unavailable(Record, frozen=True, kw_only=True):
+    """The contact is not there, and will not be: said before `Unsubscribed`."""
+
+
+class Unsubscribed(Record, frozen=True, kw_only=True):
+    """The user is told the contact's presence no more."""
+
+
+class RoomMessage(Record, frozen=True, kw_only=True):
+    """A text of an occupant, for the sessions that were in the room when it was committed."""
+
+    id: StanzaId
+    archive_id: StanzaId
+    """The room's own id of it (XEP-0359), by which its archive finds it."""
+    nick: str
+    occupant: str
+    """XEP-0421."""
+    body: str
+    sent_at: float
+    to: tuple[str, ...] = ()
+    """Full JIDs."""
+    replaces: StanzaId | None = None
+    """The line that was given in its place (XEP-0308)."""
+
+
+class RoomSubject(Record, frozen=True, kw_only=True):
+    """The room has another subject."""
+
+    id: StanzaId
+    nick: str
+    topic: str
+    sent_at: float
+    to: tuple[str, ...] = ()
+
+
+class RoomPresence(Record, frozen=True, kw_only=True):
+    """An occupant has come, has changed, or has gone."""
+
+    nick: str
+    occupant: str
+    member: RemoteUserId
+    affiliation: Affiliation = Affiliation.NONE
+    may_speak: bool = True
+    gone: Departure | None = None
+    new_nick: str = ""
+    """They have gone to come again under this nick."""
+    actor: str = ""
+    """Nick of who has removed them."""
+    reason: str = ""
+    to: tuple[str, ...] = ()
+
+
+class RoomChanged(Record, frozen=True, kw_only=True):
+    """The room has another name, or is of another kind."""
+
+    id: StanzaId
+    to: tuple[str, ...] = ()
+
+
+class RoomJoined(Record, frozen=True, kw_only=True):
+    """A session has joined. What it is told, it is told as it is when that is written."""
+
+    id: str
+    """Of the request, as the client gave it."""
+    nick: str
+    """That it has asked for."""
+    newest: int
+    """Place in the archive of what was said last before it was in."""
+    most: int
+    """Messages of the past that it wants (XEP-0045 §7.2.13)."""
+    since: float = 0.0
+    most_chars: int | None = None
+    to: tuple[str, ...] = ()
+    """It alone."""
+
+
+class RoomInvitation(Record, frozen=True, kw_only=True):
+    """The user is in a room now, and may join it with their clients (XEP-0249)."""
+
+    id: StanzaId
+    line_id: StanzaId
+    """Of the line for clients that know no invitations."""
+    name: str = ""
+
+
+Delivery = (
+    ChatMessage
+    | OwnMessage
+    | Displayed
+    | OwnDisplayed
+    | Receipt
+    | Failure
+    | Notice
+    | GatewayNotice
+    | SubscriptionRequest
+    | Unavailable
+    | Unsubscribed
+    | RoomMessage
+    | RoomSubject
+    | RoomPresence
+    | RoomChanged
+    | RoomJoined
+    | RoomInvitation
+)
+
+RoomDelivery = RoomMessage | RoomSubject | RoomPresence | RoomChanged | RoomJoined
+"""What goes to the sessions in a room."""

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an adapter tells the core of rooms."""
+
+from __future__ import annotations
+
+import enum
+
+from gateway.events.record import Record
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+
+
+class Affiliation(enum.StrEnum):
+    """What somebody is in a room for long (XEP-0045 §5.2)."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+    NONE = "none"
+
+
+class Member(Record, frozen=True, kw_only=True):
+    """Somebody in a room."""
+
+    user: RemoteUserId
+    name: str = ""
+    """As the room shows it. The empty name means that there is none."""
+    affiliation: Affiliation = Affiliation.MEMBER
+    may_speak: bool = True
+
+
+class Departure(enum.StrEnum):
+    """How somebody came out of a room."""
+
+    LEFT = "left"
+    KICKED = "kicked"
+    BANNED = "banned"
+
+
+class RemoteRoom(Record, frozen=True, kw_only=True):
+    """A room of the account as it is now: the whole of it, whenever something of it changes."""
+
+    room: RemoteRoomId
+    name: str = ""
+    topic: str = ""
+    topic_by: RemoteUserId | None = None
+    topic_at: float | None = None
+    is_private: bool = True
+    """Only who is invited comes in. Everybody there knows who the others are."""
+    members: tuple[Member, ...] | None = None
+    """All of them, with the account itself. None where they have not changed, or where each
+    change is told by a `RemoteMember`."""
+    is_new: bool = False
+    """The account has come into it just now: the user is told of it."""
+
+
+class RemoteMember(Record, frozen=True, kw_only=True):
+    """Somebody has come into a room, or is something else there now."""
+
+    room: RemoteRoomId
+    member: Member
+
+
+class RemoteMemberGone(Record, frozen=True, kw_only=True):
+    """Somebody is no longer in a room. If that is the account itself, the room is over for it."""
+
+    room: RemoteRoomId
+    user: RemoteUserId
+    how: Departure = Departure.LEFT
+    actor: RemoteUserId | None = None
+    """Who has removed them."""
+    reason: str = ""
+
+
+class RemoteRoomMessage(Record, frozen=True, kw_only=True):
+    """A text in a room. Whoever has left since is still its sender."""
+
+    room: RemoteRoomId
+    sender: RemoteUserId
+    id: RemoteMessageId
+    body: str
+    sent_at: float
+    key: str | None = None
+    """As in `RemoteMessage`."""
+    reply_to: RemoteMessageId | None = None
+    """The message that it answers. The body does not quote it."""
+    edits: RemoteMessageId | None = None
+    """The message of the same sender of which this is the text from now on; the first one, however
+    often it was edited. ``id`` is that of the edit."""
+
+
+class RemoteRoomReaction(Record, frozen=True, kw_only=True):
+    """Somebody has reacted to a message, with one emoji more. To take it back is a
+    `RemoteRoomRetraction` of its id."""
+
+    room: RemoteRoomId
+    sender: RemoteUserId
+    id: RemoteMessageId
+    """Of the reaction."""
+    message: RemoteMessageId
+    emoji: str
+    sent_at: float
+    key: str | None = None
+    """That of the `gateway.events.ReactInRoom` by which it was made, if the network carried it."""
+
+
+class RemoteRoomRetraction(Record, frozen=True, kw_only=True):
+    """A message or a reaction is no longer there, by its sender or by a moderator."""
+
+    room: RemoteRoomId
+    id: RemoteMessageId
+    """Of the retraction."""
+    message: RemoteMessageId
+    """What was taken back."""
+    by: RemoteUserId
+    sent_at: float
+    reason: str = ""
+
+
+class RemoteRoomRead(Record, frozen=True, kw_only=True):
+    """Somebody, perhaps the account itself, has read a room up to a message."""
+
+    room: RemoteRoomId
+    reader: RemoteUserId
+    up_to: RemoteMessageId
+
+
+class RemoteRoomInvite(Record, frozen=True, kw_only=True):
+    """The account is invited into a room, and is not in it."""
+
+    room: RemoteRoomId
+    id: RemoteMessageId
+    """Of the invitation, so that a repeated one is not told twice."""
+    inviter: RemoteUserId
+    inviter_name: str = ""
+    name: str = ""
+    """Of the room."""
+    reason: str = ""
+
+
+class RemoteRoomInviteGone(Record, frozen=True, kw_only=True):
+    """The invitation was withdrawn or answered elsewhere."""
+
+    room: RemoteRoomId
+
+
+class RemoteRoomMoved(Record, frozen=True, kw_only=True):
+    """The room is closed, and goes on as another one."""
+
+    room: RemoteRoomId
+    to: RemoteRoomId
+    reason: str = ""
+
+
+class RemoteRoomNotice(Record, frozen=True, kw_only=True):
+    """Something that has happened in a room and that nobody has said, in words (REQ-577)."""
+
+    room: RemoteRoomId
+    id: RemoteMessageId
+    """It is told once."""
+    text: str
+
+
+class RemoteRoomGap(Record, frozen=True, kw_only=True):
+    """What was said in a room before its next event could not be fetched."""
+
+    room: RemoteRoomId
+    id: RemoteMessageId
+    """As in `RemoteGap`."""
+    about: int | None = None
+
+
+RemoteRoomEvent = (
+    RemoteRoom
+    | RemoteMember
+    | RemoteMemberGone
+    | RemoteRoomMessage
+    | RemoteRoomReaction
+    | RemoteRoomRetraction
+    | RemoteRoomRead
+    | RemoteRoomInvite
+    | RemoteRoomInviteGone
+    | RemoteRoomMoved
+    | RemoteRoomNotice
+    | RemoteRoomGap
+)
+"""Those of a room come in its order: what it is, who is there, what is said."""

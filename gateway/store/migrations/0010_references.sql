@@ -1,0 +1,11 @@
+-- What is said about what was said: replies, edits, reactions, and what was taken back.
+-- The message whose text it is; NULL when that is not kept any more.
+ALTER TABLE archived ADD COLUMN message INTEGER REFERENCES message ON DELETE SET NULL;
+CREATE INDEX archived_message ON archived (message);
+
+-- The message that a command is about. The network may have it only when the command's turn comes.
+ALTER TABLE outbound ADD COLUMN target INTEGER REFERENCES message ON DELETE SET NULL;
+
+-- Of a reaction, by which the network takes it back.
+ALTER TABLE reaction ADD COLUMN remote_id TEXT NOT NULL DEFAULT '';
+CREATE INDEX reaction_remote_id ON reaction (remote_id);

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a session gets of the gateway, in memory: for tests of adapters without one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiohttp
+
+from gateway.adapter import Clock, Linked, Logger
+from gateway.errors import StoreUnavailable
+from gateway.events import (
+    Presence,
+    RemoteEvent,
+    RemoteMessage,
+    RemoteRoomMessage,
+    RemoteRoomReaction,
+    RemoteRoomRetraction,
+    RemoteUndecryptable,
+)
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.tasks import SystemClock
+
+
+class Log:
+    """Keeps what was logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def note(self, event: str, **fields: Any) -> None:
+        """Any level."""
+        self.lines.append((event, fields))
+
+    debug = info = warning = error = note
+
+
+class AccountInMemory:
+    """A `gateway.adapter.AccountContext` that outlives its sessions."""
+
+    def __init__(self, linked: Linked, http: aiohttp.ClientSession) -> None:
+        self.lines = Log()
+        self.log: Logger = self.lines
+        self.clock: Clock = SystemClock()
+        self.http = http
+        self.remote_id = linked.remote_id
+        self.instance = "instance-of-the-tests"
+        self.secret = linked.secret
+        self.cursor: str | None = None
+        self.stored: dict[str, str] = {}
+        self.secrets: dict[str, bytes] = {}
+        """Of the account's store of secrets."""
+        self.held: dict[str, RemoteUndecryptable] = {}
+        """Events that are kept until they can be read, by id."""
+        self.own_reactions: dict[RemoteMessageId, RemoteRoomReaction] = {}
+        """By their ids."""
+        self.commits = 0
+        self.is_broken = False
+        """The disk is full: commits fail."""
+
+    def state(self) -> Mapping[str, str]:
+        """A copy, so that nobody changes it behind a commit's back."""
+        return dict(self.stored)
+
+    def sealed(self, key: str) -> bytes | None:
+        """As last committed."""
+        key.encode()  # as a database does
+        return self.secrets.get(key)
+
+    def waiting(self, needs: str | None = None) -> Sequence[RemoteUndecryptable]:
+        """What was handed over as unreadable, and not as readable since."""
+        return [event for event in self.held.values() if needs in (None, event.needs)]
+
+    def reactions(
+        self, room: RemoteRoomId, message: RemoteMessageId
+    ) -> Mapping[str, RemoteMessageId]:
+        """Those that have come back."""
+        return {
+            reaction.emoji: reaction.id
+            for reaction in self.own_reactions.values()
+            if (reaction.room, reaction.message) == (room, message)
+        }
+
+    async def ready(self) -> None:
+        """More may be fetched."""
+
+    async def commit(
+        self,
+        events: Sequence[RemoteEvent],
+        *,
+        cursor: str | None = None,
+        state: Mapping[str, str | None] | None = None,
+        sealed: Mapping[str, bytes | None] | None = None,
+    ) -> None:
+        """All or nothing, after a turn of the loop."""
+        await asyncio.sleep(0)
+        if self.is_broken:
+            raise StoreUnavailable("the disk is full")
+        self.commits += 1
+        self.cursor = self.cursor if cursor is None else cursor
+        for key, value in (state or {}).items():
+            if value is None:
+                self.stored.pop(key, None)
+            else:
+                self.stored[key] = value
+        for key, secret in (sealed or {}).items():
+            if secret is None:
+                self.secrets.pop(key, None)
+            else:
+                self.secrets[key] = secret
+        for event in events:
+            self._keep(event)
+
+    def _keep(self, event: RemoteEvent) -> None:
+        if isinstance(event, RemoteUndecryptable):
+            self.held[event.id] = event
+        elif isinstance(event, RemoteMessage | RemoteRoomMessage):
+            self.held.pop(event.id, None)
+        elif isinstance(event, RemoteRoomReaction) and event.sender == self.remote_id:
+            self.own_reactions[event.id] = event
+        elif isinstance(event, RemoteRoomRetraction):
+            self.own_reactions.pop(event.message, None)
+        self.took(event)
+
+    def took(self, event: RemoteEvent) -> None:
+        """An event was committed."""
+
+    def connected(self) -> None:
+        """The session is live."""
+
+    def typing(self, contact: RemoteUserId, active: bool) -> None:
+        """Latest wins."""
+
+    def room_typing(self, room: RemoteRoomId, user: RemoteUserId, active: bool) -> None:
+        """Latest wins."""
+
+    def presence(self, contact: RemoteUserId, presence: Presence) -> None:
+        """Latest wins."""
