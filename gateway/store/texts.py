@@ -33,11 +33,11 @@ def text_before(
     room's own ids."""
     found = db.execute(
         "SELECT said.id, said.sender, said.payload FROM archived AS said"
-        " WHERE said.message = (SELECT message FROM archived WHERE room = ?1 AND archive_id = ?2)"
-        " AND said.room = ?1"
-        " AND said.id < (SELECT id FROM archived WHERE room = ?1 AND archive_id = ?3)"
+        " WHERE said.message = (SELECT message FROM archived WHERE room = ? AND archive_id = ?)"
+        " AND said.room = ?"
+        " AND said.id < (SELECT id FROM archived WHERE room = ? AND archive_id = ?)"
         " ORDER BY said.id DESC LIMIT 1",
-        (room, quoted, quoting),
+        (room, quoted, room, room, quoting),
     )
     text = next(decoded(found), None)
     return None if text is None else text.message

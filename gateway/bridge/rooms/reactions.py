@@ -53,7 +53,7 @@ class Reactions:
     ) -> None:
         """One emoji more."""
         target = self.references.find(db, room, event.message)
-        if target is None or not is_emoji(event.emoji):
+        if target is None or not is_emoji(event.emoji) or not self._is_there(db, room, target.id):
             return
         if len(reactions.emoji_of(db, target.id, event.sender)) >= MOST:
             log.debug("reaction_ignored", room=room.id)
@@ -110,7 +110,11 @@ class Reactions:
 
     def _is_under_way(self, db: Transaction, room: RoomRow, message: int) -> bool:
         waiting = journal.open_about(db, room.conversation, message)
-        return any(isinstance(command, ReactInRoom) for command in waiting)
+        return any(isinstance(command, ReactInRoom) for _, command in waiting)
+
+    def _is_there(self, db: Transaction, room: RoomRow, message: int) -> bool:
+        found = texts.texts_of(db, room.id, message)
+        return bool(found) and not is_gone(found)
 
     def _said(
         self,

@@ -53,6 +53,11 @@ class References:
             return self.room_rows.id(room, "archive", "own", *scope)
         return self.room_rows.id(room, "archive", row.remote_id, row.part)
 
+    def archive_ids(self, room: RoomRow, edit: MessageRow) -> tuple[StanzaId, StanzaId]:
+        """The same, and the one that it has if it could not be read at first."""
+        late = (edit.remote_id or "", "readable", edit.part)
+        return self.archive_id(room, edit), self.room_rows.id(room, "archive", *late)
+
     def original(self, db: Transaction, room: RoomRow, row: MessageRow) -> MessageRow:
         """The message itself, if this is an edit."""
         known = texts.message_of(db, room.id, self.archive_id(room, row))

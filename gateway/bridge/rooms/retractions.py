@@ -18,9 +18,15 @@ from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.bridge.wellformed import honest_time
-from gateway.events import Moderation, RemoteRoomRetraction, RoomMessage, Tombstone
+from gateway.events import (
+    Moderation,
+    RemoteRoomRetraction,
+    RetractInRoom,
+    RoomMessage,
+    Tombstone,
+)
 from gateway.ids import RemoteUserId
-from gateway.store import Transaction, conversations, reactions, rooms, texts
+from gateway.store import Transaction, conversations, journal, reactions, rooms, texts
 from gateway.store.conversations import MessageRow
 from gateway.store.journal import OutboundRow
 from gateway.store.rooms import Archived, RoomRow
@@ -50,6 +56,8 @@ class Retractions:
             return
         original = self.references.original(db, room, row)
         if original.remote_id == row.remote_id:
+            if event.by == self.room_rows.own:
+                self._came_back(db, room, original, now, out)
             for part in conversations.parts(db, room.conversation, event.message):
                 self.take_back(db, room, part, event.by, event.reason, now, out)
         else:
@@ -110,8 +118,8 @@ class Retractions:
     ) -> None:
         """One of the edits was taken back: what was said before holds again."""
         left = [text for text in self._texts(db, room, original) if not text.message.tombstone]
-        archive_id = self.references.archive_id(room, edit)
-        gone = next((text for text in left if text.message.archive_id == archive_id), None)
+        ids = self.references.archive_ids(room, edit)
+        gone = next((text for text in left if text.message.archive_id in ids), None)
         if gone is None or gone is left[0]:
             return
         moderation = Moderation(
@@ -133,17 +141,38 @@ class Retractions:
 
     # --- by the user ----------------------------------------------------------------------------
 
+    def _came_back(
+        self, db: Transaction, room: RoomRow, target: MessageRow, now: float, out: Committed
+    ) -> None:
+        """Before the network has answered."""
+        for message, command in journal.open_about(db, room.conversation, target.id):
+            if message is not None and isinstance(command, RetractInRoom):
+                self._reflect(db, room, message, target, now, out)
+                return
+
     def accepted(
         self, db: Transaction, room: RoomRow, row: OutboundRow, now: float, out: Committed
     ) -> None:
         """The network has done it: what the user's client has said is reflected, then the room
         says it."""
         target = None if row.target is None else conversations.message(db, row.target)
-        stored = None if row.message is None else conversations.message(db, row.message)
-        if target is None or stored is None:
+        if target is None or row.message is None:
             return
-        found = self._texts(db, room, target)
-        if not found:
+        self._reflect(db, room, row.message, target, now, out)
+        for part in self._parts(db, room, target):
+            self.take_back(db, room, part, self.room_rows.own, "", now, out)
+
+    def _reflect(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        message: int,
+        target: MessageRow,
+        now: float,
+        out: Committed,
+    ) -> None:
+        stored, found = conversations.message(db, message), self._texts(db, room, target)
+        if stored is None or not found:
             return
         said = RoomMessage(
             id=stored.stanza_id or self.room_rows.id(room, "own", stored.id),
@@ -155,8 +184,6 @@ class Retractions:
             retracts=found[0].message.archive_id,
         )
         self.room_rows.say(db, room, self.room_rows.own, said, now, out)
-        for part in self._parts(db, room, target):
-            self.take_back(db, room, part, self.room_rows.own, "", now, out)
 
     def is_done(self, db: Transaction, room: RoomRow, row: OutboundRow) -> bool:
         """Whether the message is gone, whatever the network has answered."""

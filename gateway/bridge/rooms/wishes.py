@@ -158,7 +158,7 @@ class RoomWishes:
     ) -> Planned | Declined:
         if not self._capabilities.retractions:
             return Declined(FailureReason.UNSUPPORTED, _NO_RETRACTIONS)
-        target = references.meant(db, room, wanted.message)  # clients may say it again and again
+        target = references.meant(db, room, wanted.message)  # also again: clients may repeat it
         if target is None:
             return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
         if target.origin is Origin.CONTACT:
@@ -207,8 +207,9 @@ class RoomWishes:
 
 
 def _known(db: Transaction, room: RoomRow, id: StanzaId) -> MessageRow | None:
-    """What is meant, and is still there. What the user says may not be in the archive yet."""
+    """What is meant, if it is still there and somebody has said it. What the user says may not be
+    in the archive yet."""
     found = references.meant(db, room, id)
-    if found is None or references.is_gone(texts.texts_of(db, room.id, found.id)):
+    if found is None or (found.origin is Origin.CONTACT and found.remote_id is None):
         return None
-    return found
+    return None if references.is_gone(texts.texts_of(db, room.id, found.id)) else found

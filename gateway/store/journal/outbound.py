@@ -143,13 +143,20 @@ def open_outbound(
     ]
 
 
-def open_about(db: Connection, conversation: ConversationId, target: int) -> list[Command]:
-    """The undecided commands that are about a message."""
+def open_about(
+    db: Connection, conversation: ConversationId, target: int
+) -> list[tuple[int | None, Command]]:
+    """The undecided commands that are about a message, each with the message that it makes."""
     found = db.execute(
-        "SELECT payload FROM outbound WHERE conversation = ? AND state = 0 AND target = ?",
+        "SELECT message, payload FROM outbound"
+        " WHERE conversation = ? AND state = 0 AND target = ? ORDER BY id",
         (conversation, target),
     )
-    return [command for (encoded,) in found if (command := payload.command(encoded)) is not None]
+    return [
+        (message, command)
+        for message, encoded in found
+        if (command := payload.command(encoded)) is not None
+    ]
 
 
 def open_outbound_conversations(

@@ -61,11 +61,9 @@ class RoomAnswers:
             ("set", f"{{{archive.MAM}}}query"): self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
-        self._speech = speech = Speech(component)
+        self._speech = Speech(component, self._room)
         self.later: dict[tuple[str, str], LaterAnswer] = {
-            ("set", f"{{{MODERATE}}}moderate"): lambda request: speech.moderate(
-                request, self._room
-            )
+            ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
         }
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:

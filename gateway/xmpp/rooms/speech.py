@@ -53,22 +53,23 @@ def _of_rooms(capabilities: Capabilities, management: Management) -> Iterator[st
 class Speech:
     """In the rooms of one component."""
 
-    def __init__(self, component: Component) -> None:
+    def __init__(
+        self, component: Component, room_of: Callable[[Request], tuple[Account, RoomRow]]
+    ) -> None:
+        self._room_of = room_of
         network = component.network
         capabilities = network.adapter.capabilities
         self._rooms, self._management = network.rooms, network.room_management
         self.features = tuple(_of_rooms(capabilities, self._management))
         """Of a room, as far as they depend on the network."""
         self.occupant = disco.puppet_client(
-            component.kind, capabilities, _of_clients(capabilities)
+            network.adapter.display_name, capabilities, _of_clients(capabilities)
         )
         """What an occupant says of itself."""
 
-    async def moderate(
-        self, request: Request, room_of: Callable[[Request], tuple[Account, RoomRow]]
-    ) -> str:
+    async def moderate(self, request: Request) -> str:
         """REQ-568. Clients ask once for each edit: what is gone is gone."""
-        account, room = room_of(request)
+        account, room = self._room_of(request)
         wanted = request.payload
         if wanted.find(f"{{{RETRACT}}}retract") is None or not wanted.get("id"):
             raise Refused(errors.BAD_REQUEST, "A message to be retracted is expected.")
