@@ -117,7 +117,8 @@ class Reply(Record, frozen=True, kw_only=True):
     nick: str
     """Of who has said it; empty if the room has."""
     quote: str = ""
-    """What it says, for clients that know no replies. Not stored: it may be taken back."""
+    """What it says, for clients that know no replies. Never in the archive: it may be taken
+    back."""
 
 
 class Moderation(Record, frozen=True, kw_only=True):

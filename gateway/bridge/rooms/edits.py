@@ -140,7 +140,7 @@ class Edits:
                 body=body,
                 sent_at=honest_time(event.sent_at, now),
                 replaces=None if old is None else old.first.id,
-                reply=text.first.reply if part == 0 else None,
+                reply=None if part else self.references.same_reply(db, room, text.first.reply),
             )
             of = text.message if old is None else old.message
             conversations.add_alias(db, room.conversation, said.id, of)

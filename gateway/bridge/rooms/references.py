@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.rooms import replies
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.events import Reply
 from gateway.ids import RemoteMessageId, StanzaId
@@ -76,8 +77,16 @@ class References:
     ) -> Reply | None:
         """What is answered; None if it is not known."""
         target = None if remote_id is None else self.find(db, room, remote_id)
-        found = [] if target is None else texts.texts_of(db, room.id, target.id)
+        return None if target is None else self._reply(db, room, target.id)
+
+    def same_reply(self, db: Transaction, room: RoomRow, reply: Reply | None) -> Reply | None:
+        """The same for the edit of an answer."""
+        known = None if reply is None else texts.message_of(db, room.id, reply.message)
+        return reply if known is None else self._reply(db, room, known)
+
+    def _reply(self, db: Transaction, room: RoomRow, target: int) -> Reply | None:
+        found = texts.texts_of(db, room.id, target)
         if not found:
             return None
-        first = found[0].message
-        return Reply(message=first.archive_id, nick=first.nick)
+        first, last = found[0].message, found[-1].message
+        return Reply(message=first.archive_id, nick=first.nick, quote=replies.quote(last))

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from gateway.events import RoomMessage
+from gateway.store import texts
+from gateway.store.rooms import RoomRow
+from gateway.store.writer import Connection
 
 _MOST_LINES = 3
 _MOST_CHARS = 200
@@ -19,6 +24,23 @@ def quote(said: RoomMessage) -> str:
     if len(lines) > _MOST_LINES or len(shown) > _MOST_CHARS:
         shown = f"{shown[: _MOST_CHARS - 1]}…"
     return "".join(f"> {line}\n" for line in shown.split("\n"))
+
+
+def quoted(db: Connection, room: RoomRow, said: RoomMessage) -> RoomMessage:
+    """What the archive has, with the quote that it had when it was live; without one, if what it
+    answers was taken back since."""
+    if said.reply is None:
+        return said
+    answered = texts.text_before(db, room.id, said.reply.message, said.archive_id)
+    told = "" if answered is None else quote(answered)
+    return structs.replace(said, reply=structs.replace(said.reply, quote=told))
+
+
+def unquoted(said: RoomMessage) -> RoomMessage:
+    """As the archive keeps it."""
+    if said.reply is None:
+        return said
+    return structs.replace(said, reply=structs.replace(said.reply, quote=""))
 
 
 def without_fallback(body: str, parts: tuple[tuple[int, int], ...]) -> str:

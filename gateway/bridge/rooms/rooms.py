@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from msgspec import structs
-
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
@@ -216,14 +214,8 @@ class Rooms:
             before = found[0].id
 
     def shown(self, room: RoomRow, said: RoomMessage) -> RoomMessage:
-        """As it is written: a reply quotes what it answers, unless that was taken back."""
-        if said.reply is None:
-            return said
-        quoted = texts.text_before(
-            self._store.reader, room.id, said.reply.message, said.archive_id
-        )
-        quote = replies.quote(quoted) if quoted is not None else ""
-        return structs.replace(said, reply=structs.replace(said.reply, quote=quote))
+        """What the archive has, as it is written."""
+        return replies.quoted(self._store.reader, room, said)
 
     def archived(self, room: RoomRow, archive_id: StanzaId) -> Archived | None:
         """Something that was said, by the room's own id of it."""

@@ -10,14 +10,21 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from gateway.bridge.rooms.edits import Edits
+from gateway.bridge.rooms import replies
+from gateway.bridge.rooms.edits import Edits, Text
 from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import split_text
 from gateway.bridge.unread import line, storable
 from gateway.bridge.wellformed import honest_time
-from gateway.events import RemoteRoomMessage, RemoteUndecryptable, RoomMessage, SendRoomText
+from gateway.events import (
+    RemoteRoomMessage,
+    RemoteUndecryptable,
+    Reply,
+    RoomMessage,
+    SendRoomText,
+)
 from gateway.store import Transaction, conversations, held, journal, rooms
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import RoomRow
@@ -149,7 +156,7 @@ class Speech:
             reply = None if part else self.references.reply(db, room, event.reply_to)
             if shown is not None and not part:
                 readable = structs.replace(shown.message, body=body, reply=reply)
-                rooms.rewrite(db, room.id, readable)
+                rooms.rewrite(db, room.id, replies.unquoted(readable))
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, "readable", part),
                 archive_id=self.room_rows.id(room, "archive", event.id, "readable", part),
@@ -211,11 +218,18 @@ class Speech:
             body=clean(command.body),
             sent_at=now,
             replaces=None if edited is None else edited.first.id,
-            reply=self.references.reply(db, room, command.reply_to)
-            or (None if edited is None else edited.first.reply),
+            reply=self._own_reply(db, room, command, edited),
         )
         of = message if edited is None else edited.message
         self.room_rows.say(db, room, self.room_rows.own, said, now, out, of)
+
+    def _own_reply(
+        self, db: Transaction, room: RoomRow, command: SendRoomText, edited: Text | None
+    ) -> Reply | None:
+        reply = self.references.reply(db, room, command.reply_to)
+        if reply is not None or edited is None:
+            return reply
+        return self.references.same_reply(db, room, edited.first.reply)
 
     def say_again(
         self, db: Transaction, room: RoomRow, message: int, jid: str, now: float, out: Committed
@@ -226,5 +240,6 @@ class Speech:
             return
         said = rooms.archived(db, room.id, self.references.archive_id(room, stored))
         if said is not None and said.message.tombstone is None:
-            addressed = structs.replace(said.message, to=(jid,))
+            again = replies.quoted(db, room, said.message)
+            addressed = structs.replace(again, to=(jid,))
             self.room_rows.tell(db, room, addressed.id, addressed, now, out)

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.rooms.intake import presence_of
 from gateway.bridge.rooms.rooms import Asked
-from gateway.events import RoomInvitation, RoomJoined, RoomMessage
+from gateway.events import RoomInvitation, RoomJoined
 from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow
@@ -260,8 +259,6 @@ class RoomService:
             return []
         place = self.place(account, room)
         if not isinstance(row.delivery, RoomJoined):
-            if isinstance(row.delivery, RoomMessage):
-                row = replace(row, delivery=self._rooms.shown(room, row.delivery))
             return stanzas.of_row(row, place, self._clock.now())
         joined = self._rooms.joined(account, room, row.delivery)
         if joined is None:
