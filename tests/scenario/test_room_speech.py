@@ -194,6 +194,47 @@ async def test_req_566_the_adapter_knows_the_reactions_of_the_account(house: Hou
         assert sorted(found) == sorted(emoji)
 
 
+async def test_req_566_what_the_network_tells_late_changes_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was answered, and the user wants something else since."""
+    room = await _club(house, "cake?")
+    await _join(house, room)
+    said = (await _pages(house, room, 10, backwards=False))[0].get("id", "")
+    late: list[dict[str, Any]] = []
+    monkeypatch.setattr(type(house.network), "event", lambda *_, **fields: late.append(fields))
+    for number, emoji in enumerate(["<reaction>👍</reaction>", ""]):
+        house.server.send(
+            f"<message from='{PHONE}' to='{room}' type='groupchat' id='g{number}'>"
+            f"<reactions xmlns='urn:xmpp:reactions:0' id='{said}'>{emoji}</reactions></message>"
+        )
+    assert [_emoji(message) for message in await _settled(house)] == [["👍"], []]
+    monkeypatch.undo()
+    first, second = late
+    house.network.event("alice", "room-reaction", **first)
+    house.network.event("alice", "room-retraction", **second)
+    assert await _settled(house) == []
+
+
+async def test_req_564_an_edit_of_an_edit_edits_the_message(house: House) -> None:
+    """Also while the network has neither."""
+    room = await _club(house)
+    await _join(house, room)
+    house.network.faults = [{"silent": "before"}]
+    for id, replaced in (("g1", ""), ("g2", "g1"), ("g3", "g2")):
+        replacing = f"<replace xmlns='urn:xmpp:message-correct:0' id='{replaced}'/>"
+        house.server.send(
+            f"<message from='{PHONE}' to='{room}' type='groupchat' id='{id}'>"
+            f"<body>{id}</body>{replacing if replaced else ''}</message>"
+        )
+    await house.clock.settle()
+    await house.clock.advance(125)
+    told = [event for event in house.network._events["alice"] if event.get("body")]
+    assert [event.get("edits") for event in told] == [None, "m1", "m1"]
+    reflected = await _settled(house)
+    assert [_replaced(message) for message in reflected] == [None, "g1", "g1"]
+
+
 async def test_req_565_an_edit_has_as_many_parts_as_it_needs(house: House) -> None:
     """More come as new messages, and what is left over is taken back."""
     room = await _club(house)
