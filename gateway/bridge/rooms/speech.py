@@ -187,6 +187,7 @@ class Speech:
             occupant=occupant_id(room.secret, self.room_rows.own),
             body=clean(body),
             sent_at=now,
+            origin_id=conversations.origin_id(db, stored),
         )
         self._say(db, room, message, self.room_rows.own, said, now, out)
 
