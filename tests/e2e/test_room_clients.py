@@ -96,6 +96,53 @@ async def test_converse_js_in_a_group(house: House, tmp_path: Path) -> None:
         assert await page.texts() == ["One lump or two?", "Two, please.", "And a biscuit."]
 
 
+async def test_converse_js_edits_replies_reacts_and_retracts(
+    prosody_house: House, tmp_path: Path
+) -> None:
+    """Both ways, as a person does it by the menu of a message."""
+    async with _party(prosody_house) as party, _converse(party) as page:
+        bob, group = party.scene.bob, party.group
+        await page.join(party.room, "Alice")
+        question = await bob.send_text(group, "One lump or two?")
+        await page.react("One lump or two?", "👍")
+        reaction = await bob.wait_for(lambda event: event.type == "m.reaction")
+        relation = {"rel_type": "m.annotation", "event_id": question, "key": "👍"}
+        assert reaction.content["m.relates_to"] == relation
+        await page.sees_reaction("One lump or two?", "👍")
+        await page.react("One lump or two?", "👍")
+        await bob.wait_for(lambda event: event.type == "m.room.redaction")
+        await page.sees_no_reaction("One lump or two?")
+
+        await page.reply("One lump or two?", "Two, please.")
+        answer = await bob.wait_text("Two, please.", room_id=group)
+        assert answer.content["m.relates_to"]["m.in_reply_to"] == {"event_id": question}
+        assert await page.answered("Two, please.") == "One lump or two?"
+        await page.edit("Two, please.", "Three, please.")
+        edit = await bob.wait_for(lambda event: "m.new_content" in event.content)
+        assert edit.content["m.new_content"]["body"] == "Three, please."
+        assert edit.content["m.relates_to"]["event_id"] == answer.event_id
+        await page.sees_edited("Three, please.")
+
+        await bob.react(group, answer.event_id, "❤️")
+        await page.sees_reaction("Three, please.", "❤️")
+        await bob.edit(group, question, "One biscuit or two?")
+        await page.sees_edited("One biscuit or two?")
+        reply = {"m.in_reply_to": {"event_id": answer.event_id}}
+        content = {"msgtype": "m.text", "body": "So many?", "m.relates_to": reply}
+        remark = await bob.send_event(group, "m.room.message", content)
+        assert await page.answered("So many?") in ("Two, please.", "Three, please.")
+        await page.picture(tmp_path / "talk.png")
+        await bob.redact(group, remark)
+        await page.sees_retracted(1)
+        since = bob.inbox.mark()
+        await page.retract("Three, please.")
+        gone = await bob.wait_for(lambda event: event.type == "m.room.redaction", since=since)
+        assert answer.event_id in (gone.raw.get("redacts"), gone.content.get("redacts"))
+        await page.sees_retracted(2)
+        await page.picture(tmp_path / "retracted.png")
+        assert await page.texts() == ["One biscuit or two?"]
+
+
 async def test_converse_js_sees_no_restart_of_the_gateway(house: House, tmp_path: Path) -> None:
     async with _party(house) as party, _converse(party) as page:
         await page.join(party.room, "Alice")

@@ -135,7 +135,8 @@ class Converse:
 
     def message(self, text: str) -> Locator:
         """The newest message with this text."""
-        return self._room().locator(".chat-msg").filter(has_text=text).last
+        said = self.page.locator(".chat-msg__text", has_text=text)
+        return self._room().locator(".chat-msg").filter(has=said).last
 
     async def sees(self, text: str) -> Locator:
         """Wait until a message with this text is shown."""
@@ -147,6 +148,62 @@ class Converse:
         """By which nick a message is said. One that follows another of the same shows none."""
         sender = await (await self.sees(text)).get_attribute("data-from")
         return (sender or "").partition("/")[2]
+
+    async def _choose(self, text: str, action: str) -> Locator:
+        """An entry of a message's menu."""
+        message = await self.sees(text)
+        await message.hover()
+        await message.locator(".chat-msg__actions .dropdown-toggle").click()
+        await message.locator(f".chat-msg__action-{action}").click()
+        return message
+
+    async def reply(self, text: str, answer: str) -> None:
+        """Answer a message."""
+        await self._choose(text, "reply")
+        await self.say(answer)
+
+    async def edit(self, text: str, corrected: str) -> None:
+        """Correct a message of one's own."""
+        await self._choose(text, "edit")
+        await self.say(corrected)
+
+    async def retract(self, text: str) -> None:
+        """Take a message of one's own back."""
+        await self._choose(text, "retract")
+        await self.page.locator(".modal.show button[type=submit]").click()
+
+    async def react(self, text: str, emoji: str) -> None:
+        """React to a message with one of the emoji that are offered first."""
+        message = await self._choose(text, "reaction")
+        picker = message.locator("converse-reaction-picker .reaction-item")
+        await picker.filter(has_text=emoji).first.click()
+
+    async def sees_reaction(self, text: str, emoji: str) -> None:
+        """Wait until a message has a reaction."""
+        reactions = (await self.sees(text)).locator("converse-reactions")
+        await reactions.get_by_text(emoji).first.wait_for(state="visible")
+
+    async def sees_no_reaction(self, text: str) -> None:
+        """Wait until a message has none any more."""
+        reactions = (await self.sees(text)).locator("converse-reactions button")
+        await reactions.first.wait_for(state="detached")
+
+    async def answered(self, text: str) -> str:
+        """What a reply answers, as it is shown above it."""
+        context = (await self.sees(text)).locator("converse-reply-context")
+        shown = context.locator(".chat-msg__reply-text")
+        await shown.wait_for()
+        return (await shown.inner_text()).strip()
+
+    async def sees_edited(self, text: str) -> None:
+        """Wait until a message is shown as one that was corrected."""
+        mark = (await self.sees(text)).locator(".chat-msg__edit-modal")
+        await mark.first.wait_for()
+
+    async def sees_retracted(self, count: int = 1) -> None:
+        """Wait until so many messages are shown as taken back."""
+        gone = self._room().locator(".chat-msg--retracted")
+        await gone.nth(count - 1).wait_for()
 
     async def occupants(self) -> list[str]:
         """Names in the list beside the room."""
