@@ -154,6 +154,8 @@ class RoomMessage(Record, frozen=True, kw_only=True):
     sent_at: float
     to: tuple[str, ...] = ()
     """Full JIDs."""
+    origin_id: str = ""
+    """By which the user's own client knows it again (XEP-0359 §3.1)."""
     replaces: StanzaId | None = None
     """The message of the same occupant that was given in its place (XEP-0308), by its ``@id``."""
     reply: Reply | None = None

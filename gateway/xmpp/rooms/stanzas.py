@@ -101,6 +101,8 @@ def message(place: Place, said: RoomMessage, to: str, *, late: bool) -> Stanza:
         f"{content(place, said)}<stanza-id xmlns='urn:xmpp:sid:0' by='{attribute(place.room)}'"
         f" id='{attribute(said.archive_id)}'/>{named}"
     )
+    if said.origin_id:
+        inner += f"<origin-id xmlns='urn:xmpp:sid:0' id='{attribute(said.origin_id)}'/>"
     if late:
         inner += delay(said.sent_at, place.room)
     return Stanza("message", place.occupant(said.nick), to, "groupchat", said.id, inner)
