@@ -133,6 +133,7 @@ class Retractions:
             archive_id=self.room_rows.id(room, "archive", "undone", event.message),
             nick=self.room_rows.called(db, room, gone.sender),
             sent_at=honest_time(event.sent_at, now),
+            origin_id="",
             replaces=left[0].message.id,
         )
         self._bury(db, room, gone, Tombstone(retraction=said.id, at=now, moderation=moderation))
