@@ -58,11 +58,10 @@ class Edits:
         return None if row is None else self._text(db, room, row)
 
     def _text(self, db: Transaction, room: RoomRow, row: MessageRow) -> Text | None:
-        found = texts.texts_of(db, room.id, row.id)
-        if not found:
+        first, last = texts.first(db, room.id, row.id), texts.last(db, room.id, row.id)
+        if first is None or last is None:
             return None
-        first, last = found[0], found[-1]
-        return Text(row, first.sender, first.message, last.message, is_gone(found))
+        return Text(row, first.sender, first.message, last.message, is_gone(first))
 
     def edited(
         self,
