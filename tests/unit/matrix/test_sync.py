@@ -269,7 +269,8 @@ def test_the_last_of_several_invitations_ends_the_question() -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [invitation(sender=ALICE), invitation(sender="bob"), {**invitation(), "sender": None}, {}, {**invitation(), "type": 5}],
+    [invitation(sender=ALICE), invitation(sender="bob"), {**invitation(), "sender": None}, {},
+     {**invitation(), "type": 5}],
 )  # fmt: skip
 def test_invitations_of_nobody_are_not_told(event: Any) -> None:
     assert outcome(invited(event), Book({})).events == []
