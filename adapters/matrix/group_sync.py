@@ -85,7 +85,10 @@ def _is_told_now(
 ) -> bool:
     """Whether a room that was not told is one that is told now."""
     if group is not None:
-        return not is_next or has_others(events, account)
+        is_complete = group.is_meant and any(
+            event.get("type") == "m.room.name" for event in events
+        )
+        return not is_next or is_complete or has_others(events, account)
     made = creation(events)
     return made is not None and not described(Group(), made, 0).is_space
 
@@ -299,8 +302,8 @@ class _OneGroup:
         self._describe(events)
         is_alone = not has_others([*events, *(self._members or ())], self._account)
         is_made = self._is_new and self._mode is Mode.NEXT and self.group.founder == self._account
-        may_be_chat = is_made and is_alone and not self.group.is_meant
-        self.group = replace(self.group, is_hidden=may_be_chat)
+        is_complete = self.group.is_meant and bool(self.group.name)
+        self.group = replace(self.group, is_hidden=is_made and is_alone and not is_complete)
 
     def _events(self, events: Sequence[Event], old_count: int, last: str) -> Cuts:
         """A group that is cut in two has handed over what comes before the cut, as `group_news`

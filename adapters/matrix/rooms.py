@@ -102,7 +102,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last: str = ""
     """As `Room.last`."""
     is_meant: bool = False
-    """Made as a group, and not to become a chat."""
+    """Made as a group, and not to become a chat. Such a one has a name, which comes late."""
     moved_to: str = ""
     """The room in which it goes on."""
     is_stale: bool = False

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from adapters.matrix import MatrixAdapter
 from adapters.matrix.coming import Coming
 from adapters.matrix.filters import Mode, filter_for
+from adapters.matrix.group_sync import to_be_listed
 from adapters.matrix.http import Api
 from adapters.matrix.links import RoomLink, is_alias, link_to, parsed, room_at
 from adapters.matrix.managing import coming
@@ -259,10 +260,18 @@ def test_a_group_that_the_gateway_makes_is_told_while_nobody_else_is_there() -> 
     own = state("m.room.member", ALICE, {"membership": "join"}, "$own", ALICE)
     made = created(ALICE)
     made["content"][GROUP_MARKER] = {"instance": "here"}
-    result = outcome(
-        joined(made, own, NAME), Book({"groups": "1"}), lists={ROOM: [member(ALICE, "join")]}
-    )
+    known, lists = Book({"groups": "1"}), {ROOM: [member(ALICE, "join")]}
+    result = outcome(joined(made, own, NAME), known, lists=lists)
     assert [type(event) for event in result.events] == [RemoteRoom]
+    # Homeservers make it in two steps.
+    first = outcome(joined(made, own), known, lists=lists)
+    assert first.events == []
+    known.apply(first.draft)
+    rest = joined(NAME)
+    assert list(to_be_listed(rest, known, Mode.NEXT, ALICE, "here")) == [ROOM]
+    room = outcome(rest, known, lists=lists).events[0]
+    assert isinstance(room, RemoteRoom)
+    assert (room.name, room.is_new) == ("Tea", True)
 
 
 async def _do(
