@@ -88,6 +88,7 @@ class Addresses:
             not localpart.startswith("#")
             or not _PLAIN.fullmatch(localpart[1:])
             or len(localpart) > _MAX_BYTES
+            or localpart.endswith("\\20")
             or escape(unescape(localpart)) != localpart
         ):
             return None
