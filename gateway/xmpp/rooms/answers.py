@@ -18,8 +18,10 @@ from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import archive
+from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.doors import NO_ROOM
 from gateway.xmpp.rooms.refusals import refused
+from gateway.xmpp.rooms.speech import Speech
 from gateway.xmpp.rooms.stanzas import MUC
 
 if TYPE_CHECKING:
@@ -62,7 +64,10 @@ class RoomAnswers:
             ("set", f"{{{archive.MAM}}}query"): self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
-        self.later: dict[tuple[str, str], LaterAnswer] = {}
+        self._speech = Speech(component, self._room)
+        self.later: dict[tuple[str, str], LaterAnswer] = {
+            ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
+        }
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
         """Nothing is told of a room to people who are not in it."""
@@ -85,17 +90,27 @@ class RoomAnswers:
     def _info(self, request: Request) -> str:
         if request.to.resource:
             self._occupant(request)
-            return self._component.iqs.puppets.entity.info()
+            return self._speech.occupant.info()
         node = request.payload.get("node", "")
         waiting = self._waiting(request)
         if waiting is not None and not node:
-            return _described(waiting.name, is_private=True)
+            return self._described(waiting.name, is_private=True)
         account, room = self._room(request)
         if node == _OWN_NAME:
             return self._own_name(account, room)
         if node:
             raise Refused(errors.ITEM_NOT_FOUND)
-        return _described(room.name, self._form(room), is_private=room.private)
+        return self._described(room.name, self._form(room), is_private=room.private)
+
+    def _described(self, name: str, form: str = "", *, is_private: bool) -> str:
+        kind = _PRIVATE if is_private else _CHANNEL
+        features = sorted((*_FEATURES, *kind, *self._speech.features))
+        listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
+        named = f" name='{attribute(name)}'" if name else ""
+        return (
+            f"<query xmlns='{disco.INFO}'><identity category='conference' type='text'{named}/>"
+            f"{listed}{form}</query>"
+        )
 
     def _waiting(self, request: Request) -> Invitation | None:
         """What waits for the asker's account to come in: clients ask before they join."""
@@ -122,7 +137,7 @@ class RoomAnswers:
             await self._component.network.coming.find(request.account, request.to.local)
         except AdapterError as error:
             raise refused(error) from error
-        return _described("", is_private=False)
+        return self._described("", is_private=False)
 
     def _own_name(self, account: Account, room: RoomRow) -> str:
         """XEP-0045 §7.12: what the user is called there."""
@@ -191,7 +206,8 @@ class RoomAnswers:
         page, complete = self._page(room, query)
         place = self._component.rooms.place(account, room)
         for said in reversed(page) if query.flipped else page:
-            self._component.stream.send(archive.result(place, query, said, request.sender))
+            shown = self._rooms.shown(room, said.message)
+            self._component.stream.send(archive.result(place, query, shown, request.sender))
         return archive.fin(page, complete=complete)
 
     def _page(self, room: RoomRow, query: archive.Query) -> tuple[list[Archived], bool]:
@@ -253,16 +269,6 @@ class RoomAnswers:
         if not room.name:
             raise Refused(errors.ITEM_NOT_FOUND)
         return card(room.name)
-
-
-def _described(name: str, form: str = "", *, is_private: bool) -> str:
-    features = sorted((*_FEATURES, *(_PRIVATE if is_private else _CHANNEL)))
-    listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
-    named = f" name='{attribute(name)}'" if name else ""
-    return (
-        f"<query xmlns='{disco.INFO}'><identity category='conference' type='text'{named}/>"
-        f"{listed}{form}</query>"
-    )
 
 
 _HIDDEN = " type='hidden'"
