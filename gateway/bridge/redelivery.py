@@ -21,6 +21,7 @@ from gateway.events import (
     RoomChanged,
     RoomDisplayed,
     RoomJoined,
+    RoomMoved,
     RoomPresence,
 )
 from gateway.ids import NetworkName, StanzaId, UserJid, stanza_id
@@ -45,7 +46,15 @@ _NOT_CONVERTED_IN_GROUP = (
     "Something in one of your groups could not be converted for XMPP. "
     "Please look at it on the network itself."
 )
-_NO_CONTENT = (Notice, GatewayNotice, RoomPresence, RoomChanged, RoomJoined, RoomDisplayed)
+_NO_CONTENT = (
+    Notice,
+    GatewayNotice,
+    RoomPresence,
+    RoomChanged,
+    RoomDisplayed,
+    RoomJoined,
+    RoomMoved,
+)
 """If one of these cannot be said, there is nothing to look for."""
 
 

@@ -347,6 +347,13 @@ def _references(db: sqlite3.Connection) -> None:
         _insert(db, "outbound", [(*waiting, 30, "")])
 
 
+def _invitations(db: sqlite3.Connection) -> None:
+    """Bob invites alice to another group, and theirs has moved."""
+    waiting = (1, "!pub", "i1", "!pub", "", "The Pub", "bob", 0, NOW - 60)
+    _insert(db, "invitation", [waiting])
+    db.execute("UPDATE room SET moved_to = '!pub' WHERE id = 2")
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -357,6 +364,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     8: _encryption,
     9: _rooms,
     10: _references,
+    11: _invitations,
 }
 """What a migration's new tables hold, by its number."""
 
