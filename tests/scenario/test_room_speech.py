@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
@@ -14,7 +15,7 @@ from gateway.bridge.splitting import MAX_PART_BYTES
 from gateway.events import RemoteEvent, RemoteUnreadable
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId, UserJid
 from gateway.store import reactions
-from tests.scenario.house import House
+from tests.scenario.house import House, Options
 from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_rooms import (
     MAM,
@@ -34,6 +35,7 @@ SID = "{urn:xmpp:sid:0}stanza-id"
 REACTION = "{urn:xmpp:reactions:0}reaction"
 RETRACT = "{urn:xmpp:message-retract:1}"
 REPLACE = "{urn:xmpp:message-correct:0}replace"
+DISCO = "{http://jabber.org/protocol/disco#info}"
 DISPLAYED = "{urn:xmpp:chat-markers:0}displayed"
 
 
@@ -348,3 +350,22 @@ async def test_req_577_an_event_that_cannot_be_converted_is_a_line_of_the_room(
     (line,) = await _settled(house)
     assert line.get("from") == room
     assert "could not read" in (line.findtext(f"{ACCEPT}body") or "")
+
+
+@pytest.mark.parametrize("adapter", ["scripted", "plain"])
+async def test_req_540_a_room_offers_what_its_network_has(tmp_path: Path, adapter: str) -> None:
+    async with House(tmp_path, Options(adapter=adapter)) as house:
+        room = await _club(house)
+        query = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+        info = (await _ask(house, room, query, "get"))[-1]
+        features = {feature.get("var") for feature in info.iter(f"{DISCO}feature")}
+        speech = {
+            "urn:xmpp:fallback:0",
+            "urn:xmpp:message-correct:0",
+            "urn:xmpp:message-moderate:1",
+            "urn:xmpp:message-retract:1",
+            "urn:xmpp:message-retract:1#tombstone",
+            "urn:xmpp:reactions:0",
+            "urn:xmpp:reply:0",
+        }
+        assert features & speech == (speech if adapter == "scripted" else set())
