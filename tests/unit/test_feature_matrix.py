@@ -63,6 +63,7 @@ XEPS_WITHOUT_FEATURE = {
     "0334": "needs no negotiation",
     "0356": "the server advertises it to us",
     "0359": "origin-id alone; the feature is for those who assign stanza-ids",
+    "0402": "in the PEP of users, by 0356",
 }
 """What is used without being advertised, and why that is right."""
 
