@@ -45,8 +45,8 @@ def _out_of(room: str) -> object:
     )
 
 
-async def test_req_590_an_invitation_is_accepted_by_joining(prosody_house: House) -> None:
-    async with prosody_house.linked() as scene:
+async def test_req_590_an_invitation_is_accepted_by_joining(house: House) -> None:
+    async with house.linked() as scene:
         alice = scene.alice
         group = await scene.bob.create_room(name="Tea", invite=[scene.phone.user_id])
         room = await _invited(alice)
@@ -83,8 +83,8 @@ async def test_req_590_an_invitation_is_withdrawn_or_declined(prosody_house: Hou
         assert state["membership"] == "leave"
 
 
-async def test_req_545_592_510_a_group_is_made_filled_and_left(prosody_house: House) -> None:
-    async with prosody_house.linked() as scene:
+async def test_req_545_592_510_a_group_is_made_filled_and_left(house: House) -> None:
+    async with house.linked() as scene:
         alice = scene.alice
         await scene.talk.ask("create Nobody yet", "Private?")
         await scene.talk.ask("no", "Whom to invite?")
@@ -126,8 +126,8 @@ async def test_req_513_a_channel_is_joined_by_its_alias(prosody_house: House) ->
         await scene.talk.ask(f"join #nowhere{name}:localhost", "There is no such group.")
 
 
-async def test_req_548_a_group_that_is_upgraded_is_followed(prosody_house: House) -> None:
-    async with prosody_house.linked() as scene:
+async def test_req_548_a_group_that_is_upgraded_is_followed(house: House) -> None:
+    async with house.linked() as scene:
         alice = scene.alice
         body = {"preset": "public_chat", "name": "Tea", "room_version": "9"}
         group = (await scene.bob.request("POST", "createRoom", body))["room_id"]
