@@ -179,3 +179,17 @@ async def test_req_592_whatever_is_invited_is_answered(house: House) -> None:
     assert [stanza.get("id") for stanza in answered] == [str(number) for number in range(1, 8)]
     assert all(stanza.get("type") == "error" for stanza in answered)
     assert not house.network.commands
+
+
+async def test_req_513_a_room_by_its_name_that_lets_nobody_in_is_not_kept(house: House) -> None:
+    await running(house)
+    house.network.faults = [{}, {"error": "forbidden", "text": "Members only."}]
+    _join(house, f"#tea%net@{GATEWAY}")
+    assert _conditions(await _received(house)) == ["registration-required"]
+    assert [one["do"] for one in house.network.commands] == ["FindRoom"]
+    assert house.query("SELECT count(*) FROM invitation")[0] == (0,)
+    # Nor has it given that name to a room which somebody else is in.
+    house.network.event("alice", "room", room="#tea:net", name="x", members=[{"user": "alice"}])
+    await house.clock.settle()
+    (local,) = house.query("SELECT localpart FROM address WHERE remote_id = '#tea:net'")[0]
+    assert local.startswith("#x-")

@@ -315,7 +315,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     7: _approvals,
     8: _encryption,
     9: _rooms,
-    12: _invitations,
+    11: _invitations,
 }
 """What a migration's new tables hold, by its number."""
 
