@@ -50,9 +50,10 @@ def said_in(
     unread: Unread | None = None,
 ) -> Said | None:
     """What an event says in a group; None if it says nothing."""
-    sender = event.get("sender")
-    if not is_user_id(sender) or not event_id_of(event):
+    user_id = event.get("sender")
+    if not is_user_id(user_id) or not event_id_of(event):
         return None
+    sender = RemoteUserId(user_id)
     if event.get("type") == "m.reaction":
         return _reaction(room, event, sender, account, now)
     if event.get("type") == "m.room.redaction":
@@ -125,7 +126,7 @@ def _reaction(
 def _retraction(
     room: RemoteRoomId, event: Event, sender: RemoteUserId, now: float
 ) -> RemoteRoomRetraction | None:
-    """Spec, "Redactions": since room version 11 what is redacted is named inside of the content."""
+    """Spec, "Redactions": since room version 11 the content names what is redacted."""
     content = as_dict(event.get("content"))
     message = _id(content.get("redacts")) or _id(event.get("redacts"))
     if message is None:
