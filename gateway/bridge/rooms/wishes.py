@@ -183,7 +183,7 @@ class RoomWishes:
         def unit(db: Transaction) -> Committed:
             out = Committed()
             seen = references.meant(db, room, message)
-            newest = None if seen is None else texts.last_text(db, room.conversation, seen.id)
+            newest = None if seen is None else texts.last_message(db, room.id, seen.id)
             if newest is None or not conversations.advance_read(
                 db, room.conversation, newest, by_user=True
             ):
@@ -220,4 +220,4 @@ def _known(db: Transaction, room: RoomRow, id: StanzaId) -> MessageRow | None:
     found = references.meant(db, room, id)
     if found is None or (found.origin is Origin.CONTACT and found.remote_id is None):
         return None
-    return None if references.is_gone(texts.texts_of(db, room.id, found.id)) else found
+    return None if references.is_gone(texts.first(db, room.id, found.id)) else found
