@@ -6,9 +6,10 @@
                       ones may be connected to
 ``session``           the /sync loop; ``sync`` translates an answer, ``inbound`` an event,
                       ``history`` fetches what an answer left out; ``parts`` cuts large ones
-``group_sync``        the same for groups; ``groups`` reads what they are, ``members`` asks who is
-                      in them
-``outbound``          commands; ``opening`` finds or makes the room for them
+``group_sync``        the same for groups: ``one_group`` has one of them, ``groups`` reads what it
+                      is, ``group_speech`` what is said there; ``members`` asks who is in it
+``outbound``          commands; ``opening`` finds or makes the room for them; ``group_outbound``
+                      those for groups; ``sending`` a message for both
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
 ``rooms``             the book of chats and groups; ``ledger`` makes its changes durable
 ``e2e``               encryption; ``secrets`` keeps the keys, ``opened`` says what they opened
@@ -57,6 +58,10 @@ class MatrixAdapter(Adapter):
         read_marks=True,
         presence=True,
         rooms=True,
+        edits=True,
+        replies=True,
+        reactions=True,
+        retractions=True,
         room_actions=frozenset(COMING),
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,

@@ -305,6 +305,15 @@ def move(room_id: RoomId, group: Group, event: Event) -> RemoteRoomMoved | None:
     )
 
 
+def is_out(event: Event, account: RemoteUserId) -> bool:
+    """Whether by this event the account has come out of a room."""
+    return (
+        event.get("type") == "m.room.member"
+        and event.get("state_key") == account
+        and as_dict(event.get("content")).get("membership") in ("leave", "ban")
+    )
+
+
 def begun_with(events: Iterable[Event], account: RemoteUserId) -> RemoteUserId | None:
     """With whom a room was begun as a direct chat, before ``m.direct`` says so. Spec,
     "m.room.member", ``is_direct``: whoever invites says it, in another app of the account too."""

@@ -12,12 +12,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import structs
-
 from adapters.matrix.opened import Unread
 from adapters.matrix.text import clean, without_reply_fallback
-from gateway.events import RemoteMessage, RemoteRoomMessage, RemoteUndecryptable
-from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.events import RemoteMessage, RemoteUndecryptable
+from gateway.ids import RemoteMessageId, RemoteUserId
 
 Event = Mapping[str, Any]
 
@@ -87,51 +85,50 @@ def remote_event(
     now: float,
     unread: Unread | None = None,
 ) -> RemoteMessage | RemoteUndecryptable | None:
-    """What a timeline event says; None if it says nothing (a reaction, a redacted message)."""
-    event_id, sender, kind = event_id_of(event), event.get("sender"), event.get("type")
-    if not event_id or not isinstance(sender, str) or kind not in MESSAGE_TYPES:
-        return None
-    content = as_dict(event.get("content"))
-    if not content and "redacted_because" in as_dict(event.get("unsigned")):
+    """What a timeline event says in a chat; None if it says nothing (a reaction, a redacted
+    message)."""
+    event_id, sender = event_id_of(event), event.get("sender")
+    if not event_id or not isinstance(sender, str) or not is_said(event):
         return None
     own = sender == account
-    sent_at = timestamp_of(event, now) / 1000
-    if kind == "m.room.encrypted":
-        return RemoteUndecryptable(
-            contact=contact,
-            id=RemoteMessageId(event_id),
-            sent_at=sent_at,
-            content=_kept(event),
-            own=own,
-            needs=unread.needs if unread else "",
-            reason=unread.reason if unread else "",
-        )
+    if event.get("type") == "m.room.encrypted":
+        return undecryptable(event, contact, now, unread, own=own)
+    content = as_dict(event.get("content"))
     speaker = "" if own or sender == contact else name_of(sender)
-    body = clean(_text(kind, content, speaker), MAX_BODY_BYTES)
-    key = content.get(KEY) if own else None
     return RemoteMessage(
         contact=contact,
         id=RemoteMessageId(event_id),
-        body=body,
-        sent_at=sent_at,
+        body=clean(_text(str(event["type"]), content, speaker), MAX_BODY_BYTES),
+        sent_at=timestamp_of(event, now) / 1000,
         own=own,
-        key=key if isinstance(key, str) and clean(key, _MAX_ID_BYTES) == key else None,
+        key=key_of(content) if own else None,
     )
 
 
-def in_room(
-    room: RemoteRoomId, told: RemoteMessage | RemoteUndecryptable
-) -> RemoteRoomMessage | RemoteUndecryptable:
-    """What was converted as if it had been said in a chat with its sender."""
-    if isinstance(told, RemoteUndecryptable):
-        return structs.replace(told, room=room)
-    return RemoteRoomMessage(
-        room=room,
-        sender=told.contact,
-        id=told.id,
-        body=told.body,
-        sent_at=told.sent_at,
-        key=told.key,
+def is_said(event: Event) -> bool:
+    """Whether it is something that somebody says, and that was not taken back since."""
+    is_gone = not event.get("content") and "redacted_because" in as_dict(event.get("unsigned"))
+    return event.get("type") in MESSAGE_TYPES and not is_gone
+
+
+def key_of(content: Mapping[str, Any]) -> str | None:
+    """The key of a command of ours. Only what the account itself has sent has one."""
+    key = content.get(KEY)
+    return key if isinstance(key, str) and clean(key, _MAX_ID_BYTES) == key else None
+
+
+def undecryptable(
+    event: Event, sender: RemoteUserId, now: float, unread: Unread | None, *, own: bool
+) -> RemoteUndecryptable:
+    """An ``m.room.encrypted`` that could not be opened."""
+    return RemoteUndecryptable(
+        contact=sender,
+        id=RemoteMessageId(event_id_of(event)),
+        sent_at=timestamp_of(event, now) / 1000,
+        content=_kept(event),
+        own=own,
+        needs=unread.needs if unread else "",
+        reason=unread.reason if unread else "",
     )
 
 
@@ -150,13 +147,19 @@ def _text(kind: str, content: Mapping[str, Any], speaker: str) -> str:
     if relation.get("rel_type") == "m.replace" and isinstance(content.get("m.new_content"), dict):
         content = content["m.new_content"]
         mark = "✏ "
-    if kind == "m.room.message" and content.get("msgtype") == "m.emote":
-        action = _body(content)
-        return f"{mark}* {speaker} {action}" if speaker else f"{mark}/me {action}"
-    words = _described(kind, content)
+    said = words(kind, content)
     if isinstance(relation.get("m.in_reply_to"), dict):
-        words = without_reply_fallback(words)
-    return f"{speaker}: {mark}{words}" if speaker else mark + words
+        said = without_reply_fallback(said)
+    if speaker and (action := said.removeprefix("/me ")) != said:
+        return f"{mark}* {speaker} {action}"
+    return f"{speaker}: {mark}{said}" if speaker else mark + said
+
+
+def words(kind: str, content: Mapping[str, Any]) -> str:
+    """What somebody says, as they would type it."""
+    if kind == "m.room.message" and content.get("msgtype") == "m.emote":
+        return f"/me {_body(content)}"
+    return _described(kind, content)
 
 
 def _described(kind: str, content: Mapping[str, Any]) -> str:

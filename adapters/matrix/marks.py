@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adapters.matrix.ids import is_user_id
@@ -27,6 +27,25 @@ def read_up_to(content: Mapping[str, Any], reader: str) -> str:
             if receipt and receipt.get("thread_id") in (None, "main") and sent > newest:
                 newest, found = sent, event_id_of({"event_id": event_id})
     return found
+
+
+def reads(content: Mapping[str, Any], reader: str | None) -> Iterator[tuple[str, str]]:
+    """The same of everybody, or of one reader alone: who, and up to what."""
+    newest: dict[str, tuple[int, str]] = {}
+    for event_id, kinds in content.items():
+        up_to = event_id_of({"event_id": event_id})
+        for kind in ("m.read", "m.read.private"):
+            receipts = as_dict(as_dict(kinds).get(kind))
+            for user_id in receipts if reader is None else (reader,):
+                receipt = as_dict(receipts.get(user_id))
+                if not receipt or not up_to or receipt.get("thread_id") not in (None, "main"):
+                    continue
+                sent = receipt.get("ts")
+                sent = sent if isinstance(sent, int) else 0
+                if is_user_id(user_id) and sent >= newest.get(user_id, (0, ""))[0]:
+                    newest[user_id] = sent, up_to
+    for user_id, (_, up_to) in newest.items():
+        yield user_id, up_to
 
 
 def marked_contact(creation: Mapping[str, Any], instance: str) -> RemoteUserId | None:

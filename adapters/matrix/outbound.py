@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands of the gateway → requests.
+"""Commands of the gateway → requests; for groups see `group_outbound`.
 
 Matrix spec, client-server API, "PUT /rooms/{roomId}/send/{eventType}/{txnId}", "Receipts",
 "Typing notifications".
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from adapters.matrix.group_outbound import GroupOutbound
 from adapters.matrix.http import Api
-from adapters.matrix.inbound import KEY
 from adapters.matrix.ledger import Ledger
-from adapters.matrix.opening import ENCRYPTED, Opening
+from adapters.matrix.opening import Opening
 from adapters.matrix.rooms import RoomId
+from adapters.matrix.sending import Sending, text_content
 from gateway.adapter import AccountContext, Sent
-from gateway.errors import AdapterError, Forbidden, NotFound, Transient, Unsupported
-from gateway.events import AcceptInvite, Command, DeclineInvite, MarkRead, SendRoomText, SendText
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.errors import AdapterError, Forbidden, NotFound, Transient
+from gateway.events import AcceptInvite, Command, DeclineInvite, MarkRead, SendText
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 if TYPE_CHECKING:
     from adapters.matrix.e2e.encryption import Encryption
@@ -44,7 +45,8 @@ class Outbound:
         self._api = api
         self._ledger = ledger
         self._opening = opening
-        self._encryption = encryption
+        self._sending = Sending(api, encryption)
+        self._groups = GroupOutbound(account, api, opening, self._sending)
         self._rooms_of_attempts: dict[str, RoomId] = {}
         """A transaction id is unique within a room, so another attempt goes to the same one."""
 
@@ -53,14 +55,14 @@ class Outbound:
         match command:
             case SendText():
                 return await self._text(command, key)
-            case SendRoomText():
-                return await self._room_text(command, key)
             case MarkRead():
                 await self._mark_read(command)
             case AcceptInvite():
                 await self._accept(command.contact)
             case DeclineInvite():
                 await self._decline(command.contact)
+            case _:
+                return await self._groups.send(command, key)
         return Sent()
 
     # --- text ---------------------------------------------------------------------------------
@@ -75,19 +77,6 @@ class Outbound:
             self._rooms_of_attempts.pop(key, None)
             raise
         self._rooms_of_attempts.pop(key, None)
-        return Sent(remote_id=event_id)
-
-    async def _room_text(self, command: SendRoomText, key: str) -> Sent:
-        """To a group, by its own id."""
-        room_id = RoomId(command.room)
-        try:
-            is_encrypted = await self._opening.is_group_encrypted(room_id)
-            content = text_content(command.body, key)
-            event_id = await self._put(room_id, content, key, is_encrypted=is_encrypted)
-        except Forbidden as error:
-            raise Forbidden(f"You may not write in this group. {error.text}") from error
-        except NotFound as error:
-            raise NotFound(f"This group is not there any more. {error.text}") from error
         return Sent(remote_id=event_id)
 
     async def _deliver(
@@ -108,24 +97,9 @@ class Outbound:
             del self._rooms_of_attempts[next(iter(self._rooms_of_attempts))]
         room = self._ledger.book.room(room_id)
         is_encrypted = room is not None and room.encrypted is True
-        event_id = await self._put(room_id, content, key, is_encrypted=is_encrypted)
+        event_id = await self._sending.message(room_id, content, key, is_encrypted=is_encrypted)
         self._ledger.remember({event_id: room_id})
         return event_id
-
-    async def _put(
-        self, room_id: RoomId, content: dict[str, Any], key: str, *, is_encrypted: bool
-    ) -> RemoteMessageId:
-        kind = "m.room.message"
-        if is_encrypted:
-            if self._encryption is None:
-                raise Unsupported(ENCRYPTED)
-            content = await self._encryption.encrypt(room_id, kind, content)
-            kind = "m.room.encrypted"
-        path = ("rooms", room_id, "send", kind, key)
-        event_id = (await self._api.put(*path, body=content)).get("event_id")
-        if not isinstance(event_id, str):
-            raise Transient("The homeserver did not confirm the message.")
-        return RemoteMessageId(event_id)
 
     # --- read marks and typing ----------------------------------------------------------------
 
@@ -161,6 +135,10 @@ class Outbound:
             path = ("rooms", room_id, "typing", self._account.remote_id)
             await self._api.put(*path, body=body)
 
+    async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
+        """See `gateway.adapter.Session.set_room_typing`."""
+        await self._groups.set_typing(room, active)
+
     # --- invitations --------------------------------------------------------------------------
 
     async def _accept(self, contact: RemoteUserId) -> None:
@@ -177,13 +155,3 @@ class Outbound:
     async def _decline(self, contact: RemoteUserId) -> None:
         for room_id in self._ledger.book.invited_to(contact):
             await self._opening.leave(room_id)
-
-
-def text_content(body: str, key: str) -> dict[str, Any]:
-    """Spec, "m.text", "m.emote"."""
-    emote = body.startswith("/me ") and bool(body[4:].strip())
-    return {
-        "msgtype": "m.emote" if emote else "m.text",
-        "body": body[4:] if emote else body,
-        KEY: key,
-    }

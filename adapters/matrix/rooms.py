@@ -101,6 +101,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many are there or invited, if that is known."""
     last: str = ""
     """As `Room.last`."""
+    message: str = ""
+    """As `Room.message`."""
     is_meant: bool = False
     """Made as a group, and not to become a chat. Such a one has a name, which comes late."""
     moved_to: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Set
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +27,11 @@ _STATES = {
     Availability.AWAY: "unavailable",
     Availability.UNAVAILABLE: "offline",
 }
+
+
+def _relation(event: MatrixEvent) -> Mapping[str, Any]:
+    relation: Mapping[str, Any] = event.content.get("m.relates_to", {})
+    return relation
 
 
 class MatrixPeer(Peer):
@@ -156,6 +161,68 @@ class MatrixPeer(Peer):
             lambda event: event.section == "timeline" and event.body == body
         )
         return [RemoteMessageId(event.event_id) for event in found if event.sender == self.alice]
+
+    async def edits_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        return RemoteMessageId(await self._bob.edit(group, message, body))
+
+    async def answers_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        relation = {"m.in_reply_to": {"event_id": message}}
+        content = {"msgtype": "m.text", "body": body, "m.relates_to": relation}
+        return RemoteMessageId(await self._bob.send_event(group, "m.room.message", content))
+
+    async def reacts_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
+    ) -> RemoteMessageId:
+        return RemoteMessageId(await self._bob.react(group, message, emoji))
+
+    async def takes_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        await self._bob.redact(group, message)
+
+    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        await self._bob.wait_for(
+            lambda event: (
+                _relation(event).get("rel_type") == "m.replace"
+                and _relation(event).get("event_id") == message
+                and event.content["m.new_content"]["body"] == body
+            )
+        )
+
+    async def sees_answer(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        said = await self._bob.wait_text(body, room_id=group)
+        assert _relation(said) == {"m.in_reply_to": {"event_id": message}}
+
+    async def sees_reactions(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: Set[str]
+    ) -> None:
+        end = await self.says_in_group(group, "(a marker)")
+        await self._bob.wait_for(lambda event: event.event_id == end)
+        gone = self._redacted()
+        found = self._bob.inbox.find(
+            lambda event: (
+                (event.type, event.sender) == ("m.reaction", self.alice)
+                and event.event_id not in gone
+                and _relation(event).get("event_id") == message
+            )
+        )
+        shown = [_relation(event)["key"] for event in found]
+        assert sorted(shown) == sorted(emoji)
+
+    async def sees_gone(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        end = await self.says_in_group(group, "(a marker)")
+        await self._bob.wait_for(lambda event: event.event_id == end)
+        assert self._redacted().count(message) == 1
+
+    def _redacted(self) -> list[str]:
+        """What alice has taken back."""
+        return [
+            event.content.get("redacts") or event.raw.get("redacts", "")
+            for event in self._bob.inbox.items
+            if (event.type, event.sender) == ("m.room.redaction", self.alice)
+        ]
 
     async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
         body = {"user_id": self.alice, "reason": reason}

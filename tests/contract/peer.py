@@ -8,7 +8,7 @@ whom she does not know yet.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import aiohttp
 
@@ -147,6 +147,46 @@ class Peer(ABC):
     @abstractmethod
     async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
         """All that alice has said there in these words, once she has said something."""
+
+    @abstractmethod
+    async def edits_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        """Bob edits a message of his; returns the id of the edit."""
+
+    @abstractmethod
+    async def answers_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        """Bob answers a message."""
+
+    @abstractmethod
+    async def reacts_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
+    ) -> RemoteMessageId:
+        """Bob reacts to a message."""
+
+    @abstractmethod
+    async def takes_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Bob takes a message or a reaction of his back."""
+
+    @abstractmethod
+    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        """Bob sees that alice has edited a message."""
+
+    @abstractmethod
+    async def sees_answer(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        """Bob sees that alice has answered a message."""
+
+    @abstractmethod
+    async def sees_reactions(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: Set[str]
+    ) -> None:
+        """Bob sees these reactions of alice, and no others."""
+
+    @abstractmethod
+    async def sees_gone(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Bob sees that alice has taken a message back, once."""
 
     @abstractmethod
     async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:

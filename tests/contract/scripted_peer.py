@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import aiohttp
@@ -113,6 +113,49 @@ class ScriptedPeer(Peer):
 
     async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
         return await self.heard(body)
+
+    def _says(self, group: RemoteRoomId, body: str, **about: str) -> RemoteMessageId:
+        said = {"room": group, "sender": "bob", "id": f"g-{body}-{len(about)}", "body": body}
+        self.network.event("alice", "room-message", **said, **about)
+        return RemoteMessageId(said["id"])
+
+    async def edits_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        return self._says(group, body, edits=message)
+
+    async def answers_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        return self._says(group, body, reply_to=message)
+
+    async def reacts_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
+    ) -> RemoteMessageId:
+        reaction = {"room": group, "sender": "bob", "id": f"x-{emoji}", "emoji": emoji}
+        self.network.event("alice", "room-reaction", **reaction, message=message)
+        return RemoteMessageId(reaction["id"])
+
+    async def takes_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        gone = {"room": group, "id": f"gone-{message}", "message": message, "by": "bob"}
+        self.network.event("alice", "room-retraction", **gone)
+
+    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        assert self.network.sent[-1].body == body
+        assert self.network.sent[-1].about == {"edits": message}
+
+    async def sees_answer(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        assert self.network.sent[-1].body == body
+        assert self.network.sent[-1].about == {"reply_to": message}
+
+    async def sees_reactions(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: Set[str]
+    ) -> None:
+        assert self.network.reactions["alice", group, message].keys() == emoji
+
+    async def sees_gone(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        done = {"op": "retract", "room": group, "message": message}
+        assert self.network.commands.count(done) == 1
 
     async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
         gone = {"user": "alice", "how": "kicked", "actor": "bob", "reason": reason}

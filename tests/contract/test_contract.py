@@ -50,6 +50,7 @@ from gateway.events import (
     SendText,
 )
 from gateway.ids import RemoteMessageId
+from tests.contract import group_speech
 from tests.contract.account import Account
 from tests.contract.peer import Peer
 
@@ -553,6 +554,10 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "presence": _presence,
     "rooms": _rooms,
     "room_actions": _room_actions,
+    "edits": group_speech.edits,
+    "replies": group_speech.replies,
+    "reactions": group_speech.reactions,
+    "retractions": group_speech.retractions,
     "encryption": _encryption,
     "max_text_bytes": _max_text_bytes,
 }

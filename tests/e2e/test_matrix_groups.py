@@ -25,6 +25,7 @@ from gateway.events import (
     RemoteMember,
     RemoteMemberGone,
     RemoteRoom,
+    RemoteRoomGap,
     RemoteRoomMessage,
     RemoteUndecryptable,
     SendRoomText,
@@ -225,7 +226,7 @@ async def test_more_than_the_bound_is_left_out_and_the_members_are_right(
             )
         assert _users(told) == {world.alice, world.bob.user_id}
         assert world.said() == [*(f"missed {number}" for number in range(30, 100)), "last"]
-        assert ("group_history_cut", {"rooms": 1}) in world.account.lines.lines
+        assert len(world.account.inbox.find(lambda told: isinstance(told, RemoteRoomGap))) == 1
 
 
 async def test_a_refused_cursor_costs_nothing(world: World) -> None:

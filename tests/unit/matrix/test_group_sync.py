@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.matrix import group_sync
+from adapters.matrix import one_group
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, Gap, gaps
+from adapters.matrix.group_speech import said_in
 from adapters.matrix.group_sync import to_be_listed
-from adapters.matrix.inbound import remote_event
 from adapters.matrix.opened import Opened, Unread
 from adapters.matrix.parts import MAX_EVENTS, Outcome
 from adapters.matrix.rooms import Book, Group, Levels, RoomId
@@ -26,8 +26,11 @@ from gateway.events import (
     RemoteMemberGone,
     RemoteMessage,
     RemoteRoom,
+    RemoteRoomGap,
     RemoteRoomMessage,
+    RemoteRoomRead,
     RemoteUndecryptable,
+    RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.unit.matrix.samples import (
@@ -486,17 +489,19 @@ def test_encrypted_messages_are_told_if_they_can_be_read() -> None:
 
 
 def test_a_defect_of_the_conversion_costs_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    def defect(event: Any, **known: Any) -> Any:
+    def defect(room: Any, event: Any, *known: Any) -> Any:
         if event["event_id"] == "$1":
             raise ValueError("secret words")
-        return remote_event(event, **known)
+        return said_in(room, event, *known)
 
-    monkeypatch.setattr(group_sync, "remote_event", defect)
+    monkeypatch.setattr(one_group, "said_in", defect)
     result = outcome(joined(text("secret words", "$1"), text("after", "$2")), group_book())
-    assert result.events == [_said("after", "$2")]
-    [failed] = result.tally.failed
-    assert failed.startswith("ValueError")
-    assert "secret" not in failed
+    failed, after = result.events
+    assert after == _said("after", "$2")
+    assert isinstance(failed, RemoteUnreadable)
+    assert (failed.room, failed.contact, failed.id) == (TEA, BOB, "$1")
+    assert failed.reason.startswith("ValueError")
+    assert "secret" not in failed.reason
 
 
 # --- gaps -------------------------------------------------------------------------------------
@@ -564,8 +569,8 @@ def test_after_more_than_was_fetched_it_is_asked_who_is_there() -> None:
     fill = Fill([text("b", "$3")], complete=False)
     answer = _limited(text("c", "$4"), state=[state("m.room.name", "", {"name": "Coffee"})])
     result = outcome(answer, known, fills={ROOM: fill})
-    assert result.tally.missed == 1
-    assert _kinds(result) == ["RemoteRoomMessage", "RemoteRoom", "RemoteRoomMessage"]
+    assert result.events[0] == RemoteRoomGap(room=TEA, id=RemoteMessageId("$3"))
+    assert _kinds(result)[1:] == ["RemoteRoomMessage", "RemoteRoom", "RemoteRoomMessage"]
     known.apply(result.draft)
     assert list(to_be_listed({}, known, Mode.NEXT, ALICE, "here")) == [ROOM]
 
@@ -573,7 +578,59 @@ def test_after_more_than_was_fetched_it_is_asked_who_is_there() -> None:
 def test_a_timeline_that_reaches_back_far_enough_misses_nothing() -> None:
     answer = _limited(text("old", "$0"), text("c", "$4"))
     result = outcome(answer, group_book())
-    assert (result.events, result.tally.missed) == ([_said("c", "$4")], 0)
+    assert result.events == [_said("c", "$4")]
+
+
+# --- what passes --------------------------------------------------------------------------------
+
+
+def _passes(*events: Any, **known: Any) -> Outcome:
+    answer = joined(text("x", "$1"))
+    answer["rooms"]["join"][ROOM]["ephemeral"] = {"events": list(events)}
+    return outcome(answer, group_book(people=3, **known))
+
+
+def _receipts(**readers: Any) -> Any:
+    content: dict[str, Any] = {}
+    for name, (event_id, kind, stamp) in readers.items():
+        of = content.setdefault(event_id, {}).setdefault(kind, {})
+        of[f"@{name}:example.org"] = {"ts": stamp}
+    return {"type": "m.receipt", "content": content}
+
+
+def _reads(result: Outcome) -> list[tuple[str, str]]:
+    return [
+        (read.reader, read.up_to) for read in result.events if isinstance(read, RemoteRoomRead)
+    ]
+
+
+def test_what_people_have_read() -> None:
+    receipts = _receipts(alice=("$1", "m.read.private", 1), bob=("$0", "m.read", 2))
+    assert _reads(_passes(receipts)) == [(ALICE, "$1"), (BOB, "$0")]
+
+
+def test_where_many_are_the_account_alone_is_told() -> None:
+    receipts = _receipts(alice=("$1", "m.read", 1), bob=("$0", "m.read", 2))
+    answer = joined(text("x", "$1"))
+    answer["rooms"]["join"][ROOM]["ephemeral"] = {"events": [receipts]}
+    assert _reads(outcome(answer, group_book(people=51))) == [(ALICE, "$1")]
+
+
+def test_who_has_read_what_is_no_message_has_read_the_last_one() -> None:
+    reaction = message({"m.relates_to": {}}, "$2", kind="m.reaction")
+    answer = joined(text("x", "$1"), reaction)
+    receipts = _receipts(bob=("$2", "m.read", 2))
+    answer["rooms"]["join"][ROOM]["ephemeral"] = {"events": [receipts]}
+    assert _reads(outcome(answer, group_book(people=3))) == [(BOB, "$1")]
+
+
+@pytest.mark.parametrize(
+    ("people", "typists"),
+    [([BOB, ALICE, 7, "nobody"], {BOB}), ([], set()), (None, set()), ("@bob:example.org", set())],
+)
+def test_who_types(people: Any, typists: set[str]) -> None:
+    result = _passes({"type": "m.typing", "content": {"user_ids": people}})
+    assert result.group_typing == {ROOM: frozenset(typists)}
 
 
 # --- parts and crashes ------------------------------------------------------------------------
