@@ -21,6 +21,11 @@ class Incoming:
     """The sender asks for one."""
 
     @property
+    def quote(self) -> str:
+        """What it repeats of what it answers, if that stands above the text."""
+        return ""
+
+    @property
     def content(self) -> str:
         """What tells it from other stanzas under the same id (REQ-911)."""
         raise NotImplementedError
