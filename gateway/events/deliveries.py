@@ -144,7 +144,10 @@ class RoomPresence(Record, frozen=True, kw_only=True):
     member: RemoteUserId
     affiliation: Affiliation = Affiliation.NONE
     may_speak: bool = True
+    title: str = ""
     gone: Departure | None = None
+    is_hidden: bool = False
+    """They have gone from the room, and are still in the group."""
     new_nick: str = ""
     """They have gone to come again under this nick."""
     actor: str = ""

@@ -251,6 +251,16 @@ class Play:
         self.network.event(account, kind, **json.loads(fill(fields, self.names)))
         await self.clock.settle()
 
+    @step("network tells <who> of <n> more members: <json>")
+    async def large_room(self, account: str, number: str, fields: str) -> None:
+        """In a room that is like this."""
+        room = json.loads(fill(fields, self.names))
+        room["members"] += [
+            {"user": f"member{each}", "name": f"Member {each}"} for each in range(int(number))
+        ]
+        self.network.event(account, "room", **room)
+        await self.clock.settle()
+
     @step("network repeats what it told <who>")
     async def repeats(self, account: str) -> None:
         for event in list(self.network._events[account]):

@@ -11,8 +11,9 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
+from gateway.bridge.rooms import occupants
 from gateway.bridge.rooms.nicks import fold
-from gateway.events import Affiliation, RoomJoined
+from gateway.events import RoomJoined
 from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
 from gateway.store import Store, Transaction, journal, rooms
 from gateway.store.journal import InboundRow
@@ -21,9 +22,10 @@ from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
 MOST_HISTORY_BYTES = 1_000_000
-MOST_OTHERS = 10_000
-"""Members that a session is told of. All that it is told is one row: with the bytes of the history
-it has to stay below what may wait for our server (REQ-712), or that row would end each stream."""
+MOST_OTHERS = 1_000
+"""Occupants that a session is told of; there are more than 200 only where so many moderate. All
+that it is told is one row: with the bytes of the history it has to stay below what may wait for
+our server (REQ-712), or that row would end each stream."""
 _MOST_TYPISTS = 30
 """Members of a group in which typing is shown."""
 MOST_SESSIONS = 100
@@ -52,10 +54,6 @@ class Joined:
     """The user's own occupant."""
     others: Sequence[MemberRow]
     history: Sequence[Archived]
-
-
-def _is_ordinary(member: MemberRow) -> bool:
-    return member.affiliation not in (Affiliation.OWNER, Affiliation.ADMIN)
 
 
 class Rooms:
@@ -136,6 +134,7 @@ class Rooms:
         def unit(db: Transaction) -> tuple[InboundRow, list[str]] | None:
             if rooms.member(db, room.id, account.remote_id) is None:
                 return None
+            occupants.begin(db, room.id, account.remote_id, now)
             rooms.enter(db, room.id, jid, account.user, now)
             displaced = rooms.beyond(db, room.id, jid, MOST_SESSIONS)
             for other in displaced:
@@ -177,9 +176,8 @@ class Rooms:
         me = self.me(account, room)
         if me is None or not all(self.is_in(room, jid) for jid in told.to):
             return None
-        others = [member for member in rooms.members(reader, room.id) if member != me]
-        if len(others) > MOST_OTHERS:
-            others = sorted(others, key=_is_ordinary)[:MOST_OTHERS]
+        shown = rooms.shown(reader, room.id, MOST_OTHERS + 1)
+        others = [member for member in shown if member != me][:MOST_OTHERS]
         return Joined(room=room, me=me, others=others, history=self._history(room, told))
 
     def _history(self, room: RoomRow, wanted: RoomJoined) -> Sequence[Archived]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
+from gateway.bridge.rooms import occupants
 from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import split_text
@@ -219,5 +220,6 @@ class Speech:
         if not rooms.archive(db, room.id, sender, said, now):
             return
         conversations.add_alias(db, room.conversation, said.archive_id, message)
+        occupants.spoke(self.room_rows, db, room, sender, said.sent_at, now, out)
         addressed = _addressed(said, rooms.occupants(db, room.id))
         self.room_rows.tell(db, room, said.id, addressed, now, out)

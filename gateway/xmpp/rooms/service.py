@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText
-from gateway.bridge.rooms.intake import presence_of
+from gateway.bridge.rooms.occupants import presence_of
 from gateway.bridge.rooms.rooms import Asked
 from gateway.events import RoomInvitation, RoomJoined
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId

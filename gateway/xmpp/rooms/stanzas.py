@@ -94,6 +94,8 @@ def _codes(told: RoomPresence, *, is_self: bool) -> Iterator[int]:
 def _item(told: RoomPresence) -> dict[str, str]:
     if told.new_nick:
         return {"affiliation": told.affiliation, "role": _role(told), "nick": told.new_nick}
+    if told.is_hidden:
+        return {"affiliation": told.affiliation, "role": "none"}
     if told.gone is not None:
         affiliation = "outcast" if told.gone is Departure.BANNED else "none"
         return {"affiliation": affiliation, "role": "none"}
