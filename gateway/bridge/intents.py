@@ -22,7 +22,7 @@ from gateway.bridge.outcome import receipt
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rows import Committed
 from gateway.errors import StoreUnavailable
-from gateway.events import Command, FailureReason, MarkRead, SendRoomText, SendText
+from gateway.events import Command, FailureReason, MarkRead, SendRoomText, SendText, Through
 from gateway.ids import ConversationId, NetworkName, RemoteUserId, StanzaId
 from gateway.store import Store, Transaction, contacts, conversations, journal, rooms
 from gateway.store.conversations import Origin
@@ -46,6 +46,8 @@ class IncomingText:
     body: str
     receipt: bool
     """The sender asks for one."""
+    through: Through | None = None
+    """It was sent to an occupant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,8 @@ class Intents:
                 found = conversations.chat(db, account.id, contact)
             return found
 
-        self._take(account, contact, text, chat, SendText(contact=contact, body=text.body))
+        command = SendText(contact=contact, body=text.body, through=text.through)
+        self._take(account, contact, text, chat, command)
 
     def send_room_text(self, account: Account, room: RoomRow, text: IncomingText) -> None:
         """Commit a text for a room; its reflection or the error follows."""
@@ -131,18 +134,13 @@ class Intents:
         command: Command,
     ) -> None:
         if account.leaving:
-            reason, why = FailureReason.UNREGISTERED, "Your account here is being deleted."
-            self._port.refuse(contact, text.sender, text.id, reason, why)
+            why = "Your account here is being deleted."
+            self._refuse(contact, text, FailureReason.UNREGISTERED, why)
             return
         limit = self._capabilities.max_text_bytes
         if len(text.body.encode("utf-8", "surrogatepass")) > limit:
-            self._port.refuse(
-                contact,
-                text.sender,
-                text.id,
-                FailureReason.TOO_LARGE,
-                f"Too long for the network: it takes {limit // 1000} kB of text.",
-            )
+            why = f"Too long for the network: it takes {limit // 1000} kB of text."
+            self._refuse(contact, text, FailureReason.TOO_LARGE, why)
             return
         now = self._clock.now()
         link = account.link
@@ -176,13 +174,28 @@ class Intents:
             return None  # our own copy, sent in the user's name, comes back (REQ-1006)
         earlier = _earlier(db, conversation, text, now)
         if earlier is not None:
-            again = self._repeated(db, account, text, conversation, contact, earlier, now)
+            again = self._repeated(db, account, text, conversation, contact, command, earlier, now)
             if again is None and isinstance(command, SendRoomText):
                 again = _said_again(db, account, command, earlier, text.sender, now)
             return again
         if self._is_full(account):
             return _Full()
+        if isinstance(command, SendText):
+            self._note_way(db, account, conversation, command.through)
         return _new(db, account, contact, conversation, text, command, now, attempted=attempted)
+
+    def _note_way(
+        self,
+        db: Transaction,
+        account: Account,
+        conversation: ConversationId,
+        through: Through | None,
+    ) -> None:
+        """Answers come by the way by which the user has written last (REQ-575)."""
+        room = None
+        if through is not None:
+            room = rooms.find(db, self._network, account.id, through.room)
+        rooms.set_through(db, conversation, room.id if room is not None else None)
 
     def _repeated(
         self,
@@ -191,6 +204,7 @@ class Intents:
         text: IncomingText,
         conversation: ConversationId,
         contact: RemoteUserId,
+        command: Command,
         earlier: journal.Earlier,
         now: float,
     ) -> InboundRow | _Readdressed | None:
@@ -204,7 +218,7 @@ class Intents:
             stanza_id=text.id,
             sender=text.sender,
             receipt=text.receipt,
-            command=None,
+            command=command,
             committed_at=now,
         )
         if earlier.state is OutboundState.COMMITTED:
@@ -223,8 +237,8 @@ class Intents:
             case _Readdressed():
                 self._readdress(decision.row)
             case _NotThere():
-                reason, why = FailureReason.NOT_FOUND, "You are not in this group any more."
-                self._port.refuse(contact, text.sender, text.id, reason, why)
+                why = "You are not in this group any more."
+                self._refuse(contact, text, FailureReason.NOT_FOUND, why)
             case _Full():
                 self._refuse_for_now(
                     contact,
@@ -247,7 +261,12 @@ class Intents:
         )
 
     def _refuse_for_now(self, contact: RemoteUserId, text: IncomingText, why: str) -> None:
-        self._port.refuse(contact, text.sender, text.id, FailureReason.BUSY, why)
+        self._refuse(contact, text, FailureReason.BUSY, why)
+
+    def _refuse(
+        self, contact: RemoteUserId, text: IncomingText, reason: FailureReason, why: str
+    ) -> None:
+        self._port.refuse(contact, text.sender, text.id, reason, why, text.through)
 
     def displayed(self, account: Account, contact: RemoteUserId, message: StanzaId) -> None:
         """The user has read everything up to a message (REQ-414)."""

@@ -33,6 +33,7 @@ from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
 from gateway.bridge.rooms.management import Management
+from gateway.bridge.rooms.private import PrivateMessages
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.rows import Committed
 from gateway.bridge.settings import Settings
@@ -111,6 +112,9 @@ class Network:
             self.name, store, self.addresses, clock, self._persist, self.delivery.offer
         )
         self.room_management = Management(adapter)
+        self.private_messages = PrivateMessages(
+            self.name, store, clock, self._persist, self.delivery.offer
+        )
         self._pending = Pending(self.name, store, clock, self.accounts.by_id)
         self._typing = Typing(clock, self._tasks)
         self._links = Links(

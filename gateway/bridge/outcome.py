@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from gateway.adapter import Sent
 from gateway.bridge.accounts import Account
+from gateway.bridge.rooms.private import way_back
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.errors import (
@@ -121,7 +122,8 @@ def receipt(
 ) -> InboundRow:
     """The row that tells the user that the network has the message."""
     sid = stanza_id(network, account.user, row.contact, "receipt", row.id)
-    return _add(db, account, row, sid, Receipt(id=sid, message=row.stanza_id), now)
+    told = Receipt(id=sid, message=row.stanza_id, through=way_back(db, network, row))
+    return _add(db, account, row, sid, told, now)
 
 
 def _told(
@@ -134,9 +136,15 @@ def _told(
 ) -> list[InboundRow]:
     """The error for the device that sent it, and a line for all where that is not enough."""
     rows = []
-    text = brief(error.text)
+    text, through = brief(error.text), way_back(db, network, row)
     if row.sender:
-        failure = Failure(message=row.stanza_id, to=row.sender, reason=_reason(error), text=text)
+        failure = Failure(
+            message=row.stanza_id,
+            to=row.sender,
+            reason=_reason(error),
+            text=text,
+            through=through,
+        )
         # Its own id, not that of its stanza: that one may be any message's, as often as a client
         # likes, and what comes back is looked up by it.
         sid = stanza_id(network, account.user, row.contact, "refused", row.id)
@@ -144,7 +152,8 @@ def _told(
     line = _line(row, error, text, now)
     if line:
         sid = stanza_id(network, account.user, row.contact, "failed", row.id)
-        rows.append(_add(db, account, row, sid, Notice(id=sid, text=line), now))
+        told = Notice(id=sid, text=line, through=through)
+        rows.append(_add(db, account, row, sid, told, now))
     return rows
 
 

@@ -99,6 +99,7 @@ from gateway.events.remote_rooms import (
     RemoteRoomRead,
     RemoteRoomRetraction,
 )
+from gateway.events.through import Through
 
 RemoteEvent = (
     RemoteMessage
@@ -185,6 +186,7 @@ __all__ = [
     "SetAffiliation",
     "SetVoice",
     "SubscriptionRequest",
+    "Through",
     "Unavailable",
     "Unsubscribed",
 ]

@@ -7,6 +7,7 @@ import enum
 
 from gateway.events.record import Record
 from gateway.events.remote_rooms import Affiliation, Departure
+from gateway.events.through import Through
 from gateway.ids import RemoteUserId, StanzaId
 
 
@@ -38,6 +39,9 @@ class ChatMessage(Record, frozen=True, kw_only=True):
     """The contact's name, with the first text after it is known (REQ-312)."""
     replaces: StanzaId | None = None
     """The line that was given in its place (XEP-0308)."""
+    through: Through | None = None
+    to: str = ""
+    """Full JID, if it is for one session alone."""
 
 
 class OwnMessage(Record, frozen=True, kw_only=True):
@@ -55,6 +59,7 @@ class Displayed(Record, frozen=True, kw_only=True):
 
     id: StanzaId
     message: StanzaId
+    through: Through | None = None
 
 
 class OwnDisplayed(Record, frozen=True, kw_only=True):
@@ -69,6 +74,7 @@ class Receipt(Record, frozen=True, kw_only=True):
 
     id: StanzaId
     message: StanzaId
+    through: Through | None = None
 
 
 class Failure(Record, frozen=True, kw_only=True):
@@ -79,6 +85,7 @@ class Failure(Record, frozen=True, kw_only=True):
     """Full JID of the device that sent it, as it came."""
     reason: FailureReason
     text: str
+    through: Through | None = None
 
 
 class Notice(Record, frozen=True, kw_only=True):
@@ -86,6 +93,7 @@ class Notice(Record, frozen=True, kw_only=True):
 
     id: StanzaId
     text: str
+    through: Through | None = None
 
 
 class GatewayNotice(Record, frozen=True, kw_only=True):

@@ -154,6 +154,26 @@ def describe(
     )
 
 
+def through(db: Connection, chat: ConversationId) -> RoomRow | None:
+    """The room in which the user has addressed the contact of a chat last."""
+    return _room(
+        db.execute(
+            f"SELECT {_ROOM} FROM conversation AS chat JOIN room ON room.id = chat.through"
+            " JOIN room_link ON room_link.room = room.id AND room_link.home"
+            " JOIN conversation ON conversation.room = room.id WHERE chat.id = ?",
+            (chat,),
+        ).fetchone()
+    )
+
+
+def set_through(db: Transaction, chat: ConversationId, room: RoomId | None) -> None:
+    """The user has addressed the contact in a room, or in none."""
+    db.execute(
+        "UPDATE conversation SET through = ? WHERE id = ? AND through IS NOT ?",
+        (room, chat, room),
+    )
+
+
 # --- members ----------------------------------------------------------------------------------
 
 _MEMBER = "remote_id, name, nick, affiliation, may_speak, title, shown"
