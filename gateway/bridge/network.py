@@ -39,7 +39,7 @@ from gateway.bridge.rows import Committed
 from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
 from gateway.errors import Forbidden, Transient
-from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
+from gateway.ids import AccountId, NetworkName, RemoteRoomId, RemoteUserId, UserJid
 from gateway.store import Store, backlog, contacts
 from gateway.store.accounts import AccountStatus
 from gateway.store.rooms import RoomRow
@@ -116,7 +116,12 @@ class Network:
             self.name, store, clock, self._persist, self.delivery.offer
         )
         self._pending = Pending(self.name, store, clock, self.accounts.by_id)
-        self._typing = Typing(clock, self._tasks)
+        self._typing: Typing[RemoteUserId] = Typing(
+            clock, self._tasks, lambda session: session.set_typing
+        )
+        self._room_typing: Typing[RemoteRoomId] = Typing(
+            clock, self._tasks, lambda session: session.set_room_typing
+        )
         self._links = Links(
             self.name,
             adapter,
@@ -381,13 +386,22 @@ class Network:
 
     def send_room_text(self, account: Account, room: RoomRow, text: IncomingText) -> None:
         """Commit a text for a room; its reflection or the error follows."""
+        self._room_typing.set(account, room.remote_id, active=False)
         self._attendance.active(account)
         self.intents.send_room_text(account, room, text)
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         """The user began or stopped typing."""
-        if self.adapter.capabilities.typing and (account.settings.send_typing or not active):
+        if self._may_type(account) or not active:
             self._typing.set(account, contact, active)
+
+    def room_typing(self, account: Account, room: RoomRow, active: bool) -> None:
+        """The user began or stopped typing in a room (REQ-572)."""
+        if not active or (self._may_type(account) and self.rooms.shows_typing(room)):
+            self._room_typing.set(account, room.remote_id, active)
+
+    def _may_type(self, account: Account) -> bool:
+        return self.adapter.capabilities.typing and account.settings.send_typing
 
     async def find(self, account: Account, contact: RemoteUserId) -> Contact:
         """Look a contact up, within 5 s (REQ-119). Raises `NotFound` or `Transient`."""

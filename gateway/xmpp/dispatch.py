@@ -172,6 +172,8 @@ class Dispatch:
 
     def _to_room(self, message: IncomingMessage, sender: Address, to: Address) -> None:
         if message.body is None and not message.encrypted:
+            if message.chat_state and message.type == "groupchat":
+                self._component.rooms.types(message, sender, to)
             return
         if message.encrypted:
             self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)

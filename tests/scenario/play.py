@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from tests.scenario.house import House
-from tests.scenario.patterns import Mismatch, Names, fill, match, parse, shown
+from tests.scenario.patterns import ACCEPT, Mismatch, Names, fill, match, parse, shown
 
 _LIMIT_S = 5.0
 _UNITS = {"s": 1, "min": 60, "h": 3600, "days": 86400}
@@ -169,6 +169,18 @@ class Play:
             except TimeoutError:
                 raise Mismatch(f"nothing came; expected:\n{shown(pattern)}") from None
             match(pattern, actual, self.names)
+
+    @step("gateway sends presences of <n> occupants to <jid>")
+    async def gateway_sends_presences(self, number: str, session: str) -> None:
+        """Different ones, whatever they say of them."""
+        senders = set()
+        for _ in range(int(number)):
+            async with asyncio.timeout(_LIMIT_S):
+                actual = await self.server.received.get()
+            assert actual.tag == f"{ACCEPT}presence", shown(actual)
+            assert actual.get("to") == session, shown(actual)
+            senders.add(actual.get("from"))
+        assert len(senders) == int(number), senders
 
     @step("gateway sends at length <n>:")
     async def gateway_sends_long(self, length: str, xml: str) -> None:

@@ -227,16 +227,21 @@ class Rooms:
         for jid in sessions:
             self._port.frozen(room.remote_id, me.nick if me is not None else "", jid)
 
+    def shows_typing(self, room: RoomRow) -> bool:
+        """Where many may type, it is of no use to know of each."""
+        many = rooms.has_more_members(self._store.reader, room.id, _MOST_TYPISTS)
+        return room.private and not many
+
     def types(
         self, account: Account, remote_id: RemoteRoomId, user: RemoteUserId, active: bool
     ) -> None:
-        """Somebody types (REQ-572). Where many may, it is of no use to know of each."""
+        """Somebody types (REQ-572)."""
         reader = self._store.reader
         room = rooms.find(reader, self._network, account.id, remote_id)
-        if room is None or not room.private or user == account.remote_id:
+        if room is None or user == account.remote_id or not self.shows_typing(room):
             return
         member, to = rooms.member(reader, room.id, user), rooms.occupants(reader, room.id)
-        if member is not None and to and rooms.count_members(reader, room.id) <= _MOST_TYPISTS:
+        if member is not None and to:
             self._port.room_typing(remote_id, member.nick, active, to)
 
     def leave(self, room: RoomId, jid: str) -> None:

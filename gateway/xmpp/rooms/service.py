@@ -233,7 +233,9 @@ class RoomService:
             refuse(errors.ITEM_NOT_FOUND, NO_ROOM)
             return
         account, room = found
-        if message.type != "groupchat" or to.resource:
+        if to.resource:  # XEP-0045 §7.5
+            refuse(errors.BAD_REQUEST, "What is said to a group goes to the group.")
+        elif message.type != "groupchat":
             refuse(errors.NOT_ACCEPTABLE, "Please write to people in a conversation of their own.")
         elif not self._rooms.is_in(room, message.sender):
             refuse(errors.NOT_IN_ROOM, NOT_IN)
@@ -246,6 +248,12 @@ class RoomService:
                 receipt=False,
             )
             self._component.network.send_room_text(account, room, text)
+
+    def types(self, message: IncomingMessage, sender: Address, to: Address) -> None:
+        """A session types in a room, or has stopped (REQ-572)."""
+        found = self.find(sender, to)
+        if found is not None and self._rooms.is_in(found[1], message.sender):
+            self._component.network.room_typing(*found, message.chat_state == "composing")
 
     # --- rows -----------------------------------------------------------------------------------
 
