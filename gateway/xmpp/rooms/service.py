@@ -70,6 +70,7 @@ class RoomService:
             puppet=self._component.puppet,
             own=account.remote_id,
             is_private=room.private,
+            caps=self._component.iqs.puppets.entity.caps(),
         )
 
     def occupant(self, room: RemoteRoomId, nick: str) -> str:

@@ -41,6 +41,8 @@ class Place:
     own: RemoteUserId
     """The member who is the user of this room."""
     is_private: bool
+    caps: str = ""
+    """Those of all puppets (XEP-0115)."""
 
     def occupant(self, nick: str) -> str:
         """The address of an occupant; that of the room for who is none."""
@@ -74,9 +76,21 @@ def presence(
     actor = f"<actor nick='{attribute(told.actor)}'/>" if told.actor else ""
     reason = f"<reason>{text(told.reason)}</reason>" if told.reason else ""
     x = f"<x xmlns='{_USER}'><item{written}>{actor}{reason}</item>{statuses(codes)}</x>"
-    kind = "" if told.gone is None else "unavailable"
+    x += occupant_id(told.occupant)
     sender = place.occupant(told.nick)
-    return Stanza("presence", sender, to, kind, id, x + occupant_id(told.occupant))
+    if told.gone is not None:
+        return Stanza("presence", sender, to, "unavailable", id, x)
+    caps = "" if is_self else place.caps
+    return Stanza("presence", sender, to, "", id, x + _hats(told.title) + caps)
+
+
+def _hats(title: str) -> str:
+    """XEP-0317 §3.1. Of people with the same title each wears the same hat."""
+    if not title:
+        return ""
+    uri = f"urn:x-dragoman:hat:{quote(title, safe='')}"
+    hat = f"<hat title='{attribute(title)}' uri='{attribute(uri)}'/>"
+    return f"<hats xmlns='urn:xmpp:hats:0'>{hat}</hats>"
 
 
 def _codes(told: RoomPresence, *, is_self: bool) -> Iterator[int]:
