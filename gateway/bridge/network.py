@@ -318,6 +318,10 @@ class Network:
         )
 
     def _types(self, account: Account, contact: RemoteUserId, active: bool) -> None:
+        through = self.private_messages.way_of(account.id, contact)
+        if through is not None:
+            self._port.typing_privately(account.user, through, active)
+            return
         # What is for the bare address does not reach a device that is online for nobody else.
         for resource in ("", *account.devices.only_shown_to(contact)):
             self._port.typing(account.user, contact, active, resource)

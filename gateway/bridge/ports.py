@@ -76,6 +76,9 @@ class XmppPort(Protocol):
     ) -> None:
         """The contact began or stopped typing. With ``resource`` one device alone is told."""
 
+    def typing_privately(self, user: UserJid, through: Through, active: bool) -> None:
+        """The same of a contact whom the user sees as an occupant."""
+
     def room_typing(self, room: RemoteRoomId, nick: str, active: bool, to: Sequence[str]) -> None:
         """An occupant began or stopped typing; these sessions are told."""
 

@@ -278,6 +278,16 @@ class Component:
             to = f"{user}/{resource}" if resource else user
             self.stream.send(outgoing.chat_state(state, sender, to), fleeting=True)
 
+    def typing_privately(self, user: UserJid, through: Through, active: bool) -> None:
+        """See `XmppPort.typing_privately`."""
+        account = self.network.accounts.of(user)
+        if account is not None and account.knows_chat_states:
+            state = "composing" if active else "paused"
+            sender, marks = self.rooms.occupant(through.room, through.nick), private.marks(through)
+            for session in through.to:
+                told = outgoing.chat_state(state, sender, session, marks=marks)
+                self.stream.send(told, fleeting=True)
+
     def room_typing(self, room: RemoteRoomId, nick: str, active: bool, to: Sequence[str]) -> None:
         """See `XmppPort.room_typing`."""
         state = "composing" if active else "paused"

@@ -20,6 +20,7 @@ from tests.crash.world import copy_of
 from tests.scenario.house import GATEWAY
 
 _RECEIVED = "{urn:xmpp:receipts}received"
+_ARCHIVED = "{urn:xmpp:mam:2}result"
 _OWN = "You: "
 _FAILURES = ("[Not delivered: ", "[May not have arrived: ")
 """Lines that tell an outcome, which may be another one after a kill."""
@@ -68,6 +69,8 @@ def transcript_of(house: ProcessHouse) -> Transcript:
 def _note(found: Transcript, stanza: Element) -> None:
     if not stanza.tag.endswith("message"):
         return
+    if stanza.find(_ARCHIVED) is not None:
+        return  # an answer, and no delivery
     sender = stanza.get("from", "").partition("/")[0]
     if stanza.get("type") == "error":
         found.errors.add(stanza.get("id", ""))

@@ -16,12 +16,21 @@ from gateway.adapter import Clock
 from gateway.bridge.persist import Persist
 from gateway.bridge.rooms.room_rows import occupant_id
 from gateway.events import ChatMessage, SendText, Through
-from gateway.ids import ConversationId, NetworkName, RemoteUserId, StanzaId, UserJid, stanza_id
+from gateway.ids import (
+    AccountId,
+    ConversationId,
+    NetworkName,
+    RemoteUserId,
+    StanzaId,
+    UserJid,
+    stanza_id,
+)
 from gateway.store import Store, Transaction, conversations, journal, rooms
 from gateway.store.journal import InboundRow, InboundState, OutboundRow
+from gateway.store.writer import Connection
 
 
-def way_of(db: Transaction, chat: ConversationId, contact: RemoteUserId) -> Through | None:
+def way_of(db: Connection, chat: ConversationId, contact: RemoteUserId) -> Through | None:
     """By which occupant what a contact says now is told; None if by their puppet."""
     room = rooms.through(db, chat)
     member = rooms.member(db, room.id, contact) if room is not None else None
@@ -44,7 +53,7 @@ def way_back(db: Transaction, network: NetworkName, row: OutboundRow) -> Through
 
 
 class PrivateMessages:
-    """Those of one network that sessions do not take."""
+    """Those of one network, outside of units."""
 
     def __init__(
         self,
@@ -59,6 +68,11 @@ class PrivateMessages:
         self._clock = clock
         self._persist = persist
         self._deliver = deliver
+
+    def way_of(self, account: AccountId, contact: RemoteUserId) -> Through | None:
+        """By which occupant what a contact does now is told; None if by their puppet."""
+        chat = conversations.find_chat(self._store.reader, account, contact)
+        return way_of(self._store.reader, chat, contact) if chat is not None else None
 
     def came_back(self, user: UserJid, session: str, message: StanzaId) -> None:
         """The contact's puppet says it then: once, and only where it was not taken."""

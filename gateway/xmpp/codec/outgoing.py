@@ -46,7 +46,7 @@ class Route:
     wants_receipt: bool
     may_send_as_user: str
     """The user's server, if it lets us send in the user's name (XEP-0356); else empty."""
-    private: str = ""
+    marks: str = ""
     """XML that marks what comes from an occupant, who is puppet and resource then."""
 
     @property
@@ -73,9 +73,9 @@ def stanza_of(row: InboundRow, route: Route, now: float) -> Stanza | None:
     return _WRITERS[type(row.delivery)](row, row.delivery, route, now)
 
 
-def chat_state(state: str, sender: str, user: str, kind: str = "chat") -> Stanza:
+def chat_state(state: str, sender: str, user: str, kind: str = "chat", marks: str = "") -> Stanza:
     """XEP-0085 §5.1, §5.5."""
-    inner = f"<{state} xmlns='http://jabber.org/protocol/chatstates'/>{_NO_STORE}"
+    inner = f"<{state} xmlns='http://jabber.org/protocol/chatstates'/>{_NO_STORE}{marks}"
     return Stanza("message", sender, user, kind, inner=inner)
 
 
@@ -103,7 +103,7 @@ def _displayed(message: str) -> str:
 def _message(row: InboundRow, route: Route, inner: str) -> Stanza:
     # A repeated stanza says when it was first sent: Conversations then looks for its double.
     late = delay(row.committed_at, route.puppet) if row.resent else ""
-    inner += late + route.private
+    inner += late + route.marks
     return Stanza("message", route.sender, route.user, "chat", row.stanza_id, inner)
 
 
@@ -129,11 +129,11 @@ def _chat(
         if route.read_marks:
             parts.append("<markable xmlns='urn:xmpp:chat-markers:0'/>")
         parts.append("<active xmlns='http://jabber.org/protocol/chatstates'/>")
-        if not route.private:
+        if not route.marks:
             parts.append(nick(name))
     if row.resent or now - sent_at > _DELAYED_S:
         parts.append(delay(sent_at, route.puppet))
-    parts += (hint, route.private)
+    parts += (hint, route.marks)
     return Stanza("message", route.sender, route.user, "chat", row.stanza_id, "".join(parts))
 
 
@@ -194,7 +194,7 @@ def _receipt(row: InboundRow, receipt: Receipt, route: Route, _: float) -> Stanz
 
 def _failure(_: InboundRow, failure: Failure, route: Route, __: float) -> Stanza:
     error = errors.OF_REASON[failure.reason].xml(failure.text)
-    sender = route.sender if route.private else route.puppet
+    sender = route.sender if route.marks else route.puppet
     return Stanza("message", sender, failure.to, "error", failure.message, error)
 
 

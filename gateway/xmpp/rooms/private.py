@@ -41,13 +41,17 @@ def addressed(
     return account, member.user, Through(room=room.remote_id, nick=member.nick)
 
 
+def marks(through: Through) -> str:
+    """What all private messages have."""
+    occupant = occupant_id(through.occupant) if through.occupant else ""
+    return f"<x xmlns='{MUC}#user'/>{occupant}"
+
+
 def stanzas_of(
     row: InboundRow, through: Through, route: Route, room: str, now: float
 ) -> list[Stanza]:
     """Those of a row of a chat. ``room``: its bare JID."""
     sessions = (row.delivery.to,) if isinstance(row.delivery, Failure) else through.to
-    occupant = occupant_id(through.occupant) if through.occupant else ""
-    marked = f"<x xmlns='{MUC}#user'/>{occupant}"
-    private = replace(route, puppet=room, resource=through.nick, private=marked)
+    private = replace(route, puppet=room, resource=through.nick, marks=marks(through))
     made = (outgoing.stanza_of(row, replace(private, user=to), now) for to in sessions)
     return [stanza for stanza in made if stanza is not None]
