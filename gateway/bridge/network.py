@@ -113,7 +113,7 @@ class Network:
         )
         self.room_management = Management(adapter)
         self.private_messages = PrivateMessages(
-            self.name, store, clock, self._persist, self.delivery.offer
+            self.name, store, clock, self._persist, self.delivery
         )
         self._pending = Pending(self.name, store, clock, self.accounts.by_id)
         self._typing: Typing[RemoteUserId] = Typing(

@@ -188,7 +188,10 @@ class Dispatch:
     def _bounce(self, message: IncomingMessage, sender: Address, to: Address) -> None:
         if to.local.startswith("#"):
             self._network.private_messages.came_back(
-                sender.bare, message.sender, StanzaId(message.id)
+                sender.bare,
+                message.sender,
+                StanzaId(message.id),
+                temporary=message.condition in errors.TEMPORARY,
             )
             self._component.rooms.unreachable(message.sender, sender, to, message.condition)
             return

@@ -8,11 +8,10 @@ way, and nothing is seen in both windows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from msgspec import structs
 
 from gateway.adapter import Clock
+from gateway.bridge.delivery import Delivery
 from gateway.bridge.persist import Persist
 from gateway.bridge.rooms.room_rows import occupant_id
 from gateway.events import ChatMessage, SendText, Through
@@ -61,33 +60,44 @@ class PrivateMessages:
         store: Store,
         clock: Clock,
         persist: Persist,
-        deliver: Callable[[list[InboundRow]], None],
+        delivery: Delivery,
     ) -> None:
         self._network = network
         self._store = store
         self._clock = clock
         self._persist = persist
-        self._deliver = deliver
+        self._delivery = delivery
 
     def way_of(self, account: AccountId, contact: RemoteUserId) -> Through | None:
         """By which occupant what a contact does now is told; None if by their puppet."""
         chat = conversations.find_chat(self._store.reader, account, contact)
         return way_of(self._store.reader, chat, contact) if chat is not None else None
 
-    def came_back(self, user: UserJid, session: str, message: StanzaId) -> None:
-        """The contact's puppet says it then: once, and only where it was not taken."""
+    def came_back(
+        self, user: UserJid, session: str, message: StanzaId, *, temporary: bool
+    ) -> None:
+        """A session, or its server, has not taken one. If that may pass it comes once more, else
+        the contact's puppet says it, and only to whom it was refused by."""
         for row in journal.recent_inbound(self._store.reader, message):
             told = row.delivery
             if (
-                row.user == user
-                and row.state is not InboundState.DEAD
-                and isinstance(told, ChatMessage)
-                and told.through is not None
-                and session in told.through.to
+                row.user != user
+                or row.state is InboundState.DEAD
+                or not isinstance(told, ChatMessage)
+                or told.through is None
+                or session not in told.through.to
             ):
-                self._say_again(row, told, session if len(told.through.to) > 1 else "")
+                continue
+            if temporary:
+                self._delivery.bounced(user, message, temporary=True)
+            elif len(told.through.to) == 1:
+                self._delivery.by_puppet(user, message)
+            else:
+                self._say_again(row, told, session)
+            return
 
     def _say_again(self, row: InboundRow, told: ChatMessage, session: str) -> None:
+        """To one of several sessions: the others have it."""
         now = self._clock.now()
         sid = stanza_id(self._network, row.user, row.contact, "by puppet", told.id, session)
 
@@ -110,4 +120,4 @@ class PrivateMessages:
             )
             return [again]
 
-        self._persist.write(unit, self._deliver)
+        self._persist.write(unit, self._delivery.offer)

@@ -11,6 +11,7 @@ from gateway.store.journal.inbound import (
     open_inbound,
     open_inbound_conversations,
     recent_inbound,
+    reword,
     set_inbound_state,
 )
 from gateway.store.journal.outbound import (
@@ -49,6 +50,7 @@ __all__ = [
     "open_outbound_conversations",
     "readdress",
     "recent_inbound",
+    "reword",
     "set_inbound_state",
     "settle_outbound",
 ]
