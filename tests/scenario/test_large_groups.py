@@ -11,7 +11,7 @@ import pytest
 from gateway.bridge.rooms import occupants
 from tests.scenario.house import House
 from tests.scenario.patterns import ACCEPT
-from tests.scenario.test_rooms import MUC_USER, PHONE, _codes, _received
+from tests.scenario.test_rooms import MUC_USER, PHONE, _ask, _codes, _received
 from tests.scenario.test_stream import ALICE, running
 from tests.stalls import Stalls
 
@@ -163,6 +163,20 @@ async def test_req_553_who_has_spoken_today_is_there(
     _received(house)
     client = await _join(house, room, PHONE)
     assert set(client.seen) == {"Alice", "P 5", "P 6"}
+
+
+async def test_req_541_the_number_of_members_is_the_real_one(house: House) -> None:
+    people = {"alice": "Alice"} | {f"p{number}": f"P {number}" for number in range(300)}
+    await running(house)
+    await _enter(house, people)
+    (row,) = house.query("SELECT localpart FROM address WHERE remote_id = '!club'")
+    question = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+    (answer,) = await _ask(house, f"{row[0]}@net.example", question, "get")
+    fields = {
+        field.get("var"): field.findtext("{jabber:x:data}value")
+        for field in answer.iter("{jabber:x:data}field")
+    }
+    assert fields["muc#roominfo_occupants"] == "301"
 
 
 async def test_req_554_whoever_was_silent_for_longest_makes_room(
