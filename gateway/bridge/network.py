@@ -35,6 +35,7 @@ from gateway.bridge.registrations import Registrations
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.private import PrivateMessages
 from gateway.bridge.rooms.rooms import Rooms
+from gateway.bridge.rooms.wishes import RoomWishes
 from gateway.bridge.rows import Committed
 from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
@@ -106,6 +107,14 @@ class Network:
             send=self._outbound.offer,
             is_full=self._outbound.is_full,
             readdress=self._outbound.readdress,
+            deliver=self.delivery.offer,
+        )
+        self.room_wishes = RoomWishes(
+            adapter.capabilities,
+            store,
+            clock,
+            self.intents,
+            send=self._outbound.offer,
             deliver=self.delivery.offer,
         )
         self.rooms = Rooms(
@@ -387,12 +396,6 @@ class Network:
         self._presences.talked(account, contact)
         self._attendance.active(account)
         self.intents.send_text(account, contact, text)
-
-    def send_room_text(self, account: Account, room: RoomRow, text: IncomingText) -> None:
-        """Commit a text for a room; its reflection or the error follows."""
-        self._room_typing.set(account, room.remote_id, active=False)
-        self._attendance.active(account)
-        self.intents.send_room_text(account, room, text)
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         """The user began or stopped typing."""

@@ -22,7 +22,7 @@ from gateway.store.conversations import GATEWAY
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.incoming import ACCEPT, IncomingMessage, read_message
+from gateway.xmpp.codec.incoming import ACCEPT, CONTENT, IncomingMessage, read_message
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Rarely, Repeats, Standing
@@ -137,7 +137,7 @@ class Dispatch:
         kind = element.get("type", "normal")
         if element.tag == f"{ACCEPT}iq" and kind in ("get", "set"):
             self._component.iqs.fail(element)
-        elif element.tag == f"{ACCEPT}message" and kind in ("chat", "normal"):
+        elif element.tag == f"{ACCEPT}message" and kind in ("chat", "normal", "groupchat"):
             self._refuse(read_message(element), errors.INTERNAL, "The gateway could not take it.")
 
     # --- IQs ------------------------------------------------------------------------------------
@@ -171,14 +171,12 @@ class Dispatch:
             self._refuse(message, errors.ITEM_NOT_FOUND, "This is a person, and no group.")
 
     def _to_room(self, message: IncomingMessage, sender: Address, to: Address) -> None:
-        if message.body is None and not message.encrypted:
-            if message.chat_state and message.type == "groupchat":
-                self._component.rooms.types(message, sender, to)
-            return
         if message.encrypted:
             self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
             return
-        if self._is_loop(sender.bare, to.local, message.body or ""):
+        if not (message.has_content or message.displayed or message.chat_state):
+            return
+        if message.body and self._is_loop(sender.bare, to.local, message.body):
             self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
             return
         self._component.rooms.message(
@@ -307,7 +305,7 @@ def _kind(element: Element, standing: Standing) -> Kind | None:
         return None  # state of users, and probes for that of contacts (REQ-304)
     if of_type == "error":
         return None if standing is Standing.LINKED else Kind.SIGNALS
-    return Kind.SIGNALS if element.find(f"{ACCEPT}body") is None else Kind.MESSAGES
+    return Kind.MESSAGES if _has_content(element) else Kind.SIGNALS
 
 
 def _is_reply(element: Element) -> bool:
@@ -317,8 +315,12 @@ def _is_reply(element: Element) -> bool:
 def _wants_answer(element: Element) -> bool:
     if element.tag == f"{ACCEPT}iq":
         return not _is_reply(element)
-    body = element.find(f"{ACCEPT}body") if element.tag == f"{ACCEPT}message" else None
-    return body is not None and element.get("type") != "error"
+    is_message = element.tag == f"{ACCEPT}message" and element.get("type") != "error"
+    return is_message and _has_content(element)
+
+
+def _has_content(element: Element) -> bool:
+    return any(child.tag in CONTENT for child in element)
 
 
 def _text(message: IncomingMessage) -> IncomingText:

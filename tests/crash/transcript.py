@@ -67,7 +67,7 @@ def transcript_of(house: ProcessHouse) -> Transcript:
 
 
 def _note(found: Transcript, stanza: Element) -> None:
-    if not stanza.tag.endswith("message"):
+    if not stanza.tag.endswith("message") or stanza.find(_ARCHIVED) is not None:
         return
     if stanza.find(_ARCHIVED) is not None:
         return  # an answer, and no delivery

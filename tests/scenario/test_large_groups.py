@@ -31,7 +31,7 @@ class _Client:
         nick = stanza.get("from", "").partition("/")[2]
         item = stanza.find(f"{MUC_USER}x/{MUC_USER}item")
         if stanza.tag == f"{ACCEPT}message":
-            if stanza.find(f"{ACCEPT}body") is not None and nick not in self.seen:
+            if nick and nick not in self.seen:
                 self.unheard_of.append(nick)
         elif stanza.get("type") == "unavailable":
             if "110" in _codes(stanza) and "303" not in _codes(stanza):
@@ -123,9 +123,13 @@ def _something_happens(
             people.pop(who, None)
             admins.discard(who)
             house.network.event("alice", "member-gone", room="!club", user=who)
-        case 5 | 6 if who in people:
+        case 5 if who in people:
             said = {"room": "!club", "sender": who, "id": f"m{number}", "body": "hello"}
             house.network.event("alice", "room-message", **said)
+        case 6 if who in people:
+            about = {"message": f"m{chance.randrange(number + 1)}", "emoji": "\N{HOT BEVERAGE}"}
+            reaction = {"room": "!club", "sender": who, "id": f"r{number}", **about}
+            house.network.event("alice", "room-reaction", **reaction)
         case 7:
             admins.clear()
             _room(house, people)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From events of rooms to what is stored of them, and to rows for the sessions in them: what they
-are, and who is there. For what is said see `gateway.bridge.rooms.speech`.
+are, and who is there. For what is said see `gateway.bridge.rooms.said`.
 
 Runs inside the writer's transaction. Who gets a row is decided here: the sessions that are in the
 room when it is committed.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gateway.bridge.rooms import occupants
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.room_rows import RoomRows
-from gateway.bridge.rooms.speech import Speech
+from gateway.bridge.rooms.said import Said, what_is_said
 from gateway.bridge.rows import Committed, Rows
 from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.bridge.wellformed import honest_time
@@ -24,12 +24,11 @@ from gateway.events import (
     RemoteMemberGone,
     RemoteRoom,
     RemoteRoomEvent,
-    RemoteRoomMessage,
     RoomChanged,
     RoomInvitation,
     RoomSubject,
 )
-from gateway.ids import RemoteUserId
+from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.store import Transaction, rooms
 from gateway.store.rooms import MemberRow, RoomRow
 
@@ -39,7 +38,7 @@ _TOPIC_CHARS = 2_000
 def room_intake(rows: Rows, own: RemoteUserId) -> RoomIntake:
     """That of one account. ``own``: the account itself."""
     room_rows = RoomRows(rows, own)
-    return RoomIntake(room_rows, Speech(room_rows))
+    return RoomIntake(room_rows, what_is_said(room_rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class RoomIntake:
     """Rooms of one account."""
 
     room_rows: RoomRows
-    speech: Speech
+    said: Said
 
     def apply(self, db: Transaction, event: RemoteRoomEvent, now: float, out: Committed) -> None:
         """One event of a room."""
@@ -62,8 +61,22 @@ class RoomIntake:
                 self._member(db, room, event.member, now, out)
             case RemoteMemberGone():
                 self._gone(db, room, event, now, out)
-            case RemoteRoomMessage():
-                self.speech.message(db, room, event, now, out)
+            case _:
+                self.said.apply(db, room, event, now, out)
+
+    def line(
+        self,
+        db: Transaction,
+        remote_id: RemoteRoomId,
+        about: str,
+        text: str,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """One of the room itself, once for each ``about``."""
+        room = self.room_rows.find(db, remote_id)
+        if room is not None:
+            self.said.lines.line(db, room, about, text, now, out)
 
     # --- what it is -----------------------------------------------------------------------------
 

@@ -10,12 +10,17 @@ Runs inside the writer's transaction.
 
 from __future__ import annotations
 
-from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from typing import TYPE_CHECKING
+
+from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rows import Committed
 from gateway.events import Affiliation, Departure, Member, RoomPresence
 from gateway.ids import RemoteUserId, RoomId
 from gateway.store import Transaction, rooms
 from gateway.store.rooms import MemberRow, RoomRow
+
+if TYPE_CHECKING:
+    from gateway.bridge.rooms.room_rows import RoomRows
 
 MOST_MEMBERS = 200
 """A group of so many is shown as a whole. In a larger one, so many who do not moderate it."""

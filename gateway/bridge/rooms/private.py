@@ -13,7 +13,7 @@ from msgspec import structs
 from gateway.adapter import Clock
 from gateway.bridge.delivery import Delivery
 from gateway.bridge.persist import Persist
-from gateway.bridge.rooms.room_rows import occupant_id
+from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.events import ChatMessage, SendText, Through
 from gateway.ids import (
     AccountId,
@@ -40,9 +40,15 @@ def way_of(db: Connection, chat: ConversationId, contact: RemoteUserId) -> Throu
     return Through(room=room.remote_id, nick=member.nick, occupant=occupant, to=to)
 
 
-def way_back(db: Transaction, network: NetworkName, row: OutboundRow) -> Through | None:
+def addressed(row: OutboundRow) -> Through | None:
+    """The occupant to whom a message was sent, if it was."""
+    return row.command.through if isinstance(row.command, SendText) else None
+
+
+def way_back(
+    db: Transaction, network: NetworkName, row: OutboundRow, sent: Through | None
+) -> Through | None:
     """By which occupant the user learns what became of a message: the one it was sent to."""
-    sent = row.command.through if isinstance(row.command, SendText) else None
     room = rooms.find(db, network, row.account, sent.room) if sent is not None else None
     if sent is None or room is None:
         return sent

@@ -17,7 +17,9 @@ from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
 from gateway.xmpp.puppet_answers import NICK, forbidden, name_item
 from gateway.xmpp.rooms import archive
+from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.service import NO_ROOM, NOT_IN
+from gateway.xmpp.rooms.speech import Speech
 from gateway.xmpp.rooms.stanzas import MUC
 
 if TYPE_CHECKING:
@@ -64,7 +66,12 @@ class RoomAnswers:
             ("set", f"{{{archive.MAM}}}query"): self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
-        self.later: dict[tuple[str, str], LaterAnswer] = {}
+        self._speech = Speech(component, self._room)
+        self.occupant = self._speech.occupant
+        """What all occupants say of themselves."""
+        self.later: dict[tuple[str, str], LaterAnswer] = {
+            ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
+        }
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
         """Nothing is told of a room to people who are not in it."""
@@ -87,13 +94,14 @@ class RoomAnswers:
         node = request.payload.get("node", "")
         if request.to.resource:
             self._occupant(request)
-            return self._component.iqs.puppets.entity.of_node(node)
+            return self.occupant.of_node(node)
         account, room = self._room(request)
         if node == _OWN_NAME:
             return self._own_name(account, room)
         if node:
             raise Refused(errors.ITEM_NOT_FOUND)
-        features = sorted((*_FEATURES, *(_PRIVATE if room.private else _CHANNEL)))
+        kind = _PRIVATE if room.private else _CHANNEL
+        features = sorted((*_FEATURES, *kind, *self._speech.features))
         listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
         named = f" name='{attribute(room.name)}'" if room.name else ""
         return (
@@ -170,7 +178,8 @@ class RoomAnswers:
         page, complete = self._page(room, query)
         place = self._component.rooms.place(account, room)
         for said in reversed(page) if query.flipped else page:
-            self._component.stream.send(archive.result(place, query, said, request.sender))
+            shown = self._rooms.shown(room, said.message)
+            self._component.stream.send(archive.result(place, query, shown, request.sender))
         return archive.fin(page, complete=complete)
 
     def _page(self, room: RoomRow, query: archive.Query) -> tuple[list[Archived], bool]:

@@ -15,8 +15,9 @@ from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.outgoing import Route
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address
+from gateway.xmpp.rooms.place import occupant_id
 from gateway.xmpp.rooms.service import NO_ROOM, NOT_IN
-from gateway.xmpp.rooms.stanzas import MUC, occupant_id
+from gateway.xmpp.rooms.stanzas import MUC
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
