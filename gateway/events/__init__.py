@@ -105,6 +105,7 @@ from gateway.events.remote_rooms import (
     RemoteRoomRead,
     RemoteRoomRetraction,
 )
+from gateway.events.through import Through
 
 RemoteEvent = (
     RemoteMessage
@@ -196,6 +197,7 @@ __all__ = [
     "SetAffiliation",
     "SetVoice",
     "SubscriptionRequest",
+    "Through",
     "Tombstone",
     "Unavailable",
     "Unsubscribed",

@@ -26,6 +26,8 @@ class Member(Record, frozen=True, kw_only=True):
     """As the room shows it. The empty name means that there is none."""
     affiliation: Affiliation = Affiliation.MEMBER
     may_speak: bool = True
+    title: str = ""
+    """What the network calls them beside their name, such as "bot"."""
 
 
 class Departure(enum.StrEnum):

@@ -51,6 +51,9 @@ class MemberRow:
     nick: str
     affiliation: Affiliation
     may_speak: bool
+    title: str = ""
+    is_shown: bool = True
+    """An occupant of the room. In large groups most are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +163,29 @@ def set_moved(db: Transaction, room: RoomId, to: RemoteRoomId) -> None:
     db.execute("UPDATE room SET moved_to = ? WHERE id = ?", (to, room))
 
 
+def through(db: Connection, chat: ConversationId) -> RoomRow | None:
+    """The room in which the user has addressed the contact of a chat last."""
+    return _room(
+        db.execute(
+            f"SELECT {_ROOM} FROM conversation AS chat JOIN room ON room.id = chat.through"
+            " JOIN room_link ON room_link.room = room.id AND room_link.home"
+            " JOIN conversation ON conversation.room = room.id WHERE chat.id = ?",
+            (chat,),
+        ).fetchone()
+    )
+
+
+def set_through(db: Transaction, chat: ConversationId, room: RoomId | None) -> None:
+    """The user has addressed the contact in a room, or in none."""
+    db.execute(
+        "UPDATE conversation SET through = ? WHERE id = ? AND through IS NOT ?",
+        (room, chat, room),
+    )
+
+
 # --- members ----------------------------------------------------------------------------------
 
-_MEMBER = "remote_id, name, nick, affiliation, may_speak"
+_MEMBER = "remote_id, name, nick, affiliation, may_speak, title, shown"
 
 
 def _member(values: tuple[object, ...]) -> MemberRow:
@@ -172,6 +195,8 @@ def _member(values: tuple[object, ...]) -> MemberRow:
         nick=values[2],  # type: ignore[arg-type]
         affiliation=Affiliation(str(values[3])),
         may_speak=bool(values[4]),
+        title=str(values[5]),
+        is_shown=bool(values[6]),
     )
 
 
@@ -203,20 +228,87 @@ def count_members(db: Connection, room: RoomId) -> int:
     return int(count)
 
 
-def put_member(db: Transaction, room: RoomId, of: Member, nick: str, folded: str) -> None:
+def put_member(
+    db: Transaction, room: RoomId, of: Member, nick: str, folded: str, *, is_shown: bool
+) -> None:
     """Somebody is in a room, as this."""
     db.execute(
-        "INSERT INTO member (room, remote_id, name, nick, folded, affiliation, may_speak)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, remote_id) DO UPDATE SET"
+        "INSERT INTO member"
+        " (room, remote_id, name, nick, folded, affiliation, may_speak, title, shown)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, remote_id) DO UPDATE SET"
         " name = excluded.name, nick = excluded.nick, folded = excluded.folded,"
-        " affiliation = excluded.affiliation, may_speak = excluded.may_speak",
-        (room, of.user, of.name, nick, folded, of.affiliation, of.may_speak),
+        " affiliation = excluded.affiliation, may_speak = excluded.may_speak,"
+        " title = excluded.title, shown = excluded.shown",
+        (room, of.user, of.name, nick, folded, of.affiliation, of.may_speak, of.title, is_shown),
     )
 
 
 def remove_member(db: Transaction, room: RoomId, user: RemoteUserId) -> None:
     """Somebody is no longer in a room."""
     db.execute("DELETE FROM member WHERE room = ? AND remote_id = ?", (room, user))
+
+
+# --- who of them is an occupant ------------------------------------------------------------------
+
+
+def has_more_members(db: Connection, room: RoomId, than: int) -> bool:
+    """Whether there are more than so many. Not slower where there are many more."""
+    found = db.execute("SELECT 1 FROM member WHERE room = ? LIMIT 1 OFFSET ?", (room, than))
+    return found.fetchone() is not None
+
+
+_MODERATES = f"affiliation IN ('{Affiliation.OWNER}', '{Affiliation.ADMIN}')"
+
+
+def shown(db: Connection, room: RoomId, most: int) -> list[MemberRow]:
+    """The occupants of a room; those who moderate it are first, then who has spoken last."""
+    found = db.execute(
+        f"SELECT {_MEMBER} FROM member WHERE room = ? AND shown"
+        f" ORDER BY {_MODERATES} DESC, spoke_at DESC LIMIT ?",
+        (room, most),
+    )
+    return list(map(_member, found))
+
+
+def hidden(db: Connection, room: RoomId) -> list[MemberRow]:
+    """The members of a room who are no occupants."""
+    found = db.execute(f"SELECT {_MEMBER} FROM member WHERE room = ? AND NOT shown", (room,))
+    return list(map(_member, found))
+
+
+def spoke(db: Transaction, room: RoomId, user: RemoteUserId, now: float) -> None:
+    """A member has said something."""
+    db.execute(
+        "UPDATE member SET spoke_at = ? WHERE room = ? AND remote_id = ?", (now, room, user)
+    )
+
+
+def show(db: Transaction, room: RoomId, user: RemoteUserId, *, is_shown: bool = True) -> None:
+    """A member is an occupant from now on, or not."""
+    db.execute(
+        "UPDATE member SET shown = ? WHERE room = ? AND remote_id = ?", (is_shown, room, user)
+    )
+
+
+_MAY_GO = f"room = ? AND shown AND NOT {_MODERATES} AND remote_id <> ?"
+
+
+def beyond_speakers(db: Connection, room: RoomId, own: RemoteUserId, most: int) -> list[MemberRow]:
+    """The occupants beyond so many who have spoken last, without those who moderate the room and
+    the account itself."""
+    found = db.execute(
+        f"SELECT {_MEMBER} FROM member WHERE {_MAY_GO} ORDER BY spoke_at DESC LIMIT -1 OFFSET ?",
+        (room, own, most),
+    )
+    return list(map(_member, found))
+
+
+def silent(db: Connection, room: RoomId, own: RemoteUserId, since: float) -> list[MemberRow]:
+    """Those of them who have not spoken since a time."""
+    found = db.execute(
+        f"SELECT {_MEMBER} FROM member WHERE {_MAY_GO} AND spoke_at < ?", (room, own, since)
+    )
+    return list(map(_member, found))
 
 
 # --- sessions ---------------------------------------------------------------------------------

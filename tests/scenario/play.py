@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from tests.scenario.house import House
-from tests.scenario.patterns import Mismatch, Names, fill, match, parse, shown
+from tests.scenario.patterns import ACCEPT, Mismatch, Names, fill, match, parse, shown
 
 _LIMIT_S = 5.0
 _UNITS = {"s": 1, "min": 60, "h": 3600, "days": 86400}
@@ -170,6 +170,18 @@ class Play:
                 raise Mismatch(f"nothing came; expected:\n{shown(pattern)}") from None
             match(pattern, actual, self.names)
 
+    @step("gateway sends presences of <n> occupants to <jid>")
+    async def gateway_sends_presences(self, number: str, session: str) -> None:
+        """Different ones, whatever they say of them."""
+        senders = set()
+        for _ in range(int(number)):
+            async with asyncio.timeout(_LIMIT_S):
+                actual = await self.server.received.get()
+            assert actual.tag == f"{ACCEPT}presence", shown(actual)
+            assert actual.get("to") == session, shown(actual)
+            senders.add(actual.get("from"))
+        assert len(senders) == int(number), senders
+
     @step("gateway sends at length <n>:")
     async def gateway_sends_long(self, length: str, xml: str) -> None:
         """The parts of one text, each like the pattern, until their bodies are of that length."""
@@ -249,6 +261,16 @@ class Play:
     @step("network tells <who>: (\\w[\\w-]*) <json>")
     async def event(self, account: str, kind: str, fields: str) -> None:
         self.network.event(account, kind, **json.loads(fill(fields, self.names)))
+        await self.clock.settle()
+
+    @step("network tells <who> of <n> more members: <json>")
+    async def large_room(self, account: str, number: str, fields: str) -> None:
+        """In a room that is like this."""
+        room = json.loads(fill(fields, self.names))
+        room["members"] += [
+            {"user": f"member{each}", "name": f"Member {each}"} for each in range(int(number))
+        ]
+        self.network.event(account, "room", **room)
         await self.clock.settle()
 
     @step("network repeats what it told <who>")

@@ -12,8 +12,9 @@ from msgspec import structs
 
 from gateway.bridge.rooms import replies
 from gateway.bridge.rooms.edits import Edits, Text
+from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References
-from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import split_text
 from gateway.bridge.unread import line, storable

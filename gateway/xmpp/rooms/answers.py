@@ -17,10 +17,12 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
+from gateway.xmpp.puppet_answers import NICK, forbidden, name_item
 from gateway.xmpp.rooms import archive
 from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.doors import NO_ROOM
 from gateway.xmpp.rooms.refusals import refused
+from gateway.xmpp.rooms.service import NOT_IN
 from gateway.xmpp.rooms.speech import Speech
 from gateway.xmpp.rooms.stanzas import MUC
 
@@ -38,6 +40,7 @@ _FEATURES = (
     "muc_unsecured",
     archive.MAM,
     f"{archive.MAM}#extended",
+    "urn:xmpp:hats:0",
     "urn:xmpp:occupant-id:0",
     "urn:xmpp:ping",
     "urn:xmpp:sid:0",
@@ -45,6 +48,7 @@ _FEATURES = (
 _PRIVATE = ("muc_hidden", "muc_membersonly", "muc_nonanonymous")
 _CHANNEL = ("muc_hidden", "muc_open", "muc_semianonymous")
 _OWN_NAME = "x-roomuser-item"
+_PUBSUB = "{http://jabber.org/protocol/pubsub}"
 
 
 class RoomAnswers:
@@ -60,11 +64,15 @@ class RoomAnswers:
             ("get", "{urn:xmpp:ping}ping"): self._ping,
             ("get", "{jabber:iq:version}query"): self._version,
             ("get", "{vcard-temp}vCard"): self._card,
+            ("get", f"{_PUBSUB}pubsub"): self._pep,
+            ("set", f"{_PUBSUB}pubsub"): forbidden,
             ("get", f"{{{archive.MAM}}}query"): self._archive_form,
             ("set", f"{{{archive.MAM}}}query"): self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
         self._speech = Speech(component, self._room)
+        self.occupant = self._speech.occupant
+        """What all occupants say of themselves."""
         self.later: dict[tuple[str, str], LaterAnswer] = {
             ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
         }
@@ -81,17 +89,20 @@ class RoomAnswers:
         raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
 
     def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:
+        """Occupants answer those alone who are in the room (REQ-128, REQ-552)."""
         account, room = self._room(request)
+        if not self._rooms.is_in(room, request.sender):
+            raise Refused(errors.NOT_IN_ROOM, NOT_IN)
         member = self._rooms.by_nick(room, request.to.resource)
         if member is None:
             raise Refused(errors.ITEM_NOT_FOUND, "There is nobody of this name in the room.")
         return account, room, member
 
     def _info(self, request: Request) -> str:
+        node = request.payload.get("node", "")
         if request.to.resource:
             self._occupant(request)
-            return self._speech.occupant.info()
-        node = request.payload.get("node", "")
+            return self.occupant.of_node(node)
         waiting = self._waiting(request)
         if waiting is not None and not node:
             return self._described(waiting.name, is_private=True)
@@ -177,6 +188,8 @@ class RoomAnswers:
         return ""
 
     def _version(self, request: Request) -> str:
+        if request.to.resource:
+            self._occupant(request)
         self._room(request)
         return version(self._component.network.adapter.display_name)
 
@@ -264,11 +277,20 @@ class RoomAnswers:
     def _card(self, request: Request) -> str:
         if request.to.resource:
             member = self._occupant(request)[2]
-            return card(member.name or member.user)
+            return card(member.name or member.nick)
         _, room = self._room(request)
         if not room.name:
             raise Refused(errors.ITEM_NOT_FOUND)
         return card(room.name)
+
+    def _pep(self, request: Request) -> str:
+        """Nothing is published but the name."""
+        asked = request.payload.find(f"{_PUBSUB}items")
+        node = asked.get("node", "") if asked is not None else ""
+        member = self._occupant(request)[2] if request.to.resource else None
+        if member is None or node != NICK:
+            raise Refused(errors.ITEM_NOT_FOUND)
+        return name_item(member.name or member.nick)
 
 
 _HIDDEN = " type='hidden'"

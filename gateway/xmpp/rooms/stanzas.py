@@ -54,9 +54,21 @@ def presence(
     actor = f"<actor nick='{attribute(told.actor)}'/>" if told.actor else ""
     reason = f"<reason>{text(told.reason)}</reason>" if told.reason else ""
     x = f"<x xmlns='{_USER}'><item{written}>{actor}{reason}</item>{statuses(codes)}</x>"
-    kind = "" if told.gone is None else "unavailable"
+    x += occupant_id(told.occupant)
     sender = place.occupant(told.nick)
-    return Stanza("presence", sender, to, kind, id, x + occupant_id(told.occupant))
+    if told.gone is not None:
+        return Stanza("presence", sender, to, "unavailable", id, x)
+    caps = "" if is_self else place.caps
+    return Stanza("presence", sender, to, "", id, x + _hats(told.title) + caps)
+
+
+def _hats(title: str) -> str:
+    """XEP-0317 §3.1. Of people with the same title each wears the same hat."""
+    if not title:
+        return ""
+    uri = f"urn:x-dragoman:hat:{quote(title, safe='')}"
+    hat = f"<hat title='{attribute(title)}' uri='{attribute(uri)}'/>"
+    return f"<hats xmlns='urn:xmpp:hats:0'>{hat}</hats>"
 
 
 def _codes(told: RoomPresence, *, is_self: bool) -> Iterator[int]:
@@ -74,6 +86,8 @@ def _codes(told: RoomPresence, *, is_self: bool) -> Iterator[int]:
 def _item(told: RoomPresence) -> dict[str, str]:
     if told.new_nick:
         return {"affiliation": told.affiliation, "role": _role(told), "nick": told.new_nick}
+    if told.is_hidden:
+        return {"affiliation": told.affiliation, "role": "none"}
     if told.gone is not None:
         affiliation = "outcast" if told.gone is Departure.BANNED else "none"
         return {"affiliation": affiliation, "role": "none"}
