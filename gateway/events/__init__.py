@@ -98,6 +98,7 @@ from gateway.events.remote_rooms import (
     RemoteRoomReaction,
     RemoteRoomRead,
     RemoteRoomRetraction,
+    RoomRight,
 )
 
 RemoteEvent = (
@@ -179,6 +180,7 @@ __all__ = [
     "RoomJoined",
     "RoomMessage",
     "RoomPresence",
+    "RoomRight",
     "RoomSubject",
     "SendRoomText",
     "SendText",

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway.events import Affiliation, Member, RoomMessage
+from gateway.events import Affiliation, Member, RoomMessage, RoomRight
 from gateway.ids import (
     AccountId,
     ConversationId,
@@ -37,6 +37,7 @@ class RoomRow:
     topic_by: RemoteUserId | None
     topic_at: float | None
     private: bool
+    may: tuple[RoomRight, ...] | None
     secret: bytes = field(repr=False)
 
 
@@ -64,7 +65,7 @@ class Archived:
 
 _ROOM = (
     "room.id, conversation.id, room.account, room_link.remote_id, room.name, room.topic,"
-    " room.topic_by, room.topic_at, room.private, room.secret"
+    " room.topic_by, room.topic_at, room.private, room.secret, room.may"
 )
 
 
@@ -82,6 +83,7 @@ def _room(values: tuple[object, ...] | None) -> RoomRow | None:
         topic_at=values[7],  # type: ignore[arg-type]
         private=bool(values[8]),
         secret=values[9],  # type: ignore[arg-type]
+        may=None if values[10] is None else tuple(map(RoomRight, str(values[10]).split())),
     )
 
 
@@ -142,12 +144,14 @@ def describe(
     topic_by: RemoteUserId | None,
     topic_at: float | None,
     private: bool,
+    may: tuple[RoomRight, ...] | None,
 ) -> None:
     """What a room is now."""
+    rights = None if may is None else " ".join(may)
     db.execute(
-        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?"
+        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?, may = ?"
         " WHERE id = ?",
-        (name, topic, topic_by, topic_at, private, room),
+        (name, topic, topic_by, topic_at, private, rights, room),
     )
 
 
@@ -191,6 +195,47 @@ def members(db: Connection, room: RoomId) -> list[MemberRow]:
 def count_members(db: Connection, room: RoomId) -> int:
     """How many there are."""
     (count,) = db.execute("SELECT count(*) FROM member WHERE room = ?", (room,)).fetchone()
+    return int(count)
+
+
+def has_visitors(db: Connection, room: RoomId) -> bool:
+    """Whether somebody in a room may not speak."""
+    found = db.execute("SELECT 1 FROM member WHERE room = ? AND NOT may_speak LIMIT 1", (room,))
+    return found.fetchone() is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """Which members are wanted: all of them, if nothing is said."""
+
+    affiliations: tuple[Affiliation, ...] = tuple(Affiliation)
+    may_speak: bool | None = None
+    most: int
+
+
+def listed(db: Connection, room: RoomId, wanted: Listed) -> list[MemberRow]:
+    """Some members: those who rule first, then those who have spoken last."""
+    places = ", ".join("?" * len(wanted.affiliations))
+    order = "CASE affiliation WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END"
+    found = db.execute(
+        f"SELECT {_MEMBER} FROM member WHERE room = ? AND affiliation IN ({places})"
+        " AND (? IS NULL OR may_speak = ?)"
+        f" ORDER BY {order}, (SELECT max(id) FROM archived"
+        " WHERE archived.room = member.room AND sender = member.remote_id) DESC, remote_id"
+        " LIMIT ?",
+        (room, *wanted.affiliations, wanted.may_speak, wanted.may_speak, wanted.most),
+    )
+    return list(map(_member, found))
+
+
+def count_others(
+    db: Connection, room: RoomId, affiliation: Affiliation, user: RemoteUserId
+) -> int:
+    """How many beside somebody are the same."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM member WHERE room = ? AND affiliation = ? AND remote_id <> ?",
+        (room, affiliation, user),
+    ).fetchone()
     return int(count)
 
 

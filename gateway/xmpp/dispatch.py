@@ -164,12 +164,12 @@ class Dispatch:
             self._refuse(message, errors.ITEM_NOT_FOUND, "This is a person, and no group.")
 
     def _to_room(self, message: IncomingMessage, sender: Address, to: Address) -> None:
-        if message.body is None and not message.encrypted:
+        if message.body is None and message.subject is None and not message.encrypted:
             return
         if message.encrypted:
             self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
             return
-        if self._is_loop(sender.bare, to.local, message.body or ""):
+        if self._is_loop(sender.bare, to.local, message.body or message.subject or ""):
             self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
             return
         self._component.rooms.message(
@@ -269,7 +269,7 @@ def _kind(element: Element, standing: Standing) -> Kind | None:
         return None  # state of users, and probes for that of contacts (REQ-304)
     if of_type == "error":
         return None if standing is Standing.LINKED else Kind.SIGNALS
-    return Kind.SIGNALS if element.find(f"{ACCEPT}body") is None else Kind.MESSAGES
+    return Kind.MESSAGES if _has_content(element) else Kind.SIGNALS
 
 
 def _is_reply(element: Element) -> bool:
@@ -279,8 +279,16 @@ def _is_reply(element: Element) -> bool:
 def _wants_answer(element: Element) -> bool:
     if element.tag == f"{ACCEPT}iq":
         return not _is_reply(element)
-    body = element.find(f"{ACCEPT}body") if element.tag == f"{ACCEPT}message" else None
-    return body is not None and element.get("type") != "error"
+    if element.tag != f"{ACCEPT}message" or element.get("type") == "error":
+        return False
+    return _has_content(element)
+
+
+def _has_content(element: Element) -> bool:
+    """A text, or the new subject of a room."""
+    if element.find(f"{ACCEPT}body") is not None:
+        return True
+    return element.get("type") == "groupchat" and element.find(f"{ACCEPT}subject") is not None
 
 
 def _text(message: IncomingMessage) -> IncomingText:

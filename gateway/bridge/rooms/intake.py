@@ -93,6 +93,7 @@ class RoomIntake:
             topic_by=event.topic_by,
             topic_at=topic_at,
             private=event.is_private,
+            may=event.may,
         )
         self.room_rows.rows.addresses.assign_room(db, event.room, name)
         if event.members is not None:
@@ -118,8 +119,9 @@ class RoomIntake:
                 now,
                 out,
             )
-        if (name, event.is_private) != (before.name, before.private):
-            sid = self.room_rows.id(room, "changed", name, str(event.is_private), str(now))
+        shape = (name, event.is_private, event.may)
+        if shape != (before.name, before.private, before.may):
+            sid = self.room_rows.id(room, "changed", *map(str, shape), str(now))
             self.room_rows.tell(
                 db, room, sid, RoomChanged(id=sid, to=rooms.occupants(db, room.id)), now, out
             )

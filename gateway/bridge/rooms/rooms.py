@@ -12,11 +12,11 @@ from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.nicks import fold
-from gateway.events import Affiliation, RoomJoined
+from gateway.events import Affiliation, RoomJoined, RoomRight
 from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
 from gateway.store import Store, Transaction, journal, rooms
 from gateway.store.journal import InboundRow
-from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
+from gateway.store.rooms import Archived, Listed, MemberRow, RoomRow, Wanted
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
@@ -54,8 +54,13 @@ class Joined:
     history: Sequence[Archived]
 
 
+def is_ruler(member: MemberRow) -> bool:
+    """Whether somebody is a moderator (REQ-524)."""
+    return member.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
+
+
 def _is_ordinary(member: MemberRow) -> bool:
-    return member.affiliation not in (Affiliation.OWNER, Affiliation.ADMIN)
+    return not is_ruler(member)
 
 
 class Rooms:
@@ -116,6 +121,27 @@ class Rooms:
     def count(self, room: RoomRow) -> int:
         """How many are in a room."""
         return rooms.count_members(self._store.reader, room.id)
+
+    def listed(self, room: RoomRow, wanted: Listed) -> list[MemberRow]:
+        """Some of those in a room."""
+        return rooms.listed(self._store.reader, room.id, wanted)
+
+    def has_visitors(self, room: RoomRow) -> bool:
+        """Whether somebody may not speak."""
+        return rooms.has_visitors(self._store.reader, room.id)
+
+    def is_last_owner(self, room: RoomRow, member: MemberRow) -> bool:
+        """Whether a room would have no owner without this one."""
+        return member.affiliation is Affiliation.OWNER and not rooms.count_others(
+            self._store.reader, room.id, Affiliation.OWNER, member.user
+        )
+
+    def may(self, account: Account, room: RoomRow, right: RoomRight) -> bool:
+        """Whether the account may do such a thing in a room."""
+        if room.may is not None:
+            return right in room.may
+        me = self.me(account, room)
+        return me is not None and is_ruler(me)
 
     def is_in(self, room: RoomRow, jid: str) -> bool:
         """Whether a session has joined."""

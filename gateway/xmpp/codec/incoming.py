@@ -21,6 +21,8 @@ class IncomingMessage:
     type: str
     id: str
     body: str | None = None
+    subject: str | None = None
+    """Empty if there is to be none."""
     origin_id: str = ""
     wants_receipt: bool = False
     received: str = ""
@@ -37,6 +39,11 @@ class IncomingMessage:
 def _body(message: IncomingMessage, child: Element) -> None:
     if message.body is None:  # further languages are translations of the first
         message.body = child.text or None
+
+
+def _subject(message: IncomingMessage, child: Element) -> None:
+    if message.subject is None:
+        message.subject = child.text or ""
 
 
 def _origin_id(message: IncomingMessage, child: Element) -> None:
@@ -76,6 +83,7 @@ def _privilege(message: IncomingMessage, child: Element) -> None:
 
 _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     f"{ACCEPT}body": _body,
+    f"{ACCEPT}subject": _subject,
     f"{ACCEPT}error": _error,
     "{jabber:client}error": _error,
     "{urn:xmpp:sid:0}origin-id": _origin_id,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
+from gateway.events import DescribeRoom, InviteToRoom, RoomAction, RoomRight
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.accounts import AccountStatus
 from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
@@ -15,7 +16,9 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
-from gateway.xmpp.rooms import archive
+from gateway.xmpp.rooms import archive, registration
+from gateway.xmpp.rooms.admin import Administration
+from gateway.xmpp.rooms.owner import Configuration
 from gateway.xmpp.rooms.service import NO_ROOM
 from gateway.xmpp.rooms.stanzas import MUC
 
@@ -29,17 +32,20 @@ _FEATURES = (
     disco.INFO,
     disco.ITEMS,
     "muc_persistent",
-    "muc_unmoderated",
     "muc_unsecured",
     archive.MAM,
     f"{archive.MAM}#extended",
+    registration.REGISTER,
     "urn:xmpp:occupant-id:0",
     "urn:xmpp:ping",
     "urn:xmpp:sid:0",
+    "vcard-temp",
 )
 _PRIVATE = ("muc_hidden", "muc_membersonly", "muc_nonanonymous")
 _CHANNEL = ("muc_hidden", "muc_open", "muc_semianonymous")
 _OWN_NAME = "x-roomuser-item"
+_MOST_LISTED = 200
+"""Occupants that are listed by disco#items (REQ-127)."""
 
 
 class RoomAnswers:
@@ -54,12 +60,24 @@ class RoomAnswers:
             ("get", f"{{{disco.ITEMS}}}query"): self._items,
             ("get", "{urn:xmpp:ping}ping"): self._ping,
             ("get", "{jabber:iq:version}query"): self._version,
+            ("get", "{jabber:iq:last}query"): self._last,
+            ("get", f"{{{registration.REGISTER}}}query"): self._registered,
+            ("set", f"{{{registration.REGISTER}}}query"): self._register,
             ("get", "{vcard-temp}vCard"): self._card,
             ("get", f"{{{archive.MAM}}}query"): self._archive_form,
             ("set", f"{{{archive.MAM}}}query"): self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
-        self.later: dict[tuple[str, str], LaterAnswer] = {}
+        self._admin = Administration(component, self._room)
+        self.now |= self._admin.now
+        self.later: dict[tuple[str, str], LaterAnswer] = {
+            **self._admin.later,
+            **Configuration(component, self._room).later,
+        }
+
+    def answers_later(self, request: Request) -> LaterAnswer | None:
+        """How a request is answered for which the network is asked; None if it need not be."""
+        return None if self._admin.is_known(request) else self.later.get(request.key)
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
         """Nothing is told of a room to people who are not in it."""
@@ -69,7 +87,10 @@ class RoomAnswers:
         return found
 
     def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:
+        """Only sessions in the room are told of the people there (XEP-0045 §6.6)."""
         account, room = self._room(request)
+        if not self._rooms.is_in(room, request.sender):
+            raise Refused(errors.NOT_IN_ROOM, "You are not in the room.")
         member = self._rooms.by_nick(room, request.to.resource)
         if member is None:
             raise Refused(errors.ITEM_NOT_FOUND, "There is nobody of this name in the room.")
@@ -85,12 +106,14 @@ class RoomAnswers:
             return self._own_name(account, room)
         if node:
             raise Refused(errors.ITEM_NOT_FOUND)
-        features = sorted((*_FEATURES, *(_PRIVATE if room.private else _CHANNEL)))
+        shape = _PRIVATE if room.private else _CHANNEL
+        moderated = "muc_moderated" if self._rooms.has_visitors(room) else "muc_unmoderated"
+        features = sorted((*_FEATURES, *shape, moderated))
         listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
         named = f" name='{attribute(room.name)}'" if room.name else ""
         return (
             f"<query xmlns='{disco.INFO}'><identity category='conference' type='text'{named}/>"
-            f"{listed}{self._form(room)}</query>"
+            f"{listed}{self._form(account, room)}</query>"
         )
 
     def _own_name(self, account: Account, room: RoomRow) -> str:
@@ -101,11 +124,19 @@ class RoomAnswers:
         named = f"<identity category='conference' type='text' name='{attribute(me.nick)}'/>"
         return f"<query xmlns='{disco.INFO}' node='{_OWN_NAME}'>{named}</query>"
 
-    def _form(self, room: RoomRow) -> str:
-        """REQ-541."""
+    def _form(self, account: Account, room: RoomRow) -> str:
+        """REQ-541. What may be done is what the asker may do (REQ-525)."""
+        invites = self._rooms.may(account, room, RoomRight.INVITE)
+        topics = self._rooms.may(account, room, RoomRight.TOPIC)
         fields = {
             "FORM_TYPE": f"{MUC}#roominfo",
+            "muc#roomconfig_allowinvites": _yes_no(invites and self._can(InviteToRoom)),
+            "muc#roomconfig_allowpm": "none",
             "muc#roomconfig_roomname": room.name,
+            # Servers say the first of these, XEP-0045 the second.
+            "muc#roominfo_changesubject": _yes_no(topics and self._can(DescribeRoom)),
+            "muc#roominfo_subjectmod": _yes_no(topics and self._can(DescribeRoom)),
+            "muc#roominfo_description": room.topic,
             "muc#roominfo_subject": room.topic,
             "muc#roominfo_occupants": str(self._rooms.count(room)),
         }
@@ -116,9 +147,21 @@ class RoomAnswers:
         )
         return f"<x xmlns='jabber:x:data' type='result'>{listed}</x>"
 
+    def _can(self, kind: type[RoomAction]) -> bool:
+        return self._component.network.room_management.is_possible(kind)
+
     def _items(self, request: Request) -> str:
-        self._room(request)
-        return disco.items(request.payload.get("node", ""))
+        """REQ-127: occupants, of the room itself and where they are few."""
+        account, room = self._room(request)
+        node = request.payload.get("node", "")
+        if node or request.to.resource or self._rooms.count(room) > _MOST_LISTED:
+            return disco.items(node)
+        place = self._component.rooms.place(account, room)
+        listed = "".join(
+            f"<item jid='{attribute(place.occupant(member.nick))}'/>"
+            for member in self._rooms.members(room)
+        )
+        return f"<query xmlns='{disco.ITEMS}'>{listed}</query>"
 
     def _ping(self, request: Request) -> str:
         """XEP-0410 §3.2: whether a session that asks about itself is still in (REQ-551)."""
@@ -131,8 +174,35 @@ class RoomAnswers:
         return ""
 
     def _version(self, request: Request) -> str:
-        self._room(request)
+        if request.to.resource:
+            self._occupant(request)
+        else:
+            self._room(request)
         return version(self._component.network.adapter.display_name)
+
+    def _last(self, request: Request) -> str:
+        """XEP-0012: since when an occupant has said nothing here."""
+        if not request.to.resource:
+            raise Refused(errors.SERVICE_UNAVAILABLE)
+        _, room, member = self._occupant(request)
+        wanted = Wanted(sender=member.user, most=1, newest=True)
+        said = self._rooms.read_archive(room, wanted)
+        if not said:
+            raise Refused(errors.ITEM_NOT_FOUND, f"{member.nick} has said nothing yet.")
+        now = self._component.network.adapter.context.clock.now()
+        seconds = max(0, int(now - said[0].message.sent_at))
+        return f"<query xmlns='jabber:iq:last' seconds='{seconds}'/>"
+
+    def _registered(self, request: Request) -> str:
+        account, room = self._room(request)
+        me = self._rooms.me(account, room)
+        if me is None:
+            raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
+        return registration.registered(me)
+
+    def _register(self, request: Request) -> str:
+        self._room(request)
+        return registration.refuse(self._component.network.adapter.display_name)
 
     # --- the archive (REQ-580 to REQ-586) -------------------------------------------------------
 
@@ -225,3 +295,7 @@ class RoomAnswers:
 
 
 _HIDDEN = " type='hidden'"
+
+
+def _yes_no(value: bool) -> str:
+    return "1" if value else "0"

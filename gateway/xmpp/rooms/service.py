@@ -24,6 +24,7 @@ from gateway.xmpp.limits import Kind, Standing
 from gateway.xmpp.rooms import stanzas
 from gateway.xmpp.rooms.joining import read_join, sequence
 from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL, Place
+from gateway.xmpp.rooms.subject import Subjects
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -58,6 +59,7 @@ class RoomService:
         self._component = component
         self._rooms = component.network.rooms
         self._clock = component.network.adapter.context.clock
+        self._subjects = Subjects(component)
         self._told_out: dict[str, float] = {}
         """Sessions that were told lately that they are not in."""
 
@@ -246,6 +248,8 @@ class RoomService:
                 receipt=False,
             )
             self._component.network.send_room_text(account, room, text)
+        elif message.subject is not None:
+            self._subjects.change(account, room, message.subject, refuse)
 
     # --- rows -----------------------------------------------------------------------------------
 

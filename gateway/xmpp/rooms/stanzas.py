@@ -101,10 +101,14 @@ def _item(told: RoomPresence) -> dict[str, str]:
 
 
 def _role(told: RoomPresence) -> str:
+    return role_of(told.affiliation, may_speak=told.may_speak)
+
+
+def role_of(affiliation: str, *, may_speak: bool) -> str:
     """REQ-524."""
-    if told.affiliation in (Affiliation.OWNER, Affiliation.ADMIN):
+    if affiliation in (Affiliation.OWNER, Affiliation.ADMIN):
         return "moderator"
-    return "participant" if told.may_speak else "visitor"
+    return "participant" if may_speak else "visitor"
 
 
 def left(occupant: str, to: str, codes: Iterable[int] = (SELF,), id: str = "") -> Stanza:
