@@ -27,6 +27,7 @@ from adapters.matrix.http import LARGE, MIB, Answer, Api, beside, dismantle
 from adapters.matrix.inbound import Event, display_name
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
+from adapters.matrix.managing import Managing
 from adapters.matrix.members import Members
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
@@ -39,8 +40,8 @@ from adapters.matrix.sync import NOTHING, translate
 from adapters.matrix.typists import Typists
 from gateway.adapter import AccountContext, Contact, EncryptionFlow, Sent, Session
 from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
-from gateway.events import Command, Presence
-from gateway.ids import RemoteUserId
+from gateway.events import Command, Presence, RoomAction
+from gateway.ids import RemoteRoomId, RemoteUserId
 
 if TYPE_CHECKING:
     from adapters.matrix.e2e.encryption import Encryption
@@ -105,6 +106,10 @@ class MatrixSession(Session):
         encryption = self._encryption
         opening = Opening(self._account, self._api, self._ledger, self._is_live, encryption)
         return Outbound(self._account, self._api, self._ledger, opening, encryption)
+
+    @cached_property
+    def _managing(self) -> Managing:
+        return Managing(self._api, self._ledger, self._account.remote_id)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
@@ -241,6 +246,14 @@ class MatrixSession(Session):
     async def send(self, command: Command, key: str) -> Sent:
         """See `gateway.adapter.Session.send`."""
         return await self._outbound.send(command, key)
+
+    async def manage(self, action: RoomAction) -> RemoteRoomId | None:
+        """See `gateway.adapter.Session.manage`."""
+        return await self._managing.do(action)
+
+    async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
+        """See `gateway.adapter.Session.banned`."""
+        return await self._managing.banned(room)
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""

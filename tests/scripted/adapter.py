@@ -464,6 +464,12 @@ class ScriptedSession(Session):
         room = (await self._wire.request(request))["room"]
         return RemoteRoomId(room) if room else None
 
+    async def banned(self, room: RemoteRoomId) -> list[RemoteUserId]:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        reply = await self._wire.request({"op": "banned", "room": room})
+        return list(map(RemoteUserId, reply["users"]))
+
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
         if self._wire is not None:
             await self._wire.request({"op": "room-typing", "room": room, "active": active})

@@ -38,6 +38,8 @@ class ScriptedNetwork:
     """Answers for the next sends, instead of success; ``{}`` lets one through."""
     aliases: dict[str, str] = field(default_factory=dict)
     """Rooms by what people call them."""
+    banned: list[str] = field(default_factory=list)
+    """Of all rooms."""
     mute: bool = False
     """Nothing is answered."""
     answer_s: float = 0.0
@@ -206,6 +208,8 @@ class ScriptedNetwork:
             return None
         if op in ("send", "say"):
             return self._send(request, account)
+        if op == "banned":
+            return self.faults.pop(0) if self.faults else {"users": self.banned}
         if op in ("react", "retract", "manage"):
             return self._act(request, account)
         if op == "logout":

@@ -28,15 +28,12 @@ if TYPE_CHECKING:
 
 _OWNER = f"{MUC}#owner"
 _KEY = f"{{{_OWNER}}}query"
-_CONFIG = f"{MUC}#roomconfig"
+_CONFIG, _VAR = f"{MUC}#roomconfig", "muc#roomconfig"
 _DATA = "jabber:x:data"
 _MOST_CHARS = 10_000
-_NAME, _ABOUT, _MEMBERS_ONLY = (
-    f"{_CONFIG}_roomname",
-    f"{_CONFIG}_roomdesc",
-    f"{_CONFIG}_membersonly",
-)
-_WHOIS, _CLOSED, _OPEN = f"{_CONFIG}_whois", "anyone", "moderators"
+_NAME, _ABOUT = f"{_VAR}_roomname", f"{_VAR}_roomdesc"
+_MEMBERS_ONLY = f"{_VAR}_membersonly"
+_WHOIS, _CLOSED, _OPEN = f"{_VAR}_whois", "anyone", "moderators"
 _TRUE, _FALSE = frozenset({"1", "true"}), frozenset({"0", "false"})
 _NO_SUCH_CHOICE = "This cannot be set in groups of this network: {label}."
 
@@ -60,7 +57,7 @@ class _Field:
 def _form(room: RoomRow, *, moderated: bool, invites: bool) -> list[_Field]:
     def yes_no(name: str, label: str, value: bool) -> _Field:
         return _Field(
-            var=f"{_CONFIG}_{name}", type="boolean", label=label, value="1" if value else "0"
+            var=f"{_VAR}_{name}", type="boolean", label=label, value="1" if value else "0"
         )
 
     about = " ".join(room.topic.split())
@@ -79,7 +76,7 @@ def _form(room: RoomRow, *, moderated: bool, invites: bool) -> list[_Field]:
         yes_no("persistentroom", "Stays when nobody is there", True),
         yes_no("moderatedroom", "Not everybody may speak", moderated),
         yes_no("changesubject", "Everybody may change the topic", False),
-        yes_no("allowinvites", "You may invite", invites),
+        yes_no("allowinvites", "You may invite others", invites),
         yes_no("enablearchiving", "What is said is kept", True),
     ]
 
@@ -172,7 +169,7 @@ def difference(
     for var, value in submitted.items():
         field = known.get(var)
         if var == "mam":  # what ejabberd calls it, and so do clients
-            field = known[f"{_CONFIG}_enablearchiving"]
+            field = known[f"{_VAR}_enablearchiving"]
         if field is None:
             raise Refused(errors.NOT_ACCEPTABLE, f"Groups of this network do not know {var}.")
         if field.type == "boolean":
@@ -183,7 +180,8 @@ def difference(
     name, about = changed.pop(_NAME, None), changed.pop(_ABOUT, None)
     if changed.get(_WHOIS) == (_CLOSED if private else _OPEN) and private is not None:
         del changed[_WHOIS]  # goes with it
-    for var in changed:
+    if changed:
+        var = next(iter(changed))
         label = known[var].label if var in known else var
         raise Refused(errors.NOT_ACCEPTABLE, _NO_SUCH_CHOICE.format(label=label))
     if len(name or "") > _MOST_CHARS or len(about or "") > _MOST_CHARS:
