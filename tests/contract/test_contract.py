@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
@@ -28,9 +28,16 @@ from gateway.events import (
     AcceptInvite,
     Affiliation,
     Availability,
+    CreateRoom,
     DeclineInvite,
     Departure,
+    DescribeRoom,
+    InviteToRoom,
+    JoinRoom,
+    LeaveRoom,
+    LiftBan,
     MarkRead,
+    ModerateMessage,
     Presence,
     RemoteContactGone,
     RemoteInvite,
@@ -41,10 +48,14 @@ from gateway.events import (
     RemoteRoom,
     RemoteRoomMessage,
     RemoteUndecryptable,
+    RemoveFromRoom,
+    RoomAction,
     SendRoomText,
     SendText,
+    SetAffiliation,
+    SetVoice,
 )
-from gateway.ids import RemoteMessageId
+from gateway.ids import RemoteMessageId, RemoteRoomId
 from tests.contract.account import Account
 from tests.contract.peer import Peer
 
@@ -516,6 +527,45 @@ async def _rooms(peer: Peer) -> None:
         assert (gone.how, gone.actor, gone.reason) == (Departure.KICKED, peer.bob, "enough")
 
 
+def _actions(peer: Peer, group: RemoteRoomId, message: RemoteMessageId) -> Iterator[RoomAction]:
+    """Those of a group of alice, in an order in which each can be done."""
+    yield ModerateMessage(room=group, message=message, reason="spam")
+    for affiliation in (Affiliation.ADMIN, Affiliation.MEMBER):
+        yield SetAffiliation(room=group, user=peer.bob, affiliation=affiliation)
+    for may_speak in (False, True):
+        yield SetVoice(room=group, user=peer.bob, may_speak=may_speak)
+    yield DescribeRoom(room=group, name="Ruled", topic="Tea", is_private=False)
+    yield InviteToRoom(room=group, user=peer.carol)
+    yield RemoveFromRoom(room=group, user=peer.bob, reason="enough")
+    yield RemoveFromRoom(room=group, user=peer.carol, is_ban=True, reason="for good")
+    yield LiftBan(room=group, user=peer.carol)
+    yield CreateRoom(name="Another")
+    yield JoinRoom(address="!other")
+    yield LeaveRoom(room=group)
+
+
+async def _room_actions(peer: Peer) -> None:
+    """Whatever can be done is done when the answer is there, and what is refused is said."""
+    account = await peer.account()
+    possible, done = peer.adapter.capabilities.room_actions, set()
+    async with peer.running(account) as session:
+        group = await peer.makes_own_group("Group of alice")
+        await account.first(RemoteRoom, lambda event: event.room == group)
+        message = await peer.says_in_group(group, "buy this")
+        await account.first(RemoteRoomMessage, lambda event: event.id == message)
+        for action in _actions(peer, group, message):
+            if type(action) not in possible:
+                continue
+            await session.manage(action)
+            await peer.sees_action(action)
+            done.add(type(action))
+            if isinstance(action, RemoveFromRoom) and LiftBan in possible:
+                assert list(await session.banned(group)) == [peer.carol] * action.is_ban
+            if isinstance(action, LiftBan):
+                assert list(await session.banned(group)) == []
+    assert done == possible
+
+
 _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "idempotent_send": _idempotent_send,
     "echoes_key": _echoes_key,
@@ -525,6 +575,7 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "contact_list": _contact_list,
     "presence": _presence,
     "rooms": _rooms,
+    "room_actions": _room_actions,
     "encryption": _encryption,
     "max_text_bytes": _max_text_bytes,
 }

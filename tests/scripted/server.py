@@ -251,6 +251,7 @@ class ScriptedNetwork:
             return fault
         self.commands.append({k: v for k, v in request.items() if k not in ("re", "key")})
         if request["op"] == "manage":
+            self._ban(request)
             return {"room": self.aliases.get(request.get("address", ""), request.get("address"))}
         if request["op"] == "retract":
             self._count += 1
@@ -259,6 +260,12 @@ class ScriptedNetwork:
             return None if fault.get("silent") == "after" else {}
         reply = {"reactions": self._react(request, account)}
         return None if fault.get("silent") == "after" else reply
+
+    def _ban(self, request: dict[str, Any]) -> None:
+        if request["do"] == "RemoveFromRoom" and request.get("is_ban"):
+            self.banned.append(request["user"])
+        elif request["do"] == "LiftBan" and request["user"] in self.banned:
+            self.banned.remove(request["user"])
 
     def _react(self, request: dict[str, Any], account: str) -> dict[str, str]:
         """All reactions of an account to a message are others now."""
