@@ -8,7 +8,8 @@
                       ``history`` fetches what an answer left out; ``parts`` cuts large ones
 ``group_sync``        the same for groups; ``groups`` reads what they are, ``members`` asks who is
                       in them
-``managing``          what moderators do with them; ``powers`` reckons with levels
+``managing``          what users do with them at once: ``ruling`` is for moderators, and
+                      ``powers`` reckons with levels
 ``outbound``          commands; ``opening`` finds or makes the room for them
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
 ``rooms``             the book of chats and groups; ``ledger`` makes its changes durable
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, ClassVar
 from adapters.matrix import ids
 from adapters.matrix.guard import guarded_http
 from adapters.matrix.login import MatrixLogin
-from adapters.matrix.managing import ACTIONS
+from adapters.matrix.managing import RULING
 from adapters.matrix.outbound import MAX_TEXT_BYTES
 from adapters.matrix.session import MatrixSession
 from adapters.matrix.settings import MatrixSettings
@@ -58,7 +59,7 @@ class MatrixAdapter(Adapter):
         read_marks=True,
         presence=True,
         rooms=True,
-        room_actions=frozenset(ACTIONS),
+        room_actions=frozenset(RULING),
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )

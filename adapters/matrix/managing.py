@@ -1,27 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What moderators do with groups → requests.
-
-Matrix spec, client-server API, "POST /rooms/{roomId}/kick" and its likes, "PUT
-/rooms/{roomId}/state/{eventType}/{stateKey}", "PUT /rooms/{roomId}/redact/{eventId}/{txnId}",
-"GET /rooms/{roomId}/members".
-"""
+"""What users do with groups while they wait for the answer."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from msgspec.structs import replace
-
-from adapters.matrix.groups import level_of, levels_in
-from adapters.matrix.http import MIB, Api
-from adapters.matrix.ids import is_user_id
-from adapters.matrix.inbound import as_dicts
-from adapters.matrix.ledger import Ledger
-from adapters.matrix.powers import Content, affiliated, initial, voiced
-from adapters.matrix.rooms import Group, RoomId
-from gateway.errors import Forbidden, NotFound
+from adapters.matrix.ruling import Ruling
 from gateway.events import (
     DescribeRoom,
     InviteToRoom,
@@ -32,134 +17,30 @@ from gateway.events import (
     SetAffiliation,
     SetVoice,
 )
-from gateway.ids import RemoteRoomId, RemoteUserId
+from gateway.ids import RemoteRoomId
 
-_LEVELS = "m.room.power_levels"
-_MOST_BANNED = 1_000
-_MEMBERS_LIMIT = 8 * MIB
-_GONE = "You are not in this group any more."
+Action = Callable[[Any], Awaitable[RemoteRoomId | None]]
 
-
-class Managing:
-    """Carries out the actions of one account."""
-
-    def __init__(self, api: Api, ledger: Ledger, own: RemoteUserId) -> None:
-        self._api = api
-        self._ledger = ledger
-        self._own = own
-
-    async def do(self, action: RoomAction) -> RemoteRoomId | None:
-        """See `gateway.adapter.Session.manage`."""
-        work, refused = ACTIONS[type(action)]
-        try:
-            return await work(self, action)
-        except Forbidden as error:
-            raise Forbidden(f"{refused} {error.text}") from error
-
-    async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
-        """See `gateway.adapter.Session.banned`."""
-        path, query = ("rooms", room, "members"), {"membership": "ban"}
-        answer = await self._api.get(*path, query=query, limit=_MEMBERS_LIMIT)
-        listed = (event.get("state_key") for event in as_dicts(answer.get("chunk")))
-        return [RemoteUserId(user) for user in listed if is_user_id(user)][:_MOST_BANNED]
-
-    # --- people -------------------------------------------------------------------------------
-
-    async def remove(self, action: RemoveFromRoom) -> None:
-        """Kick or ban."""
-        how = "ban" if action.is_ban else "kick"
-        await self._about(action.room, how, action.user, action.reason)
-
-    async def lift_ban(self, action: LiftBan) -> None:
-        """Unban."""
-        await self._about(action.room, "unban", action.user)
-
-    async def invite(self, action: InviteToRoom) -> None:
-        """Invite."""
-        await self._about(action.room, "invite", action.user, action.reason)
-
-    async def _about(
-        self, room: RemoteRoomId, what: str, user: RemoteUserId, reason: str = ""
-    ) -> None:
-        body = {"user_id": user, **({"reason": reason} if reason else {})}
-        await self._api.post("rooms", room, what, body=body)
-
-    # --- rights -------------------------------------------------------------------------------
-
-    async def affiliate(self, action: SetAffiliation) -> None:
-        """By the level of a user. Who changes others at the same time may be overwritten: the
-        homeserver has no condition for that."""
-        group, content = await self._levels(action.room)
-        await self._set_levels(
-            action.room, affiliated(content, group, self._own, action.user, action.affiliation)
-        )
-
-    async def voice(self, action: SetVoice) -> None:
-        """Likewise."""
-        group, content = await self._levels(action.room)
-        await self._set_levels(
-            action.room,
-            voiced(content, group, self._own, action.user, may_speak=action.may_speak),
-        )
-
-    async def _levels(self, room: RemoteRoomId) -> tuple[Group, Content]:
-        """As they are now, not as they were told."""
-        group = self._group(room)
-        try:
-            return group, await self._api.get("rooms", room, "state", _LEVELS, "")
-        except NotFound:
-            return group, initial(group)
-
-    async def _set_levels(self, room: RemoteRoomId, content: Content | None) -> None:
-        if content is not None:
-            await self._put_state(room, _LEVELS, content)
-
-    def _group(self, room: RemoteRoomId) -> Group:
-        group = self._ledger.book.group(RoomId(room))
-        if group is None:
-            raise NotFound(_GONE)
-        return group
-
-    async def _put_state(self, room: RemoteRoomId, kind: str, content: Mapping[str, Any]) -> None:
-        await self._api.put("rooms", room, "state", kind, "", body=content)
-
-    # --- what it is ---------------------------------------------------------------------------
-
-    async def describe(self, action: DescribeRoom) -> None:
-        """Each has an event of its own; whether they are all permitted is asked before."""
-        group, content = await self._levels(action.room)
-        levels = levels_in(content)
-        wanted: list[tuple[str, Mapping[str, Any], int, str]] = []
-        if action.name is not None:
-            wanted.append(("m.room.name", {"name": action.name}, levels.name, "name"))
-        if action.topic is not None:
-            wanted.append(("m.room.topic", {"topic": action.topic}, levels.topic, "topic"))
-        if action.is_private is not None:
-            rule = {"join_rule": "invite" if action.is_private else "public"}
-            said = "rule about who may come in"
-            wanted.append(("m.room.join_rules", rule, levels.join_rules, said))
-        mine = level_of(replace(group, levels=levels), self._own)
-        for _, _, least, said in wanted:
-            if mine < least:
-                raise Forbidden(f"Your rights there are not enough for its {said}.")
-        for kind, put, _, _ in wanted:
-            await self._put_state(action.room, kind, put)
-
-    async def moderate(self, action: ModerateMessage) -> None:
-        """Redact. To do it again changes nothing."""
-        path = ("rooms", action.room, "redact", action.message, str(uuid.uuid4()))
-        await self._api.put(*path, body={"reason": action.reason} if action.reason else {})
+RULING: tuple[type[RoomAction], ...] = (
+    RemoveFromRoom,
+    LiftBan,
+    InviteToRoom,
+    SetAffiliation,
+    SetVoice,
+    DescribeRoom,
+    ModerateMessage,
+)
 
 
-Work = Callable[[Managing, Any], Awaitable[RemoteRoomId | None]]
-
-ACTIONS: Mapping[type[RoomAction], tuple[Work, str]] = {
-    RemoveFromRoom: (Managing.remove, "You may not remove them from this group."),
-    LiftBan: (Managing.lift_ban, "You may not lift their ban."),
-    InviteToRoom: (Managing.invite, "You may not invite them into this group."),
-    SetAffiliation: (Managing.affiliate, "You may not change their rights in this group."),
-    SetVoice: (Managing.voice, "You may not decide whether they speak in this group."),
-    DescribeRoom: (Managing.describe, "You may not change this group like that."),
-    ModerateMessage: (Managing.moderate, "You may not take back this message."),
-}
-"""How each is done, and what is said if that is forbidden."""
+def ruling(of: Ruling) -> dict[type[RoomAction], Action]:
+    """What each of them does."""
+    does: tuple[Action, ...] = (
+        of.remove,
+        of.lift_ban,
+        of.invite,
+        of.affiliate,
+        of.voice,
+        of.describe,
+        of.moderate,
+    )
+    return dict(zip(RULING, does, strict=True))

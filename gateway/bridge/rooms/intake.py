@@ -122,9 +122,10 @@ class RoomIntake:
         shape = (name, event.is_private, event.may)
         if shape != (before.name, before.private, before.may):
             sid = self.room_rows.id(room, "changed", *map(str, shape), str(now))
-            self.room_rows.tell(
-                db, room, sid, RoomChanged(id=sid, to=rooms.occupants(db, room.id)), now, out
-            )
+            is_private = event.is_private if event.is_private != before.private else None
+            to = rooms.occupants(db, room.id)
+            changed = RoomChanged(id=sid, is_private=is_private, to=to)
+            self.room_rows.tell(db, room, sid, changed, now, out)
 
     def _was_left(self, db: Transaction, room: RoomRow) -> bool:
         """Others are known to be in it, and the account is not."""

@@ -19,7 +19,7 @@ from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import archive, registration
 from gateway.xmpp.rooms.admin import Administration
 from gateway.xmpp.rooms.owner import Configuration
-from gateway.xmpp.rooms.service import NO_ROOM
+from gateway.xmpp.rooms.service import NO_ROOM, NOT_IN
 from gateway.xmpp.rooms.stanzas import MUC
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ class RoomAnswers:
         return found
 
     def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:
-        """Only sessions in the room are told of the people there (XEP-0045 §6.6)."""
+        """Occupants answer those alone who are in the room (REQ-128, REQ-552)."""
         account, room = self._room(request)
         if not self._rooms.is_in(room, request.sender):
-            raise Refused(errors.NOT_IN_ROOM, "You are not in the room.")
+            raise Refused(errors.NOT_IN_ROOM, NOT_IN)
         member = self._rooms.by_nick(room, request.to.resource)
         if member is None:
             raise Refused(errors.ITEM_NOT_FOUND, "There is nobody of this name in the room.")
@@ -176,8 +176,7 @@ class RoomAnswers:
     def _version(self, request: Request) -> str:
         if request.to.resource:
             self._occupant(request)
-        else:
-            self._room(request)
+        self._room(request)
         return version(self._component.network.adapter.display_name)
 
     def _last(self, request: Request) -> str:

@@ -145,6 +145,8 @@ class Changes:
 
     def _made_up(self, jid: str) -> RemoteUserId | None:
         """An address that cannot be read back, of somebody in the room."""
+        if not jid.startswith("."):
+            return None
         everybody = (member.user for member in self._rooms.members(self._room))
         return next((user for user in everybody if self._component.puppet(user) == jid), None)
 

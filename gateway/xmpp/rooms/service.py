@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
 NO_ROOM = "There is no group at this address, or you are not in it."
-_NOT_IN = "You are not in the room."
+NOT_IN = "You are not in the room."
 _NO_ACCOUNT = "You have no account here, so you are in no group. Send “login” to {gateway}."
 _LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
 _TOO_MANY = "You are joining too often. Please wait a minute."
@@ -238,7 +238,7 @@ class RoomService:
         if message.type != "groupchat" or to.resource:
             refuse(errors.NOT_ACCEPTABLE, "Please write to people in a conversation of their own.")
         elif not self._rooms.is_in(room, message.sender):
-            refuse(errors.NOT_IN_ROOM, _NOT_IN)
+            refuse(errors.NOT_IN_ROOM, NOT_IN)
         elif message.body is not None:
             text = IncomingText(
                 id=StanzaId(message.id),

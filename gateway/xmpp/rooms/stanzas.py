@@ -27,6 +27,7 @@ _USER = f"{MUC}#user"
 SELF, NON_ANONYMOUS, LOGGED, NICK_CHANGED, TECHNICAL = 110, 100, 170, 210, 333
 """Status codes (XEP-0045 §15.6)."""
 _CONFIGURATION_CHANGED, _NEW_NICK, _REMOVED_AS_MEMBER = 104, 303, 321
+_NOW_NON_ANONYMOUS, _NOW_SEMI_ANONYMOUS = 172, 173
 _OF_DEPARTURE = {Departure.KICKED: 307, Departure.BANNED: 301}
 _DELAYED_S = 60.0
 
@@ -145,6 +146,13 @@ def uri(room: str) -> str:
     return f"xmpp:{quote(room, safe='@.-_~')}?join"
 
 
+def _of_change(told: RoomChanged) -> Iterator[int]:
+    """REQ-542."""
+    yield _CONFIGURATION_CHANGED
+    if told.is_private is not None:
+        yield _NOW_NON_ANONYMOUS if told.is_private else _NOW_SEMI_ANONYMOUS
+
+
 def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
     """One for each session that was in the room when the row was committed (REQ-556)."""
     told: Any = row.delivery
@@ -159,7 +167,7 @@ def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
                 subject(place, told.nick, told.topic, told.sent_at, to, told.id) for to in told.to
             ]
         case RoomChanged():
-            inner = f"<x xmlns='{_USER}'>{statuses([_CONFIGURATION_CHANGED])}</x>"
+            inner = f"<x xmlns='{_USER}'>{statuses(_of_change(told))}</x>"
             return [
                 Stanza("message", place.room, to, "groupchat", told.id, inner) for to in told.to
             ]

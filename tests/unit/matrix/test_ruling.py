@@ -9,8 +9,9 @@ import pytest
 
 from adapters.matrix.http import Api
 from adapters.matrix.ledger import Ledger
-from adapters.matrix.managing import ACTIONS, Managing
+from adapters.matrix.managing import RULING, ruling
 from adapters.matrix.rooms import Group
+from adapters.matrix.ruling import Ruling
 from gateway.adapter import Linked
 from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited, Unsupported
 from gateway.events import (
@@ -50,9 +51,9 @@ async def _do(
         linked = Linked(realm=server.url, remote_id=ALICE, secret=b"")
         ledger = Ledger(MemoryAccount(linked, http))
         ledger.book = group_book(**group)
-        managing = Managing(Api(http, server.url, "T"), ledger, ALICE)
+        does = ruling(Ruling(Api(http, server.url, "T"), ledger, ALICE))
         try:
-            assert await managing.do(action) is None
+            assert await does[type(action)](action) is None
         except AdapterError as error:
             return server, error
         return server, None
@@ -203,7 +204,7 @@ async def test_what_is_forbidden_is_said_in_words(action: RoomAction, said: str)
 
 
 async def test_every_action_is_tried_here() -> None:
-    assert ACTIONS.keys() == {
+    assert set(RULING) == {
         RemoveFromRoom, LiftBan, InviteToRoom, SetAffiliation, SetVoice, DescribeRoom,
         ModerateMessage,
     }  # fmt: skip
@@ -241,7 +242,7 @@ async def test_who_is_banned() -> None:
     async with misbehaving(**handlers) as server, aiohttp.ClientSession() as http:
         linked = Linked(realm=server.url, remote_id=ALICE, secret=b"")
         ledger = Ledger(MemoryAccount(linked, http))
-        found = await Managing(Api(http, server.url, "T"), ledger, ALICE).banned(TEA)
+        found = await Ruling(Api(http, server.url, "T"), ledger, ALICE).banned(TEA)
     assert list(found) == [BOB, CAROL]
     assert server.requests[0].query == {"membership": "ban"}
 
