@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
+from gateway.bridge.rooms.management import Management
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.test_rooms import PHONE, _ask, _join, _received
 from tests.scenario.test_stream import running
@@ -188,17 +189,46 @@ async def test_req_547_odd_addresses_are_refused_in_words(
 # --- subjects ---------------------------------------------------------------------------------
 
 
-async def test_req_549_a_flood_of_subjects_is_refused_like_one_of_texts(house: House) -> None:
+@pytest.mark.parametrize("differ", [False, True])
+async def test_req_549_a_flood_of_subjects_is_refused_like_one_of_texts(
+    house: House, differ: bool
+) -> None:
+    """Like the same text again and again, and no other."""
     room = await _club(house, [{**ALICE, "affiliation": "owner"}, BOB])
     await _join(house, room)
     for number in range(25):
         house.server.send(
             f"<message type='groupchat' id='s{number}' from='{PHONE}' to='{room}'>"
-            "<subject>again</subject></message>"
+            f"<subject>again {number if differ else ''}</subject></message>"
         )
         await house.clock.settle()
     refused = [stanza for stanza in _received(house) if stanza.get("type") == "error"]
-    assert refused
+    assert bool(refused) is not differ
     assert all(stanza.findtext(f".//{ERRORS}text") for stanza in refused)
     changes = [done for done in house.network.commands if done.get("do") == "DescribeRoom"]
     assert len(changes) + len(refused) == 25
+
+
+# --- a slow network ---------------------------------------------------------------------------
+
+
+async def test_req_547_many_changes_on_a_slow_network_are_answered_in_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQ-129: within 30 s, and with what was done by then."""
+    done: list[Any] = []
+
+    async def slow(_: Management, __: Any, action: Any) -> None:
+        await house.clock.sleep(3)
+        done.append(action)
+
+    room = await _club(house, [{**ALICE, "affiliation": "owner"}, *_many(3)])
+    monkeypatch.setattr(Management, "do", slow)
+    items = "".join(f"<item nick='M 0000{n}' role='none'/>" for n in range(3))
+    payload = f"<query xmlns='{ADMIN[1:-1]}'>{items}</query>"
+    house.server.send(f"<iq type='set' id='slow' from='{PHONE}' to='{room}'>{payload}</iq>")
+    await house.clock.advance(10)
+    (answer,) = _received(house)
+    assert answer.find(f".//{ERRORS}remote-server-timeout") is not None
+    assert (answer.findtext(f".//{ERRORS}text") or "").endswith("2 of 3 changes were made before.")
+    assert [action.user for action in done] == ["m00000", "m00001"]
