@@ -19,11 +19,13 @@ from gateway.adapter import Adapter, Clock, Sent
 from gateway.bridge.actors import Actor, Limits
 from gateway.bridge.link import Link
 from gateway.bridge.outcome import Unconfirmed, Unreachable, usable
+from gateway.bridge.rooms.targets import aimed
 from gateway.bridge.watchdog import Watchdog
 from gateway.errors import (
     AdapterError,
     AuthExpired,
     Forbidden,
+    NotFound,
     StoreUnavailable,
     Transient,
     Uncertain,
@@ -81,7 +83,11 @@ class Attempts:
                 "The gateway was stopped while this message was being sent. "
                 "It may or may not have arrived; please check before you send it again."
             )
-        return await self._try(actor, row, command, keyed=keyed)
+        target = aimed(self._store.reader, row, command)
+        if target is None:
+            return NotFound("The network does not have the message that this is about.")
+        row.command = target
+        return await self._try(actor, row, target, keyed=keyed)
 
     async def _try(
         self, actor: Actor, row: OutboundRow, command: Command, *, keyed: bool

@@ -39,6 +39,9 @@ _READS = 100
 """Looks into the journal in one go: those who wait for the loop have their turn in between."""
 _TURNS = 500
 """Turns in one go, whether or not anything may be written: thousands may have waited."""
+_STANZAS = 1_000
+"""Stanzas in one go: a row of a room is one for each session, and who joins is told of everybody.
+Some 10 ms."""
 _UNREADABLE_S = 60.0
 
 
@@ -64,7 +67,10 @@ class Delivery:
         self._queues = Queues(clock, tasks, self.pump)
         self._redelivery = Redelivery(network, store, clock, persist, backlog, self._queues)
         self._pumping = False
+        self._rests = False
+        """Others have their turn of the loop."""
         self._reads = 0
+        self._stanzas = 0
         self._earlier = RowId(0)
         """The newest row that an earlier process may have written."""
 
@@ -102,15 +108,15 @@ class Delivery:
 
     def pump(self) -> None:
         """Write as long as the stream has room. Called whenever it may have got some."""
-        if self._pumping:
+        if self._pumping or self._rests:
             return
         self._pumping = True
-        self._reads = 0
+        self._reads = self._stanzas = 0
         try:
             for _ in range(_TURNS):
                 if not self._port.has_room():
                     return
-                if self._reads >= _READS:
+                if self._reads >= _READS or self._stanzas >= _STANZAS:
                     break
                 queue = self._queues.next()
                 if queue is None:
@@ -125,7 +131,12 @@ class Delivery:
                     self._queues.enqueue(queue)
         finally:
             self._pumping = False
-        asyncio.get_running_loop().call_soon(self.pump)
+        self._rests = True
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._rests = False
+        self.pump()
 
     def taken_over(self, rows: Sequence[InboundRow]) -> None:
         """Our server has answered a barrier that was sent after these rows."""
@@ -214,6 +225,8 @@ class Delivery:
                 queue.blocked_since = None
             queue.pending.popleft()
             self._write(queue, row)
+            if self._stanzas >= _STANZAS:
+                return True
         return True
 
     def _write(self, queue: Queue, row: InboundRow) -> None:
@@ -222,7 +235,7 @@ class Delivery:
             if self._is_overtaken(row):
                 asyncio.get_running_loop().call_soon(self.taken_over, [row])
             else:
-                self._port.write(row)
+                self._stanzas += self._port.write(row)
         except StanzaRefused as error:
             log.error("dead_letter", row=row.id, reason=str(error))
             self._redelivery.dead_letter(row)

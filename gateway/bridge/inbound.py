@@ -264,7 +264,7 @@ class Intake:
         out = Committed()
         reason = held.tell(db, conversation, event.id)
         if reason is not None and event.room is not None:
-            self.rooms.speech.stand_in(db, event, reason, now, out)
+            self.rooms.said.speech.stand_in(db, event, reason, now, out)
         elif reason is not None:
             self.unread.stand_in(db, conversation, event, reason, now, out)
         return out
@@ -273,7 +273,7 @@ class Intake:
         self, db: Transaction, event: RemoteUndecryptable, now: float, out: Committed
     ) -> None:
         if event.room is not None:
-            self.rooms.speech.keep(db, event, now, out)
+            self.rooms.said.speech.keep(db, event, now, out)
             return
         conversation = self.rows.chat(db, event.contact)
         if self.is_cutting(self.rows.account):
@@ -288,6 +288,9 @@ class Intake:
         if letter is None:
             return
         self._log_letter(event, f"e{letter}", reason=event.reason)
+        if event.room is not None:
+            self.rooms.line(db, event.room, f"unreadable {event.id}", UNREADABLE, now, out)
+            return
         sid = self.rows.id(event.contact, event.id, "unreadable")
         self.rows.add(db, event.contact, sid, Notice(id=sid, text=UNREADABLE), now, out)
 

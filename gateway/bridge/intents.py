@@ -21,9 +21,10 @@ from gateway.bridge.addresses import Addresses
 from gateway.bridge.outcome import receipt
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rows import Committed
+from gateway.bridge.wanted import Declined, Incoming, Planned
 from gateway.errors import StoreUnavailable
-from gateway.events import Command, FailureReason, MarkRead, SendRoomText, SendText
-from gateway.ids import ConversationId, NetworkName, RemoteUserId, StanzaId
+from gateway.events import FailureReason, MarkRead, SendText
+from gateway.ids import ConversationId, NetworkName, RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store import Store, Transaction, contacts, conversations, journal, rooms
 from gateway.store.conversations import Origin
 from gateway.store.journal import InboundRow, OutboundRow, OutboundState
@@ -36,26 +37,21 @@ _DOUBLES_S = 7 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingText:
-    """A text of a user for a contact, as read from a stanza."""
+class IncomingText(Incoming):
+    """A text for a contact."""
 
-    id: StanzaId
-    origin_id: StanzaId | None
-    sender: str
-    """Full JID, as it came."""
     body: str
-    receipt: bool
-    """The sender asks for one."""
+
+    @property
+    def content(self) -> str:
+        """The text."""
+        return self.body
 
 
-@dataclass(frozen=True, slots=True)
-class _Full:
-    """Too much waits for the network already."""
-
-
-@dataclass(frozen=True, slots=True)
-class _NotThere:
-    """The account is not in the room any more."""
+_FULL = Declined(
+    FailureReason.BUSY, "Too many of your messages wait for the network. Please try again later."
+)
+_NOT_THERE = Declined(FailureReason.NOT_FOUND, "You are not in this group any more.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +61,8 @@ class _Readdressed:
     row: OutboundRow
 
 
-_Decision = OutboundRow | InboundRow | _Readdressed | _Full | _NotThere | None
-"""About a text. None: it is dropped, since it is our own copy or known already."""
+_Decision = OutboundRow | InboundRow | _Readdressed | Declined | None
+"""About a stanza. None: it is dropped, since it is our own copy or known already."""
 
 
 class Intents:
@@ -110,36 +106,47 @@ class Intents:
                 found = conversations.chat(db, account.id, contact)
             return found
 
-        self._take(account, contact, text, chat, SendText(contact=contact, body=text.body))
+        def plan(_: Transaction) -> Planned:
+            return Planned(SendText(contact=contact, body=text.body))
 
-    def send_room_text(self, account: Account, room: RoomRow, text: IncomingText) -> None:
-        """Commit a text for a room; its reflection or the error follows."""
+        self._take(account, contact, text, chat, plan)
+
+    def in_room(
+        self,
+        account: Account,
+        room: RoomRow,
+        wanted: Incoming,
+        plan: Callable[[Transaction], Planned | Declined],
+    ) -> None:
+        """Commit what is wanted in a room; its reflection or the error follows."""
 
         def conversation(db: Transaction) -> ConversationId | None:
             is_member = rooms.member(db, room.id, account.remote_id) is not None
             return room.conversation if is_member else None
 
-        command = SendRoomText(room=room.remote_id, body=text.body)
-        self._take(account, RemoteUserId(room.remote_id), text, conversation, command)
+        contact = RemoteUserId(room.remote_id)
+        self._take(account, contact, wanted, conversation, plan, is_room=True)
 
     def _take(
         self,
         account: Account,
         contact: RemoteUserId,
-        text: IncomingText,
+        wanted: Incoming,
         find: Callable[[Transaction], ConversationId | None],
-        command: Command,
+        plan: Callable[[Transaction], Planned | Declined],
+        *,
+        is_room: bool = False,
     ) -> None:
         if account.leaving:
             reason, why = FailureReason.UNREGISTERED, "Your account here is being deleted."
-            self._port.refuse(contact, text.sender, text.id, reason, why)
+            self._port.refuse(contact, wanted.sender, wanted.id, reason, why)
             return
         limit = self._capabilities.max_text_bytes
-        if len(text.body.encode("utf-8", "surrogatepass")) > limit:
+        if len(wanted.content.encode("utf-8", "surrogatepass")) > limit:
             self._port.refuse(
                 contact,
-                text.sender,
-                text.id,
+                wanted.sender,
+                wanted.id,
                 FailureReason.TOO_LARGE,
                 f"Too long for the network: it takes {limit // 1000} kB of text.",
             )
@@ -149,46 +156,55 @@ class Intents:
         attempted = (
             self._capabilities.idempotent_send and link is not None and link.session is not None
         )
-        written = self._store.write(
-            lambda db: self._text_unit(
-                db, account, contact, text, find(db), command, now, attempted=attempted
-            ),
-            lambda row: self._text_decided(account, contact, text, row),
-        )
-        written.add_done_callback(lambda done: self._if_refused(done, contact, text))
 
-    def _text_unit(
+        def unit(db: Transaction) -> _Decision:
+            conversation = find(db)
+            if conversation is None:
+                return _NOT_THERE
+            if not is_room and _is_our_copy(db, conversation, wanted):
+                return None  # sent in the user's name, it comes back (REQ-1006)
+            earlier = _earlier(db, conversation, wanted, now)
+            if earlier is not None:
+                return self._again(
+                    db, account, wanted, conversation, contact, earlier, now, is_room=is_room
+                )
+            if self._is_full(account):
+                return _FULL
+            planned = plan(db)
+            if isinstance(planned, Declined):
+                return planned
+            return _new(
+                db, account, contact, conversation, wanted, planned, now, attempted=attempted
+            )
+
+        written = self._store.write(
+            unit, lambda decision: self._decided(account, contact, wanted, decision)
+        )
+        written.add_done_callback(lambda done: self._if_refused(done, contact, wanted))
+
+    def _again(
         self,
         db: Transaction,
         account: Account,
+        wanted: Incoming,
+        conversation: ConversationId,
         contact: RemoteUserId,
-        text: IncomingText,
-        conversation: ConversationId | None,
-        command: Command,
+        earlier: journal.Earlier,
         now: float,
         *,
-        attempted: bool,
-    ) -> _Decision:
-        if conversation is None:
-            return _NotThere()
-        known = conversations.by_alias(db, conversation, text.id) if text.id else None
-        if known is not None and known.origin is Origin.ELSEWHERE:
-            return None  # our own copy, sent in the user's name, comes back (REQ-1006)
-        earlier = _earlier(db, conversation, text, now)
-        if earlier is not None:
-            again = self._repeated(db, account, text, conversation, contact, earlier, now)
-            if again is None and isinstance(command, SendRoomText):
-                again = _said_again(db, account, command, earlier, text.sender, now)
-            return again
-        if self._is_full(account):
-            return _Full()
-        return _new(db, account, contact, conversation, text, command, now, attempted=attempted)
+        is_room: bool,
+    ) -> InboundRow | _Readdressed | None:
+        again = self._repeated(db, account, wanted, conversation, contact, earlier, now)
+        if again is None and is_room:
+            room = RemoteRoomId(contact)
+            return _said_again(db, account, room, earlier, wanted.sender, now)
+        return again
 
     def _repeated(
         self,
         db: Transaction,
         account: Account,
-        text: IncomingText,
+        text: Incoming,
         conversation: ConversationId,
         contact: RemoteUserId,
         earlier: journal.Earlier,
@@ -212,8 +228,8 @@ class Intents:
             return _Readdressed(again)
         return receipt(db, self._network, account, again, now) if text.receipt else None
 
-    def _text_decided(
-        self, account: Account, contact: RemoteUserId, text: IncomingText, decision: _Decision
+    def _decided(
+        self, account: Account, contact: RemoteUserId, wanted: Incoming, decision: _Decision
     ) -> None:
         match decision:
             case OutboundRow():
@@ -222,32 +238,21 @@ class Intents:
                 self._deliver([decision])
             case _Readdressed():
                 self._readdress(decision.row)
-            case _NotThere():
-                reason, why = FailureReason.NOT_FOUND, "You are not in this group any more."
-                self._port.refuse(contact, text.sender, text.id, reason, why)
-            case _Full():
-                self._refuse_for_now(
-                    contact,
-                    text,
-                    "Too many of your messages wait for the network. Please try again later.",
+            case Declined():
+                self._port.refuse(
+                    contact, wanted.sender, wanted.id, decision.reason, decision.text
                 )
 
     def _if_refused(
-        self, written: asyncio.Future[Any], contact: RemoteUserId, text: IncomingText
+        self, written: asyncio.Future[Any], contact: RemoteUserId, wanted: Incoming
     ) -> None:
         error = None if written.cancelled() else written.exception()
         if error is None:
             return
         if not isinstance(error, StoreUnavailable):
             log.error("text_not_committed", exc_info=error)
-        self._refuse_for_now(
-            contact,
-            text,
-            "The gateway cannot store messages at the moment. Please try again later.",
-        )
-
-    def _refuse_for_now(self, contact: RemoteUserId, text: IncomingText, why: str) -> None:
-        self._port.refuse(contact, text.sender, text.id, FailureReason.BUSY, why)
+        why = "The gateway cannot store messages at the moment. Please try again later."
+        self._port.refuse(contact, wanted.sender, wanted.id, FailureReason.BUSY, why)
 
     def displayed(self, account: Account, contact: RemoteUserId, message: StanzaId) -> None:
         """The user has read everything up to a message (REQ-414)."""
@@ -285,27 +290,33 @@ class Intents:
         self._store.write(unit, committed)
 
 
+def _is_our_copy(db: Transaction, conversation: ConversationId, wanted: Incoming) -> bool:
+    known = conversations.by_alias(db, conversation, wanted.id) if wanted.id else None
+    return known is not None and known.origin is Origin.ELSEWHERE
+
+
 def _said_again(
     db: Transaction,
     account: Account,
-    command: SendRoomText,
+    remote_id: RemoteRoomId,
     earlier: journal.Earlier,
     jid: str,
     now: float,
 ) -> InboundRow | None:
     """In a room the message itself is its receipt."""
     intake = account.link.intake.rooms if account.link is not None else None
-    room = intake.room_rows.find(db, command.room) if intake is not None else None
+    room = intake.room_rows.find(db, remote_id) if intake is not None else None
     if intake is None or room is None or earlier.message is None:
         return None
     committed = Committed()
-    intake.speech.say_again(db, room, earlier.message, jid, now, committed)
+    intake.said.speech.say_again(db, room, earlier.message, jid, now, committed)
     return next(iter(committed.inbound), None)
 
 
-def _digest(body: str) -> bytes:
+def _digest(wanted: Incoming) -> bytes:
     """Tells a repeated message from another one under a reused id (REQ-911)."""
-    return hashlib.blake2b(body.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    content = wanted.content.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def _new(
@@ -313,49 +324,54 @@ def _new(
     account: Account,
     contact: RemoteUserId,
     conversation: ConversationId,
-    text: IncomingText,
-    command: Command,
+    wanted: Incoming,
+    planned: Planned,
     now: float,
     *,
     attempted: bool,
 ) -> OutboundRow:
-    """A text that nobody has sent before. It accepts an invitation that waited."""
+    """What nobody has sent before. A text accepts an invitation that waited."""
     known_contact = contacts.get(db, account.id, contact)
     if known_contact.invited:
         contacts.put(db, account.id, contact, replace(known_contact, invited=False))
     message = conversations.add_message(
         db,
         conversation,
-        stanza_id=text.id,
+        stanza_id=wanted.id,
         origin=Origin.USER,
         sent_at=now,
-        aliases=() if text.origin_id is None else (text.origin_id,),
+        aliases=() if wanted.origin_id is None else (wanted.origin_id,),
     )
+    if planned.is_edit and planned.target is not None:
+        for alias in {wanted.id, wanted.origin_id or wanted.id} - {""}:
+            conversations.add_alias(db, conversation, StanzaId(alias), planned.target)
     return journal.add_outbound(
         db,
         account=account.id,
         conversation=conversation,
         contact=contact,
         message=message,
-        stanza_id=text.id,
-        sender=text.sender,
-        digest=_digest(text.body),
-        receipt=text.receipt,
+        stanza_id=wanted.id,
+        sender=wanted.sender,
+        digest=_digest(wanted),
+        receipt=wanted.receipt,
         attempted=attempted,
-        command=command,
+        target=planned.target,
+        origin_id=wanted.origin_id or "",
+        command=planned.command,
         now=now,
     )
 
 
 def _earlier(
-    db: Transaction, conversation: ConversationId, text: IncomingText, now: float
+    db: Transaction, conversation: ConversationId, wanted: Incoming, now: float
 ) -> journal.Earlier | None:
     """The row that this message repeats, unless the network has refused that one."""
-    if not text.id:
+    if not wanted.id:
         return None
-    content = _digest(text.body)
+    content = _digest(wanted)
     since = now - _DOUBLES_S
-    for row in journal.earlier_outbound(db, conversation, text.id, text.origin_id, since):
+    for row in journal.earlier_outbound(db, conversation, wanted.id, wanted.origin_id, since):
         if row.digest == content and row.state is not OutboundState.FAILED:
             return row
     return None

@@ -34,6 +34,7 @@ from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.rooms import Rooms
+from gateway.bridge.rooms.wishes import RoomWishes
 from gateway.bridge.rows import Committed
 from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
@@ -41,7 +42,6 @@ from gateway.errors import Forbidden, Transient
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.store import Store, backlog, contacts
 from gateway.store.accounts import AccountStatus
-from gateway.store.rooms import RoomRow
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained, within
 
@@ -105,6 +105,14 @@ class Network:
             send=self._outbound.offer,
             is_full=self._outbound.is_full,
             readdress=self._outbound.readdress,
+            deliver=self.delivery.offer,
+        )
+        self.room_wishes = RoomWishes(
+            adapter.capabilities,
+            store,
+            clock,
+            self.intents,
+            send=self._outbound.offer,
             deliver=self.delivery.offer,
         )
         self.rooms = Rooms(
@@ -374,11 +382,6 @@ class Network:
         self._presences.talked(account, contact)
         self._attendance.active(account)
         self.intents.send_text(account, contact, text)
-
-    def send_room_text(self, account: Account, room: RoomRow, text: IncomingText) -> None:
-        """Commit a text for a room; its reflection or the error follows."""
-        self._attendance.active(account)
-        self.intents.send_room_text(account, room, text)
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         """The user began or stopped typing."""

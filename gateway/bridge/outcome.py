@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gateway.adapter import Sent
 from gateway.bridge.accounts import Account
+from gateway.bridge.rooms.said import Said
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.errors import (
@@ -25,12 +28,14 @@ from gateway.events import (
     FailureReason,
     Notice,
     Receipt,
-    SendRoomText,
+    RetractInRoom,
+    RoomCommand,
     SendText,
 )
 from gateway.ids import NetworkName, StanzaId, stanza_id
 from gateway.store import Transaction, conversations, journal
 from gateway.store.journal import InboundRow, OutboundRow, OutboundState
+from gateway.store.rooms import RoomRow
 from gateway.text import is_clean
 
 _LATE_S = 60.0
@@ -64,16 +69,21 @@ REASONS: dict[type[AdapterError], FailureReason] = {
 
 
 def usable(sent: object) -> Sent:
-    """What `gateway.adapter.Session.send` returned, without an id that cannot be stored.
+    """What `gateway.adapter.Session.send` returned, without ids that cannot be stored.
 
     Raises `TypeError` if it is no answer at all: then nobody knows what became of the command.
     """
     if not isinstance(sent, Sent):
         raise TypeError(f"send returned a {type(sent).__name__}")
-    remote_id: object = sent.remote_id
-    if remote_id is None or (isinstance(remote_id, str) and remote_id and is_clean(remote_id)):
-        return sent
-    return Sent()
+    reactions = {
+        emoji: id for emoji, id in dict(sent.reactions).items() if _is_id(emoji) and _is_id(id)
+    }
+    remote_id = sent.remote_id if _is_id(sent.remote_id) else None
+    return Sent(remote_id=remote_id, reactions=reactions)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and is_clean(value)
 
 
 def settle(
@@ -91,29 +101,41 @@ def settle(
     if isinstance(outcome, AdapterError) and row.message is not None:
         echoed = conversations.remote_id_of(db, row.message)
         outcome = outcome if echoed is None else Sent(remote_id=echoed)
+    place = _place(db, account, row)
+    if isinstance(outcome, AdapterError) and place is not None and place.is_done(db, row):
+        outcome = Sent()
     if isinstance(outcome, AdapterError):
         journal.settle_outbound(db, row.id, OutboundState.FAILED, now)
-        return Committed(inbound=_told(db, network, account, row, outcome, now))
-    journal.settle_outbound(db, row.id, OutboundState.ACCEPTED, now)
-    if row.message is not None and outcome.remote_id is not None:
-        conversations.set_remote_id(db, row.message, outcome.remote_id)
-    if isinstance(row.command, SendRoomText):
-        return _reflected(db, account, row, row.command, now)
-    if not row.receipt:
-        return Committed()
-    return Committed(inbound=[receipt(db, network, account, row, now)])
-
-
-def _reflected(
-    db: Transaction, account: Account, row: OutboundRow, command: SendRoomText, now: float
-) -> Committed:
-    """In a room the message itself is its receipt (REQ-560)."""
-    committed = Committed()
-    intake = account.link.intake.rooms if account.link is not None else None
-    room = intake.room_rows.find(db, command.room) if intake is not None else None
-    if intake is not None and room is not None and row.message is not None:
-        intake.speech.reflect(db, room, row.message, command.body, now, committed)
+        committed = Committed(inbound=_told(db, network, account, row, outcome, now))
+    else:
+        journal.settle_outbound(db, row.id, OutboundState.ACCEPTED, now)
+        if row.message is not None and outcome.remote_id is not None:
+            conversations.set_remote_id(db, row.message, outcome.remote_id)
+        told = [receipt(db, network, account, row, now)] if row.receipt else []
+        committed = Committed(inbound=told)
+    if place is not None:
+        place.said.settled(db, place.room, row, outcome, now, committed)
     return committed
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a command of a room was to happen. What is said there is its own receipt (REQ-560)."""
+
+    said: Said
+    room: RoomRow
+
+    def is_done(self, db: Transaction, row: OutboundRow) -> bool:
+        is_retraction = isinstance(row.command, RetractInRoom)
+        return is_retraction and self.said.retractions.is_done(db, self.room, row)
+
+
+def _place(db: Transaction, account: Account, row: OutboundRow) -> _Place | None:
+    if account.link is None or not isinstance(row.command, RoomCommand):
+        return None
+    intake = account.link.intake.rooms
+    room = intake.room_rows.find(db, row.command.room)
+    return None if room is None else _Place(intake.said, room)
 
 
 def receipt(

@@ -40,8 +40,8 @@ class XmppPort(Protocol):
     def has_room(self) -> bool:
         """The stream is up and the window of unconfirmed rows is not full."""
 
-    def write(self, row: InboundRow) -> None:
-        """Write a row; `Delivery.taken_over` or `Delivery.lost` follows.
+    def write(self, row: InboundRow) -> int:
+        """Write a row; `Delivery.taken_over` or `Delivery.lost` follows. Returns how many stanzas.
 
         Raises `gateway.errors.StanzaRefused` if no stanza can be made of it.
         """

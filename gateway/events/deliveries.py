@@ -109,21 +109,77 @@ class Unsubscribed(Record, frozen=True, kw_only=True):
     """The user is told the contact's presence no more."""
 
 
+class Reply(Record, frozen=True, kw_only=True):
+    """What a message in a room answers (XEP-0461)."""
+
+    message: StanzaId
+    """By the room's own id."""
+    nick: str
+    """Of who has said it; empty if the room has."""
+    quote: str = ""
+    """What it says, for clients that know no replies. Never in the archive: it may be taken
+    back."""
+
+
+class Moderation(Record, frozen=True, kw_only=True):
+    """Who has taken a message back: who has said it, or a moderator (XEP-0425)."""
+
+    nick: str
+    occupant: str
+    reason: str = ""
+
+
+class Tombstone(Record, frozen=True, kw_only=True):
+    """What the archive has in place of a message that was taken back (XEP-0424 §4)."""
+
+    retraction: StanzaId
+    """The ``@id`` of the message that says so."""
+    at: float
+    moderation: Moderation
+
+
 class RoomMessage(Record, frozen=True, kw_only=True):
-    """A text of an occupant, for the sessions that were in the room when it was committed."""
+    """What an occupant says, also about what was said, for the sessions that were in the room when
+    it was committed."""
 
     id: StanzaId
     archive_id: StanzaId
     """The room's own id of it (XEP-0359), by which its archive finds it."""
     nick: str
+    """Empty if the room itself says it."""
     occupant: str
     """XEP-0421."""
     body: str
+    """Empty if it is no text."""
     sent_at: float
     to: tuple[str, ...] = ()
     """Full JIDs."""
+    origin_id: str = ""
+    """By which the user's own client knows it again (XEP-0359 §3.1)."""
     replaces: StanzaId | None = None
-    """The line that was given in its place (XEP-0308)."""
+    """The message of the same occupant that was given in its place (XEP-0308), by its ``@id``."""
+    reply: Reply | None = None
+    reacts_to: StanzaId | None = None
+    """By the room's own id,"""
+    reactions: tuple[str, ...] = ()
+    """with these and no others (XEP-0444)."""
+    retracts: StanzaId | None = None
+    """By the room's own id (XEP-0424);"""
+    moderation: Moderation | None = None
+    """if the room itself says so."""
+    tombstone: Tombstone | None = None
+    """Only in the archive: this was taken back."""
+
+
+class RoomDisplayed(Record, frozen=True, kw_only=True):
+    """An occupant has read a room up to a message. Not archived."""
+
+    id: StanzaId
+    nick: str
+    occupant: str
+    message: StanzaId
+    """By the room's own id."""
+    to: tuple[str, ...] = ()
 
 
 class RoomSubject(Record, frozen=True, kw_only=True):
@@ -201,6 +257,7 @@ Delivery = (
     | Unavailable
     | Unsubscribed
     | RoomMessage
+    | RoomDisplayed
     | RoomSubject
     | RoomPresence
     | RoomChanged
@@ -208,5 +265,5 @@ Delivery = (
     | RoomInvitation
 )
 
-RoomDelivery = RoomMessage | RoomSubject | RoomPresence | RoomChanged | RoomJoined
+RoomDelivery = RoomMessage | RoomDisplayed | RoomSubject | RoomPresence | RoomChanged | RoomJoined
 """What goes to the sessions in a room."""

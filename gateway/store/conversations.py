@@ -39,6 +39,7 @@ class MessageRow:
     stanza_id: StanzaId
     remote_id: RemoteMessageId | None
     origin: Origin
+    part: int
 
 
 def chat(db: Transaction, account: AccountId, contact: RemoteUserId) -> ConversationId:
@@ -150,7 +151,7 @@ def remote_id_of(db: Connection, message: int) -> RemoteMessageId | None:
     return None if found is None or found[0] is None else RemoteMessageId(found[0])
 
 
-_MESSAGE = "message.id, message.stanza_id, message.remote_id, message.origin"
+_MESSAGE = "message.id, message.stanza_id, message.remote_id, message.origin, message.part"
 
 
 def message(db: Connection, message: int) -> MessageRow | None:
@@ -179,6 +180,17 @@ def by_remote_id(
         (conversation, remote_id),
     ).fetchone()
     return _message(found)
+
+
+def parts(
+    db: Connection, conversation: ConversationId, remote_id: RemoteMessageId
+) -> list[MessageRow]:
+    """All parts of the message that the network means by this id, in order."""
+    found = db.execute(
+        f"SELECT {_MESSAGE} FROM message WHERE conversation = ? AND remote_id = ? ORDER BY part",
+        (conversation, remote_id),
+    )
+    return [row for values in found if (row := _message(values)) is not None]
 
 
 def newest_of_user(db: Connection, conversation: ConversationId, up_to: int) -> MessageRow | None:
@@ -236,4 +248,5 @@ def advance_read(
 def _message(values: tuple[object, ...] | None) -> MessageRow | None:
     if values is None:
         return None
-    return MessageRow(values[0], values[1], values[2], Origin(values[3]))  # type: ignore[arg-type]
+    id, stanza_id, remote_id, origin, part = values
+    return MessageRow(id, stanza_id, remote_id, Origin(origin), part)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gateway.events import Affiliation, Member, RoomMessage, RoomRight
@@ -58,6 +58,7 @@ class Archived:
 
     id: int
     """Its place in the order of the archive."""
+    sender: RemoteUserId
     message: RoomMessage
 
 
@@ -315,13 +316,21 @@ class Wanted:
 
 
 def archive(
-    db: Transaction, room: RoomId, sender: RemoteUserId, message: RoomMessage, now: float
+    db: Transaction,
+    room: RoomId,
+    sender: RemoteUserId,
+    message: RoomMessage,
+    now: float,
+    text_of: int | None = None,
 ) -> bool:
-    """Keep what was said. False if it is there already."""
+    """Keep what was said. False if it is there already. ``text_of``: the message whose text it is,
+    be it the first one or an edit."""
     made = db.execute(
-        "INSERT OR IGNORE INTO archived (room, archive_id, sender, sent_at, stored_at, payload)"
+        "INSERT OR IGNORE INTO archived"
+        " (room, archive_id, sender, sent_at, stored_at, payload, message)"
         " VALUES (?, ?, ?, ?, max(?, coalesce("
-        "(SELECT stored_at FROM archived WHERE room = ? ORDER BY stored_at DESC LIMIT 1), 0)), ?)",
+        "(SELECT stored_at FROM archived WHERE room = ? ORDER BY stored_at DESC LIMIT 1), 0)), ?,"
+        " ?)",
         (
             room,
             message.archive_id,
@@ -330,6 +339,7 @@ def archive(
             now,
             room,
             payload.encode(message),
+            text_of,
         ),
     )
     return made.rowcount == 1
@@ -375,26 +385,26 @@ def read_archive(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]
             conditions.append(condition)
             values.append(value)  # type: ignore[arg-type]
     found = db.execute(
-        f"SELECT id, payload FROM archived WHERE {' AND '.join(conditions)}"
+        f"SELECT id, sender, payload FROM archived WHERE {' AND '.join(conditions)}"
         f" ORDER BY id {'DESC' if wanted.newest else 'ASC'} LIMIT ?",
         (*values, wanted.most),
     )
-    kept = _archived(found)
+    kept = list(decoded(found))
     return kept[::-1] if wanted.newest else kept
 
 
 def archived(db: Connection, room: RoomId, archive_id: StanzaId) -> Archived | None:
     """One message, by the room's own id of it."""
     found = db.execute(
-        "SELECT id, payload FROM archived WHERE room = ? AND archive_id = ?", (room, archive_id)
+        "SELECT id, sender, payload FROM archived WHERE room = ? AND archive_id = ?",
+        (room, archive_id),
     )
-    return next(iter(_archived(found)), None)
+    return next(decoded(found), None)
 
 
-def _archived(found: Iterable[tuple[int, bytes]]) -> list[Archived]:
-    kept = []
-    for place, encoded in found:
+def decoded(found: Iterable[tuple[int, RemoteUserId, bytes]]) -> Iterator[Archived]:
+    """Of place, sender and payload. What this version cannot read is left out."""
+    for place, sender, encoded in found:
         message = payload.delivery(encoded)
         if isinstance(message, RoomMessage):
-            kept.append(Archived(place, message))
-    return kept
+            yield Archived(place, sender, message)

@@ -217,13 +217,14 @@ class Component:
         """See `XmppPort.ping`."""
         ping(self.stream, domain, answered)
 
-    def write(self, row: InboundRow) -> None:
+    def write(self, row: InboundRow) -> int:
         """See `XmppPort.write`."""
         stanzas = self._stanzas_of(row)
         if not stanzas:
             asyncio.get_running_loop().call_soon(self.network.delivery.taken_over, [row])
         else:
             self.stream.send_row(row, stanzas)
+        return len(stanzas)
 
     def _stanzas_of(self, row: InboundRow) -> Sequence[Stanza]:
         if row.is_of_room or isinstance(row.delivery, RoomInvitation):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -144,9 +144,11 @@ PUPPET_ACCOUNT = Entity(
 """A puppet's bare JID: what a server would say for an account (REQ-117)."""
 
 
-def puppet_client(network_type: str, capabilities: Capabilities) -> Entity:
+def puppet_client(
+    network_type: str, capabilities: Capabilities, more: Iterable[str] = ()
+) -> Entity:
     """A puppet's full JID: what the network supports, and nothing else (REQ-120, REQ-121)."""
-    features = [INFO, "jabber:iq:version", "urn:xmpp:ping", "urn:xmpp:receipts"]
+    features = [*more, INFO, "jabber:iq:version", "urn:xmpp:ping", "urn:xmpp:receipts"]
     if capabilities.typing:
         features.append("http://jabber.org/protocol/chatstates")
     if capabilities.read_marks:

@@ -19,7 +19,7 @@ from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
-from gateway.xmpp.codec.incoming import ACCEPT, IncomingMessage, read_message
+from gateway.xmpp.codec.incoming import ACCEPT, CONTENT, IncomingMessage, read_message
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Rarely, Repeats, Standing
@@ -133,7 +133,7 @@ class Dispatch:
         kind = element.get("type", "normal")
         if element.tag == f"{ACCEPT}iq" and kind in ("get", "set"):
             self._component.iqs.fail(element)
-        elif element.tag == f"{ACCEPT}message" and kind in ("chat", "normal"):
+        elif element.tag == f"{ACCEPT}message" and kind in ("chat", "normal", "groupchat"):
             self._refuse(read_message(element), errors.INTERNAL, "The gateway could not take it.")
 
     # --- IQs ------------------------------------------------------------------------------------
@@ -164,12 +164,13 @@ class Dispatch:
             self._refuse(message, errors.ITEM_NOT_FOUND, "This is a person, and no group.")
 
     def _to_room(self, message: IncomingMessage, sender: Address, to: Address) -> None:
-        if message.body is None and message.subject is None and not message.encrypted:
-            return
         if message.encrypted:
             self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
             return
-        if self._is_loop(sender.bare, to.local, message.body or message.subject or ""):
+        if not message.has_content and not message.displayed:
+            return
+        said = message.body or (message.subject if message.is_subject else "")
+        if said and self._is_loop(sender.bare, to.local, said):
             self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
             return
         self._component.rooms.message(
@@ -279,14 +280,12 @@ def _is_reply(element: Element) -> bool:
 def _wants_answer(element: Element) -> bool:
     if element.tag == f"{ACCEPT}iq":
         return not _is_reply(element)
-    if element.tag != f"{ACCEPT}message" or element.get("type") == "error":
-        return False
-    return _has_content(element)
+    is_message = element.tag == f"{ACCEPT}message" and element.get("type") != "error"
+    return is_message and _has_content(element)
 
 
 def _has_content(element: Element) -> bool:
-    """A text, or the new subject of a room."""
-    if element.find(f"{ACCEPT}body") is not None:
+    if any(child.tag in CONTENT for child in element):
         return True
     return element.get("type") == "groupchat" and element.find(f"{ACCEPT}subject") is not None
 

@@ -49,13 +49,18 @@ class Peers:
         """Ask for the presence of every contact, until each has answered."""
         await self._ask(op="probe", accounts=accounts, contacts_each=contacts_each)
 
-    async def enter(self, sessions: int) -> None:
-        """So many sessions of the first user are in their room."""
-        await self._ask(op="enter", sessions=sessions)
+    async def enter(self, sessions: int, members: int = 2) -> None:
+        """So many sessions of the first user are in their room, which has so many members."""
+        await self._ask(op="enter", sessions=sessions, members=members)
 
     async def speak(self, count: int, sessions: int) -> None:
         """Say so much in the room, one thing when all sessions have the last one."""
         await self._ask(op="speak", count=count, sessions=sessions)
+
+    async def busy(self, *, members: int, per_s: float, seconds: float) -> dict[str, Any]:
+        """Many talk in the room for a while. ``orders``: in how many the sessions were told it;
+        ``is_complete``: whether all of it, once."""
+        return await self._ask(op="busy", members=members, per_s=per_s, seconds=seconds)
 
     async def _ask(self, **request: Any) -> dict[str, Any]:
         assert self._process.stdin is not None

@@ -108,7 +108,9 @@ class _Both:
             case "probe":
                 return await self._probe(request["accounts"], request["contacts_each"])
             case "enter":
-                return await self._enter(request["sessions"])
+                return await self._enter(request["sessions"], request["members"])
+            case "busy":
+                return await self._busy(**request)
             case "speak":
                 return await self._speak(request["count"], request["sessions"])
             case op:
@@ -122,11 +124,12 @@ class _Both:
 
     # --- a room ---------------------------------------------------------------------------------
 
-    async def _enter(self, sessions: int) -> dict[str, Any]:
+    async def _enter(self, sessions: int, members: int) -> dict[str, Any]:
         me, friend = stanzas.person(0), stanzas.contact(0)
         if not self._room:
-            members = [{"user": me, "name": "Me"}, {"user": friend, "name": "Friend"}]
-            self.network.event(me, "room", room="!room", members=members, is_new=True)
+            listed = [{"user": me, "name": "Me"}, {"user": friend, "name": "Friend"}]
+            listed += ({"user": f"m{n}", "name": f"Member {n}"} for n in range(members - 2))
+            self.network.event(me, "room", room="!room", members=listed, is_new=True)
             self.server.on_invitation = self._invited
             await self._invitation.wait()
         missing = {f"{stanzas.user(0)}/s{number}" for number in range(sessions)} - self._sessions
@@ -162,6 +165,40 @@ class _Both:
         async with asyncio.timeout(60):
             await done.wait()
         return {}
+
+    async def _busy(
+        self, *, members: int, per_s: float, seconds: float, **_: Any
+    ) -> dict[str, Any]:
+        """Many talk for a while: a third of it is said by XMPP. Returns what went wrong."""
+        heard: dict[str, list[str]] = {session: [] for session in self._sessions}
+        self.server.on_said = lambda session, body: heard[session].append(body)
+        count = round(per_s * seconds)
+        began = time.monotonic()
+        for number in range(count):
+            await asyncio.sleep(max(0.0, began + number / per_s - time.monotonic()))
+            self._say_one_of_many(number, members)
+        async with asyncio.timeout(60):
+            while min(map(len, heard.values())) < count:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(_FORGET_S)
+        await asyncio.sleep(1)  # what comes twice comes soon
+        # Two that are under way at once may go past each other on their way to the network.
+        [order, *others] = heard.values()
+        wrong = [each for each in others if each != order]
+        said = sorted(f"text {number}" for number in range(count))
+        return {"orders": 1 + len(wrong), "is_complete": sorted(order) == said}
+
+    def _say_one_of_many(self, number: int, members: int) -> None:
+        if number % 3:
+            said = {"sender": f"m{number % (members - 2)}", "id": f"b{number}"}
+            event = {"room": "!room", "body": f"text {number}", **said}
+            self.network.event(stanzas.person(0), "room-message", **event)
+        else:
+            session = f"{stanzas.user(0)}/s{number % len(self._sessions)}"
+            said_by_xmpp = (
+                f"<message from='{session}' to='{self._room}' type='groupchat' id='b{number}'>"
+                f"<body>text {number}</body></message>"
+            )
+            self.server.write(said_by_xmpp.encode())
 
     def _say(self) -> None:
         message = f"r{next(self.ids)}"

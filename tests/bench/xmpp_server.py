@@ -36,6 +36,8 @@ class FakeServer(asyncio.Protocol):
         """Called with the address of a room into which a user is invited."""
         self.on_entered: Callable[[str], None] = lambda session: None
         """Called with the address of a session that has joined a room."""
+        self.on_said: Callable[[str, str], None] = lambda session, body: None
+        """Called with the address of a session and each text that it is told in a room."""
         self._transport: asyncio.Transport
         self._parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
         self._depth = 0
@@ -79,8 +81,10 @@ class FakeServer(asyncio.Protocol):
         kind = element.tag.removeprefix(_ACCEPT)
         if kind == "message":
             localpart = element.get("from", "").partition("@")[0]
-            if element.find(_BODY) is not None:
+            if (body := element.find(_BODY)) is not None:
                 self.on_message(localpart, False)
+                if element.get("type") == "groupchat":
+                    self.on_said(element.get("to", ""), body.text or "")
             elif element.find(_RECEIVED) is not None:
                 self.on_message(localpart, True)
             elif (invitation := element.find("{jabber:x:conference}x")) is not None:

@@ -20,6 +20,7 @@ from tests.crash.world import copy_of
 from tests.scenario.house import GATEWAY
 
 _RECEIVED = "{urn:xmpp:receipts}received"
+_ARCHIVED = "{urn:xmpp:mam:2}result"
 _OWN = "You: "
 _FAILURES = ("[Not delivered: ", "[May not have arrived: ")
 """Lines that tell an outcome, which may be another one after a kill."""
@@ -66,7 +67,7 @@ def transcript_of(house: ProcessHouse) -> Transcript:
 
 
 def _note(found: Transcript, stanza: Element) -> None:
-    if not stanza.tag.endswith("message"):
+    if not stanza.tag.endswith("message") or stanza.find(_ARCHIVED) is not None:
         return
     sender = stanza.get("from", "").partition("/")[0]
     if stanza.get("type") == "error":

@@ -53,6 +53,20 @@ class SilentAdapter(ScriptedAdapter):
     )
 
 
+class PlainAdapter(ScriptedAdapter):
+    """A network with groups in which people say something, and nothing else."""
+
+    capabilities = replace(
+        ScriptedAdapter.capabilities,
+        edits=False,
+        replies=False,
+        reactions=False,
+        retractions=False,
+        read_marks=False,
+        room_actions=frozenset(),
+    )
+
+
 class LiveAdapter(ScriptedAdapter):
     """A network that keeps nothing."""
 
@@ -70,6 +84,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "scripted": ScriptedAdapter,
     "forgetful": ForgetfulAdapter,
     "silent": SilentAdapter,
+    "plain": PlainAdapter,
     "live-only": LiveAdapter,
     "stepwise": StepwiseAdapter,
     "unmade": UnmadeAdapter,

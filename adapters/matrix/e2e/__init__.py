@@ -12,6 +12,7 @@ keys are in the account's sealed store (`adapters.matrix.secrets`), committed wi
 `megolm`       keys of rooms that others gave us, and decryption with them
 `sharing`      keys of rooms that we made, who has them, and encryption with them
 `requests`     asking for keys that did not come
+`waiting`      events that cannot be read yet; `restoring` looks for their keys in the backup
 `backup`       keys that the user's other clients have left at the homeserver
 `trust`        who trusts our device: recovery key (`secret_storage`, `identity`), `verification`
 `keyserver`    what the homeserver does with keys

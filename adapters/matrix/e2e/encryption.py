@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.matrix.e2e.flow import MatrixEncryptionFlow
-from adapters.matrix.e2e.machine import Machine, Received
+from adapters.matrix.e2e.machine import Machine
+from adapters.matrix.e2e.waiting import Received
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, rooms_in
 from adapters.matrix.http import Api
@@ -54,11 +55,11 @@ class Encryption:
 
     async def run(self) -> None:
         """Exchange keys, until cancelled."""
-        named = self._machine.named(self._encrypted_rooms)
+        named = self._machine.waiting.named(self._encrypted_rooms)
         if named:
             async with self._ledger.writing() as book:
                 await self._ledger.commit(book.draft(), named)
-        await self._tell(await self._machine.resume())
+        await self._tell(await self._machine.waiting.resume())
         await self._machine.run()
 
     def _encrypted_rooms(self, contact: str) -> list[RoomId]:
@@ -85,7 +86,7 @@ class Encryption:
     async def settle(self, opened: Opened) -> None:
         """After these were committed: keys that came meanwhile did not find them waiting."""
         needs = [unread.needs for unread in opened.unread.values()]
-        received = await self._machine.overlooked(needs)
+        received = await self._machine.waiting.overlooked(needs)
         if received.released:
             await self._tell(received)
 

@@ -9,13 +9,8 @@ receives while the homeserver does not take keys.
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
-
-from msgspec.structs import replace
 
 from adapters.matrix.e2e.asking import Asking
 from adapters.matrix.e2e.backup import Backup
@@ -26,10 +21,12 @@ from adapters.matrix.e2e.own import OwnDevice
 from adapters.matrix.e2e.people import People
 from adapters.matrix.e2e.publishing import Publishing
 from adapters.matrix.e2e.requests import Requests
+from adapters.matrix.e2e.restoring import Restoring
 from adapters.matrix.e2e.sharing import Sharing, unreachable
 from adapters.matrix.e2e.signed import is_key
 from adapters.matrix.e2e.trust import Trust
 from adapters.matrix.e2e.verification import PREFIX
+from adapters.matrix.e2e.waiting import AT_ONCE, Received, Waiting
 from adapters.matrix.e2e.wedged import Wedged
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import as_dict, as_dicts
@@ -38,10 +35,8 @@ from adapters.matrix.rooms import RoomId
 from adapters.matrix.secrets import Secrets
 from gateway.adapter import AccountContext
 from gateway.errors import AdapterError, AuthExpired
-from gateway.events import RemoteNotice, RemoteUndecryptable
+from gateway.events import RemoteNotice
 
-_AT_ONCE = 20
-"""Events that are decrypted without a pause: a few milliseconds."""
 _PEOPLE_AT_ONCE = 500
 """People who have other devices now: each is looked up in the store."""
 _LOOKED_AT_ONCE = 2_000
@@ -50,26 +45,9 @@ _AGAIN_S = 30.0
 """After which what the homeserver did not take is tried again."""
 _SAID_AGAIN_S = 2.0
 """The same for a comparison of emoji, for which the user waits."""
-_MAX_EXPLAINED = 200
 _LOOK_AGAIN_S = 3_600.0
 """How often the user's backup is asked for keys that did not come: another app may have put them
 there later."""
-
-
-@dataclass(slots=True)
-class Received:
-    """What came for the device."""
-
-    keys: list[Missing] = field(default_factory=list)
-    """Keys of rooms that came."""
-    released: list[tuple[RemoteUndecryptable, Mapping[str, Any]]] = field(default_factory=list)
-    """Events that are readable now: as they waited, and in clear."""
-    withheld: set[Missing] = field(default_factory=set)
-    """Keys that somebody has said that they do not give."""
-    explained: list[RemoteUndecryptable] = field(default_factory=list)
-    """Events of which it is known now why they are not."""
-    notices: list[RemoteNotice] = field(default_factory=list)
-    """What the user is to be told."""
 
 
 class Machine:
@@ -119,12 +97,12 @@ class Machine:
             flush=flush,
         )
         self._wake = asyncio.Event()
+        self.waiting = Waiting(account, self._keys, self._requests, self._wake.set)
+        self._restoring = Restoring(
+            account, self._backup, self._keys, self._requests, self.waiting, tell
+        )
         self._said = asyncio.Event()
         """A person waits for what is to be done: it does not wait behind the exchange of keys."""
-        self._looked_for: set[Missing] = set()
-        """Of the keys that are still to be asked for, those that the backup does not have."""
-        self._looks_again = False
-        """All that waits is to be looked for in the user's backup."""
         self.trust = Trust(
             account,
             api,
@@ -136,7 +114,7 @@ class Machine:
             ask=self._asking.ask,
             publish=self._publishing.ensure,
             flush=flush,
-            opened=self._restore_all,
+            opened=self._restoring.all,
             wake=self._said.set,
         )
 
@@ -168,35 +146,15 @@ class Machine:
         received = Received()
         events = as_dicts(as_dict(answer.get("to_device")).get("events"))
         for number, event in enumerate(events, start=1):
-            self._apart("device_message_failed", self._to_device, event, received)
-            if number % _AT_ONCE == 0:
+            self.waiting.apart("device_message_failed", self._to_device, event, received)
+            if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
         for missing in received.keys:
-            await self._release(missing, received)
-        self._explain(received)
+            await self.waiting.release(missing, received)
+        self.waiting.explain(received)
         self._wake.set()
         self._said.set()
         return received
-
-    def _explain(self, received: Received) -> None:
-        """Why what waits cannot be read: once for each key, and only what is new."""
-        for missing in received.withheld:
-            if self._keys.has(missing):
-                continue
-            why = self._requests.why(missing)
-            for event in self._account.waiting(str(missing)):
-                if event.reason != why and len(received.explained) < _MAX_EXPLAINED:
-                    received.explained.append(replace(event, reason=why))
-
-    def _apart(self, trouble: str, work: Callable[..., None], *args: Any) -> None:
-        """Do it for one of many events. What goes wrong is that one's trouble, and would come
-        again for ever; a panic of the library is no `Exception`."""
-        try:
-            work(*args)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            self._account.log.error(trouble, reason=type(error).__name__)
 
     def _to_device(self, event: Mapping[str, Any], received: Received) -> None:
         kind = event.get("type")
@@ -267,50 +225,6 @@ class Machine:
         claimed = {"ed25519": content.get("sender_claimed_ed25519_key")}
         return self._keys.add_exported({**content, "sender_claimed_keys": claimed})
 
-    async def _release(self, missing: Missing, received: Received) -> None:
-        """The waiting events that a key opens, if it is there."""
-        if not self._keys.has(missing):
-            return
-        waiting = self._account.waiting(str(missing))
-        for number, event in enumerate(waiting, start=1):
-            self._apart("waiting_not_opened", self._release_one, missing, event, received)
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
-
-    def _release_one(
-        self, missing: Missing, event: RemoteUndecryptable, received: Received
-    ) -> None:
-        with suppress(NoKey, Refused, ValueError):
-            clear = self._keys.decrypt(missing.room_id, as_dict(json.loads(event.content)))
-            received.released.append((event, clear))
-
-    async def overlooked(self, needs: Iterable[str]) -> Received:
-        """The waiting events among these whose key is there: it came beside the loop while they
-        were on their way to the store, or before a crash. To be committed."""
-        received = Received()
-        for missing in _missing_of(needs):
-            await self._release(missing, received)
-        return received
-
-    async def resume(self) -> Received:
-        """After a start: open what can be opened, and ask for the keys of the rest, for what was
-        to be asked was in memory only. To be committed."""
-        waiting = [event for event in self._account.waiting() if event.needs]
-        received = await self.overlooked(event.needs for event in waiting)
-        opened = {event.id for event, _ in received.released}
-        for number, event in enumerate(waiting, start=1):
-            if event.id not in opened:
-                self._apart("waiting_not_noted", self._note, event)
-            if number % _AT_ONCE == 0:
-                await asyncio.sleep(0)
-        return received
-
-    def _note(self, event: RemoteUndecryptable) -> None:
-        for missing in _missing_of((event.needs,)):
-            if is_key(missing.session_id):
-                self._requests.note(missing, as_dict(json.loads(event.content)))
-                self._wake.set()
-
     # --- rooms ----------------------------------------------------------------------------------
 
     async def open(self, rooms: Mapping[RoomId, Sequence[Mapping[str, Any]]]) -> Opened:
@@ -326,9 +240,9 @@ class Machine:
                     self._sharing.membership_changed(room_id)
                 if kind != "m.room.encrypted" or not as_dict(event.get("content")):
                     continue  # an event without content was removed
-                self._apart("event_not_opened", self._open_one, room_id, event, opened)
+                self.waiting.apart("event_not_opened", self._open_one, room_id, event, opened)
                 count += 1
-                if count % _AT_ONCE == 0:
+                if count % AT_ONCE == 0:
                     await asyncio.sleep(0)
         return opened
 
@@ -402,7 +316,7 @@ class Machine:
 
     async def _remind(self) -> None:
         while True:
-            self._looks_again = True
+            self._restoring.looks_again = True
             self._wake.set()
             await self._account.clock.sleep(_LOOK_AGAIN_S)
 
@@ -413,11 +327,11 @@ class Machine:
         for step in (
             self._publishing.refill,
             self._wedged.mend,
-            self._restore_wanted,
+            self._restoring.wanted,
             self._save,
             self._flush,
             self._requests.ask,
-            self._restore_again,
+            self._restoring.again,
         ):
             try:
                 await step()
@@ -441,65 +355,3 @@ class Machine:
     async def _learnt(self, notices: Sequence[RemoteNotice]) -> None:
         """Commit what is known of people, and tell what they have changed."""
         await self._tell(Received(notices=list(notices)))
-
-    # --- the user's backup ----------------------------------------------------------------------
-
-    async def _restore_wanted(self) -> None:
-        wanted = self._requests.wanted()
-        self._looked_for &= set(wanted)
-        await self._restore([missing for missing in wanted if missing not in self._looked_for])
-        if self._backup.is_open:
-            self._looked_for.update(wanted)
-
-    async def _restore_again(self) -> None:
-        if self._looks_again:
-            await self._restore_all()
-            self._looks_again = False
-
-    async def _restore_all(self) -> int:
-        """Look in the backup for whatever waits. Returns how many messages could be read."""
-        if not self._backup.is_open:
-            return 0  # what waits may be large
-        return await self._restore(_missing_of(event.needs for event in self._account.waiting()))
-
-    async def _restore(self, wanted: Iterable[Missing]) -> int:
-        """Look for keys in the backup. Returns how many messages they have opened."""
-        if not self._backup.is_open:
-            return 0
-        received = Received()
-        failed: AdapterError | None = None
-        for missing in dict.fromkeys(wanted):
-            try:
-                data = await self._backup.fetch(missing)
-            except AdapterError as error:
-                failed = error
-                break
-            if data is not None and self._keys.add_exported(data) is not None:
-                self._requests.came(missing)
-            # It may have been there already, and begun too late or been overlooked.
-            await self._release(missing, received)
-        await self._tell(received)
-        if failed is not None:
-            raise failed
-        return len(received.released)
-
-    # --- old events -----------------------------------------------------------------------------
-
-    def named(self, rooms_of: Callable[[str], Sequence[RoomId]]) -> list[RemoteUndecryptable]:
-        """Events that an earlier version kept, with the keys that they need."""
-        found = []
-        for event in self._account.waiting(""):
-            try:
-                content = as_dict(json.loads(event.content).get("content"))
-            except (ValueError, AttributeError):
-                continue
-            session_id, rooms = content.get("session_id"), rooms_of(event.contact)
-            if is_key(session_id) and rooms:
-                found.append(replace(event, needs=str(Missing(rooms[0], session_id))))
-        return found
-
-
-def _missing_of(needs: Iterable[str]) -> list[Missing]:
-    """The keys that events need, each once. A room's id may have blanks in it."""
-    found = [each.rpartition(" ") for each in dict.fromkeys(needs) if each]
-    return [Missing(RoomId(room_id), session_id) for room_id, _, session_id in found]

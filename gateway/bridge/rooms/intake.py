@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From events of rooms to what is stored of them, and to rows for the sessions in them: what they
-are, and who is there. For what is said see `gateway.bridge.rooms.speech`.
+are, and who is there. For what is said see `gateway.bridge.rooms.said`.
 
 Runs inside the writer's transaction. Who gets a row is decided here: the sessions that are in the
 room when it is committed.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
-from gateway.bridge.rooms.speech import Speech
+from gateway.bridge.rooms.said import Said, what_is_said
 from gateway.bridge.rows import Committed, Rows
 from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.bridge.wellformed import honest_time
@@ -23,13 +23,12 @@ from gateway.events import (
     RemoteMemberGone,
     RemoteRoom,
     RemoteRoomEvent,
-    RemoteRoomMessage,
     RoomChanged,
     RoomInvitation,
     RoomPresence,
     RoomSubject,
 )
-from gateway.ids import RemoteUserId
+from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.store import Transaction, rooms
 from gateway.store.rooms import MemberRow, RoomRow
 
@@ -50,7 +49,7 @@ def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
 def room_intake(rows: Rows, own: RemoteUserId) -> RoomIntake:
     """That of one account. ``own``: the account itself."""
     room_rows = RoomRows(rows, own)
-    return RoomIntake(room_rows, Speech(room_rows))
+    return RoomIntake(room_rows, what_is_said(room_rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class RoomIntake:
     """Rooms of one account."""
 
     room_rows: RoomRows
-    speech: Speech
+    said: Said
 
     def apply(self, db: Transaction, event: RemoteRoomEvent, now: float, out: Committed) -> None:
         """One event of a room."""
@@ -73,8 +72,22 @@ class RoomIntake:
                 self._member(db, room, event.member, now, out)
             case RemoteMemberGone():
                 self._gone(db, room, event, now, out)
-            case RemoteRoomMessage():
-                self.speech.message(db, room, event, now, out)
+            case _:
+                self.said.apply(db, room, event, now, out)
+
+    def line(
+        self,
+        db: Transaction,
+        remote_id: RemoteRoomId,
+        about: str,
+        text: str,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """One of the room itself, once for each ``about``."""
+        room = self.room_rows.find(db, remote_id)
+        if room is not None:
+            self.said.lines.line(db, room, about, text, now, out)
 
     # --- what it is -----------------------------------------------------------------------------
 

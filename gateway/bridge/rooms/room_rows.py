@@ -8,11 +8,15 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
+from msgspec import structs
+
+from gateway.bridge.rooms import replies
 from gateway.bridge.rooms.nicks import nick
 from gateway.bridge.rows import Committed, Rows
-from gateway.events import RoomDelivery, RoomInvitation
+from gateway.events import RoomDelivery, RoomInvitation, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
-from gateway.store import Transaction, journal, rooms
+from gateway.store import Transaction, conversations, journal, rooms
+from gateway.store.conversations import Origin
 from gateway.store.rooms import RoomRow
 
 
@@ -51,6 +55,29 @@ class RoomRows:
         """The nick of somebody, also of one who has left since."""
         member = rooms.member(db, room.id, user)
         return member.nick if member else self.nick(db, room, "", user)
+
+    def origin(self, sender: RemoteUserId) -> Origin:
+        """Of what comes by the network."""
+        return Origin.ELSEWHERE if sender == self.own else Origin.CONTACT
+
+    def say(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        sender: RemoteUserId,
+        said: RoomMessage,
+        now: float,
+        out: Committed,
+        text_of: int | None = None,
+    ) -> None:
+        """Something that is kept in the archive, once. ``text_of``: the message whose text it is;
+        both ids mean that one from now on."""
+        if not rooms.archive(db, room.id, sender, replies.unquoted(said), now, text_of):
+            return
+        if text_of is not None:
+            conversations.add_alias(db, room.conversation, said.archive_id, text_of)
+        addressed = structs.replace(said, to=rooms.occupants(db, room.id))
+        self.tell(db, room, said.id, addressed, now, out)
 
     def tell(
         self,

@@ -3,24 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
+from gateway.bridge.rooms import references, replies
 from gateway.bridge.rooms.nicks import fold
-from gateway.events import Affiliation, RoomJoined, RoomRight
+from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
-from gateway.store import Store, Transaction, journal, rooms
+from gateway.store import Store, Transaction, journal, rooms, texts
+from gateway.store.conversations import MessageRow
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import Archived, Listed, MemberRow, RoomRow, Wanted
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
 MOST_HISTORY_BYTES = 1_000_000
+_HISTORY_PAGES = 10
 MOST_OTHERS = 10_000
 """Members that a session is told of. All that it is told is one row: with the bytes of the history
 it has to stay below what may wait for our server (REQ-712), or that row would end each stream."""
@@ -51,7 +55,7 @@ class Joined:
     me: MemberRow
     """The user's own occupant."""
     others: Sequence[MemberRow]
-    history: Sequence[Archived]
+    history: Sequence[RoomMessage]
 
 
 def is_ruler(member: MemberRow) -> bool:
@@ -208,22 +212,36 @@ class Rooms:
             others = sorted(others, key=_is_ordinary)[:MOST_OTHERS]
         return Joined(room=room, me=me, others=others, history=self._history(room, told))
 
-    def _history(self, room: RoomRow, wanted: RoomJoined) -> Sequence[Archived]:
+    def _history(self, room: RoomRow, wanted: RoomJoined) -> Sequence[RoomMessage]:
+        """Texts alone (REQ-509)."""
         most = min(wanted.most, MOST_HISTORY)
-        if most <= 0 or wanted.most_chars == 0:
-            return ()
-        part = Wanted(before=wanted.newest + 1, start=wanted.since, most=most, newest=True)
-        found = rooms.read_archive(self._store.reader, room.id, part)
-        kept: list[Archived] = []
         chars, octets = wanted.most_chars, MOST_HISTORY_BYTES
-        for said in reversed(found):
-            octets -= len(said.message.body.encode())
+        if chars == 0:
+            return ()
+        kept: list[RoomMessage] = []
+        for said in islice(self._texts_back(room, wanted, most), max(0, most)):
+            octets -= len(said.body.encode())
             if chars is not None:
-                chars -= len(said.message.body)
+                chars -= len(said.body)
             if octets < 0 or (chars is not None and chars < 0):
                 break
-            kept.append(said)
+            kept.append(self.shown(room, said))
         return kept[::-1]
+
+    def _texts_back(self, room: RoomRow, wanted: RoomJoined, most: int) -> Iterator[RoomMessage]:
+        """The newest first. Not for ever: people may have reacted a thousand times since."""
+        before = wanted.newest + 1
+        for _ in range(_HISTORY_PAGES):
+            part = Wanted(before=before, start=wanted.since, most=most, newest=True)
+            found = rooms.read_archive(self._store.reader, room.id, part)
+            yield from (said.message for said in reversed(found) if said.message.body)
+            if len(found) < most:
+                return
+            before = found[0].id
+
+    def shown(self, room: RoomRow, said: RoomMessage) -> RoomMessage:
+        """What the archive has, as it is written."""
+        return replies.quoted(self._store.reader, room, said)
 
     def archived(self, room: RoomRow, archive_id: StanzaId) -> Archived | None:
         """Something that was said, by the room's own id of it."""
@@ -232,6 +250,14 @@ class Rooms:
     def read_archive(self, room: RoomRow, wanted: Wanted) -> list[Archived]:
         """A part of the archive."""
         return rooms.read_archive(self._store.reader, room.id, wanted)
+
+    def meant(self, room: RoomRow, id: StanzaId) -> MessageRow | None:
+        """The message that a client means by an id."""
+        return references.meant(self._store.reader, room, id)
+
+    def is_gone(self, room: RoomRow, message: MessageRow) -> bool:
+        """Whether it was taken back."""
+        return references.is_gone(texts.texts_of(self._store.reader, room.id, message.id))
 
     async def freeze(self, account: Account) -> None:
         """The account is logged out: nothing comes into its rooms any more, and nobody is told

@@ -10,21 +10,25 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
+from gateway.bridge.rooms import replies
+from gateway.bridge.rooms.edits import Edits, Text
+from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import split_text
 from gateway.bridge.unread import line, storable
 from gateway.bridge.wellformed import honest_time
-from gateway.events import RemoteRoomMessage, RemoteUndecryptable, RoomMessage
-from gateway.ids import RemoteUserId, StanzaId
+from gateway.events import (
+    RemoteRoomMessage,
+    RemoteUndecryptable,
+    Reply,
+    RoomMessage,
+    SendRoomText,
+)
 from gateway.store import Transaction, conversations, held, journal, rooms
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import RoomRow
 from gateway.text import clean
-
-
-def _addressed(said: RoomMessage, to: tuple[str, ...]) -> RoomMessage:
-    return structs.replace(said, to=to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Speech:
     """In the rooms of one account."""
 
     room_rows: RoomRows
+    references: References
+    edits: Edits
 
     def message(
         self,
@@ -49,6 +55,17 @@ class Speech:
             if shown is not None:
                 self._readable(db, room, event, shown, now, out)
                 return
+        if event.edits is None or not self.edits.edited(db, room, event, now, out):
+            self._said(db, room, event, now, out)
+
+    def _said(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomMessage,
+        now: float,
+        out: Committed,
+    ) -> None:
         called = self.room_rows.called(db, room, event.sender)
         sent_at = honest_time(event.sent_at, now)
         for part, body in enumerate(split_text(clean(event.body))):
@@ -57,7 +74,7 @@ class Speech:
                 db,
                 room.conversation,
                 stanza_id=sid,
-                origin=Origin.ELSEWHERE if event.sender == self.room_rows.own else Origin.CONTACT,
+                origin=self.room_rows.origin(event.sender),
                 sent_at=sent_at,
                 remote_id=event.id,
                 part=part,
@@ -72,8 +89,9 @@ class Speech:
                 occupant=occupant_id(room.secret, event.sender),
                 body=body,
                 sent_at=sent_at,
+                reply=None if part else self.references.reply(db, room, event.reply_to),
             )
-            self._say(db, room, stored, event.sender, said, now, out)
+            self.room_rows.say(db, room, event.sender, said, now, out, stored)
 
     # --- what cannot be read yet ----------------------------------------------------------------
 
@@ -115,7 +133,7 @@ class Speech:
             body=line(reason),
             sent_at=event.sent_at,
         )
-        self._say(db, room, made, event.contact, said, now, out)
+        self.room_rows.say(db, room, event.contact, said, now, out, made)
 
     def _readable(
         self,
@@ -127,13 +145,18 @@ class Speech:
         out: Committed,
     ) -> None:
         """The line in its place is corrected while nothing came after it (XEP-0308 §3); else the
-        message comes as one that is late. In the archive the line becomes the message."""
+        message comes as one that is late. In the archive the line becomes the message. If it is an
+        edit, that is told of what it edits, and the line is taken back."""
+        if event.edits is not None and self.edits.edited(db, room, event, now, out, before):
+            return
         shown = rooms.archived(db, room.id, self.room_rows.id(room, "archive", event.id, 0))
         is_newest = shown is not None and shown.id == rooms.newest_archived(db, room.id)
         sent_at = honest_time(event.sent_at, now)
         for part, body in enumerate(split_text(clean(event.body))):
+            reply = None if part else self.references.reply(db, room, event.reply_to)
             if shown is not None and not part:
-                rooms.rewrite(db, room.id, structs.replace(shown.message, body=body))
+                readable = structs.replace(shown.message, body=body, reply=reply)
+                rooms.rewrite(db, room.id, replies.unquoted(readable))
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, "readable", part),
                 archive_id=self.room_rows.id(room, "archive", event.id, "readable", part),
@@ -142,9 +165,12 @@ class Speech:
                 body=body,
                 sent_at=sent_at,
                 replaces=before.stanza_id if is_newest and not part else None,
+                reply=reply,
             )
             conversations.add_alias(db, room.conversation, said.id, before.id)
-            self._say(db, room, before.id, event.sender, said, now, out)
+            self.room_rows.say(db, room, event.sender, said, now, out, before.id)
+
+    # --- what the user says ---------------------------------------------------------------------
 
     def _is_echo(
         self,
@@ -163,7 +189,10 @@ class Speech:
         if message is None:
             return False
         conversations.set_remote_id(db, message, event.id)
-        self.reflect(db, room, message, event.body, now, out)
+        command = SendRoomText(
+            room=event.room, body=event.body, reply_to=event.reply_to, edits=event.edits
+        )
+        self.reflect(db, room, message, command, now, out)
         return True
 
     def reflect(
@@ -171,7 +200,7 @@ class Speech:
         db: Transaction,
         room: RoomRow,
         message: int,
-        body: str,
+        command: SendRoomText,
         now: float,
         out: Committed,
     ) -> None:
@@ -180,44 +209,38 @@ class Speech:
         stored = conversations.message(db, message)
         if stored is None:
             return
+        edited = None if command.edits is None else self.edits.text(db, room, command.edits)
         said = RoomMessage(
             id=stored.stanza_id or self.room_rows.id(room, "own", message),
-            archive_id=self._own_id(room, stored),
+            archive_id=self.references.archive_id(room, stored),
             nick=self.room_rows.called(db, room, self.room_rows.own),
             occupant=occupant_id(room.secret, self.room_rows.own),
-            body=clean(body),
+            body=clean(command.body),
             sent_at=now,
+            origin_id=journal.origin_id(db, message),
+            replaces=None if edited is None else edited.first.id,
+            reply=self._own_reply(db, room, command, edited),
         )
-        self._say(db, room, message, self.room_rows.own, said, now, out)
+        of = message if edited is None else edited.message
+        self.room_rows.say(db, room, self.room_rows.own, said, now, out, of)
+
+    def _own_reply(
+        self, db: Transaction, room: RoomRow, command: SendRoomText, edited: Text | None
+    ) -> Reply | None:
+        reply = self.references.reply(db, room, command.reply_to)
+        if reply is not None or edited is None:
+            return reply
+        return self.references.same_reply(db, room, edited.first.reply)
 
     def say_again(
         self, db: Transaction, room: RoomRow, message: int, jid: str, now: float, out: Committed
     ) -> None:
         """A session has sent again what was reflected already: it has not seen that (REQ-911)."""
         stored = conversations.message(db, message)
-        said = rooms.archived(db, room.id, self._own_id(room, stored)) if stored else None
-        if said is not None:
-            addressed = _addressed(said.message, (jid,))
-            self.room_rows.tell(db, room, addressed.id, addressed, now, out)
-
-    def _own_id(self, room: RoomRow, stored: MessageRow) -> StanzaId:
-        """The archive's id of what the user said. Numbers of messages come again when the newest
-        is gone, as after the end of an account; what clients remember stays."""
-        scope = (room.conversation, stored.id, stored.stanza_id)
-        return self.room_rows.id(room, "archive", "own", *scope)
-
-    def _say(
-        self,
-        db: Transaction,
-        room: RoomRow,
-        message: int,
-        sender: RemoteUserId,
-        said: RoomMessage,
-        now: float,
-        out: Committed,
-    ) -> None:
-        if not rooms.archive(db, room.id, sender, said, now):
+        if stored is None:
             return
-        conversations.add_alias(db, room.conversation, said.archive_id, message)
-        addressed = _addressed(said, rooms.occupants(db, room.id))
-        self.room_rows.tell(db, room, said.id, addressed, now, out)
+        said = rooms.archived(db, room.id, self.references.archive_id(room, stored))
+        if said is not None and said.message.tombstone is None:
+            again = replies.quoted(db, room, said.message)
+            addressed = structs.replace(again, to=(jid,))
+            self.room_rows.tell(db, room, addressed.id, addressed, now, out)

@@ -48,6 +48,8 @@ class OutboundRow:
     """None if this version cannot read it."""
     committed_at: float
     attempted_at: float | None = None
+    target: int | None = None
+    """The message that it is about."""
     inherited: bool = False
     """It may have been attempted by whoever had it before: another process, an actor that hung."""
     deadline: float = 0.0
@@ -68,6 +70,8 @@ def add_outbound(
     digest: bytes = b"",
     receipt: bool = False,
     attempted: bool = False,
+    target: int | None = None,
+    origin_id: str = "",
 ) -> OutboundRow:
     """Append to the outbound journal. ``attempted``: it is going to be at once, so that no unit of
     its own has to say so."""
@@ -75,7 +79,8 @@ def add_outbound(
     encoded = payload.encode(command)
     made = db.execute(
         "INSERT INTO outbound (conversation, message, stanza_id, sender, digest, receipt, payload,"
-        " attempted_at, committed_at, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " attempted_at, committed_at, changed_at, target, origin_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             conversation,
             message,
@@ -87,6 +92,8 @@ def add_outbound(
             attempted_at,
             now,
             now,
+            target,
+            origin_id,
         ),
     )
     assert made.lastrowid is not None
@@ -102,6 +109,7 @@ def add_outbound(
         command=command,
         committed_at=now,
         attempted_at=attempted_at,
+        target=target,
     )
 
 
@@ -112,7 +120,7 @@ def open_outbound(
     rows = db.execute(
         f"SELECT outbound.id, conversation.account, outbound.conversation, {CONTACT},"
         " outbound.message, outbound.stanza_id, outbound.sender, outbound.receipt,"
-        " outbound.payload, outbound.committed_at, outbound.attempted_at"
+        " outbound.payload, outbound.committed_at, outbound.attempted_at, outbound.target"
         " FROM outbound JOIN conversation ON conversation.id = outbound.conversation"
         " WHERE outbound.conversation = ? AND outbound.state = 0 AND outbound.id > ?"
         " ORDER BY outbound.id LIMIT ?",
@@ -131,8 +139,25 @@ def open_outbound(
             command=payload.command(values[8]),
             committed_at=values[9],
             attempted_at=values[10],
+            target=values[11],
         )
         for values in rows
+    ]
+
+
+def open_about(
+    db: Connection, conversation: ConversationId, target: int
+) -> list[tuple[int | None, Command]]:
+    """The undecided commands that are about a message, each with the message that it makes."""
+    found = db.execute(
+        "SELECT message, payload FROM outbound"
+        " WHERE conversation = ? AND state = 0 AND target = ? ORDER BY id",
+        (conversation, target),
+    )
+    return [
+        (message, command)
+        for message, encoded in found
+        if (command := payload.command(encoded)) is not None
     ]
 
 
@@ -181,6 +206,12 @@ def earlier_outbound(
         Earlier(RowId(row), OutboundState(state), digest, message)
         for row, state, digest, message in rows
     ]
+
+
+def origin_id(db: Connection, message: int) -> str:
+    """What the client that has sent a message calls it beside its id (XEP-0359 §3.1)."""
+    found = db.execute("SELECT origin_id FROM outbound WHERE message = ?", (message,)).fetchone()
+    return str(found[0]) if found else ""
 
 
 def readdress(db: Transaction, row: OutboundRow) -> None:

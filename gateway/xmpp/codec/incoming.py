@@ -10,6 +10,10 @@ from xml.etree.ElementTree import Element
 ACCEPT = "{jabber:component:accept}"
 _STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 _CHAT_STATES = "{http://jabber.org/protocol/chatstates}"
+FALLBACK = "{urn:xmpp:fallback:0}"
+REPLY = "urn:xmpp:reply:0"
+REACTIONS = "urn:xmpp:reactions:0"
+RETRACT = "urn:xmpp:message-retract:1"
 
 
 @dataclass(slots=True)
@@ -34,6 +38,30 @@ class IncomingMessage:
     error_type: str = ""
     """and its type."""
     privilege: Element | None = None
+    replaces: str = ""
+    """By the ``@id`` of what is corrected."""
+    reply_to: str = ""
+    reply_parts: tuple[tuple[int, int], ...] = ()
+    """Of the body: what stands in for the reply, in code points."""
+    reacts_to: str | None = None
+    reactions: tuple[str, ...] = ()
+    retracts: str | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Its sender waits for what becomes of it."""
+        return self._says_something or self.is_subject
+
+    @property
+    def is_subject(self) -> bool:
+        """Nothing but a subject for a room (XEP-0045 §8.1)."""
+        is_set = self.type == "groupchat" and self.subject is not None
+        return is_set and not self._says_something
+
+    @property
+    def _says_something(self) -> bool:
+        about = (self.body, self.reacts_to, self.retracts)
+        return any(said is not None for said in about)
 
 
 def _body(message: IncomingMessage, child: Element) -> None:
@@ -81,6 +109,55 @@ def _privilege(message: IncomingMessage, child: Element) -> None:
     message.privilege = child
 
 
+def _replace(message: IncomingMessage, child: Element) -> None:
+    message.replaces = child.get("id", "")
+
+
+def _reply(message: IncomingMessage, child: Element) -> None:
+    message.reply_to = child.get("id", "")
+
+
+def _fallback(message: IncomingMessage, child: Element) -> None:
+    """XEP-0428 §2.2. What stands in for anything else is all of the body, and is not read."""
+    if child.get("for") != REPLY:
+        return
+    for part in child.findall(f"{FALLBACK}body"):
+        start, end = _number(part.get("start")), _number(part.get("end"))
+        if start is not None and end is not None:
+            message.reply_parts += ((start, end),)
+
+
+def _number(value: str | None) -> int | None:
+    is_number = value is not None and value.isascii() and value.isdigit() and len(value) < 9
+    return int(value) if value is not None and is_number else None
+
+
+def _reactions(message: IncomingMessage, child: Element) -> None:
+    message.reacts_to = child.get("id", "")
+    found = ((each.text or "").strip() for each in child.findall(f"{{{REACTIONS}}}reaction"))
+    message.reactions = tuple(dict.fromkeys(filter(None, found)))
+
+
+def _retract(message: IncomingMessage, child: Element) -> None:
+    message.retracts = child.get("id", "")
+
+
+def _apply_to(message: IncomingMessage, child: Element) -> None:
+    """XEP-0422, by which older clients retract (REQ-427)."""
+    if child.find("{urn:xmpp:message-retract:0}retract") is not None:
+        message.retracts = child.get("id", "")
+
+
+CONTENT = frozenset(
+    {
+        f"{ACCEPT}body",
+        f"{{{REACTIONS}}}reactions",
+        f"{{{RETRACT}}}retract",
+        "{urn:xmpp:fasten:0}apply-to",
+    }
+)
+"""Who sends one of these waits for what becomes of it."""
+
 _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     f"{ACCEPT}body": _body,
     f"{ACCEPT}subject": _subject,
@@ -96,6 +173,12 @@ _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     "{urn:xmpp:eme:0}encryption": _encrypted,
     "{urn:xmpp:openpgp:0}openpgp": _encrypted,
     "{jabber:x:encrypted}x": _encrypted,
+    "{urn:xmpp:message-correct:0}replace": _replace,
+    f"{{{REPLY}}}reply": _reply,
+    f"{FALLBACK}fallback": _fallback,
+    f"{{{REACTIONS}}}reactions": _reactions,
+    f"{{{RETRACT}}}retract": _retract,
+    "{urn:xmpp:fasten:0}apply-to": _apply_to,
     "{urn:xmpp:privilege:1}privilege": _privilege,
     "{urn:xmpp:privilege:2}privilege": _privilege,
     **{

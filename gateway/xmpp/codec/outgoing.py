@@ -26,7 +26,7 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 
 STORE = "<store xmlns='urn:xmpp:hints'/>"
-_NO_STORE = "<no-store xmlns='urn:xmpp:hints'/>"
+NO_STORE = "<no-store xmlns='urn:xmpp:hints'/>"
 _DELAYED_S = 60.0
 """Content older than this carries when it was sent (REQ-410)."""
 
@@ -71,7 +71,7 @@ def stanza_of(row: InboundRow, route: Route, now: float) -> Stanza | None:
 
 def chat_state(state: str, sender: str, user: str, kind: str = "chat") -> Stanza:
     """XEP-0085 §5.1, §5.5."""
-    inner = f"<{state} xmlns='http://jabber.org/protocol/chatstates'/>{_NO_STORE}"
+    inner = f"<{state} xmlns='http://jabber.org/protocol/chatstates'/>{NO_STORE}"
     return Stanza("message", sender, user, kind, inner=inner)
 
 

@@ -18,8 +18,10 @@ from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import archive, registration
 from gateway.xmpp.rooms.admin import Administration
+from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.owner import Configuration
 from gateway.xmpp.rooms.service import NO_ROOM, NOT_IN
+from gateway.xmpp.rooms.speech import Speech
 from gateway.xmpp.rooms.stanzas import MUC
 
 if TYPE_CHECKING:
@@ -68,9 +70,11 @@ class RoomAnswers:
             ("set", f"{{{archive.MAM}}}query"): self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
+        self._speech = Speech(component, self._room)
         self._admin = Administration(component, self._room)
         self.now |= self._admin.now
         self.later: dict[tuple[str, str], LaterAnswer] = {
+            ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
             **self._admin.later,
             **Configuration(component, self._room).later,
         }
@@ -99,16 +103,16 @@ class RoomAnswers:
     def _info(self, request: Request) -> str:
         if request.to.resource:
             self._occupant(request)
-            return self._component.iqs.puppets.entity.info()
+            return self._speech.occupant.info()
         account, room = self._room(request)
         node = request.payload.get("node", "")
         if node == _OWN_NAME:
             return self._own_name(account, room)
         if node:
             raise Refused(errors.ITEM_NOT_FOUND)
-        shape = _PRIVATE if room.private else _CHANNEL
+        kind = _PRIVATE if room.private else _CHANNEL
         moderated = "muc_moderated" if self._rooms.has_visitors(room) else "muc_unmoderated"
-        features = sorted((*_FEATURES, *shape, moderated))
+        features = sorted((*_FEATURES, *kind, moderated, *self._speech.features))
         listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
         named = f" name='{attribute(room.name)}'" if room.name else ""
         return (
@@ -229,7 +233,8 @@ class RoomAnswers:
         page, complete = self._page(room, query)
         place = self._component.rooms.place(account, room)
         for said in reversed(page) if query.flipped else page:
-            self._component.stream.send(archive.result(place, query, said, request.sender))
+            shown = self._rooms.shown(room, said.message)
+            self._component.stream.send(archive.result(place, query, shown, request.sender))
         return archive.fin(page, complete=complete)
 
     def _page(self, room: RoomRow, query: archive.Query) -> tuple[list[Archived], bool]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from xml.etree.ElementTree import Element
 
+from gateway.events import RoomMessage
 from gateway.ids import StanzaId
 from gateway.store.rooms import Archived
 from gateway.xmpp.codec import errors
@@ -19,7 +20,7 @@ from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.outgoing import timestamp
 from gateway.xmpp.codec.xml import Stanza, attribute
 from gateway.xmpp.rooms import stanzas
-from gateway.xmpp.rooms.stanzas import Place
+from gateway.xmpp.rooms.place import Place
 
 MAM = "urn:xmpp:mam:2"
 _RSM = "http://jabber.org/protocol/rsm"
@@ -143,14 +144,14 @@ def form() -> str:
     return f"<query xmlns='{MAM}'><x xmlns='{_DATA}' type='form'>{form_type}{fields}</x></query>"
 
 
-def result(place: Place, query: Query, said: Archived, to: str) -> Stanza:
+def result(place: Place, query: Query, said: RoomMessage, to: str) -> Stanza:
     """XEP-0313 §4.2. The message inside is as it was when it was live (REQ-582); it is a client's,
     and its namespace is not that of our stream (REQ-581)."""
-    message = stanzas.message(place, said.message, "", late=False)
+    message = stanzas.message(place, said, "", late=False)
     inner = (
         f"<result xmlns='{MAM}' queryid='{attribute(query.id)}'"
-        f" id='{attribute(said.message.archive_id)}'><forwarded xmlns='urn:xmpp:forward:0'>"
-        f"{_DELAY.format(timestamp(said.message.sent_at))}"
+        f" id='{attribute(said.archive_id)}'><forwarded xmlns='urn:xmpp:forward:0'>"
+        f"{_DELAY.format(timestamp(said.sent_at))}"
         f"<message xmlns='jabber:client' from='{attribute(message.sender)}' type='groupchat'"
         f" id='{attribute(message.id)}'>{message.inner}</message></forwarded></result>"
     )

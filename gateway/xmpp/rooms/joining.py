@@ -13,7 +13,8 @@ from gateway.bridge.rooms.rooms import Asked, Joined
 from gateway.events import RoomJoined
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.rooms import stanzas
-from gateway.xmpp.rooms.stanzas import LOGGED, MUC, NICK_CHANGED, NON_ANONYMOUS, Place
+from gateway.xmpp.rooms.place import Place
+from gateway.xmpp.rooms.stanzas import LOGGED, MUC, NICK_CHANGED, NON_ANONYMOUS
 
 _JOIN = f"{{{MUC}}}x"
 _HISTORY = f"{{{MUC}}}history"
@@ -67,7 +68,7 @@ def sequence(place: Place, joined: Joined, asked: RoomJoined, to: str) -> Iterat
         codes.add(NICK_CHANGED)
     yield stanzas.presence(place, presence_of(room, joined.me), to, codes, asked.id)
     for said in joined.history:
-        yield stanzas.message(place, said.message, to, late=True)
+        yield stanzas.message(place, said, to, late=True)
     setters = {member.user: member.nick for member in (*joined.others, joined.me)}
     setter = setters.get(room.topic_by, "") if room.topic_by is not None else ""
     yield stanzas.subject(place, setter, room.topic, room.topic_at, to)

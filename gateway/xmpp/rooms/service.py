@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from gateway.bridge.accounts import Account
-from gateway.bridge.intents import IncomingText
 from gateway.bridge.rooms.intake import presence_of
 from gateway.bridge.rooms.rooms import Asked
 from gateway.events import RoomInvitation, RoomJoined
-from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
+from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import RoomRow
@@ -23,7 +22,9 @@ from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Standing
 from gateway.xmpp.rooms import stanzas
 from gateway.xmpp.rooms.joining import read_join, sequence
-from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL, Place
+from gateway.xmpp.rooms.place import Place
+from gateway.xmpp.rooms.speaking import Speaking
+from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL
 from gateway.xmpp.rooms.subject import Subjects
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class RoomService:
         self._component = component
         self._rooms = component.network.rooms
         self._clock = component.network.adapter.context.clock
+        self._speaking = Speaking(component)
         self._subjects = Subjects(component)
         self._told_out: dict[str, float] = {}
         """Sessions that were told lately that they are not in."""
@@ -229,8 +231,12 @@ class RoomService:
         to: Address,
         refuse: Callable[[errors.StanzaError, str], None],
     ) -> None:
-        """A text for a room. ``refuse`` answers with an error."""
+        """What somebody says in a room. ``refuse`` answers with an error."""
         found = self.find(sender, to)
+        if not message.has_content:  # then nobody waits for an answer
+            if found is not None and self._rooms.is_in(found[1], message.sender):
+                self._speaking.signals(*found, message)
+            return
         if found is None:
             refuse(errors.ITEM_NOT_FOUND, NO_ROOM)
             return
@@ -239,17 +245,10 @@ class RoomService:
             refuse(errors.NOT_ACCEPTABLE, "Please write to people in a conversation of their own.")
         elif not self._rooms.is_in(room, message.sender):
             refuse(errors.NOT_IN_ROOM, NOT_IN)
-        elif message.body is not None:
-            text = IncomingText(
-                id=StanzaId(message.id),
-                origin_id=StanzaId(message.origin_id) if message.origin_id else None,
-                sender=message.sender,
-                body=message.body,
-                receipt=False,
-            )
-            self._component.network.send_room_text(account, room, text)
-        elif message.subject is not None:
-            self._subjects.change(account, room, message.subject, refuse)
+        elif message.is_subject:
+            self._subjects.change(account, room, message.subject or "", refuse)
+        else:
+            self._speaking.take(account, room, message)
 
     # --- rows -----------------------------------------------------------------------------------
 

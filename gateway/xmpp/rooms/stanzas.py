@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -12,15 +11,17 @@ from gateway.events import (
     Affiliation,
     Departure,
     RoomChanged,
+    RoomDisplayed,
     RoomMessage,
     RoomPresence,
     RoomSubject,
 )
-from gateway.ids import RemoteUserId, StanzaId
+from gateway.ids import StanzaId
 from gateway.store.journal import InboundRow
-from gateway.xmpp import jid
-from gateway.xmpp.codec.outgoing import delay, replacing
+from gateway.xmpp.codec.outgoing import NO_STORE, delay
 from gateway.xmpp.codec.xml import Stanza, attribute, text
+from gateway.xmpp.rooms.content import content
+from gateway.xmpp.rooms.place import Place, occupant_id
 
 MUC = "http://jabber.org/protocol/muc"
 _USER = f"{MUC}#user"
@@ -30,28 +31,6 @@ _CONFIGURATION_CHANGED, _NEW_NICK, _REMOVED_AS_MEMBER = 104, 303, 321
 _NOW_NON_ANONYMOUS, _NOW_SEMI_ANONYMOUS = 172, 173
 _OF_DEPARTURE = {Departure.KICKED: 307, Departure.BANNED: 301}
 _DELAYED_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A room, as it is written into stanzas."""
-
-    room: str
-    """Bare JID."""
-    puppet: Callable[[RemoteUserId], str]
-    own: RemoteUserId
-    """The member who is the user of this room."""
-    is_private: bool
-
-    def occupant(self, nick: str) -> str:
-        """The address of an occupant; that of the room for who is none."""
-        local, _, domain = self.room.partition("@")
-        return jid.make(local, domain, nick) if nick else self.room
-
-
-def occupant_id(value: str) -> str:
-    """XEP-0421."""
-    return f"<occupant-id xmlns='urn:xmpp:occupant-id:0' id='{attribute(value)}'/>"
 
 
 def statuses(codes: Iterable[int]) -> str:
@@ -122,14 +101,25 @@ def left(occupant: str, to: str, codes: Iterable[int] = (SELF,), id: str = "") -
 
 def message(place: Place, said: RoomMessage, to: str, *, late: bool) -> Stanza:
     """REQ-561: live, in the history, and again."""
+    named = occupant_id(said.occupant) if said.occupant else ""
     inner = (
-        f"<body>{text(said.body)}</body>{replacing(said.replaces)}"
-        f"<stanza-id xmlns='urn:xmpp:sid:0' by='{attribute(place.room)}'"
-        f" id='{attribute(said.archive_id)}'/>{occupant_id(said.occupant)}"
+        f"{content(place, said)}<stanza-id xmlns='urn:xmpp:sid:0' by='{attribute(place.room)}'"
+        f" id='{attribute(said.archive_id)}'/>{named}"
     )
+    if said.origin_id:
+        inner += f"<origin-id xmlns='urn:xmpp:sid:0' id='{attribute(said.origin_id)}'/>"
     if late:
         inner += delay(said.sent_at, place.room)
     return Stanza("message", place.occupant(said.nick), to, "groupchat", said.id, inner)
+
+
+def displayed(place: Place, mark: RoomDisplayed, to: str) -> Stanza:
+    """XEP-0333 §4.3 (REQ-571)."""
+    inner = (
+        f"<displayed xmlns='urn:xmpp:chat-markers:0' id='{attribute(mark.message)}'/>"
+        f"{occupant_id(mark.occupant)}{NO_STORE}"
+    )
+    return Stanza("message", place.occupant(mark.nick), to, "groupchat", mark.id, inner)
 
 
 def subject(
@@ -160,6 +150,8 @@ def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
         case RoomMessage():
             late = row.resent or now - told.sent_at > _DELAYED_S
             return [message(place, told, to, late=late) for to in told.to]
+        case RoomDisplayed():
+            return [displayed(place, told, to) for to in told.to]
         case RoomPresence():
             return [presence(place, told, to) for to in told.to]
         case RoomSubject():

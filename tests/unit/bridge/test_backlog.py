@@ -68,10 +68,11 @@ async def test_a_bounce_before_the_proof_is_counted_once(box: Box) -> None:
 async def test_a_dead_letter_waits_no_longer_but_its_line_does(box: Box) -> None:
     delivery, port = box.delivery(local=True)
 
-    def refuse(row: InboundRow) -> None:
+    def refuse(row: InboundRow) -> int:
         port.written.append(row)
         if row.stanza_id == "one":
             raise StanzaRefused("too large")
+        return 1
 
     port.write = refuse  # type: ignore[method-assign]
     delivery.offer(await box.rows(0, "one", "two", state=InboundState.COMMITTED))

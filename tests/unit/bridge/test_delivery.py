@@ -30,16 +30,19 @@ class Port:
     def __init__(self, *, local: bool) -> None:
         self.local = local
         self.room = 1_000
+        self.stanzas = 1
+        """That each row is."""
         self.written: list[InboundRow] = []
 
     def has_room(self) -> bool:
         """As often as there is some."""
         return self.room > 0
 
-    def write(self, row: InboundRow) -> None:
+    def write(self, row: InboundRow) -> int:
         """Take a row."""
         self.room -= 1
         self.written.append(row)
+        return self.stanzas
 
     def is_local(self, user: UserJid) -> bool:
         """All users are."""
@@ -249,3 +252,16 @@ async def test_a_journal_that_cannot_be_read_now_is_read_later(
     assert port.bodies() == []
     await box.clock.advance(61)
     assert sorted(port.bodies()) == ["one", "two"]
+
+
+async def test_others_have_a_turn_after_many_stanzas(box: Box) -> None:
+    """Rows of rooms are one stanza for each session, and such of joins thousands."""
+    bodies = [f"row {n}" for n in range(10)]
+    rows = await box.rows(0, *bodies, state=InboundState.COMMITTED)
+    delivery, port = box.delivery(local=True)
+    port.stanzas = 600
+    delivery.offer(rows)
+    assert port.bodies() == bodies[:2]
+    await box.clock.settle()
+    assert port.bodies() == bodies
+    delivery.stop()

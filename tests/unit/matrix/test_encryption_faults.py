@@ -187,7 +187,7 @@ async def test_a_question_for_a_key_that_was_not_sent_before_a_crash_is_asked_af
             await machine._requests.ask()
         account.secrets.update({k: v for k, v in committed.items() if v is not None})
         _, again, _ = _encryption(account, _WithBackup())
-        await again.resume()
+        await again.waiting.resume()
         assert again._requests.wanted() == [missing]
 
 
@@ -480,7 +480,7 @@ async def test_without_a_backup_what_waits_is_not_read_for_it() -> None:
             raise AssertionError("it was read")
 
         account.waiting = waiting  # type: ignore[assignment]
-        assert await machine._restore_all() == 0
+        assert await machine._restoring.all() == 0
 
 
 async def test_the_device_that_is_named_is_the_one_that_is_compared_with() -> None:

@@ -13,10 +13,11 @@ import vodozemac
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.matrix.e2e.machine import Machine, Received
+from adapters.matrix.e2e.machine import Machine
 from adapters.matrix.e2e.own import ALGORITHMS, OwnDevice
 from adapters.matrix.e2e.people import People
 from adapters.matrix.e2e.signed import is_signed, sign
+from adapters.matrix.e2e.waiting import Received
 from adapters.matrix.http import Api
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.rooms import RoomId

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Edits of what was said in rooms (REQ-565): each corrects the message itself, never another edit.
+
+Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import structlog
+
+from gateway.bridge.rooms.references import References, is_gone
+from gateway.bridge.rooms.retractions import Retractions
+from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rows import Committed
+from gateway.bridge.splitting import split_text
+from gateway.bridge.wellformed import honest_time
+from gateway.events import RemoteRoomMessage, RoomMessage
+from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.store import Transaction, conversations, held, texts
+from gateway.store.conversations import MessageRow
+from gateway.store.rooms import RoomRow
+from gateway.text import clean
+
+log = structlog.get_logger("rooms")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message with a text that can be edited."""
+
+    row: MessageRow
+    sender: RemoteUserId
+    first: RoomMessage
+    last: RoomMessage
+    """With its edits."""
+    is_gone: bool
+
+    @property
+    def message(self) -> int:
+        """Its row."""
+        return self.row.id
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """In the rooms of one account."""
+
+    room_rows: RoomRows
+    references: References
+    retractions: Retractions
+
+    def text(self, db: Transaction, room: RoomRow, remote_id: RemoteMessageId) -> Text | None:
+        """What the network means by an id, if it has a text."""
+        row = self.references.find(db, room, remote_id)
+        return None if row is None else self._text(db, room, row)
+
+    def _text(self, db: Transaction, room: RoomRow, row: MessageRow) -> Text | None:
+        found = texts.texts_of(db, room.id, row.id)
+        if not found:
+            return None
+        first, last = found[0], found[-1]
+        return Text(row, first.sender, first.message, last.message, is_gone(found))
+
+    def edited(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomMessage,
+        now: float,
+        out: Committed,
+        stand_in: MessageRow | None = None,
+    ) -> bool:
+        """A message has another text. False if it is not known: then that text is a message.
+
+        ``stand_in``: the line that was given in place of the edit, while nobody could read it.
+        """
+        text = self.text(db, room, event.edits) if event.edits is not None else None
+        if text is None:
+            return False
+        if text.is_gone or text.sender != event.sender:
+            log.debug("edit_ignored", room=room.id, is_gone=text.is_gone)
+            return True
+        if text.row.remote_id is not None:  # what it was before is of no interest any more
+            held.release(db, room.conversation, text.row.remote_id)
+        if stand_in is not None:
+            line = self.references.archive_id(room, stand_in)
+            self.retractions.take_back(db, room, stand_in, event.sender, "", now, out)
+            texts.link(db, room.id, line, text.message)
+        elif not self._is_new(db, room, event, now):
+            return True
+        self._tell(db, room, event, text, stand_in is not None, now, out)
+        return True
+
+    def _is_new(
+        self, db: Transaction, room: RoomRow, event: RemoteRoomMessage, now: float
+    ) -> bool:
+        """Its own id is known from now on: reactions and read marks may name it."""
+        made = conversations.add_message(
+            db,
+            room.conversation,
+            stanza_id=self.room_rows.id(room, event.id, 0),
+            origin=self.room_rows.origin(event.sender),
+            sent_at=honest_time(event.sent_at, now),
+            remote_id=event.id,
+            now=now,
+        )
+        return made is not None
+
+    def _tell(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomMessage,
+        text: Text,
+        late: bool,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """Part by part. What does not change the text is not said (REQ-421)."""
+        scope = ("readable",) if late else ()
+        before: list[Text | None] = [text]
+        if text.row.remote_id is not None:
+            rows = conversations.parts(db, room.conversation, text.row.remote_id)
+            before += [self._text(db, room, row) for row in rows[1:]]
+        for part, (old, body) in enumerate(zip_longest(before, split_text(clean(event.body)))):
+            if body is None:
+                if old is not None:
+                    self.retractions.take_back(db, room, old.row, event.sender, "", now, out)
+                continue
+            if old is not None and old.last.body == body:
+                continue
+            said = RoomMessage(
+                id=self.room_rows.id(room, event.id, *scope, part),
+                archive_id=self.room_rows.id(room, "archive", event.id, *scope, part),
+                nick=self.room_rows.called(db, room, event.sender),
+                occupant=occupant_id(room.secret, event.sender),
+                body=body,
+                sent_at=honest_time(event.sent_at, now),
+                replaces=None if old is None else old.first.id,
+                reply=None if part else self.references.same_reply(db, room, text.first.reply),
+            )
+            of = text.message if old is None else old.message
+            conversations.add_alias(db, room.conversation, said.id, of)
+            self.room_rows.say(db, room, event.sender, said, now, out, of)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lines of a room itself: what has happened there that nobody has said (REQ-577), and what is
+missing.
+
+Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.bridge.rooms.room_rows import RoomRows
+from gateway.bridge.rows import Committed
+from gateway.bridge.splitting import brief
+from gateway.events import RoomMessage
+from gateway.ids import RemoteUserId
+from gateway.store import Transaction, conversations, rooms
+from gateway.store.conversations import Origin
+from gateway.store.rooms import RoomRow
+
+_ROOM_ITSELF = RemoteUserId("")
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """In the rooms of one account."""
+
+    room_rows: RoomRows
+
+    def line(
+        self, db: Transaction, room: RoomRow, about: str, text: str, now: float, out: Committed
+    ) -> None:
+        """Once for each ``about``."""
+        archive_id = self.room_rows.id(room, "archive", "line", about)
+        if not text or rooms.archived(db, room.id, archive_id) is not None:
+            return
+        said = RoomMessage(
+            id=self.room_rows.id(room, "line", about),
+            archive_id=archive_id,
+            nick="",
+            occupant="",
+            body=brief(text),
+            sent_at=now,
+        )
+        message = conversations.add_message(
+            db, room.conversation, stanza_id=said.id, origin=Origin.CONTACT, sent_at=now
+        )
+        self.room_rows.say(db, room, _ROOM_ITSELF, said, now, out, message)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who has read a room how far (REQ-570, REQ-571). Marks only move forward, and none is archived.
+
+Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rows import Committed
+from gateway.events import RemoteRoomRead, RoomDisplayed
+from gateway.ids import RemoteUserId
+from gateway.store import Transaction, conversations, rooms, texts
+from gateway.store.rooms import RoomRow
+
+_MOST_READERS = 50
+"""Members of a group in which it is told what others have read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """In the rooms of one account."""
+
+    room_rows: RoomRows
+
+    def read(
+        self, db: Transaction, room: RoomRow, event: RemoteRoomRead, now: float, out: Committed
+    ) -> None:
+        """Somebody has, perhaps the user with another client."""
+        is_own = event.reader == self.room_rows.own
+        if not is_own and not self._is_of_interest(db, room, event.reader):
+            return
+        seen = conversations.by_remote_id(db, room.conversation, event.up_to)
+        newest = None if seen is None else texts.last_text(db, room.conversation, seen.id)
+        if newest is None:
+            return
+        if is_own and not conversations.advance_read(db, room.conversation, newest, by_user=True):
+            return
+        self.tell(db, room, event.reader, newest, rooms.occupants(db, room.id), now, out)
+
+    def _is_of_interest(self, db: Transaction, room: RoomRow, reader: RemoteUserId) -> bool:
+        return (
+            room.private
+            and rooms.member(db, room.id, reader) is not None
+            and rooms.count_members(db, room.id) <= _MOST_READERS
+        )
+
+    def tell(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        reader: RemoteUserId,
+        message: int,
+        to: tuple[str, ...],
+        now: float,
+        out: Committed,
+    ) -> None:
+        """These sessions."""
+        found = texts.texts_of(db, room.id, message)
+        if not found:
+            return
+        mark = RoomDisplayed(
+            id=self.room_rows.id(room, "displayed", reader, message),
+            nick=self.room_rows.called(db, room, reader),
+            occupant=occupant_id(room.secret, reader),
+            message=found[0].message.archive_id,
+            to=to,
+        )
+        self.room_rows.tell(db, room, mark.id, mark, now, out)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replies, for clients that know none: they see what is answered above the answer (REQ-434)."""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from gateway.events import RoomMessage
+from gateway.store import texts
+from gateway.store.rooms import RoomRow
+from gateway.store.writer import Connection
+
+_MOST_LINES = 3
+_MOST_CHARS = 200
+
+
+def quote(said: RoomMessage) -> str:
+    """The first lines of a text, and by whom; empty if there is no text any more."""
+    if not said.body:
+        return ""
+    named = f"{said.nick}: " if said.nick else ""
+    lines = f"{named}{said.body}"[: _MOST_CHARS + 1].split("\n")
+    shown = "\n".join(lines[:_MOST_LINES])
+    if len(lines) > _MOST_LINES or len(shown) > _MOST_CHARS:
+        shown = f"{shown[: _MOST_CHARS - 1]}…"
+    return "".join(f"> {line}\n" for line in shown.split("\n"))
+
+
+def quoted(db: Connection, room: RoomRow, said: RoomMessage) -> RoomMessage:
+    """What the archive has, with the quote that it had when it was live; without one, if what it
+    answers was taken back since."""
+    if said.reply is None:
+        return said
+    answered = texts.text_before(db, room.id, said.reply.message, said.archive_id)
+    told = "" if answered is None else quote(answered)
+    return structs.replace(said, reply=structs.replace(said.reply, quote=told))
+
+
+def unquoted(said: RoomMessage) -> RoomMessage:
+    """As the archive keeps it."""
+    if said.reply is None:
+        return said
+    return structs.replace(said, reply=structs.replace(said.reply, quote=""))
+
+
+def without_fallback(body: str, parts: tuple[tuple[int, int], ...]) -> str:
+    """The body without the parts that stand in for a reply, in code points (XEP-0428 §2.2). If one
+    of them is not in the body, all of it is kept (REQ-435)."""
+    kept, end = [], 0
+    for start, stop in sorted(parts):
+        if not end <= start <= stop <= len(body):
+            return body
+        kept.append(body[end:start])
+        end = stop
+    return "".join([*kept, body[end:]])

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was taken back, by who has said it or by a moderator (XEP-0424, XEP-0425).
+
+Nothing of a text stays in the archive. That it was taken back is said once, by the room itself,
+which is the only form that all clients act on (REQ-567). Runs inside the writer's transaction, as
+`gateway.bridge.rooms.intake`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec import structs
+
+from gateway.bridge.rooms.reactions import Reactions
+from gateway.bridge.rooms.references import References, is_gone
+from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rows import Committed
+from gateway.bridge.splitting import brief
+from gateway.bridge.wellformed import honest_time
+from gateway.events import (
+    Moderation,
+    RemoteRoomRetraction,
+    RetractInRoom,
+    RoomMessage,
+    Tombstone,
+)
+from gateway.ids import RemoteUserId
+from gateway.store import Transaction, conversations, journal, reactions, rooms, texts
+from gateway.store.conversations import MessageRow
+from gateway.store.journal import OutboundRow
+from gateway.store.rooms import Archived, RoomRow
+
+
+@dataclass(frozen=True, slots=True)
+class Retractions:
+    """In the rooms of one account."""
+
+    room_rows: RoomRows
+    references: References
+    reactions: Reactions
+
+    def retracted(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomRetraction,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """A message, an edit or a reaction is no longer there. What is not known is nobody's."""
+        if self.reactions.withdrawn(db, room, event, now, out):
+            return
+        row = conversations.by_remote_id(db, room.conversation, event.message)
+        if row is None:
+            return
+        original = self.references.original(db, room, row)
+        if original.remote_id == row.remote_id:
+            if event.by == self.room_rows.own:
+                self._came_back(db, room, original, now, out)
+            for part in conversations.parts(db, room.conversation, event.message):
+                self.take_back(db, room, part, event.by, event.reason, now, out)
+        else:
+            self._undo(db, room, original, row, event, now, out)
+
+    def take_back(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        row: MessageRow,
+        by: RemoteUserId,
+        reason: str,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """One part of a message, with its edits and all reactions to it. Once."""
+        left = [text for text in self._texts(db, room, row) if text.message.tombstone is None]
+        if not left:
+            return
+        first = left[0].message
+        moderation = Moderation(
+            nick=self.room_rows.called(db, room, by),
+            occupant=occupant_id(room.secret, by),
+            reason=brief(reason),
+        )
+        said = RoomMessage(
+            id=self.room_rows.id(room, "retraction", first.archive_id),
+            archive_id=self.room_rows.id(room, "archive", "retraction", first.archive_id),
+            nick="",
+            occupant="",
+            body="",
+            sent_at=now,
+            retracts=first.archive_id,
+            moderation=moderation,
+        )
+        tombstone = Tombstone(retraction=said.id, at=now, moderation=moderation)
+        for text in left:
+            self._bury(db, room, text, tombstone)
+        reactions.drop(db, row.id)
+        self.room_rows.say(db, room, by, said, now, out)
+
+    def _texts(self, db: Transaction, room: RoomRow, row: MessageRow) -> list[Archived]:
+        return texts.texts_of(db, room.id, row.id)
+
+    def _bury(self, db: Transaction, room: RoomRow, text: Archived, by: Tombstone) -> None:
+        buried = structs.replace(text.message, body="", reply=None, tombstone=by)
+        rooms.rewrite(db, room.id, buried)
+
+    def _undo(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        original: MessageRow,
+        edit: MessageRow,
+        event: RemoteRoomRetraction,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """One of the edits was taken back: what was said before holds again."""
+        left = [text for text in self._texts(db, room, original) if not text.message.tombstone]
+        ids = self.references.archive_ids(room, edit)
+        gone = next((text for text in left if text.message.archive_id in ids), None)
+        if gone is None or gone is left[0]:
+            return
+        moderation = Moderation(
+            nick=self.room_rows.called(db, room, event.by),
+            occupant=occupant_id(room.secret, event.by),
+            reason=brief(event.reason),
+        )
+        said = structs.replace(
+            left[-2].message,
+            id=self.room_rows.id(room, "undone", event.message),
+            archive_id=self.room_rows.id(room, "archive", "undone", event.message),
+            nick=self.room_rows.called(db, room, gone.sender),
+            sent_at=honest_time(event.sent_at, now),
+            replaces=left[0].message.id,
+        )
+        self._bury(db, room, gone, Tombstone(retraction=said.id, at=now, moderation=moderation))
+        if gone is left[-1]:
+            self.room_rows.say(db, room, gone.sender, said, now, out, original.id)
+
+    # --- by the user ----------------------------------------------------------------------------
+
+    def _came_back(
+        self, db: Transaction, room: RoomRow, target: MessageRow, now: float, out: Committed
+    ) -> None:
+        """Before the network has answered."""
+        for message, command in journal.open_about(db, room.conversation, target.id):
+            if message is not None and isinstance(command, RetractInRoom):
+                self._reflect(db, room, message, target, now, out)
+                return
+
+    def accepted(
+        self, db: Transaction, room: RoomRow, row: OutboundRow, now: float, out: Committed
+    ) -> None:
+        """The network has done it: what the user's client has said is reflected, then the room
+        says it."""
+        target = None if row.target is None else conversations.message(db, row.target)
+        if target is None or row.message is None:
+            return
+        self._reflect(db, room, row.message, target, now, out)
+        for part in self._parts(db, room, target):
+            self.take_back(db, room, part, self.room_rows.own, "", now, out)
+
+    def _reflect(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        message: int,
+        target: MessageRow,
+        now: float,
+        out: Committed,
+    ) -> None:
+        stored, found = conversations.message(db, message), self._texts(db, room, target)
+        if stored is None or not found:
+            return
+        said = RoomMessage(
+            id=stored.stanza_id or self.room_rows.id(room, "own", stored.id),
+            archive_id=self.references.archive_id(room, stored),
+            nick=self.room_rows.called(db, room, self.room_rows.own),
+            occupant=occupant_id(room.secret, self.room_rows.own),
+            body="",
+            sent_at=now,
+            retracts=found[0].message.archive_id,
+        )
+        self.room_rows.say(db, room, self.room_rows.own, said, now, out)
+
+    def is_done(self, db: Transaction, room: RoomRow, row: OutboundRow) -> bool:
+        """Whether the message is gone, whatever the network has answered."""
+        return row.target is not None and is_gone(texts.texts_of(db, room.id, row.target))
+
+    def _parts(self, db: Transaction, room: RoomRow, row: MessageRow) -> list[MessageRow]:
+        if row.remote_id is None:
+            return [row]
+        return conversations.parts(db, room.conversation, row.remote_id)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that is said in rooms, and about what was said; each kind has a file of its own.
+
+Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.adapter import Sent
+from gateway.bridge.rooms.edits import Edits
+from gateway.bridge.rooms.lines import Lines
+from gateway.bridge.rooms.reactions import Reactions
+from gateway.bridge.rooms.reading import Reading
+from gateway.bridge.rooms.references import References
+from gateway.bridge.rooms.retractions import Retractions
+from gateway.bridge.rooms.room_rows import RoomRows
+from gateway.bridge.rooms.speech import Speech
+from gateway.bridge.rows import Committed
+from gateway.errors import AdapterError
+from gateway.events import (
+    ReactInRoom,
+    RemoteRoomEvent,
+    RemoteRoomGap,
+    RemoteRoomMessage,
+    RemoteRoomNotice,
+    RemoteRoomReaction,
+    RemoteRoomRead,
+    RemoteRoomRetraction,
+    RetractInRoom,
+    SendRoomText,
+)
+from gateway.store import Transaction
+from gateway.store.journal import OutboundRow
+from gateway.store.rooms import RoomRow
+
+_NOT_FETCHED = "earlier messages were not fetched. Please read them in another app of the network."
+
+
+def what_is_said(room_rows: RoomRows) -> Said:
+    """In the rooms of one account."""
+    references = References(room_rows)
+    reactions = Reactions(room_rows, references)
+    retractions = Retractions(room_rows, references, reactions)
+    edits = Edits(room_rows, references, retractions)
+    speech = Speech(room_rows, references, edits)
+    return Said(speech, reactions, retractions, Reading(room_rows), Lines(room_rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """In the rooms of one account."""
+
+    speech: Speech
+    reactions: Reactions
+    retractions: Retractions
+    reading: Reading
+    lines: Lines
+
+    def apply(
+        self, db: Transaction, room: RoomRow, event: RemoteRoomEvent, now: float, out: Committed
+    ) -> None:
+        """One event of the network."""
+        match event:
+            case RemoteRoomMessage():
+                self.speech.message(db, room, event, now, out)
+            case RemoteRoomReaction():
+                self.reactions.reacted(db, room, event, now, out)
+            case RemoteRoomRetraction():
+                self.retractions.retracted(db, room, event, now, out)
+            case RemoteRoomRead():
+                self.reading.read(db, room, event, now, out)
+            case RemoteRoomNotice():
+                self.lines.line(db, room, f"notice {event.id}", event.text, now, out)
+            case RemoteRoomGap():
+                about = "" if event.about is None else f"about {event.about} "
+                text = f"{about}{_NOT_FETCHED}"
+                self.lines.line(db, room, f"gap {event.id}", text, now, out)
+
+    def settled(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        row: OutboundRow,
+        outcome: Sent | AdapterError,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """What a user wanted is done, and is reflected (REQ-560); or it is not."""
+        match row.command:
+            case SendRoomText() if row.message is not None and isinstance(outcome, Sent):
+                self.speech.reflect(db, room, row.message, row.command, now, out)
+            case ReactInRoom() if isinstance(outcome, Sent):
+                self.reactions.accepted(db, room, row, outcome, now, out)
+            case ReactInRoom():
+                self.reactions.failed(db, room, row, now, out)
+            case RetractInRoom() if isinstance(outcome, Sent):
+                self.retractions.accepted(db, room, row, now, out)

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What users want to say in rooms, and about what was said: from a stanza to a command.
+
+The plans run inside the writer's transaction. They refuse what refers to nothing, or to what is
+not the user's to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.adapter import Capabilities, Clock
+from gateway.bridge.accounts import Account
+from gateway.bridge.intents import IncomingText, Intents
+from gateway.bridge.rooms import reactions, references
+from gateway.bridge.rooms.targets import LATER
+from gateway.bridge.rows import Committed
+from gateway.bridge.wanted import Declined, Incoming, Planned
+from gateway.events import (
+    FailureReason,
+    MarkRoomRead,
+    ReactInRoom,
+    RetractInRoom,
+    SendRoomText,
+)
+from gateway.ids import RemoteUserId, StanzaId
+from gateway.store import Store, Transaction, conversations, journal, rooms, texts
+from gateway.store.conversations import MessageRow, Origin
+from gateway.store.journal import InboundRow, OutboundRow
+from gateway.store.rooms import RoomRow
+
+_NO_EDITS = "What was said in groups of this network cannot be changed. Please say it anew."
+_NO_REACTIONS = "Nobody can react to messages in groups of this network."
+_NO_RETRACTIONS = "What was said in groups of this network cannot be taken back."
+_UNKNOWN = "There is no such message in this group, or it was taken back."
+_NOT_YOURS = "This can only be changed by who has said it."
+_NOT_YOURS_TO_TAKE = "You can take back only what you have said yourself, or as a moderator."
+_NO_EMOJI = "One of these is too long for an emoji."
+_TOO_MANY = f"At most {reactions.MOST} emoji of one person can be at a message."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingSpeech(IncomingText):
+    """A text for a room."""
+
+    replaces: StanzaId | None = None
+    reply_to: StanzaId | None = None
+    unquoted: str = ""
+    """The text without what it quotes, if it is a reply."""
+
+    @property
+    def content(self) -> str:
+        """With what it is about."""
+        about = [id for id in (self.replaces, self.reply_to) if id is not None]
+        return "\0".join([self.body, *about])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingReactions(Incoming):
+    """All that the user reacts with to a message."""
+
+    message: StanzaId
+    emoji: tuple[str, ...]
+
+    @property
+    def content(self) -> str:
+        """With what it is about."""
+        return "\0".join(["reactions", self.message, *self.emoji])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingRetraction(Incoming):
+    """The user takes a message back."""
+
+    message: StanzaId
+
+    @property
+    def content(self) -> str:
+        """With what it is about."""
+        return f"retract\0{self.message}"
+
+
+class RoomWishes:
+    """Takes what users want to say in the rooms of one network."""
+
+    def __init__(
+        self,
+        capabilities: Capabilities,
+        store: Store,
+        clock: Clock,
+        intents: Intents,
+        *,
+        send: Callable[[Account, OutboundRow], None],
+        deliver: Callable[[list[InboundRow]], None],
+    ) -> None:
+        self._capabilities = capabilities
+        self._store = store
+        self._clock = clock
+        self._intents = intents
+        self._send = send
+        self._deliver = deliver
+
+    def say(self, account: Account, room: RoomRow, text: IncomingSpeech) -> None:
+        """A text, perhaps in place of another one or in answer to one."""
+        self._intents.in_room(account, room, text, lambda db: self._speech(db, room, text))
+
+    def react(self, account: Account, room: RoomRow, wanted: IncomingReactions) -> None:
+        """Reactions to a message: these and no others."""
+        self._intents.in_room(account, room, wanted, lambda db: self._reactions(db, room, wanted))
+
+    def retract(self, account: Account, room: RoomRow, wanted: IncomingRetraction) -> None:
+        """A message is taken back."""
+        self._intents.in_room(account, room, wanted, lambda db: self._retraction(db, room, wanted))
+
+    def _speech(self, db: Transaction, room: RoomRow, text: IncomingSpeech) -> Planned | Declined:
+        reply = self._answered(db, room, text)
+        body = text.body if reply is None else text.unquoted
+        reply_to = None if reply is None else LATER
+        if text.replaces is None:
+            command = SendRoomText(room=room.remote_id, body=body, reply_to=reply_to)
+            return Planned(command, None if reply is None else reply.id)
+        if not self._capabilities.edits:
+            return Declined(FailureReason.UNSUPPORTED, _NO_EDITS)
+        target = _known(db, room, text.replaces)
+        if target is None:
+            return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
+        if target.origin is Origin.CONTACT:
+            return Declined(FailureReason.FORBIDDEN, _NOT_YOURS)
+        reply_to = None if reply is None else reply.remote_id
+        command = SendRoomText(room=room.remote_id, body=body, reply_to=reply_to, edits=LATER)
+        return Planned(command, target.id, is_edit=True)
+
+    def _answered(self, db: Transaction, room: RoomRow, text: IncomingSpeech) -> MessageRow | None:
+        """What is answered. If that is not known, or the network has no replies, the quote of it
+        stays in the text."""
+        if text.reply_to is None or not self._capabilities.replies:
+            return None
+        return _known(db, room, text.reply_to)
+
+    def _reactions(
+        self, db: Transaction, room: RoomRow, wanted: IncomingReactions
+    ) -> Planned | Declined:
+        if not self._capabilities.reactions:
+            return Declined(FailureReason.UNSUPPORTED, _NO_REACTIONS)
+        if not all(map(reactions.is_emoji, wanted.emoji)):
+            return Declined(FailureReason.UNSUPPORTED, _NO_EMOJI)
+        if len(wanted.emoji) > reactions.MOST:
+            return Declined(FailureReason.UNSUPPORTED, _TOO_MANY)
+        target = _known(db, room, wanted.message)
+        if target is None:
+            return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
+        command = ReactInRoom(room=room.remote_id, message=LATER, emoji=wanted.emoji)
+        return Planned(command, target.id)
+
+    def _retraction(
+        self, db: Transaction, room: RoomRow, wanted: IncomingRetraction
+    ) -> Planned | Declined:
+        if not self._capabilities.retractions:
+            return Declined(FailureReason.UNSUPPORTED, _NO_RETRACTIONS)
+        target = references.meant(db, room, wanted.message)  # also again: clients may repeat it
+        if target is None:
+            return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
+        if target.origin is Origin.CONTACT:
+            return Declined(FailureReason.FORBIDDEN, _NOT_YOURS_TO_TAKE)
+        return Planned(RetractInRoom(room=room.remote_id, message=LATER), target.id)
+
+    # --- read marks -----------------------------------------------------------------------------
+
+    def displayed(self, account: Account, room: RoomRow, message: StanzaId, session: str) -> None:
+        """A session shows everything up to a message (REQ-570). The user's others are told."""
+        now = self._clock.now()
+        is_sent = self._capabilities.read_marks and account.settings.send_read_marks
+
+        def unit(db: Transaction) -> Committed:
+            out = Committed()
+            seen = references.meant(db, room, message)
+            newest = None if seen is None else texts.last_text(db, room.conversation, seen.id)
+            if newest is None or not conversations.advance_read(
+                db, room.conversation, newest, by_user=True
+            ):
+                return out
+            if account.link is not None:
+                others = tuple(jid for jid in rooms.occupants(db, room.id) if jid != session)
+                reading = account.link.intake.rooms.said.reading
+                reading.tell(db, room, account.remote_id, newest, others, now, out)
+            up_to = conversations.remote_id_of(db, newest)
+            if is_sent and up_to is not None:
+                out.outbound.append(
+                    journal.add_outbound(
+                        db,
+                        account=account.id,
+                        conversation=room.conversation,
+                        contact=RemoteUserId(room.remote_id),
+                        command=MarkRoomRead(room=room.remote_id, up_to=up_to),
+                        now=now,
+                    )
+                )
+            return out
+
+        def committed(out: Committed) -> None:
+            self._deliver(out.inbound)
+            for row in out.outbound:
+                self._send(account, row)
+
+        self._store.write(unit, committed)
+
+
+def _known(db: Transaction, room: RoomRow, id: StanzaId) -> MessageRow | None:
+    """What is meant, if it is still there and somebody has said it. What the user says may not be
+    in the archive yet."""
+    found = references.meant(db, room, id)
+    if found is None or (found.origin is Origin.CONTACT and found.remote_id is None):
+        return None
+    return None if references.is_gone(texts.texts_of(db, room.id, found.id)) else found

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a message in a room says, and about which other one, as XML."""
+
+from __future__ import annotations
+
+from gateway.events import Moderation, Reply, RoomMessage, Tombstone
+from gateway.xmpp.codec.incoming import REACTIONS, REPLY, RETRACT
+from gateway.xmpp.codec.outgoing import STORE, replacing, timestamp
+from gateway.xmpp.codec.xml import attribute, text
+from gateway.xmpp.rooms.place import Place, occupant_id
+
+MODERATE = "urn:xmpp:message-moderate:1"
+
+
+def content(place: Place, said: RoomMessage) -> str:
+    """Live and in the archive the same (REQ-582)."""
+    if said.body:
+        if said.reply is None:
+            return f"<body>{text(said.body)}</body>{replacing(said.replaces)}"
+        return _reply(place, said.reply, said.body) + replacing(said.replaces)
+    if said.tombstone is not None:
+        return _tombstone(place, said.tombstone) + replacing(said.replaces)
+    if said.reacts_to is not None:
+        emoji = "".join(f"<reaction>{text(each)}</reaction>" for each in said.reactions)
+        target = attribute(said.reacts_to)
+        return f"<reactions xmlns='{REACTIONS}' id='{target}'>{emoji}</reactions>{STORE}"
+    if said.retracts is not None:
+        by = "" if said.moderation is None else _moderated(place, said.moderation)
+        return f"<retract xmlns='{RETRACT}' id='{attribute(said.retracts)}'>{by}</retract>{STORE}"
+    return f"<body/>{replacing(said.replaces)}"
+
+
+def _reply(place: Place, reply: Reply, body: str) -> str:
+    """REQ-434: the quote is for clients that know no replies; all others cut it off."""
+    quote = ""
+    if reply.quote:
+        part = f"<body start='0' end='{len(reply.quote)}'/>"
+        quote = f"<fallback xmlns='urn:xmpp:fallback:0' for='{REPLY}'>{part}</fallback>"
+    to = attribute(place.occupant(reply.nick))
+    return (
+        f"<body>{text(reply.quote + body)}</body>"
+        f"<reply xmlns='{REPLY}' to='{to}' id='{attribute(reply.message)}'/>{quote}"
+    )
+
+
+def _moderated(place: Place, by: Moderation) -> str:
+    """XEP-0425 §3.1."""
+    who, id = attribute(place.occupant(by.nick)), occupant_id(by.occupant)
+    reason = f"<reason>{text(by.reason)}</reason>" if by.reason else ""
+    return f"<moderated xmlns='{MODERATE}' by='{who}'>{id}</moderated>{reason}"
+
+
+def _tombstone(place: Place, stone: Tombstone) -> str:
+    """XEP-0424 §4, XEP-0425 §4."""
+    return (
+        f"<retracted xmlns='{RETRACT}' id='{attribute(stone.retraction)}'"
+        f" stamp='{timestamp(stone.at)}'>{_moderated(place, stone.moderation)}</retracted>"
+    )

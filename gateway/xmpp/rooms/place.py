@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A room and those in it, as they are written into stanzas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.ids import RemoteUserId
+from gateway.xmpp import jid
+from gateway.xmpp.codec.xml import attribute
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A room, as it is written into stanzas."""
+
+    room: str
+    """Bare JID."""
+    puppet: Callable[[RemoteUserId], str]
+    own: RemoteUserId
+    """The member who is the user of this room."""
+    is_private: bool
+
+    def occupant(self, nick: str) -> str:
+        """The address of an occupant; that of the room for who is none."""
+        local, _, domain = self.room.partition("@")
+        return jid.make(local, domain, nick) if nick else self.room
+
+
+def occupant_id(value: str) -> str:
+    """XEP-0421."""
+    return f"<occupant-id xmlns='urn:xmpp:occupant-id:0' id='{attribute(value)}'/>"

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the sessions in rooms say there. Nothing of a stanza goes on but what is read here
+(REQ-563)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.bridge.accounts import Account
+from gateway.bridge.rooms.replies import without_fallback
+from gateway.bridge.rooms.wishes import IncomingReactions, IncomingRetraction, IncomingSpeech
+from gateway.ids import StanzaId
+from gateway.store.rooms import RoomRow
+from gateway.xmpp.codec.incoming import IncomingMessage
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+
+class Speaking:
+    """In the rooms of one component."""
+
+    def __init__(self, component: Component) -> None:
+        self._component = component
+        self._wishes = component.network.room_wishes
+
+    def take(self, account: Account, room: RoomRow, message: IncomingMessage) -> None:
+        """A retraction, reactions or a text. The bodies of the first two stand in for them."""
+        id = StanzaId(message.id)
+        origin_id = StanzaId(message.origin_id) if message.origin_id else None
+        sender = message.sender
+        if message.retracts is not None:
+            taken = StanzaId(message.retracts)
+            self._wishes.retract(
+                account,
+                room,
+                IncomingRetraction(id=id, origin_id=origin_id, sender=sender, message=taken),
+            )
+        elif message.reacts_to is not None:
+            self._wishes.react(
+                account,
+                room,
+                IncomingReactions(
+                    id=id,
+                    origin_id=origin_id,
+                    sender=sender,
+                    message=StanzaId(message.reacts_to),
+                    emoji=message.reactions,
+                ),
+            )
+        else:
+            body = message.body or ""
+            self._wishes.say(
+                account,
+                room,
+                IncomingSpeech(
+                    id=id,
+                    origin_id=origin_id,
+                    sender=sender,
+                    body=body,
+                    replaces=StanzaId(message.replaces) if message.replaces else None,
+                    reply_to=StanzaId(message.reply_to) if message.reply_to else None,
+                    unquoted=without_fallback(body, message.reply_parts),
+                ),
+            )
+
+    def signals(self, account: Account, room: RoomRow, message: IncomingMessage) -> None:
+        """What nobody waits for."""
+        if message.displayed and message.type == "groupchat":
+            shown = StanzaId(message.displayed)
+            self._wishes.displayed(account, room, shown, message.sender)

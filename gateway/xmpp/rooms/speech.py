@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be said about what was said in the rooms of one network, and taking messages back as a
+moderator (XEP-0425)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from gateway.adapter import Capabilities
+from gateway.bridge.accounts import Account
+from gateway.bridge.rooms.management import Management
+from gateway.bridge.splitting import brief
+from gateway.errors import AdapterError
+from gateway.events import ModerateMessage
+from gateway.ids import StanzaId
+from gateway.store.rooms import RoomRow
+from gateway.xmpp import disco
+from gateway.xmpp.asked import Request
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.codec.incoming import REACTIONS, REPLY, RETRACT
+from gateway.xmpp.rooms.content import MODERATE
+from gateway.xmpp.rooms.refusals import refused
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+_NO_MESSAGE = "There is no such message in this group."
+_NOT_ON_NETWORK = "The network does not have this message."
+
+
+def _of_clients(capabilities: Capabilities) -> Iterator[str]:
+    """REQ-120: what an occupant can be sent."""
+    if capabilities.edits:
+        yield "urn:xmpp:message-correct:0"
+    if capabilities.replies:
+        yield from (REPLY, "urn:xmpp:fallback:0")
+    if capabilities.reactions:
+        yield REACTIONS
+    if capabilities.retractions:
+        yield RETRACT
+
+
+def _of_rooms(capabilities: Capabilities, management: Management) -> Iterator[str]:
+    """REQ-540."""
+    yield from _of_clients(capabilities)
+    yield f"{RETRACT}#tombstone"
+    if management.is_possible(ModerateMessage):
+        yield MODERATE
+
+
+class Speech:
+    """In the rooms of one component."""
+
+    def __init__(
+        self, component: Component, room_of: Callable[[Request], tuple[Account, RoomRow]]
+    ) -> None:
+        self._room_of = room_of
+        network = component.network
+        capabilities = network.adapter.capabilities
+        self._rooms, self._management = network.rooms, network.room_management
+        self.features = tuple(_of_rooms(capabilities, self._management))
+        """Of a room, as far as they depend on the network."""
+        self.occupant = disco.puppet_client(
+            network.adapter.display_name, capabilities, _of_clients(capabilities)
+        )
+        """What an occupant says of itself."""
+
+    async def moderate(self, request: Request) -> str:
+        """REQ-568. Clients ask once for each edit: what is gone is gone."""
+        account, room = self._room_of(request)
+        wanted = request.payload
+        if wanted.find(f"{{{RETRACT}}}retract") is None or not wanted.get("id"):
+            raise Refused(errors.BAD_REQUEST, "A message to be retracted is expected.")
+        message = self._rooms.meant(room, StanzaId(wanted.get("id", "")))
+        if message is None:
+            raise Refused(errors.ITEM_NOT_FOUND, _NO_MESSAGE)
+        if self._rooms.is_gone(room, message):
+            return ""
+        if message.remote_id is None:
+            raise Refused(errors.ITEM_NOT_FOUND, _NOT_ON_NETWORK)
+        reason = brief(wanted.findtext(f"{{{MODERATE}}}reason") or "")
+        action = ModerateMessage(room=room.remote_id, message=message.remote_id, reason=reason)
+        try:
+            await self._management.do(account, action)
+        except AdapterError as error:
+            raise refused(error) from None
+        return ""
