@@ -21,6 +21,7 @@ from adapters.matrix.groups import (
     everybody,
     has_others,
     member_of,
+    move,
     renamed,
     rights,
     seen,
@@ -46,6 +47,7 @@ from gateway.events import (
     RemoteMember,
     RemoteMemberGone,
     RemoteRoom,
+    RemoteRoomMoved,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
 
@@ -83,7 +85,10 @@ def _is_told_now(
 ) -> bool:
     """Whether a room that was not told is one that is told now."""
     if group is not None:
-        return not is_next or has_others(events, account)
+        is_complete = group.is_meant and any(
+            event.get("type") == "m.room.name" for event in events
+        )
+        return not is_next or is_complete or has_others(events, account)
     made = creation(events)
     return made is not None and not described(Group(), made, 0).is_space
 
@@ -245,6 +250,8 @@ class _OneGroup:
         self.group = known or Group(is_stale=True)
         self.out: Event | None = None
         """The last event by which the account came out."""
+        self._moved: RemoteRoomMoved | None = None
+        """To be told. A room that has moved before the account came is left as it is."""
 
     @property
     def is_silent(self) -> bool:
@@ -295,7 +302,8 @@ class _OneGroup:
         self._describe(events)
         is_alone = not has_others([*events, *(self._members or ())], self._account)
         is_made = self._is_new and self._mode is Mode.NEXT and self.group.founder == self._account
-        self.group = replace(self.group, is_hidden=is_made and is_alone)
+        is_complete = self.group.is_meant and bool(self.group.name)
+        self.group = replace(self.group, is_hidden=is_made and is_alone and not is_complete)
 
     def _events(self, events: Sequence[Event], old_count: int, last: str) -> Cuts:
         """A group that is cut in two has handed over what comes before the cut, as `group_news`
@@ -328,7 +336,10 @@ class _OneGroup:
     def _describe(self, events: Iterable[Event]) -> None:
         before = self.group
         for event in events:
+            old = self.group.moved_to
             self.group = described(self.group, event, self._now)
+            if self.group.moved_to != old and not self._is_first:
+                self._moved = move(self._room_id, self.group, event)
         if self.group is not before and rights(self.group) != rights(before):
             self._is_uncertain()
 
@@ -351,6 +362,9 @@ class _OneGroup:
         if members is not None or room != self._told:
             self._parts.say(replace(room, members=members, is_new=is_first and self._is_new))
         self._told = room
+        if self._moved is not None:
+            self._parts.say(self._moved)
+            self._moved = None
 
     # --- events ---------------------------------------------------------------------------------
 

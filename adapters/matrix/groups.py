@@ -15,6 +15,8 @@ from msgspec.structs import replace
 
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import Event, as_dict, display_name, timestamp_of
+from adapters.matrix.links import link_to
+from adapters.matrix.marks import GROUP_MARKER
 from adapters.matrix.rooms import Group, Levels, RoomId
 from adapters.matrix.text import clean
 from gateway.events import (
@@ -23,6 +25,7 @@ from gateway.events import (
     Member,
     RemoteMemberGone,
     RemoteRoom,
+    RemoteRoomMoved,
     RoomRight,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
@@ -80,6 +83,10 @@ def described(group: Group, event: Event, now: float) -> Group:
         return replace(group, levels=levels_in(content))
     if kind == "m.room.encryption":
         return replace(group, encrypted=True)
+    if kind == "m.room.tombstone":
+        new = content.get("replacement_room")
+        is_room = isinstance(new, str) and len(new) <= _MAX_NAME_BYTES and new.isprintable()
+        return replace(group, moved_to=str(new) if is_room else "")
     return group
 
 
@@ -95,6 +102,7 @@ def _created(group: Group, founder: object, content: Mapping[str, Any]) -> Group
         is_space=content.get("type") == "m.space",
         founder=founder if is_user_id(founder) else "",
         creators=tuple(creators),
+        is_meant=GROUP_MARKER in content,
         encrypted=bool(group.encrypted),
     )
 
@@ -328,6 +336,21 @@ def departure(room_id: RoomId, event: Event) -> RemoteMemberGone | None:
         how=how,
         actor=RemoteUserId(str(sender)) if is_actor else None,
         reason=clean(reason, _MAX_REASON_BYTES) if isinstance(reason, str) else "",
+    )
+
+
+def move(room_id: RoomId, group: Group, event: Event) -> RemoteRoomMoved | None:
+    """That a group goes on as another one, by the event that says so ("m.room.tombstone"). Its
+    sender is there already."""
+    sender = event.get("sender")
+    if not group.moved_to or not is_user_id(sender):
+        return None
+    body = as_dict(event.get("content")).get("body")
+    return RemoteRoomMoved(
+        room=RemoteRoomId(room_id),
+        to=RemoteRoomId(group.moved_to),
+        address=link_to(group.moved_to, sender.partition(":")[2]),
+        reason=clean(body, _MAX_REASON_BYTES) if isinstance(body, str) else "",
     )
 
 

@@ -6,10 +6,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from adapters.matrix.coming import Coming
 from adapters.matrix.ruling import Ruling
 from gateway.events import (
+    CreateRoom,
     DescribeRoom,
+    FindRoom,
     InviteToRoom,
+    JoinRoom,
+    LeaveRoom,
     LiftBan,
     ModerateMessage,
     RemoveFromRoom,
@@ -21,10 +26,18 @@ from gateway.ids import RemoteRoomId
 
 Action = Callable[[Any], Awaitable[RemoteRoomId | None]]
 
+COMING: tuple[type[RoomAction], ...] = (JoinRoom, FindRoom, CreateRoom, LeaveRoom, InviteToRoom)
+
+
+def coming(of: Coming) -> dict[type[RoomAction], Action]:
+    """What each of them does."""
+    does: tuple[Action, ...] = (of.join, of.find, of.create, of.leave, of.invite)
+    return dict(zip(COMING, does, strict=True))
+
+
 RULING: tuple[type[RoomAction], ...] = (
     RemoveFromRoom,
     LiftBan,
-    InviteToRoom,
     SetAffiliation,
     SetVoice,
     DescribeRoom,
@@ -33,11 +46,10 @@ RULING: tuple[type[RoomAction], ...] = (
 
 
 def ruling(of: Ruling) -> dict[type[RoomAction], Action]:
-    """What each of them does."""
+    """The same."""
     does: tuple[Action, ...] = (
         of.remove,
         of.lift_ban,
-        of.invite,
         of.affiliate,
         of.voice,
         of.describe,

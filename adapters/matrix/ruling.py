@@ -25,7 +25,6 @@ from adapters.matrix.rooms import Group, RoomId
 from gateway.errors import Forbidden, NotFound
 from gateway.events import (
     DescribeRoom,
-    InviteToRoom,
     LiftBan,
     ModerateMessage,
     RemoveFromRoom,
@@ -67,11 +66,6 @@ class Ruling:
         """Unban."""
         with _refused("You may not lift their ban."):
             await self._about(action.room, "unban", action.user)
-
-    async def invite(self, action: InviteToRoom) -> None:
-        """Invite."""
-        with _refused("You may not invite them into this group."):
-            await self._about(action.room, "invite", action.user, action.reason)
 
     async def _about(
         self, room: RemoteRoomId, what: str, user: RemoteUserId, reason: str = ""

@@ -18,6 +18,7 @@ import aiohttp
 import msgspec
 
 from adapters.matrix import history
+from adapters.matrix.coming import Coming
 from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.filters import Filters, Mode
 from adapters.matrix.gaps import gaps
@@ -27,7 +28,7 @@ from adapters.matrix.http import LARGE, MIB, Answer, Api, beside, dismantle
 from adapters.matrix.inbound import Event, display_name
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
-from adapters.matrix.managing import Action, ruling
+from adapters.matrix.managing import Action, coming, ruling
 from adapters.matrix.members import Members
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
@@ -114,7 +115,10 @@ class MatrixSession(Session):
 
     @cached_property
     def _managing(self) -> dict[type[RoomAction], Action]:
-        return {**ruling(self._ruling)}
+        of = Coming(
+            self._account, lambda: self._api, encrypts=lambda: self._encryption is not None
+        )
+        return {**coming(of), **ruling(self._ruling)}
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""

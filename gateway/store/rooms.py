@@ -39,6 +39,8 @@ class RoomRow:
     private: bool
     may: tuple[RoomRight, ...] | None
     secret: bytes = field(repr=False)
+    moved_to: RemoteRoomId | None = None
+    """The room in which it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class Archived:
 
 _ROOM = (
     "room.id, conversation.id, room.account, room_link.remote_id, room.name, room.topic,"
-    " room.topic_by, room.topic_at, room.private, room.secret, room.may"
+    " room.topic_by, room.topic_at, room.private, room.secret, room.moved_to, room.may"
 )
 
 
@@ -84,7 +86,8 @@ def _room(values: tuple[object, ...] | None) -> RoomRow | None:
         topic_at=values[7],  # type: ignore[arg-type]
         private=bool(values[8]),
         secret=values[9],  # type: ignore[arg-type]
-        may=None if values[10] is None else tuple(map(RoomRight, str(values[10]).split())),
+        moved_to=values[10],  # type: ignore[arg-type]
+        may=None if values[11] is None else tuple(map(RoomRight, str(values[11]).split())),
     )
 
 
@@ -154,6 +157,11 @@ def describe(
         " WHERE id = ?",
         (name, topic, topic_by, topic_at, private, rights, room),
     )
+
+
+def set_moved(db: Transaction, room: RoomId, to: RemoteRoomId) -> None:
+    """A room goes on as another one."""
+    db.execute("UPDATE room SET moved_to = ? WHERE id = ?", (to, room))
 
 
 # --- members ----------------------------------------------------------------------------------

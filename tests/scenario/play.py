@@ -346,6 +346,14 @@ class Play:
     async def bans(self, user: str) -> None:
         self.network.banned.append(user)
 
+    @step("network calls (\\S+) (\\S+)")
+    async def calls(self, room: str, name: str) -> None:
+        self.network.aliases[name] = room
+
+    @step("network makes (\\S+) next")
+    async def makes(self, room: str) -> None:
+        self.network.aliases[""] = room
+
     # --- time and the gateway itself ------------------------------------------------------------
 
     @step("time passes: <n> (s|min|h|days)")

@@ -6,9 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
+from gateway.errors import AdapterError
 from gateway.events import DescribeRoom, InviteToRoom, RoomAction, RoomRight
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.accounts import AccountStatus
+from gateway.store.invitations import Invitation
 from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 from gateway.xmpp import disco
 from gateway.xmpp.asked import Answer, LaterAnswer, Request, card, version
@@ -19,8 +21,10 @@ from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import archive, registration
 from gateway.xmpp.rooms.admin import Administration
 from gateway.xmpp.rooms.content import MODERATE
+from gateway.xmpp.rooms.doors import NO_ROOM
 from gateway.xmpp.rooms.owner import Configuration
-from gateway.xmpp.rooms.service import NO_ROOM, NOT_IN
+from gateway.xmpp.rooms.refusals import refused
+from gateway.xmpp.rooms.service import NOT_IN
 from gateway.xmpp.rooms.speech import Speech
 from gateway.xmpp.rooms.stanzas import MUC
 
@@ -81,14 +85,20 @@ class RoomAnswers:
 
     def answers_later(self, request: Request) -> LaterAnswer | None:
         """How a request is answered for which the network is asked; None if it need not be."""
-        return None if self._admin.is_known(request) else self.later.get(request.key)
+        if self._admin.is_known(request):
+            return None
+        return self.later.get(request.key) or self.looked_up(request)
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
         """Nothing is told of a room to people who are not in it."""
         found = self._component.rooms.find(split(request.sender), request.to)
-        if found is None:
-            raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
-        return found
+        if found is not None:
+            return found
+        if request.account is not None:
+            moved = self._component.rooms.doors.moved(request.account, request.to.local)
+            if moved is not None:
+                raise Refused(errors.gone(moved), NO_ROOM)
+        raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
 
     def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:
         """Occupants answer those alone who are in the room (REQ-128, REQ-552)."""
@@ -104,21 +114,57 @@ class RoomAnswers:
         if request.to.resource:
             self._occupant(request)
             return self._speech.occupant.info()
-        account, room = self._room(request)
         node = request.payload.get("node", "")
+        waiting = self._waiting(request)
+        if waiting is not None and not node:
+            return self._described(waiting.name, is_private=True)
+        account, room = self._room(request)
         if node == _OWN_NAME:
             return self._own_name(account, room)
         if node:
             raise Refused(errors.ITEM_NOT_FOUND)
-        kind = _PRIVATE if room.private else _CHANNEL
-        moderated = "muc_moderated" if self._rooms.has_visitors(room) else "muc_unmoderated"
+        form, moderated = self._form(account, room), self._rooms.has_visitors(room)
+        return self._described(room.name, form, is_private=room.private, is_moderated=moderated)
+
+    def _described(
+        self, name: str, form: str = "", *, is_private: bool, is_moderated: bool = False
+    ) -> str:
+        kind = _PRIVATE if is_private else _CHANNEL
+        moderated = "muc_moderated" if is_moderated else "muc_unmoderated"
         features = sorted((*_FEATURES, *kind, moderated, *self._speech.features))
         listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
-        named = f" name='{attribute(room.name)}'" if room.name else ""
+        named = f" name='{attribute(name)}'" if name else ""
         return (
             f"<query xmlns='{disco.INFO}'><identity category='conference' type='text'{named}/>"
-            f"{listed}{self._form(account, room)}</query>"
+            f"{listed}{form}</query>"
         )
+
+    def _waiting(self, request: Request) -> Invitation | None:
+        """What waits for the asker's account to come in: clients ask before they join."""
+        account = request.account
+        if account is None or self._component.rooms.find(split(request.sender), request.to):
+            return None
+        return self._component.network.coming.invitation(account, request.to.local)
+
+    def looked_up(self, request: Request) -> LaterAnswer | None:
+        """For clients that ask before they join a room by what the network calls it."""
+        is_asked = request.key == ("get", f"{{{disco.INFO}}}query") and not (
+            request.to.resource or request.payload.get("node")
+        )
+        account, local = request.account, request.to.local
+        if not is_asked or account is None or self._rooms.find(account, local) is not None:
+            return None
+        is_waiting = self._component.network.coming.invitation(account, local) is not None
+        may_be = self._component.rooms.doors.has_door(account, local)
+        return self._info_of_unknown if may_be and not is_waiting else None
+
+    async def _info_of_unknown(self, request: Request) -> str:
+        assert request.account is not None
+        try:
+            await self._component.network.coming.find(request.account, request.to.local)
+        except AdapterError as error:
+            raise refused(error) from error
+        return self._described("", is_private=False)
 
     def _own_name(self, account: Account, room: RoomRow) -> str:
         """XEP-0045 §7.12: what the user is called there."""

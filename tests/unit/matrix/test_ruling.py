@@ -17,7 +17,6 @@ from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited, Unsup
 from gateway.events import (
     Affiliation,
     DescribeRoom,
-    InviteToRoom,
     LiftBan,
     ModerateMessage,
     RemoveFromRoom,
@@ -74,11 +73,6 @@ def _asked(server: Homeserver) -> list[tuple[str, str, Any]]:
         ),
         (RemoveFromRoom(room=TEA, user=BOB, is_ban=True), "ban", {"user_id": BOB}),
         (LiftBan(room=TEA, user=BOB), "unban", {"user_id": BOB}),
-        (
-            InviteToRoom(room=TEA, user=BOB, reason="tea"),
-            "invite",
-            {"user_id": BOB, "reason": "tea"},
-        ),
     ],
 )
 async def test_people(action: RoomAction, path: str, body: Any) -> None:
@@ -182,7 +176,6 @@ async def test_a_message_is_taken_back() -> None:
     [
         (RemoveFromRoom(room=TEA, user=BOB), "You may not remove them"),
         (LiftBan(room=TEA, user=BOB), "You may not lift their ban"),
-        (InviteToRoom(room=TEA, user=BOB), "You may not invite them"),
         (
             SetAffiliation(room=TEA, user=BOB, affiliation=Affiliation.ADMIN),
             "You may not change their rights",
@@ -205,7 +198,7 @@ async def test_what_is_forbidden_is_said_in_words(action: RoomAction, said: str)
 
 async def test_every_action_is_tried_here() -> None:
     assert set(RULING) == {
-        RemoveFromRoom, LiftBan, InviteToRoom, SetAffiliation, SetVoice, DescribeRoom,
+        RemoveFromRoom, LiftBan, SetAffiliation, SetVoice, DescribeRoom,
         ModerateMessage,
     }  # fmt: skip
 
