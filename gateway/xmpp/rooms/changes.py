@@ -120,7 +120,7 @@ class Changes:
             return self._called(item.nick)
         if not item.jid:
             raise Refused(errors.BAD_REQUEST, "It is not said whom this is about.")
-        user = self._at(item.jid)
+        user = self._at(item.jid, is_invited=item.affiliation == Affiliation.MEMBER)
         return _Target(user, self._rooms.member(self._room, user))
 
     def _called(self, nick: str) -> _Target:
@@ -129,11 +129,15 @@ class Changes:
             raise Refused(errors.ITEM_NOT_FOUND, f"There is nobody called {nick} in the room.")
         return _Target(member.user, member)
 
-    def _at(self, jid: str) -> RemoteUserId:
+    def _at(self, jid: str, *, is_invited: bool) -> RemoteUserId:
+        """Somebody of XMPP is invited as whom they are on the network (REQ-592)."""
         address = split(jid)
         if address.bare == self._account.user:
             return self._account.remote_id
         network = self._component.network
+        guest = network.accounts.of(address.bare) if is_invited else None
+        if guest is not None:
+            return guest.remote_id
         if address.domain != self._component.domain:
             name = network.adapter.display_name
             said = f"Only people of {name} can be in this group. {jid} is not the address of one."
