@@ -96,6 +96,8 @@ class Ruling:
         try:
             return group, await self._api.get("rooms", room, "state", _LEVELS, "")
         except NotFound:
+            if group.levels is not None:
+                raise  # there are some: they must not be written anew
             return group, initial(group)
 
     async def _set_levels(self, room: RemoteRoomId, content: Content | None) -> None:

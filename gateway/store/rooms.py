@@ -166,10 +166,11 @@ def set_moved(db: Transaction, room: RoomId, to: RemoteRoomId) -> None:
 
 # --- members ----------------------------------------------------------------------------------
 
-_MEMBER = "remote_id, name, nick, affiliation, may_speak"
+MEMBER = "remote_id, name, nick, affiliation, may_speak"
 
 
-def _member(values: tuple[object, ...]) -> MemberRow:
+def member_row(values: tuple[object, ...]) -> MemberRow:
+    """Of what `MEMBER` selects."""
     return MemberRow(
         user=values[0],  # type: ignore[arg-type]
         name=values[1],  # type: ignore[arg-type]
@@ -182,69 +183,28 @@ def _member(values: tuple[object, ...]) -> MemberRow:
 def member(db: Connection, room: RoomId, user: RemoteUserId) -> MemberRow | None:
     """Somebody in a room, if they are in it."""
     found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE room = ? AND remote_id = ?", (room, user)
+        f"SELECT {MEMBER} FROM member WHERE room = ? AND remote_id = ?", (room, user)
     ).fetchone()
-    return _member(found) if found else None
+    return member_row(found) if found else None
 
 
 def by_nick(db: Connection, room: RoomId, folded: str) -> MemberRow | None:
     """Who has a nick, as `gateway.bridge.rooms.nicks.fold` makes it."""
     found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE room = ? AND folded = ?", (room, folded)
+        f"SELECT {MEMBER} FROM member WHERE room = ? AND folded = ?", (room, folded)
     ).fetchone()
-    return _member(found) if found else None
+    return member_row(found) if found else None
 
 
 def members(db: Connection, room: RoomId) -> list[MemberRow]:
     """All members of a room."""
-    found = db.execute(f"SELECT {_MEMBER} FROM member WHERE room = ?", (room,))
-    return list(map(_member, found))
+    found = db.execute(f"SELECT {MEMBER} FROM member WHERE room = ?", (room,))
+    return list(map(member_row, found))
 
 
 def count_members(db: Connection, room: RoomId) -> int:
     """How many there are."""
     (count,) = db.execute("SELECT count(*) FROM member WHERE room = ?", (room,)).fetchone()
-    return int(count)
-
-
-def has_visitors(db: Connection, room: RoomId) -> bool:
-    """Whether somebody in a room may not speak."""
-    found = db.execute("SELECT 1 FROM member WHERE room = ? AND NOT may_speak LIMIT 1", (room,))
-    return found.fetchone() is not None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """Which members are wanted: all of them, if nothing is said."""
-
-    affiliations: tuple[Affiliation, ...] = tuple(Affiliation)
-    may_speak: bool | None = None
-    most: int
-
-
-def listed(db: Connection, room: RoomId, wanted: Listed) -> list[MemberRow]:
-    """Some members: those who rule first, then those who have spoken last."""
-    places = ", ".join("?" * len(wanted.affiliations))
-    order = "CASE affiliation WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 ELSE 2 END"
-    found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE room = ? AND affiliation IN ({places})"
-        " AND (? IS NULL OR may_speak = ?)"
-        f" ORDER BY {order}, (SELECT max(id) FROM archived"
-        " WHERE archived.room = member.room AND sender = member.remote_id) DESC, remote_id"
-        " LIMIT ?",
-        (room, *wanted.affiliations, wanted.may_speak, wanted.may_speak, wanted.most),
-    )
-    return list(map(_member, found))
-
-
-def count_others(
-    db: Connection, room: RoomId, affiliation: Affiliation, user: RemoteUserId
-) -> int:
-    """How many beside somebody are the same."""
-    (count,) = db.execute(
-        "SELECT count(*) FROM member WHERE room = ? AND affiliation = ? AND remote_id <> ?",
-        (room, affiliation, user),
-    ).fetchone()
     return int(count)
 
 

@@ -16,10 +16,11 @@ from gateway.bridge.rooms import references, replies
 from gateway.bridge.rooms.nicks import fold
 from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
-from gateway.store import Store, Transaction, journal, rooms, texts
+from gateway.store import Store, Transaction, journal, member_lists, rooms, texts
 from gateway.store.conversations import MessageRow
 from gateway.store.journal import InboundRow
-from gateway.store.rooms import Archived, Listed, MemberRow, RoomRow, Wanted
+from gateway.store.member_lists import Listed
+from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
@@ -130,15 +131,15 @@ class Rooms:
 
     def listed(self, room: RoomRow, wanted: Listed) -> list[MemberRow]:
         """Some of those in a room."""
-        return rooms.listed(self._store.reader, room.id, wanted)
+        return member_lists.listed(self._store.reader, room.id, wanted)
 
     def has_visitors(self, room: RoomRow) -> bool:
         """Whether somebody may not speak."""
-        return rooms.has_visitors(self._store.reader, room.id)
+        return member_lists.has_visitors(self._store.reader, room.id)
 
     def is_last_owner(self, room: RoomRow, member: MemberRow) -> bool:
         """Whether a room would have no owner without this one."""
-        return member.affiliation is Affiliation.OWNER and not rooms.count_others(
+        return member.affiliation is Affiliation.OWNER and not member_lists.count_others(
             self._store.reader, room.id, Affiliation.OWNER, member.user
         )
 

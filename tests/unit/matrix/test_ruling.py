@@ -10,7 +10,7 @@ import pytest
 from adapters.matrix.http import Api
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.managing import RULING, ruling
-from adapters.matrix.rooms import Group
+from adapters.matrix.rooms import Group, Levels
 from adapters.matrix.ruling import Ruling
 from gateway.adapter import Linked
 from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited, Unsupported
@@ -117,6 +117,14 @@ async def test_levels_that_were_never_set_are_written_down() -> None:
     server, error = await _do(action, {LEVELS: answer}, founder=ALICE)
     assert error is None
     assert server.requests[-1].body == {"users": {ALICE: 100, BOB: 50}, "state_default": 0}
+
+
+async def test_levels_that_are_known_to_be_there_are_not_written_anew() -> None:
+    known = Levels(users={ALICE: 100, BOB: 50})
+    action = SetAffiliation(room=TEA, user=CAROL, affiliation=Affiliation.ADMIN)
+    server, error = await _do(action, {}, founder=ALICE, levels=known)
+    assert isinstance(error, NotFound)
+    assert server.paths("PUT") == []
 
 
 @pytest.mark.parametrize(
