@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from gateway.bridge.rooms.management import Management
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.test_rooms import PHONE, _ask, _join, _received
 from tests.scenario.test_stream import running
+from tests.scripted.adapter import ScriptedSession
 
 ADMIN = "{http://jabber.org/protocol/muc#admin}"
 DATA = "{jabber:x:data}"
@@ -232,3 +234,53 @@ async def test_req_547_many_changes_on_a_slow_network_are_answered_in_time(
     assert answer.find(f".//{ERRORS}remote-server-timeout") is not None
     assert (answer.findtext(f".//{ERRORS}text") or "").endswith("2 of 3 changes were made before.")
     assert [action.user for action in done] == ["m00000", "m00001"]
+
+
+# --- an adapter that misbehaves ---------------------------------------------------------------
+
+
+def _raises(error: BaseException) -> Any:
+    async def method(*_: Any) -> None:
+        raise error
+
+    return method
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("odd"), SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError()],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("method", ["manage", "banned"])
+async def test_req_922_whatever_an_adapter_raises_is_one_answer(
+    house: House, monkeypatch: pytest.MonkeyPatch, method: str, error: BaseException
+) -> None:
+    room = await _club(house, [{**ALICE, "affiliation": "owner"}, BOB])
+    monkeypatch.setattr(ScriptedSession, method, _raises(error))
+    wanted = ("set", "<item nick='Bob' role='none'/>")
+    if method == "banned":
+        wanted = ("get", "<item affiliation='outcast'/>")
+    payload = f"<query xmlns='{ADMIN[1:-1]}'>{wanted[1]}</query>"
+    (answer,) = await _ask(house, room, payload, wanted[0])
+    assert answer.get("type") == "error"
+    assert answer.findtext(f".//{ERRORS}text") == "Internal error of the gateway."
+    assert [log["event"] for log in house.logs].count("room_action_failed") == 1
+    monkeypatch.undo()
+    (again,) = await _ask(house, room, payload, wanted[0])
+    assert again.get("type") == "result"
+
+
+@pytest.mark.parametrize("answer", [None, 5, [5], ["bob", None], "bob"])
+async def test_req_922_what_an_adapter_says_of_the_banned_may_be_nonsense(
+    house: House, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    async def banned(*_: Any) -> Any:
+        return answer
+
+    room = await _club(house, [{**ALICE, "affiliation": "owner"}, BOB])
+    monkeypatch.setattr(ScriptedSession, "banned", banned)
+    payload = f"<query xmlns='{ADMIN[1:-1]}'><item affiliation='outcast'/></query>"
+    (told,) = await _ask(house, room, payload, "get")
+    assert told.get("type") in ("error", "result")
+    (pong,) = await _ask(house, room, "<query xmlns='jabber:iq:version'/>", "get")
+    assert pong.get("type") == "result"
