@@ -193,7 +193,7 @@ class Intents:
         again = self._repeated(db, account, wanted, conversation, contact, earlier, now)
         if again is None and is_room:
             room = RemoteRoomId(contact)
-            return _said_again(db, account, room, earlier, wanted.sender, now)
+            return _said_again(db, account, room, earlier, wanted, now)
         return again
 
     def _note_way(
@@ -314,7 +314,7 @@ def _said_again(
     account: Account,
     remote_id: RemoteRoomId,
     earlier: journal.Earlier,
-    jid: str,
+    wanted: Incoming,
     now: float,
 ) -> InboundRow | None:
     """In a room the message itself is its receipt."""
@@ -323,7 +323,7 @@ def _said_again(
     if intake is None or room is None or earlier.message is None:
         return None
     committed = Committed()
-    intake.said.speech.say_again(db, room, earlier.message, jid, now, committed)
+    intake.said.speech.say_again(db, room, earlier.message, wanted, now, committed)
     return next(iter(committed.inbound), None)
 
 

@@ -23,6 +23,11 @@ class Incoming:
     """It was sent to an occupant."""
 
     @property
+    def quote(self) -> str:
+        """What it repeats of what it answers, if that stands above the text."""
+        return ""
+
+    @property
     def content(self) -> str:
         """What tells it from other stanzas under the same id (REQ-911)."""
         raise NotImplementedError

@@ -63,7 +63,7 @@ class RoomRows:
     ) -> None:
         """Something that is kept in the archive, once. ``text_of``: the message whose text it is;
         both ids mean that one from now on."""
-        if not rooms.archive(db, room.id, sender, replies.unquoted(said), now, text_of):
+        if not rooms.archive(db, room.id, sender, replies.with_quote(said, ""), now, text_of):
             return
         if text_of is not None:
             conversations.add_alias(db, room.conversation, said.archive_id, text_of)
