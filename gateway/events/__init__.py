@@ -104,6 +104,7 @@ from gateway.events.remote_rooms import (
     RemoteRoomReaction,
     RemoteRoomRead,
     RemoteRoomRetraction,
+    RoomRight,
 )
 from gateway.events.through import Through
 
@@ -191,6 +192,7 @@ __all__ = [
     "RoomMessage",
     "RoomMoved",
     "RoomPresence",
+    "RoomRight",
     "RoomSubject",
     "SendRoomText",
     "SendText",

@@ -224,6 +224,8 @@ class RoomChanged(Record, frozen=True, kw_only=True):
     """The room has another name, or is of another kind."""
 
     id: StanzaId
+    is_private: bool | None = None
+    """As in `gateway.events.RemoteRoom`, where it is so from now on."""
     to: tuple[str, ...] = ()
 
 

@@ -30,6 +30,15 @@ class Member(Record, frozen=True, kw_only=True):
     """What the network calls them beside their name, such as "bot"."""
 
 
+class RoomRight(enum.StrEnum):
+    """What the account itself may do in a room, where an affiliation does not say it."""
+
+    TOPIC = "topic"
+    """Change the topic."""
+    INVITE = "invite"
+    """Ask others in."""
+
+
 class Departure(enum.StrEnum):
     """How somebody came out of a room."""
 
@@ -53,6 +62,9 @@ class RemoteRoom(Record, frozen=True, kw_only=True):
     change is told by a `RemoteMember`."""
     is_new: bool = False
     """The account has come into it just now: the user is told of it."""
+    may: tuple[RoomRight, ...] | None = None
+    """What the account may do there. None where it is what its affiliation says: owners and admins
+    may all of it, and others nothing."""
 
 
 class RemoteMember(Record, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gateway.events import Affiliation, Member, RoomMessage
+from gateway.events import Affiliation, Member, RoomMessage, RoomRight
 from gateway.ids import (
     AccountId,
     ConversationId,
@@ -37,6 +37,7 @@ class RoomRow:
     topic_by: RemoteUserId | None
     topic_at: float | None
     private: bool
+    may: tuple[RoomRight, ...] | None
     secret: bytes = field(repr=False)
     moved_to: RemoteRoomId | None = None
     """The room in which it goes on."""
@@ -70,7 +71,7 @@ class Archived:
 
 _ROOM = (
     "room.id, conversation.id, room.account, room_link.remote_id, room.name, room.topic,"
-    " room.topic_by, room.topic_at, room.private, room.secret, room.moved_to"
+    " room.topic_by, room.topic_at, room.private, room.secret, room.moved_to, room.may"
 )
 
 
@@ -89,6 +90,7 @@ def _room(values: tuple[object, ...] | None) -> RoomRow | None:
         private=bool(values[8]),
         secret=values[9],  # type: ignore[arg-type]
         moved_to=values[10],  # type: ignore[arg-type]
+        may=None if values[11] is None else tuple(map(RoomRight, str(values[11]).split())),
     )
 
 
@@ -149,12 +151,14 @@ def describe(
     topic_by: RemoteUserId | None,
     topic_at: float | None,
     private: bool,
+    may: tuple[RoomRight, ...] | None,
 ) -> None:
     """What a room is now."""
+    rights = None if may is None else " ".join(may)
     db.execute(
-        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?"
+        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?, may = ?"
         " WHERE id = ?",
-        (name, topic, topic_by, topic_at, private, room),
+        (name, topic, topic_by, topic_at, private, rights, room),
     )
 
 
@@ -185,10 +189,11 @@ def set_through(db: Transaction, chat: ConversationId, room: RoomId | None) -> N
 
 # --- members ----------------------------------------------------------------------------------
 
-_MEMBER = "remote_id, name, nick, affiliation, may_speak, title, shown"
+MEMBER = "remote_id, name, nick, affiliation, may_speak, title, shown"
 
 
-def _member(values: tuple[object, ...]) -> MemberRow:
+def member_row(values: tuple[object, ...]) -> MemberRow:
+    """Of what `MEMBER` selects."""
     return MemberRow(
         user=values[0],  # type: ignore[arg-type]
         name=values[1],  # type: ignore[arg-type]
@@ -203,23 +208,23 @@ def _member(values: tuple[object, ...]) -> MemberRow:
 def member(db: Connection, room: RoomId, user: RemoteUserId) -> MemberRow | None:
     """Somebody in a room, if they are in it."""
     found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE room = ? AND remote_id = ?", (room, user)
+        f"SELECT {MEMBER} FROM member WHERE room = ? AND remote_id = ?", (room, user)
     ).fetchone()
-    return _member(found) if found else None
+    return member_row(found) if found else None
 
 
 def by_nick(db: Connection, room: RoomId, folded: str) -> MemberRow | None:
     """Who has a nick, as `gateway.bridge.rooms.nicks.fold` makes it."""
     found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE room = ? AND folded = ?", (room, folded)
+        f"SELECT {MEMBER} FROM member WHERE room = ? AND folded = ?", (room, folded)
     ).fetchone()
-    return _member(found) if found else None
+    return member_row(found) if found else None
 
 
 def members(db: Connection, room: RoomId) -> list[MemberRow]:
     """All members of a room."""
-    found = db.execute(f"SELECT {_MEMBER} FROM member WHERE room = ?", (room,))
-    return list(map(_member, found))
+    found = db.execute(f"SELECT {MEMBER} FROM member WHERE room = ?", (room,))
+    return list(map(member_row, found))
 
 
 def count_members(db: Connection, room: RoomId) -> int:
@@ -263,17 +268,17 @@ _MODERATES = f"affiliation IN ('{Affiliation.OWNER}', '{Affiliation.ADMIN}')"
 def shown(db: Connection, room: RoomId, most: int) -> list[MemberRow]:
     """The occupants of a room; those who moderate it are first, then who has spoken last."""
     found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE room = ? AND shown"
+        f"SELECT {MEMBER} FROM member WHERE room = ? AND shown"
         f" ORDER BY {_MODERATES} DESC, spoke_at DESC LIMIT ?",
         (room, most),
     )
-    return list(map(_member, found))
+    return list(map(member_row, found))
 
 
 def hidden(db: Connection, room: RoomId) -> list[MemberRow]:
     """The members of a room who are no occupants."""
-    found = db.execute(f"SELECT {_MEMBER} FROM member WHERE room = ? AND NOT shown", (room,))
-    return list(map(_member, found))
+    found = db.execute(f"SELECT {MEMBER} FROM member WHERE room = ? AND NOT shown", (room,))
+    return list(map(member_row, found))
 
 
 def spoke(db: Transaction, room: RoomId, user: RemoteUserId, now: float) -> None:
@@ -297,18 +302,18 @@ def beyond_speakers(db: Connection, room: RoomId, own: RemoteUserId, most: int) 
     """The occupants beyond so many who have spoken last, without those who moderate the room and
     the account itself."""
     found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE {_MAY_GO} ORDER BY spoke_at DESC LIMIT -1 OFFSET ?",
+        f"SELECT {MEMBER} FROM member WHERE {_MAY_GO} ORDER BY spoke_at DESC LIMIT -1 OFFSET ?",
         (room, own, most),
     )
-    return list(map(_member, found))
+    return list(map(member_row, found))
 
 
 def silent(db: Connection, room: RoomId, own: RemoteUserId, since: float) -> list[MemberRow]:
     """Those of them who have not spoken since a time."""
     found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE {_MAY_GO} AND spoke_at < ?", (room, own, since)
+        f"SELECT {MEMBER} FROM member WHERE {_MAY_GO} AND spoke_at < ?", (room, own, since)
     )
-    return list(map(_member, found))
+    return list(map(member_row, found))
 
 
 # --- sessions ---------------------------------------------------------------------------------

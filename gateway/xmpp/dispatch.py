@@ -178,7 +178,8 @@ class Dispatch:
             return
         if not (message.has_content or message.displayed or message.chat_state):
             return
-        if message.body and self._is_loop(sender.bare, to.local, message.body):
+        said = message.body or (message.subject if message.is_subject else "")
+        if said and self._is_loop(sender.bare, to.local, said):
             self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
             return
         self._component.rooms.message(
@@ -324,7 +325,9 @@ def _wants_answer(element: Element) -> bool:
 
 
 def _has_content(element: Element) -> bool:
-    return any(child.tag in CONTENT for child in element)
+    if any(child.tag in CONTENT for child in element):
+        return True
+    return element.get("type") == "groupchat" and element.find(f"{ACCEPT}subject") is not None
 
 
 def _text(message: IncomingMessage) -> IncomingText:

@@ -337,6 +337,10 @@ class Play:
     async def silent(self, how: str) -> None:
         self.network.faults.append({"silent": "before" if how == "loses" else "after"})
 
+    @step("network lets the next send through")
+    async def lets_through(self) -> None:
+        self.network.faults.append({})
+
     @step("network (answers nothing|answers again)")
     async def mutes(self, how: str) -> None:
         self.network.mute = how == "answers nothing"
@@ -359,6 +363,10 @@ class Play:
     @step("network knows <person> called <text>")
     async def knows(self, contact: str, name: str) -> None:
         self.network.people[contact] = _said(name)
+
+    @step("network has banned <who>")
+    async def bans(self, user: str) -> None:
+        self.network.banned.append(user)
 
     @step("network calls (\\S+) (\\S+)")
     async def calls(self, room: str, name: str) -> None:

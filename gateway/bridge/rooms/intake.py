@@ -110,6 +110,7 @@ class RoomIntake:
             topic_by=event.topic_by,
             topic_at=topic_at,
             private=event.is_private,
+            may=event.may,
         )
         wanted = "" if waited is None else waited.localpart
         self.room_rows.rows.addresses.assign_room(db, event.room, name, wanted)
@@ -137,11 +138,13 @@ class RoomIntake:
                 now,
                 out,
             )
-        if (name, event.is_private) != (before.name, before.private):
-            sid = self.room_rows.id(room, "changed", name, str(event.is_private), str(now))
-            self.room_rows.tell(
-                db, room, sid, RoomChanged(id=sid, to=rooms.occupants(db, room.id)), now, out
-            )
+        shape = (name, event.is_private, event.may)
+        if shape != (before.name, before.private, before.may):
+            sid = self.room_rows.id(room, "changed", *map(str, shape), str(now))
+            is_private = event.is_private if event.is_private != before.private else None
+            to = rooms.occupants(db, room.id)
+            changed = RoomChanged(id=sid, is_private=is_private, to=to)
+            self.room_rows.tell(db, room, sid, changed, now, out)
 
     def _was_left(self, db: Transaction, room: RoomRow) -> bool:
         """Others are known to be in it, and the account is not."""

@@ -14,11 +14,12 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms import occupants, references, replies
 from gateway.bridge.rooms.nicks import fold
-from gateway.events import RoomJoined, RoomMessage
+from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
-from gateway.store import Store, Transaction, journal, rooms, texts
+from gateway.store import Store, Transaction, journal, member_lists, rooms, texts
 from gateway.store.conversations import MessageRow
 from gateway.store.journal import InboundRow
+from gateway.store.member_lists import Listed
 from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 
 MOST_HISTORY = 100
@@ -57,6 +58,11 @@ class Joined:
     """The user's own occupant."""
     others: Sequence[MemberRow]
     history: Sequence[RoomMessage]
+
+
+def is_ruler(member: MemberRow) -> bool:
+    """Whether somebody is a moderator (REQ-524)."""
+    return member.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
 
 
 class Rooms:
@@ -119,6 +125,27 @@ class Rooms:
     def count(self, room: RoomRow) -> int:
         """How many are in a room."""
         return rooms.count_members(self._store.reader, room.id)
+
+    def listed(self, room: RoomRow, wanted: Listed) -> list[MemberRow]:
+        """Some of those in a room."""
+        return member_lists.listed(self._store.reader, room.id, wanted)
+
+    def has_visitors(self, room: RoomRow) -> bool:
+        """Whether somebody may not speak."""
+        return member_lists.has_visitors(self._store.reader, room.id)
+
+    def is_last_owner(self, room: RoomRow, member: MemberRow) -> bool:
+        """Whether a room would have no owner without this one."""
+        return member.affiliation is Affiliation.OWNER and not member_lists.count_others(
+            self._store.reader, room.id, Affiliation.OWNER, member.user
+        )
+
+    def may(self, account: Account, room: RoomRow, right: RoomRight) -> bool:
+        """Whether the account may do such a thing in a room."""
+        if room.may is not None:
+            return right in room.may
+        me = self.me(account, room)
+        return me is not None and is_ruler(me)
 
     def is_in(self, room: RoomRow, jid: str) -> bool:
         """Whether a session has joined."""

@@ -27,6 +27,7 @@ from gateway.xmpp.rooms.joining import read_join, sequence
 from gateway.xmpp.rooms.place import Place
 from gateway.xmpp.rooms.speaking import Speaking
 from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL
+from gateway.xmpp.rooms.subject import Subjects
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -61,6 +62,7 @@ class RoomService:
         self._rooms = component.network.rooms
         self._clock = component.network.adapter.context.clock
         self._speaking = Speaking(component)
+        self._subjects = Subjects(component)
         self._told_out: dict[str, float] = {}
         """Sessions that were told lately that they are not in."""
         self.doors = Doors(component, self._refuse_join, self._join)
@@ -263,6 +265,8 @@ class RoomService:
             refuse(errors.NOT_ACCEPTABLE, "Please write to people in a conversation of their own.")
         elif not self._rooms.is_in(room, message.sender):
             refuse(errors.NOT_IN_ROOM, NOT_IN)
+        elif message.is_subject:
+            self._subjects.change(account, room, message.subject or "", refuse)
         else:
             self._speaking.take(account, room, message)
 

@@ -31,6 +31,7 @@ from gateway.events import (
     RemoteRoomRead,
     RemoteUndecryptable,
     RemoteUnreadable,
+    RoomRight,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.unit.matrix.samples import (
@@ -74,7 +75,8 @@ def _said(body: str, event_id: str, sender: str = BOB, key: str | None = None) -
 
 
 def _room(**fields: Any) -> RemoteRoom:
-    return RemoteRoom(room=TEA, **{"name": "Tea", **fields})
+    may = (RoomRight.TOPIC, RoomRight.INVITE)  # as long as there are no levels
+    return RemoteRoom(room=TEA, **{"name": "Tea", "may": may, **fields})
 
 
 def _own(membership: str, event_id: str = "$own", sender: str = ALICE, **content: Any) -> Any:
