@@ -7,8 +7,9 @@
 ``session``           the /sync loop; ``sync`` translates an answer, ``inbound`` an event,
                       ``history`` fetches what an answer left out; ``parts`` cuts large ones
 ``group_sync``        the same for groups; ``groups`` reads what they are, ``members`` asks who is
-                      in them
-``outbound``          commands; ``opening`` finds or makes the room for them
+                      in them; ``group_speech`` and ``group_events``: what is said and done there
+``outbound``          commands, ``group_outbound`` those for groups; ``opening`` finds or makes the
+                      room for them, ``saying`` has the requests
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
 ``rooms``             the book of chats and groups; ``ledger`` makes its changes durable
 ``e2e``               encryption; ``secrets`` keeps the keys, ``opened`` says what they opened
@@ -56,6 +57,10 @@ class MatrixAdapter(Adapter):
         read_marks=True,
         presence=True,
         rooms=True,
+        edits=True,
+        replies=True,
+        reactions=True,
+        retractions=True,
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )

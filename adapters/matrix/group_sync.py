@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, group_news, rooms_in, state_in
+from adapters.matrix.group_speech import GroupSpeech
 from adapters.matrix.groups import (
     begun_with,
     creation,
@@ -34,14 +35,11 @@ from adapters.matrix.inbound import (
     as_dicts,
     display_name,
     event_id_of,
-    in_room,
-    remote_event,
 )
 from adapters.matrix.marks import marked_contact
 from adapters.matrix.opened import Opened
 from adapters.matrix.parts import Cuts, Parts
 from adapters.matrix.rooms import Book, Group, RoomId
-from adapters.matrix.unreadable import where
 from gateway.events import (
     RemoteMember,
     RemoteMemberGone,
@@ -185,6 +183,7 @@ class Groups:
     def over(self, room_id: RoomId, gone: RemoteMemberGone | None = None) -> None:
         """The account is not in a group any more, or it is none any more."""
         known = self._parts.draft.group(room_id)
+        self._parts.outcome.typists[room_id] = frozenset()
         if known is not None and not known.is_space and not known.is_hidden:
             left = RemoteMemberGone(room=RemoteRoomId(room_id), user=self._account)
             self._parts.say(gone or left)
@@ -236,7 +235,9 @@ class _OneGroup:
         self._named: Sequence[Event] = ()
         """Where there is no list: the member events that the answer has."""
         self._now = now
-        self._opened = opened
+        self._speech = GroupSpeech(parts, mode, account, room_id, known, now, opened)
+        self._gap = ""
+        """The event before which some could not be fetched, until that is told."""
         self._is_new = is_new
         self._is_first = known is None or known.is_hidden
         self._told: RemoteRoom | None = None
@@ -277,7 +278,7 @@ class _OneGroup:
         )
         is_cut = not complete and len(new) == len(events) > 0
         if is_cut:
-            self._parts.outcome.tally.missed += 1
+            self._gap = event_id_of(new[0])
         if self._mode is not Mode.NEXT or is_cut:
             self._is_uncertain()
         # The state is that before the timeline, and after what was missed.
@@ -288,6 +289,7 @@ class _OneGroup:
         yield from self._events(
             events[len(missed) :], max(0, old_count - len(missed)), _last_id(missed)
         )
+        yield from self._speech.passing(self.group, content)
 
     def _see(self, events: Sequence[Event]) -> None:
         """For the first time: it is told as it is after these. Whether it is told at all see
@@ -304,6 +306,9 @@ class _OneGroup:
             is_new = index >= old_count
             if index == old_count:
                 self._tell()
+                if self._gap:
+                    self._speech.gap(self._gap)
+                    self._gap = ""
                 yield from self._stepped(last)
             self._event(event, tell=is_new)
             last = event_id_of(event) or last
@@ -360,10 +365,9 @@ class _OneGroup:
             self._describe((event,))
         if event.get("type") == "m.room.member":
             self._member(event, tell=tell)
-        if tell:
-            if self.group is not before:
-                self._tell()
-            self._said(event)
+        if tell and self.group is not before:
+            self._tell()
+        self.group = self._speech.said(self.group, event, tell=tell)
 
     def _member(self, event: Event, *, tell: bool) -> None:
         user_id, content = event.get("state_key"), as_dict(event.get("content"))
@@ -381,24 +385,3 @@ class _OneGroup:
                 self._parts.say(RemoteMember(room=RemoteRoomId(self._room_id), member=member))
         elif tell and (gone := departure(self._room_id, event)) is not None:
             self._parts.say(gone)
-
-    def _said(self, event: Event) -> None:
-        """As in a chat with the sender. What cannot be converted is left out: nothing of it can be
-        kept for a room yet."""
-        sender, place = event.get("sender"), (self._room_id, event_id_of(event))
-        if not is_user_id(sender) or not place[1]:
-            return
-        try:
-            told = remote_event(
-                self._opened.clear.get(place, event),
-                contact=RemoteUserId(sender),
-                account=self._account,
-                name_of=str,
-                now=self._now,
-                unread=self._opened.unread.get(place),
-            )
-        except Exception as error:  # whatever it is, it belongs to this event alone
-            self._parts.outcome.tally.failed.append(where(error))
-            return
-        if told is not None:
-            self._parts.say(in_room(RemoteRoomId(self._room_id), told))

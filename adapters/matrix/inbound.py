@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One event of a timeline → what the gateway tells the user.
+"""One event of a timeline → what the gateway tells the user. For groups see `group_events`.
 
 Matrix spec, client-server API, "Instant Messaging" (the msgtypes), "Event replacements", "Rich
 replies". Events are written by strangers and checked by nobody: every field may be missing or of
@@ -12,11 +12,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from msgspec import structs
-
 from adapters.matrix.opened import Unread
 from adapters.matrix.text import clean, without_reply_fallback
-from gateway.events import RemoteMessage, RemoteRoomMessage, RemoteUndecryptable
+from gateway.events import RemoteMessage, RemoteUndecryptable
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 Event = Mapping[str, Any]
@@ -87,52 +85,66 @@ def remote_event(
     now: float,
     unread: Unread | None = None,
 ) -> RemoteMessage | RemoteUndecryptable | None:
-    """What a timeline event says; None if it says nothing (a reaction, a redacted message)."""
-    event_id, sender, kind = event_id_of(event), event.get("sender"), event.get("type")
-    if not event_id or not isinstance(sender, str) or kind not in MESSAGE_TYPES:
+    """What a timeline event says in a chat; None if it says nothing (a reaction, a redacted
+    message)."""
+    if not is_message(event):
         return None
-    content = as_dict(event.get("content"))
-    if not content and "redacted_because" in as_dict(event.get("unsigned")):
-        return None
+    sender, content = event["sender"], as_dict(event.get("content"))
     own = sender == account
-    sent_at = timestamp_of(event, now) / 1000
-    if kind == "m.room.encrypted":
-        return RemoteUndecryptable(
-            contact=contact,
-            id=RemoteMessageId(event_id),
-            sent_at=sent_at,
-            content=_kept(event),
-            own=own,
-            needs=unread.needs if unread else "",
-            reason=unread.reason if unread else "",
-        )
+    if event["type"] == "m.room.encrypted":
+        return undecryptable(event, contact=contact, own=own, now=now, unread=unread)
     speaker = "" if own or sender == contact else name_of(sender)
-    body = clean(_text(kind, content, speaker), MAX_BODY_BYTES)
-    key = content.get(KEY) if own else None
     return RemoteMessage(
         contact=contact,
-        id=RemoteMessageId(event_id),
-        body=body,
-        sent_at=sent_at,
+        id=RemoteMessageId(event_id_of(event)),
+        body=body_of(event["type"], content, speaker),
+        sent_at=timestamp_of(event, now) / 1000,
         own=own,
-        key=key if isinstance(key, str) and clean(key, _MAX_ID_BYTES) == key else None,
+        key=key_of(content) if own else None,
     )
 
 
-def in_room(
-    room: RemoteRoomId, told: RemoteMessage | RemoteUndecryptable
-) -> RemoteRoomMessage | RemoteUndecryptable:
-    """What was converted as if it had been said in a chat with its sender."""
-    if isinstance(told, RemoteUndecryptable):
-        return structs.replace(told, room=room)
-    return RemoteRoomMessage(
+def is_message(event: Event) -> bool:
+    """Whether it is something that somebody has said, and that was not redacted since."""
+    if not event_id_of(event) or not isinstance(event.get("sender"), str):
+        return False
+    is_redacted = "redacted_because" in as_dict(event.get("unsigned"))
+    return event.get("type") in MESSAGE_TYPES and not (
+        is_redacted and not as_dict(event.get("content"))
+    )
+
+
+def undecryptable(
+    event: Event,
+    *,
+    contact: RemoteUserId,
+    own: bool,
+    now: float,
+    unread: Unread | None,
+    room: RemoteRoomId | None = None,
+) -> RemoteUndecryptable:
+    """A message that cannot be read, kept for later."""
+    return RemoteUndecryptable(
+        contact=contact,
+        id=RemoteMessageId(event_id_of(event)),
+        sent_at=timestamp_of(event, now) / 1000,
+        content=_kept(event),
+        own=own,
+        needs=unread.needs if unread else "",
+        reason=unread.reason if unread else "",
         room=room,
-        sender=told.contact,
-        id=told.id,
-        body=told.body,
-        sent_at=told.sent_at,
-        key=told.key,
     )
+
+
+def key_of(content: Mapping[str, Any]) -> str | None:
+    """The key of the command by which our own gateway has made this."""
+    key = content.get(KEY)
+    return key if isinstance(key, str) and clean(key, _MAX_ID_BYTES) == key else None
+
+
+def body_of(kind: str, content: Mapping[str, Any], speaker: str = "") -> str:
+    """The words for a message. Another person than the contact is named."""
+    return clean(_text(kind, content, speaker), MAX_BODY_BYTES)
 
 
 def _kept(event: Event) -> str:
@@ -144,7 +156,6 @@ def _kept(event: Event) -> str:
 
 
 def _text(kind: str, content: Mapping[str, Any], speaker: str) -> str:
-    """The words for one event. Another person than the contact is named."""
     relation = as_dict(content.get("m.relates_to"))
     mark = ""
     if relation.get("rel_type") == "m.replace" and isinstance(content.get("m.new_content"), dict):

@@ -14,17 +14,39 @@ MARKER = "org.dragoman.chat"
 """In the creation content of rooms that we make: the gateway's instance and the contact."""
 
 
+_READ = ("m.read", "m.read.private")
+
+
 def read_up_to(content: Mapping[str, Any], reader: str) -> str:
     """The newest receipt of a reader for the room itself, not for a thread. Spec, "Receipts"."""
     newest, found = -1, ""
     for event_id, kinds in content.items():
-        for kind in ("m.read", "m.read.private"):
-            receipt = as_dict(as_dict(as_dict(kinds).get(kind)).get(reader))
-            sent = receipt.get("ts")
-            sent = sent if isinstance(sent, int) else 0
-            if receipt and receipt.get("thread_id") in (None, "main") and sent > newest:
+        for kind in _READ:
+            sent = _read_at(as_dict(as_dict(kinds).get(kind)).get(reader))
+            if sent > newest:
                 newest, found = sent, event_id_of({"event_id": event_id})
     return found
+
+
+def all_read_up_to(content: Mapping[str, Any], most: int) -> dict[str, str]:
+    """The same of everybody, or of as many as were asked for."""
+    newest: dict[str, tuple[int, str]] = {}
+    for event_id, kinds in content.items():
+        for kind in _READ:
+            for reader, receipt in as_dict(as_dict(kinds).get(kind)).items():
+                sent, before = _read_at(receipt), newest.get(reader)
+                is_one_more = before is None and len(newest) < most and is_user_id(reader)
+                if sent >= 0 and (is_one_more or (before is not None and sent > before[0])):
+                    newest[reader] = sent, event_id_of({"event_id": event_id})
+    return {reader: event_id for reader, (_, event_id) in newest.items() if event_id}
+
+
+def _read_at(receipt: object) -> int:
+    """When, or -1 if it is no such receipt."""
+    sent = as_dict(receipt).get("ts")
+    if not as_dict(receipt) or as_dict(receipt).get("thread_id") not in (None, "main"):
+        return -1
+    return sent if isinstance(sent, int) else 0
 
 
 def marked_contact(creation: Mapping[str, Any], instance: str) -> RemoteUserId | None:

@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands of the gateway → requests.
-
-Matrix spec, client-server API, "PUT /rooms/{roomId}/send/{eventType}/{txnId}", "Receipts",
-"Typing notifications".
-"""
+"""Commands of the gateway → requests. Here those for chats; for groups see `group_outbound`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from adapters.matrix.group_outbound import GroupOutbound
 from adapters.matrix.http import Api
-from adapters.matrix.inbound import KEY
 from adapters.matrix.ledger import Ledger
-from adapters.matrix.opening import ENCRYPTED, Opening
+from adapters.matrix.opening import Opening
 from adapters.matrix.rooms import RoomId
+from adapters.matrix.saying import Saying, text_content
 from gateway.adapter import AccountContext, Sent
-from gateway.errors import AdapterError, Forbidden, NotFound, Transient, Unsupported
-from gateway.events import AcceptInvite, Command, DeclineInvite, MarkRead, SendRoomText, SendText
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.errors import AdapterError, Forbidden, NotFound, Transient
+from gateway.events import (
+    AcceptInvite,
+    Command,
+    DeclineInvite,
+    MarkRead,
+    MarkRoomRead,
+    ReactInRoom,
+    RetractInRoom,
+    SendRoomText,
+    SendText,
+)
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 if TYPE_CHECKING:
     from adapters.matrix.e2e.encryption import Encryption
@@ -25,7 +32,6 @@ if TYPE_CHECKING:
 MAX_TEXT_BYTES = 29_000
 """An event has at most 65,536 bytes with all that servers add, and a quote or a newline takes two.
 The gateway refuses longer texts; what a homeserver with a lower limit says becomes `TooLarge`."""
-_TYPING_MS = 30_000
 _REMEMBERED_ATTEMPTS = 1_000
 
 
@@ -44,7 +50,8 @@ class Outbound:
         self._api = api
         self._ledger = ledger
         self._opening = opening
-        self._encryption = encryption
+        self._saying = Saying(account.remote_id, api, encryption)
+        self._in_groups = GroupOutbound(account, api, opening, self._saying)
         self._rooms_of_attempts: dict[str, RoomId] = {}
         """A transaction id is unique within a room, so another attempt goes to the same one."""
 
@@ -53,8 +60,8 @@ class Outbound:
         match command:
             case SendText():
                 return await self._text(command, key)
-            case SendRoomText():
-                return await self._room_text(command, key)
+            case SendRoomText() | ReactInRoom() | RetractInRoom() | MarkRoomRead():
+                return await self._in_groups.send(command, key)
             case MarkRead():
                 await self._mark_read(command)
             case AcceptInvite():
@@ -77,19 +84,6 @@ class Outbound:
         self._rooms_of_attempts.pop(key, None)
         return Sent(remote_id=event_id)
 
-    async def _room_text(self, command: SendRoomText, key: str) -> Sent:
-        """To a group, by its own id."""
-        room_id = RoomId(command.room)
-        try:
-            is_encrypted = await self._opening.is_group_encrypted(room_id)
-            content = text_content(command.body, key)
-            event_id = await self._put(room_id, content, key, is_encrypted=is_encrypted)
-        except Forbidden as error:
-            raise Forbidden(f"You may not write in this group. {error.text}") from error
-        except NotFound as error:
-            raise NotFound(f"This group is not there any more. {error.text}") from error
-        return Sent(remote_id=event_id)
-
     async def _deliver(
         self, contact: RemoteUserId, content: dict[str, Any], key: str
     ) -> RemoteMessageId:
@@ -108,32 +102,15 @@ class Outbound:
             del self._rooms_of_attempts[next(iter(self._rooms_of_attempts))]
         room = self._ledger.book.room(room_id)
         is_encrypted = room is not None and room.encrypted is True
-        event_id = await self._put(room_id, content, key, is_encrypted=is_encrypted)
+        event_id = await self._saying.message(room_id, content, key, is_encrypted=is_encrypted)
         self._ledger.remember({event_id: room_id})
         return event_id
-
-    async def _put(
-        self, room_id: RoomId, content: dict[str, Any], key: str, *, is_encrypted: bool
-    ) -> RemoteMessageId:
-        kind = "m.room.message"
-        if is_encrypted:
-            if self._encryption is None:
-                raise Unsupported(ENCRYPTED)
-            content = await self._encryption.encrypt(room_id, kind, content)
-            kind = "m.room.encrypted"
-        path = ("rooms", room_id, "send", kind, key)
-        event_id = (await self._api.put(*path, body=content)).get("event_id")
-        if not isinstance(event_id, str):
-            raise Transient("The homeserver did not confirm the message.")
-        return RemoteMessageId(event_id)
 
     # --- read marks and typing ----------------------------------------------------------------
 
     async def _mark_read(self, command: MarkRead) -> None:
-        """The public receipt and our own place, in one request."""
         room_id = await self._room_of(command.contact, command.up_to)
-        body = {"m.fully_read": command.up_to, "m.read": command.up_to}
-        await self._api.post("rooms", room_id, "read_markers", body=body)
+        await self._saying.read(room_id, command.up_to)
 
     async def _room_of(self, contact: RemoteUserId, message: RemoteMessageId) -> RoomId:
         """From memory, or by asking in each room of the contact."""
@@ -155,11 +132,11 @@ class Outbound:
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """In the room that was used last."""
         for room_id in self._ledger.book.candidates(contact)[:1]:
-            body: dict[str, Any] = {"typing": active}
-            if active:
-                body["timeout"] = _TYPING_MS
-            path = ("rooms", room_id, "typing", self._account.remote_id)
-            await self._api.put(*path, body=body)
+            await self._saying.typing(room_id, active)
+
+    async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
+        """In a group."""
+        await self._saying.typing(RoomId(room), active)
 
     # --- invitations --------------------------------------------------------------------------
 
@@ -177,13 +154,3 @@ class Outbound:
     async def _decline(self, contact: RemoteUserId) -> None:
         for room_id in self._ledger.book.invited_to(contact):
             await self._opening.leave(room_id)
-
-
-def text_content(body: str, key: str) -> dict[str, Any]:
-    """Spec, "m.text", "m.emote"."""
-    emote = body.startswith("/me ") and bool(body[4:].strip())
-    return {
-        "msgtype": "m.emote" if emote else "m.text",
-        "body": body[4:] if emote else body,
-        KEY: key,
-    }

@@ -27,17 +27,11 @@ class Tally:
     """Invitations to groups."""
     unknown: int = 0
     """Rooms of which the answer does not have the state, and which were never told."""
-    missed: int = 0
-    """Groups in which more was said than was fetched."""
-    failed: list[str] = field(default_factory=list)
-    """What went wrong with events of groups."""
 
     def add(self, other: Tally) -> None:
         """Count together."""
         self.ignored += other.ignored
         self.unknown += other.unknown
-        self.missed += other.missed
-        self.failed += other.failed
 
     def log(self, log: Logger) -> None:
         """For the admin."""
@@ -45,10 +39,6 @@ class Tally:
             log.info("group_invitations_ignored", rooms=self.ignored)
         if self.unknown:
             log.info("groups_without_state", rooms=self.unknown)
-        if self.missed:
-            log.info("group_history_cut", rooms=self.missed)
-        if self.failed:
-            log.error("group_events_not_converted", events=len(self.failed), at=self.failed[0])
 
 
 @dataclass(slots=True)
@@ -58,6 +48,8 @@ class Outcome:
     draft: Draft
     events: list[RemoteEvent] = field(default_factory=list)
     typing: list[tuple[RoomId, RemoteUserId, bool]] = field(default_factory=list)
+    typists: dict[RoomId, frozenset[RemoteUserId]] = field(default_factory=dict)
+    """Who types in groups."""
     rooms: dict[RemoteMessageId, RoomId] = field(default_factory=dict)
     """Where each message is."""
     tally: Tally = field(default_factory=Tally)

@@ -98,6 +98,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many are there or invited, if that is known."""
     last: str = ""
     """As `Room.last`."""
+    message: str = ""
+    """As `Room.message`."""
+    version: int = 0
+    """Of the room, if it is a number and known."""
     is_stale: bool = False
     """The list of its members, or what they may do, has changed and could not be fetched yet."""
 

@@ -36,11 +36,11 @@ from adapters.matrix.presences import Contacts, Own
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.sync import NOTHING, translate
-from adapters.matrix.typists import Typists
+from adapters.matrix.typists import GroupTypists, Typists
 from gateway.adapter import AccountContext, Contact, EncryptionFlow, Sent, Session
 from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
 from gateway.events import Command, Presence
-from gateway.ids import RemoteUserId
+from gateway.ids import RemoteRoomId, RemoteUserId
 
 if TYPE_CHECKING:
     from adapters.matrix.e2e.encryption import Encryption
@@ -67,6 +67,7 @@ class MatrixSession(Session):
         self._settings = settings
         self._ledger = Ledger(account)
         self._typists = Typists(account.typing)
+        self._group_typists = GroupTypists(account.room_typing)
         self._presences = Contacts(account)
         self._own_presence = Own(account, lambda: self._api)
         self._filters = Filters(account.remote_id, lambda: self._api)
@@ -144,6 +145,7 @@ class MatrixSession(Session):
                 keys.cancel()
             self._answered_at = None
             self._typists.forget()
+            self._group_typists.forget()
 
     async def _poll(
         self, since: str | None, mode: Mode, timeout_s: int, on_large: Callable[[], None]
@@ -237,6 +239,8 @@ class MatrixSession(Session):
         self._ledger.remember(part.rooms)
         for room_id, contact, active in part.typing:
             self._typists.note(room_id, contact, active)
+        for room_id, typists in part.typists.items():
+            self._group_typists.note(room_id, typists)
 
     async def send(self, command: Command, key: str) -> Sent:
         """See `gateway.adapter.Session.send`."""
@@ -245,6 +249,10 @@ class MatrixSession(Session):
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""
         await self._outbound.set_typing(contact, active)
+
+    async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
+        """See `gateway.adapter.Session.set_room_typing`."""
+        await self._outbound.set_room_typing(room, active)
 
     async def set_presence(self, presence: Presence) -> None:
         """See `gateway.adapter.Session.set_presence`."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from adapters.matrix.rooms import RoomId
-from gateway.ids import RemoteUserId
+from gateway.ids import RemoteRoomId, RemoteUserId
 
 
 class Typists:
@@ -33,3 +33,24 @@ class Typists:
         while self._rooms:
             contact, _ = self._rooms.popitem()
             self._tell(contact, False)
+
+
+class GroupTypists:
+    """The same of groups, where several may type."""
+
+    def __init__(self, tell: Callable[[RemoteRoomId, RemoteUserId, bool], None]) -> None:
+        self._tell = tell
+        self._rooms: dict[RoomId, frozenset[RemoteUserId]] = {}
+
+    def note(self, room_id: RoomId, typists: frozenset[RemoteUserId]) -> None:
+        """All that type in a group now."""
+        before = self._rooms.pop(room_id, frozenset())
+        if typists:
+            self._rooms[room_id] = typists
+        for user_id in before ^ typists:
+            self._tell(RemoteRoomId(room_id), user_id, user_id in typists)
+
+    def forget(self) -> None:
+        """The connection is gone."""
+        for room_id in list(self._rooms):
+            self.note(room_id, frozenset())

@@ -12,8 +12,9 @@ from adapters.matrix.e2e.machine import Machine
 from adapters.matrix.e2e.waiting import Received
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, rooms_in
+from adapters.matrix.group_events import said_in
 from adapters.matrix.http import Api
-from adapters.matrix.inbound import as_dict, as_dicts, in_room, remote_event
+from adapters.matrix.inbound import as_dict, as_dicts, remote_event
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.opened import Opened
 from adapters.matrix.rooms import RoomId
@@ -93,16 +94,16 @@ class Encryption:
     def _readable(
         self, waiting: RemoteUndecryptable, clear: Mapping[str, Any]
     ) -> RemoteEvent | None:
-        told = remote_event(
+        own, now = self._account.remote_id, self._account.clock.now()
+        if waiting.room is not None:
+            return said_in(waiting.room, clear, account=own, now=now)
+        return remote_event(
             clear,
             contact=waiting.contact,
-            account=self._account.remote_id,
+            account=own,
             name_of=self._ledger.book.name,
-            now=self._account.clock.now(),
+            now=now,
         )
-        if told is None or waiting.room is None:
-            return told
-        return in_room(waiting.room, told)
 
     def _said(
         self, answer: Mapping[str, Any], fills: Mapping[RoomId, Fill]

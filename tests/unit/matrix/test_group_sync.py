@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.matrix import group_sync
+from adapters.matrix import group_speech
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, Gap, gaps
+from adapters.matrix.group_events import said_in
 from adapters.matrix.group_sync import to_be_listed
-from adapters.matrix.inbound import remote_event
 from adapters.matrix.opened import Opened, Unread
 from adapters.matrix.parts import MAX_EVENTS, Outcome
 from adapters.matrix.rooms import Book, Group, Levels, RoomId
@@ -26,8 +26,10 @@ from gateway.events import (
     RemoteMemberGone,
     RemoteMessage,
     RemoteRoom,
+    RemoteRoomGap,
     RemoteRoomMessage,
     RemoteUndecryptable,
+    RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.unit.matrix.samples import (
@@ -68,6 +70,10 @@ def _said(body: str, event_id: str, sender: str = BOB, key: str | None = None) -
         sent_at=1_000.0,
         key=key,
     )
+
+
+def _gap(event_id: str) -> RemoteEvent:
+    return RemoteRoomGap(room=TEA, id=RemoteMessageId(event_id))
 
 
 def _room(**fields: Any) -> RemoteRoom:
@@ -111,8 +117,8 @@ def test_at_a_first_link_groups_are_told_without_messages() -> None:
     known.apply(result.draft)
     assert known.groups() == {
         ROOM: Group(
-            name="Tea", encrypted=False, founder=BOB, last="$1", people=3,
-            heroes={BOB: "Bob", CAROL: "carol"},
+            name="Tea", encrypted=False, founder=BOB, last="$1", message="$1", people=3,
+            heroes={BOB: "Bob", CAROL: "carol"}, version=11,
         )
     }  # fmt: skip
     assert known.knows_groups
@@ -486,17 +492,20 @@ def test_encrypted_messages_are_told_if_they_can_be_read() -> None:
 
 
 def test_a_defect_of_the_conversion_costs_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    def defect(event: Any, **known: Any) -> Any:
+    def defect(room: RemoteRoomId, event: Any, **known: Any) -> Any:
         if event["event_id"] == "$1":
             raise ValueError("secret words")
-        return remote_event(event, **known)
+        return said_in(room, event, **known)
 
-    monkeypatch.setattr(group_sync, "remote_event", defect)
+    monkeypatch.setattr(group_speech, "said_in", defect)
     result = outcome(joined(text("secret words", "$1"), text("after", "$2")), group_book())
-    assert result.events == [_said("after", "$2")]
-    [failed] = result.tally.failed
-    assert failed.startswith("ValueError")
-    assert "secret" not in failed
+    unreadable, after = result.events
+    assert after == _said("after", "$2")
+    assert isinstance(unreadable, RemoteUnreadable)
+    assert (str(unreadable.room), unreadable.contact, unreadable.id) == (ROOM, BOB, "$1")
+    assert "secret words" in unreadable.content
+    assert unreadable.reason.startswith("ValueError")
+    assert "secret" not in unreadable.reason
 
 
 # --- gaps -------------------------------------------------------------------------------------
@@ -564,8 +573,8 @@ def test_after_more_than_was_fetched_it_is_asked_who_is_there() -> None:
     fill = Fill([text("b", "$3")], complete=False)
     answer = _limited(text("c", "$4"), state=[state("m.room.name", "", {"name": "Coffee"})])
     result = outcome(answer, known, fills={ROOM: fill})
-    assert result.tally.missed == 1
-    assert _kinds(result) == ["RemoteRoomMessage", "RemoteRoom", "RemoteRoomMessage"]
+    assert result.events[:2] == [_gap("$3"), _said("b", "$3")]
+    assert _kinds(result)[2:] == ["RemoteRoom", "RemoteRoomMessage"]
     known.apply(result.draft)
     assert list(to_be_listed({}, known, Mode.NEXT, ALICE, "here")) == [ROOM]
 
@@ -573,7 +582,20 @@ def test_after_more_than_was_fetched_it_is_asked_who_is_there() -> None:
 def test_a_timeline_that_reaches_back_far_enough_misses_nothing() -> None:
     answer = _limited(text("old", "$0"), text("c", "$4"))
     result = outcome(answer, group_book())
-    assert (result.events, result.tally.missed) == ([_said("c", "$4")], 0)
+    assert result.events == [_said("c", "$4")]
+
+
+def test_a_gap_is_told_once_before_the_first_event_after_it() -> None:
+    """After what the group is, and also where nothing at all was fetched."""
+    known, answer = group_book(), _limited(text("b", "$3"), text("c", "$4"))
+    nothing = {ROOM: Fill([], complete=False)}
+    result = outcome(answer, known, fills=nothing)
+    assert result.events == [_gap("$3"), _said("b", "$3"), _said("c", "$4")]
+    known.apply(result.draft)
+    assert outcome(answer, known, fills=nothing).events == []
+    begun = _limited(text("x", "$2"), state=[created(), NAME])
+    result = outcome(begun, _known(), fills={ROOM: Fill([], complete=False)}, lists={ROOM: LIST})
+    assert _kinds(result) == ["RemoteRoom", "RemoteRoomGap", "RemoteRoomMessage"]
 
 
 # --- parts and crashes ------------------------------------------------------------------------
