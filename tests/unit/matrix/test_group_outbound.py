@@ -78,13 +78,13 @@ class _Reactions:
 
     def __init__(self) -> None:
         self.made: dict[str, str] = {}
-        self.faults: list[Answer] = []
+        self.faults: list[Answer | None] = []
+        """Answers to the next requests instead of the right ones."""
 
     def __call__(self, asked: Request) -> Answer:
-        if self.faults:
-            return self.faults.pop(0)
-        key = asked.path
-        return 200, {"event_id": self.made.setdefault(key, f"$made{len(self.made)}")}
+        fault = self.faults.pop(0) if self.faults else None
+        made = self.made.setdefault(asked.path, f"$made{len(self.made)}")
+        return fault or (200, {"event_id": made})
 
 
 def _does(reactions: Handler, **more: Handler) -> dict[str, Handler]:
@@ -131,8 +131,7 @@ async def test_an_attempt_that_comes_again_makes_nothing_twice() -> None:
     async with linked(_does(reactions)) as (server, adapter, account):
         _note(account, "👍", "$old")
         session = adapter.session(account)
-        reactions.faults = [(200, {"event_id": "$x"}), (502, {})]
-        reactions.made[f"/rooms/{ROOM}/send/m.reaction/k.x"] = "$x"
+        reactions.faults = [None, (502, {})]
         with pytest.raises(Transient):
             await session.send(command, "k")
         first = await session.send(command, "k")
@@ -193,9 +192,7 @@ async def test_a_reaction_made_elsewhere_is_looked_for(pages: Any, expected: Any
         sent = await adapter.session(account).send(_react("🎉"), "k")
         assert sent.reactions == expected
     assert len(asked) <= 5
-    assert [each.query.get("from") for each in asked[1:2]] == ["p2"][: len(asked) - 1] or (
-        len(asked) == 5
-    )
+    assert all(each.query.get("from") for each in asked[1:])
     assert asked[0].path.endswith(f"v1/rooms/{ROOM}/relations/{FIRST}/m.annotation/m.reaction")
 
 
@@ -234,7 +231,7 @@ async def test_refusals_are_sentences(
 
 
 @pytest.mark.parametrize(
-    "emoji", ["🎉", "❤\ufe0f", "1\ufe0f\u20e3", "ℹ\ufe0f", "👩\u200d👧", "🇩🇪"]
+    "emoji", ["🎉", "❤\ufe0f", "1\ufe0f\u20e3", "\u2139\ufe0f", "👩\u200d👧", "🇩🇪"]
 )
 async def test_an_emoji_goes_in_clear(emoji: str) -> None:
     async with linked(_does(_Reactions()), encrypted=True) as (server, adapter, account):

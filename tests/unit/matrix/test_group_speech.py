@@ -75,8 +75,7 @@ def test_nothing_of_before_the_link_is_told() -> None:
     assert {kind for kind, _ in _kinds(answer, Book({}), Mode.FIRST)} == {"RemoteRoom"}
 
 
-def test_what_was_said_before_the_account_came_is_not_told_by_edits_and_reactions_of_it() -> None:
-    """They are told, and are about nothing that the gateway knows."""
+def test_what_was_missed_comes_first() -> None:
     fill = Fill([_reaction("$1", "$0"), _edit("$2", "$0")], complete=True)
     answer = joined(text("now", "$3"))
     answer["rooms"]["join"][ROOM]["timeline"].update(limited=True, prev_batch="p")
