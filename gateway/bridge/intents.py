@@ -357,6 +357,7 @@ def _new(
         receipt=wanted.receipt,
         attempted=attempted,
         target=planned.target,
+        origin_id=wanted.origin_id or "",
         command=planned.command,
         now=now,
     )

@@ -233,15 +233,6 @@ def add_alias(
     db.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (conversation, alias, message))
 
 
-def origin_id(db: Connection, message: MessageRow) -> str:
-    """What the client that has sent a message calls it beside its id (XEP-0359 §3.1)."""
-    found = db.execute(
-        "SELECT value FROM alias WHERE message = ? AND value <> ? LIMIT 1",
-        (message.id, message.stanza_id),
-    ).fetchone()
-    return str(found[0]) if found else message.stanza_id
-
-
 def advance_read(
     db: Transaction, conversation: ConversationId, message: int, *, by_user: bool
 ) -> bool:

@@ -60,8 +60,14 @@ XEPS_WITHOUT_FEATURE = {
     "0172": "in messages, presence and a PEP node",
     "0203": "needs no negotiation",
     "0297": "inside 0356",
+    "0308": "rooms advertise it, where the network has it",
     "0334": "needs no negotiation",
     "0356": "the server advertises it to us",
+    "0424": "rooms advertise it",
+    "0425": "rooms advertise it, where the network has it",
+    "0428": "rooms advertise it, with 0461",
+    "0444": "rooms advertise it, where the network has it",
+    "0461": "rooms advertise it, where the network has it",
     "0359": "origin-id alone; the feature is for those who assign stanza-ids",
 }
 """What is used without being advertised, and why that is right."""

@@ -14,7 +14,7 @@ from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.events import RoomMessage
 from gateway.ids import RemoteUserId
-from gateway.store import Transaction, conversations
+from gateway.store import Transaction, conversations, rooms
 from gateway.store.conversations import Origin
 from gateway.store.rooms import RoomRow
 
@@ -31,13 +31,12 @@ class Lines:
         self, db: Transaction, room: RoomRow, about: str, text: str, now: float, out: Committed
     ) -> None:
         """Once for each ``about``."""
-        if not text or not conversations.tell_once(
-            db, room.conversation, about, until_pruned_at=now
-        ):
+        archive_id = self.room_rows.id(room, "archive", "line", about)
+        if not text or rooms.archived(db, room.id, archive_id) is not None:
             return
         said = RoomMessage(
             id=self.room_rows.id(room, "line", about),
-            archive_id=self.room_rows.id(room, "archive", "line", about),
+            archive_id=archive_id,
             nick="",
             occupant="",
             body=brief(text),

@@ -217,7 +217,7 @@ class Speech:
             occupant=occupant_id(room.secret, self.room_rows.own),
             body=clean(command.body),
             sent_at=now,
-            origin_id=conversations.origin_id(db, stored),
+            origin_id=journal.origin_id(db, message),
             replaces=None if edited is None else edited.first.id,
             reply=self._own_reply(db, room, command, edited),
         )

@@ -25,6 +25,7 @@ from gateway.store.journal.outbound import (
     open_about,
     open_outbound,
     open_outbound_conversations,
+    origin_id,
     readdress,
     settle_outbound,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "open_inbound_conversations",
     "open_outbound",
     "open_outbound_conversations",
+    "origin_id",
     "readdress",
     "recent_inbound",
     "set_inbound_state",

@@ -71,6 +71,7 @@ def add_outbound(
     receipt: bool = False,
     attempted: bool = False,
     target: int | None = None,
+    origin_id: str = "",
 ) -> OutboundRow:
     """Append to the outbound journal. ``attempted``: it is going to be at once, so that no unit of
     its own has to say so."""
@@ -78,8 +79,8 @@ def add_outbound(
     encoded = payload.encode(command)
     made = db.execute(
         "INSERT INTO outbound (conversation, message, stanza_id, sender, digest, receipt, payload,"
-        " attempted_at, committed_at, changed_at, target)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " attempted_at, committed_at, changed_at, target, origin_id)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             conversation,
             message,
@@ -92,6 +93,7 @@ def add_outbound(
             now,
             now,
             target,
+            origin_id,
         ),
     )
     assert made.lastrowid is not None
@@ -204,6 +206,12 @@ def earlier_outbound(
         Earlier(RowId(row), OutboundState(state), digest, message)
         for row, state, digest, message in rows
     ]
+
+
+def origin_id(db: Connection, message: int) -> str:
+    """What the client that has sent a message calls it beside its id (XEP-0359 §3.1)."""
+    found = db.execute("SELECT origin_id FROM outbound WHERE message = ?", (message,)).fetchone()
+    return str(found[0]) if found else ""
 
 
 def readdress(db: Transaction, row: OutboundRow) -> None:

@@ -6,6 +6,9 @@ CREATE INDEX archived_message ON archived (message);
 -- The message that a command is about. The network may have it only when the command's turn comes.
 ALTER TABLE outbound ADD COLUMN target INTEGER REFERENCES message ON DELETE SET NULL;
 
+-- What a client calls what it has sent, beside its id (XEP-0359).
+ALTER TABLE outbound ADD COLUMN origin_id TEXT NOT NULL DEFAULT '';
+
 -- Of a reaction, by which the network takes it back.
 ALTER TABLE reaction ADD COLUMN remote_id TEXT NOT NULL DEFAULT '';
 CREATE INDEX reaction_remote_id ON reaction (remote_id);

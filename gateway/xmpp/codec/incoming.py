@@ -41,14 +41,15 @@ class IncomingMessage:
     reply_to: str = ""
     reply_parts: tuple[tuple[int, int], ...] = ()
     """Of the body: what stands in for the reply, in code points."""
-    reacts_to: str = ""
+    reacts_to: str | None = None
     reactions: tuple[str, ...] = ()
-    retracts: str = ""
+    retracts: str | None = None
 
     @property
     def has_content(self) -> bool:
         """Its sender waits for what becomes of it."""
-        return self.body is not None or bool(self.reacts_to or self.retracts)
+        about = (self.body, self.reacts_to, self.retracts)
+        return any(said is not None for said in about)
 
 
 def _body(message: IncomingMessage, child: Element) -> None:

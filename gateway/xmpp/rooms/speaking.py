@@ -29,14 +29,14 @@ class Speaking:
         id = StanzaId(message.id)
         origin_id = StanzaId(message.origin_id) if message.origin_id else None
         sender = message.sender
-        if message.retracts:
+        if message.retracts is not None:
             taken = StanzaId(message.retracts)
             self._wishes.retract(
                 account,
                 room,
                 IncomingRetraction(id=id, origin_id=origin_id, sender=sender, message=taken),
             )
-        elif message.reacts_to:
+        elif message.reacts_to is not None:
             self._wishes.react(
                 account,
                 room,
