@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -157,6 +157,87 @@ class MatrixPeer(Peer):
     async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
         body = {"user_id": self.alice, "reason": reason}
         await self._bob.request("POST", f"rooms/{quote(group, safe='')}/kick", body)
+
+    async def edits_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        return RemoteMessageId(await self._bob.edit(group, message, body))
+
+    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        relation = {"rel_type": "m.replace", "event_id": message}
+        await self._sees(
+            "m.new_content",
+            lambda content: (
+                (content["m.new_content"]["body"], content["m.relates_to"]) == (body, relation)
+            ),
+        )
+
+    async def replies_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        relation = {"m.in_reply_to": {"event_id": message}}
+        quoted = f"> <{self.alice}> something\n\n{body}"
+        content = {"msgtype": "m.text", "body": quoted, "m.relates_to": relation}
+        return RemoteMessageId(await self._bob.send_event(group, "m.room.message", content))
+
+    async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        relation = {"m.in_reply_to": {"event_id": message}}
+        await self._sees(
+            "m.relates_to",
+            lambda content: (content["body"], content["m.relates_to"]) == (body, relation),
+        )
+
+    async def reacts_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
+    ) -> RemoteMessageId:
+        return RemoteMessageId(await self._bob.react(group, message, emoji))
+
+    async def sees_reactions(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: set[str]
+    ) -> None:
+        def seen(_: MatrixEvent) -> bool:
+            made: dict[str, str] = {}
+            for event in self._bob.inbox.items:
+                relation = event.content.get("m.relates_to", {})
+                if event.type == "m.reaction" and relation.get("event_id") == message:
+                    made[event.event_id] = relation["key"]
+                elif event.type == "m.room.redaction":
+                    made.pop(str(event.raw.get("redacts")), None)
+            return set(made.values()) == emoji
+
+        await self._bob.wait_for(seen)
+
+    async def takes_back_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        await self._bob.redact(group, message)
+
+    async def sees_taken_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        await self._bob.wait_for(
+            lambda event: (
+                event.type == "m.room.redaction"
+                and event.sender == self.alice
+                and event.raw.get("redacts") == message
+            )
+        )
+
+    async def reads_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        await self._bob.read(group, message)
+
+    async def sees_read_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        await self._bob.wait_receipt(message, user_id=self.alice)
+
+    async def types_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        await self._bob.typing(group, active)
+
+    async def sees_typing_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        await self._bob.wait_typing(group, self.alice, typing=active)
+
+    async def _sees(self, key: str, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Wait until bob sees an event of alice with this key in it that is wanted."""
+        await self._bob.wait_for(
+            lambda event: (
+                event.sender == self.alice and key in event.content and wanted(event.content)
+            )
+        )
 
     async def go_down(self) -> None:
         await self._proxy.stop()

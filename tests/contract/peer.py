@@ -142,6 +142,64 @@ class Peer(ABC):
     async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
         """Bob removes alice."""
 
+    # --- what is said in groups about what was said there -------------------------------------
+
+    @abstractmethod
+    async def edits_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        """Bob edits what he has said."""
+
+    @abstractmethod
+    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        """Wait until bob sees that alice has edited her message."""
+
+    @abstractmethod
+    async def replies_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        """Bob answers a message."""
+
+    @abstractmethod
+    async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        """Wait until bob sees that alice answers a message."""
+
+    @abstractmethod
+    async def reacts_in_group(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
+    ) -> RemoteMessageId:
+        """Bob reacts to a message."""
+
+    @abstractmethod
+    async def sees_reactions(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: set[str]
+    ) -> None:
+        """Wait until these are what bob sees of alice's reactions to a message."""
+
+    @abstractmethod
+    async def takes_back_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Bob takes a message or a reaction back."""
+
+    @abstractmethod
+    async def sees_taken_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Wait until bob sees that alice has taken a message back."""
+
+    @abstractmethod
+    async def reads_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Bob has read up to this message."""
+
+    @abstractmethod
+    async def sees_read_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Wait until bob sees that alice has read up to his message."""
+
+    @abstractmethod
+    async def types_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        """Bob begins or stops typing."""
+
+    @abstractmethod
+    async def sees_typing_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        """Wait until bob sees that alice types, or has stopped."""
+
     # --- faults -------------------------------------------------------------------------------
 
     @abstractmethod

@@ -120,6 +120,19 @@ class ScriptedNetwork:
         self.tokens = {t: user for t, user in self.tokens.items() if user != account}
         self._line(account, {"error": "auth", "text": "The token was revoked."})
 
+    def told(self, account: str) -> list[dict[str, Any]]:
+        """All that the account has, in order."""
+        return list(self._events[account])
+
+    def reactions(self, account: str, message: str) -> dict[str, str]:
+        """What the account reacts with to a message in any room, each with its id."""
+        found = [
+            have
+            for (who, _, to), have in self._reactions.items()
+            if (who, to) == (account, message)
+        ]
+        return dict(found[0]) if found else {}
+
     def last_position(self, account: str) -> int:
         """How many events the account has."""
         return len(self._events[account])
