@@ -155,6 +155,17 @@ async def test_other_commands_make_other_reactions() -> None:
         assert await session.send(_react("🎉"), "k2") != first
 
 
+async def test_each_part_of_a_command_has_a_transaction_of_its_own() -> None:
+    """Under the same one a homeserver would do only the first."""
+    async with linked(_does(_Reactions())) as (server, adapter, account):
+        for event_id in ("$a", "$b"):
+            _note(account, event_id, event_id)
+        await adapter.session(account).send(_react("🎉", "🍰"), "k")
+        parts = {asked.path.rpartition("/")[2] for asked in server.requests}
+        assert len(parts) == len(server.requests) == 4
+        assert all(part.startswith("k.") for part in parts)
+
+
 async def test_the_same_emoji_twice_is_one() -> None:
     async with linked(_does(_Reactions())) as (server, adapter, account):
         await adapter.session(account).send(_react("🎉", "🎉"), "k")

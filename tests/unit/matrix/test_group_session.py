@@ -280,6 +280,18 @@ async def test_a_group_that_the_book_does_not_have_is_asked_about() -> None:
         assert server.paths("PUT") == []
 
 
+# --- typing -----------------------------------------------------------------------------------
+
+
+async def test_who_types_is_told_and_forgotten_when_the_session_ends() -> None:
+    typing = {"type": "m.typing", "content": {"user_ids": [BOB]}}
+    answer = {**joined(ephemeral=[typing]), "next_batch": "s1"}
+    async with linked({"sync": _Sync(answer)}) as (_, adapter, account):
+        async with Running(adapter, account):
+            await account.inbox.wait_for(lambda item: item == ("room-typing", ROOM, BOB, True))
+        assert account.inbox.items[-1] == ("room-typing", ROOM, BOB, False)
+
+
 # --- large answers ----------------------------------------------------------------------------
 
 
