@@ -488,6 +488,14 @@ class Adapter(ABC):
         (``@bob:example.org``), so several spellings may be taken.
         """
 
+    def room_at(self, address: str) -> str | None:
+        """What `gateway.events.FindRoom` and `gateway.events.JoinRoom` take for the room that
+        people address so here: ``#tea:example.org`` for ``#tea%example.org``.
+
+        None if it can be no room. Every address begins with ``#``, in lower case. No I/O.
+        """
+        return None
+
     @abstractmethod
     def login(self, again: Relogin | None = None) -> LoginFlow:
         """Begin to link an account.

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from adapters.matrix import ids
+from adapters.matrix import ids, links
 from adapters.matrix.guard import guarded_http
 from adapters.matrix.login import MatrixLogin
+from adapters.matrix.managing import COMING
 from adapters.matrix.outbound import MAX_TEXT_BYTES
 from adapters.matrix.session import MatrixSession
 from adapters.matrix.settings import MatrixSettings
@@ -61,6 +62,7 @@ class MatrixAdapter(Adapter):
         replies=True,
         reactions=True,
         retractions=True,
+        room_actions=frozenset(COMING),
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )
@@ -83,6 +85,10 @@ class MatrixAdapter(Adapter):
     def contact_at(self, address: str) -> RemoteUserId | None:
         """Reads both ``bob%example.org`` and ``@bob:example.org``."""
         return ids.contact_at(address)
+
+    def room_at(self, address: str) -> str | None:
+        """``#tea:example.org`` for ``#tea%example.org``."""
+        return links.room_at(address)
 
     def login(self, again: Relogin | None = None) -> LoginFlow:
         """By password or access token."""

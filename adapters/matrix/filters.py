@@ -22,6 +22,7 @@ _STATE = (
     "m.room.topic",
     "m.room.join_rules",
     "m.room.power_levels",
+    "m.room.tombstone",
 )
 _TIMELINE = (*MESSAGE_TYPES, *_STATE, "m.reaction", "m.room.redaction", PINS)
 

@@ -15,13 +15,14 @@ from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, group_news, rooms_in, state_in
 from adapters.matrix.group_speech import GroupSpeech
 from adapters.matrix.groups import (
-    begun_with,
+    chat_begun,
     creation,
     departure,
     described,
     everybody,
     has_others,
     member_of,
+    move,
     renamed,
     rights,
     seen,
@@ -36,7 +37,6 @@ from adapters.matrix.inbound import (
     display_name,
     event_id_of,
 )
-from adapters.matrix.marks import marked_contact
 from adapters.matrix.opened import Opened
 from adapters.matrix.parts import Cuts, Parts
 from adapters.matrix.rooms import Book, Group, RoomId
@@ -44,6 +44,7 @@ from gateway.events import (
     RemoteMember,
     RemoteMemberGone,
     RemoteRoom,
+    RemoteRoomMoved,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
 
@@ -81,7 +82,10 @@ def _is_told_now(
 ) -> bool:
     """Whether a room that was not told is one that is told now."""
     if group is not None:
-        return not is_next or has_others(events, account)
+        is_complete = group.is_meant and any(
+            event.get("type") == "m.room.name" for event in events
+        )
+        return not is_next or is_complete or has_others(events, account)
     made = creation(events)
     return made is not None and not described(Group(), made, 0).is_space
 
@@ -103,22 +107,6 @@ def _listed_as_direct(answer: Event) -> Iterator[object]:
                     for room_id in (room_ids if isinstance(room_ids, list) else ())
                     if isinstance(room_id, str)
                 )
-
-
-def chat_begun(
-    events: Sequence[Event], account: RemoteUserId, instance: str, *, is_new: bool
-) -> tuple[RemoteUserId, bool] | None:
-    """The contact of an unknown room that is a chat though ``m.direct`` does not say so, and
-    whether we made it and forgot it before that was stored. New is one that the account has come
-    into by this answer."""
-    made = creation(events)
-    if made is not None and made.get("sender") == account:
-        contact = marked_contact(as_dict(made.get("content")), instance)
-        if contact is not None:
-            return contact, True
-    # Another app makes a chat first, and enters it into m.direct then.
-    begun = begun_with(events, account) if is_new else None
-    return None if begun is None else (begun, False)
 
 
 def _is_out(event: Event, account: RemoteUserId) -> bool:
@@ -246,6 +234,8 @@ class _OneGroup:
         self.group = known or Group(is_stale=True)
         self.out: Event | None = None
         """The last event by which the account came out."""
+        self._moved: RemoteRoomMoved | None = None
+        """To be told. A room that has moved before the account came is left as it is."""
 
     @property
     def is_silent(self) -> bool:
@@ -297,7 +287,8 @@ class _OneGroup:
         self._describe(events)
         is_alone = not has_others([*events, *(self._members or ())], self._account)
         is_made = self._is_new and self._mode is Mode.NEXT and self.group.founder == self._account
-        self.group = replace(self.group, is_hidden=is_made and is_alone)
+        is_complete = self.group.is_meant and bool(self.group.name)
+        self.group = replace(self.group, is_hidden=is_made and is_alone and not is_complete)
 
     def _events(self, events: Sequence[Event], old_count: int, last: str) -> Cuts:
         """A group that is cut in two has handed over what comes before the cut, as `group_news`
@@ -333,7 +324,10 @@ class _OneGroup:
     def _describe(self, events: Iterable[Event]) -> None:
         before = self.group
         for event in events:
+            old = self.group.moved_to
             self.group = described(self.group, event, self._now)
+            if self.group.moved_to != old and not self._is_first:
+                self._moved = move(self._room_id, self.group, event)
         if self.group is not before and rights(self.group) != rights(before):
             self._is_uncertain()
 
@@ -356,6 +350,9 @@ class _OneGroup:
         if members is not None or room != self._told:
             self._parts.say(replace(room, members=members, is_new=is_first and self._is_new))
         self._told = room
+        if self._moved is not None:
+            self._parts.say(self._moved)
+            self._moved = None
 
     # --- events ---------------------------------------------------------------------------------
 

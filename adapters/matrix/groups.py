@@ -8,16 +8,25 @@ display name for a room". As in `inbound`, nothing here raises for what stranger
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import Event, as_dict, display_name, timestamp_of
+from adapters.matrix.links import link_to
+from adapters.matrix.marks import GROUP_MARKER, marked_contact
 from adapters.matrix.rooms import Group, Levels, RoomId
 from adapters.matrix.text import clean
-from gateway.events import Affiliation, Departure, Member, RemoteMemberGone, RemoteRoom
+from gateway.events import (
+    Affiliation,
+    Departure,
+    Member,
+    RemoteMemberGone,
+    RemoteRoom,
+    RemoteRoomMoved,
+)
 from gateway.ids import RemoteRoomId, RemoteUserId
 
 _MAX_NAME_BYTES = 255
@@ -73,6 +82,10 @@ def described(group: Group, event: Event, now: float) -> Group:
         return replace(group, levels=_levels(content))
     if kind == "m.room.encryption":
         return replace(group, encrypted=True)
+    if kind == "m.room.tombstone":
+        new = content.get("replacement_room")
+        is_room = isinstance(new, str) and len(new) <= _MAX_NAME_BYTES and new.isprintable()
+        return replace(group, moved_to=str(new) if is_room else "")
     return group
 
 
@@ -89,6 +102,7 @@ def _created(group: Group, founder: object, content: Mapping[str, Any]) -> Group
         is_space=content.get("type") == "m.space",
         founder=founder if is_user_id(founder) else "",
         creators=tuple(creators),
+        is_meant=GROUP_MARKER in content,
         encrypted=bool(group.encrypted),
         version=version,
     )
@@ -278,6 +292,21 @@ def departure(room_id: RoomId, event: Event) -> RemoteMemberGone | None:
     )
 
 
+def move(room_id: RoomId, group: Group, event: Event) -> RemoteRoomMoved | None:
+    """That a group goes on as another one, by the event that says so ("m.room.tombstone"). Its
+    sender is there already."""
+    sender = event.get("sender")
+    if not group.moved_to or not is_user_id(sender):
+        return None
+    body = as_dict(event.get("content")).get("body")
+    return RemoteRoomMoved(
+        room=RemoteRoomId(room_id),
+        to=RemoteRoomId(group.moved_to),
+        address=link_to(group.moved_to, sender.partition(":")[2]),
+        reason=clean(body, _MAX_REASON_BYTES) if isinstance(body, str) else "",
+    )
+
+
 def begun_with(events: Iterable[Event], account: RemoteUserId) -> RemoteUserId | None:
     """With whom a room was begun as a direct chat, before ``m.direct`` says so. Spec,
     "m.room.member", ``is_direct``: whoever invites says it, in another app of the account too."""
@@ -293,3 +322,19 @@ def begun_with(events: Iterable[Event], account: RemoteUserId) -> RemoteUserId |
                 if one == account and is_user_id(other) and other != account:
                     return RemoteUserId(other)
     return None
+
+
+def chat_begun(
+    events: Sequence[Event], account: RemoteUserId, instance: str, *, is_new: bool
+) -> tuple[RemoteUserId, bool] | None:
+    """The contact of an unknown room that is a chat though ``m.direct`` does not say so, and
+    whether we made it and forgot it before that was stored. New is one that the account has come
+    into by this answer."""
+    made = creation(events)
+    if made is not None and made.get("sender") == account:
+        contact = marked_contact(as_dict(made.get("content")), instance)
+        if contact is not None:
+            return contact, True
+    # Another app makes a chat first, and enters it into m.direct then.
+    begun = begun_with(events, account) if is_new else None
+    return None if begun is None else (begun, False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -88,11 +88,13 @@ class Api:
         self,
         *path: str,
         body: Mapping[str, Any] | None = None,
+        query: Sequence[tuple[str, str]] = (),
         limit: int = _ANSWER_LIMIT,
         on_large: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
         """POST a JSON object; the empty one if there is none."""
-        url, encoded = self._url("v3", *path), _encoded(body or {})
+        url = self._url("v3", *path) + (f"?{urlencode(query)}" if query else "")
+        encoded = _encoded(body or {})
         answer = await self._request(
             "POST", url, encoded, timeout_s=30, limit=limit, on_large=on_large
         )

@@ -12,6 +12,8 @@ from gateway.ids import RemoteUserId
 
 MARKER = "org.dragoman.chat"
 """In the creation content of rooms that we make: the gateway's instance and the contact."""
+GROUP_MARKER = "org.dragoman.group"
+"""The same of groups: the gateway's instance."""
 
 
 _READ = ("m.read", "m.read.private")

@@ -32,7 +32,7 @@ ENCRYPTED = (
     "This gateway does not do that, so nothing was sent."
 )
 
-_ENCRYPTION = {
+ENCRYPTION = {
     "type": "m.room.encryption",
     "state_key": "",
     "content": {"algorithm": "m.megolm.v1.aes-sha2"},
@@ -172,7 +172,7 @@ class Opening:
             except Transient:
                 encrypts = True
         return {
-            "initial_state": [_ENCRYPTION] if encrypts else [],
+            "initial_state": [ENCRYPTION] if encrypts else [],
             "is_direct": True,
             "preset": "trusted_private_chat",
             "invite": [contact],

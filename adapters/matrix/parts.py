@@ -24,7 +24,7 @@ class Tally:
     """What of an answer is not told."""
 
     ignored: int = 0
-    """Invitations to groups."""
+    """Invitations to spaces, of nobody, or more than are remembered."""
     unknown: int = 0
     """Rooms of which the answer does not have the state, and which were never told."""
 
@@ -36,7 +36,7 @@ class Tally:
     def log(self, log: Logger) -> None:
         """For the admin."""
         if self.ignored:
-            log.info("group_invitations_ignored", rooms=self.ignored)
+            log.info("invitations_ignored", rooms=self.ignored)
         if self.unknown:
             log.info("groups_without_state", rooms=self.unknown)
 

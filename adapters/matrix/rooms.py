@@ -22,6 +22,9 @@ _GROUP = "group:"
 _GROUPS = "groups"
 _NAME = "name:"
 _OPENING = "opening:"
+_INVITED = "invited:"
+_MAX_INVITED = 200
+"""Invitations to groups that are remembered; strangers invite as many people as they like."""
 _MAX_NAMES = 2_000
 """Names of third persons are not remembered beyond this; contacts' always are."""
 
@@ -102,6 +105,10 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """As `Room.message`."""
     version: int = 0
     """Of the room, if it is a number and known."""
+    is_meant: bool = False
+    """Made as a group, and not to become a chat. Such a one has a name, which comes late."""
+    moved_to: str = ""
+    """The room in which it goes on."""
     is_stale: bool = False
     """The list of its members, or what they may do, has changed and could not be fetched yet."""
 
@@ -173,6 +180,14 @@ class Book:
     def has_space_for_names(self) -> bool:
         """Whether names of third persons are still remembered."""
         return len(self._entries) < _MAX_NAMES
+
+    def invitations(self) -> dict[RoomId, str]:
+        """The invitations to groups that wait, by their room."""
+        return {
+            RoomId(key.removeprefix(_INVITED)): value
+            for key, value in self._entries.items()
+            if key.startswith(_INVITED)
+        }
 
     def draft(self) -> Draft:
         """Begin to change."""
@@ -250,6 +265,28 @@ class Draft:
         """Note before a room is made, and when that has come to an end."""
         if opening or self._book.is_opening(contact):
             self.changed_entries[_OPENING + contact] = "1" if opening else None
+
+    def invitations(self) -> dict[RoomId, str]:
+        """As `Book.invitations`, with the changes."""
+        both = self._book.invitations()
+        for key, value in self.changed_entries.items():
+            if key.startswith(_INVITED):
+                room_id = RoomId(key.removeprefix(_INVITED))
+                both.pop(room_id, None)
+                if value is not None:
+                    both[room_id] = value
+        return both
+
+    def put_invitation(self, room_id: RoomId, invitation: str | None) -> bool:
+        """An invitation to a group waits, or no longer. False if that changes nothing, or if too
+        many wait."""
+        waiting = self.invitations()
+        if waiting.get(room_id) == invitation:
+            return False
+        if invitation is not None and room_id not in waiting and len(waiting) >= _MAX_INVITED:
+            return False
+        self.changed_entries[_INVITED + room_id] = invitation
+        return True
 
     def changes(self) -> dict[str, str | None]:
         """For `AccountContext.commit`."""

@@ -18,6 +18,7 @@ import aiohttp
 import msgspec
 
 from adapters.matrix import history
+from adapters.matrix.coming import Coming
 from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.filters import Filters, Mode
 from adapters.matrix.gaps import gaps
@@ -27,6 +28,7 @@ from adapters.matrix.http import LARGE, MIB, Answer, Api, beside, dismantle
 from adapters.matrix.inbound import Event, display_name
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
+from adapters.matrix.managing import Action, coming
 from adapters.matrix.members import Members
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
@@ -39,7 +41,7 @@ from adapters.matrix.sync import NOTHING, translate
 from adapters.matrix.typists import GroupTypists, Typists
 from gateway.adapter import AccountContext, Contact, EncryptionFlow, Sent, Session
 from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
-from gateway.events import Command, Presence
+from gateway.events import Command, Presence, RoomAction
 from gateway.ids import RemoteRoomId, RemoteUserId
 
 if TYPE_CHECKING:
@@ -106,6 +108,13 @@ class MatrixSession(Session):
         encryption = self._encryption
         opening = Opening(self._account, self._api, self._ledger, self._is_live, encryption)
         return Outbound(self._account, self._api, self._ledger, opening, encryption)
+
+    @cached_property
+    def _managing(self) -> dict[type[RoomAction], Action]:
+        of = Coming(
+            self._account, lambda: self._api, encrypts=lambda: self._encryption is not None
+        )
+        return {**coming(of)}
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
@@ -245,6 +254,10 @@ class MatrixSession(Session):
     async def send(self, command: Command, key: str) -> Sent:
         """See `gateway.adapter.Session.send`."""
         return await self._outbound.send(command, key)
+
+    async def manage(self, action: RoomAction) -> RemoteRoomId | None:
+        """See `gateway.adapter.Session.manage`."""
+        return await self._managing[type(action)](action)
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""

@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, begins_here, is_room_id, news, rooms_in, state_in
-from adapters.matrix.group_sync import Groups, Lists, chat_begun
+from adapters.matrix.group_sync import Groups, Lists
+from adapters.matrix.groups import chat_begun
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import (
     Event,
@@ -25,6 +26,7 @@ from adapters.matrix.inbound import (
     remote_event,
     timestamp_of,
 )
+from adapters.matrix.invited import group_invitation
 from adapters.matrix.marks import read_up_to
 from adapters.matrix.opened import Opened, Unread
 from adapters.matrix.parts import Cuts, Outcome, Parts
@@ -37,10 +39,11 @@ from gateway.events import (
     RemoteMessage,
     RemoteProfile,
     RemoteRead,
+    RemoteRoomInviteGone,
     RemoteUndecryptable,
     RemoteUnreadable,
 )
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 NOTHING = Opened()
 Told = RemoteMessage | RemoteUndecryptable | RemoteUnreadable
@@ -102,6 +105,7 @@ class _Translation:
             for room_id, content in rooms_in(answer, membership):
                 seen.add(room_id)
                 yield from self._entered(room_id, content, membership)
+                self._waits_no_more(room_id)
         for room_id, content in rooms_in(answer, "invite"):
             seen.add(room_id)
             yield from self._invited(room_id, content)
@@ -167,6 +171,9 @@ class _Translation:
                 self._groups.over(room_id)
                 if self._parts.stepped():
                     yield from self._parts.cut()
+        for room_id in self._parts.draft.invitations():
+            if room_id not in seen:
+                self._waits_no_more(room_id)
 
     # --- rooms of the account -----------------------------------------------------------------
 
@@ -293,8 +300,11 @@ class _Translation:
         known = self._parts.draft.room(room_id)
         inviter, direct = self._inviter(events)
         expected = known is not None and known.contact == inviter
-        if inviter is None or not (direct or expected):
+        if inviter is None:
             self._parts.outcome.tally.ignored += 1
+            return
+        if not (direct or expected):
+            yield from self._invited_to_group(room_id, events, inviter)
             return
         room = known or Room(contact=inviter)
         if not expected:
@@ -313,6 +323,24 @@ class _Translation:
         self._parts.draft.put(room_id, room)
         if self._parts.stepped():
             yield from self._parts.cut()
+
+    def _invited_to_group(
+        self, room_id: RoomId, events: Sequence[Event], inviter: RemoteUserId
+    ) -> Cuts:
+        if self._parts.draft.group(room_id) is not None:  # the account came out of it unseen
+            self._groups.over(room_id)
+        invitation = group_invitation(room_id, events, inviter, self._account)
+        if invitation is None:
+            self._parts.outcome.tally.ignored += 1
+        elif self._parts.draft.put_invitation(room_id, invitation.id):
+            self._parts.say(invitation)
+        if self._parts.stepped():
+            yield from self._parts.cut()
+
+    def _waits_no_more(self, room_id: RoomId) -> None:
+        """An invitation to a group is answered, or was withdrawn."""
+        if self._parts.draft.put_invitation(room_id, None):
+            self._parts.say(RemoteRoomInviteGone(room=RemoteRoomId(room_id)))
 
     def _inviter(self, events: Sequence[Event]) -> tuple[RemoteUserId | None, bool]:
         for event in events:

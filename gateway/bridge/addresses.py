@@ -81,11 +81,29 @@ class Addresses:
         found = addresses.remote_of(self._store.reader, self._network, localpart.lower())
         return None if found is None else RemoteRoomId(found)
 
-    def assign_room(self, db: Transaction, room: RemoteRoomId, name: str) -> None:
-        """Give a room its localpart for ever: a name that people can read, and a hash."""
+    def room_address(self, localpart: str) -> str | None:
+        """What the network calls a room that may be at a localpart as it came from a stanza."""
+        localpart = localpart.lower()
+        if (
+            not localpart.startswith("#")
+            or not _PLAIN.fullmatch(localpart[1:])
+            or len(localpart) > _MAX_BYTES
+            or localpart.endswith("\\20")
+            or escape(unescape(localpart)) != localpart
+        ):
+            return None
+        return contained_now(self._adapter.room_at, unescape(localpart)) or None
+
+    def assign_room(
+        self, db: Transaction, room: RemoteRoomId, name: str, wanted: str = ""
+    ) -> None:
+        """Give a room its localpart for ever, if it has none: ``wanted``, if that is nobody
+        else's, or a name that people can read, and a hash."""
         slug = re.sub(r"[^a-z0-9]+", "-", name[:100].lower()).strip("-")[:32] or "room"
         remote = RemoteUserId(room)
-        addresses.assign(db, self._network, remote, f"#{slug}-{_hash(remote)}")
+        for localpart in (wanted, f"#{slug}-{_hash(remote)}"):
+            if localpart:
+                addresses.assign(db, self._network, remote, localpart)
 
     def contact(self, localpart: str) -> RemoteUserId | None:
         """The contact at a localpart as it came from a stanza, or None if there can be none."""

@@ -114,9 +114,7 @@ class Intake:
                     self._log_letter(event, letters[-1], exc_info=True)
                 one = Committed()
             db.execute("RELEASE event")
-            committed.inbound += one.inbound
-            committed.outbound += one.outbound
-            committed.held |= one.held
+            committed.add(one)
         if more := letters[_LOGGED:]:
             self._log_letter(None, f"{more[0]} to {more[-1]}", number=len(more))
         if bad := len(letters):

@@ -32,6 +32,7 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
+from gateway.bridge.rooms.coming import Coming
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.rooms.wishes import RoomWishes
@@ -119,6 +120,15 @@ class Network:
             self.name, store, self.addresses, clock, self._persist, self.delivery.offer
         )
         self.room_management = Management(adapter)
+        self.coming = Coming(
+            self.name,
+            store,
+            self.addresses,
+            clock,
+            self._tasks,
+            self.room_management,
+            self.rooms,
+        )
         self._pending = Pending(self.name, store, clock, self.accounts.by_id)
         self._typing = Typing(clock, self._tasks)
         self._links = Links(
@@ -339,6 +349,8 @@ class Network:
             self._outbound.offer(account, row)
         if committed.held:
             self._pending.came()
+        self.coming.entered(account, committed.entered)
+        self.coming.follow(account, committed.followed)
 
     # --- what waits ------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from gateway.events import (
     OwnMessage,
     RoomChanged,
     RoomJoined,
+    RoomMoved,
     RoomPresence,
 )
 from gateway.ids import NetworkName, StanzaId, UserJid, stanza_id
@@ -44,7 +45,7 @@ _NOT_CONVERTED_IN_GROUP = (
     "Something in one of your groups could not be converted for XMPP. "
     "Please look at it on the network itself."
 )
-_NO_CONTENT = (Notice, GatewayNotice, RoomPresence, RoomChanged, RoomJoined)
+_NO_CONTENT = (Notice, GatewayNotice, RoomPresence, RoomChanged, RoomJoined, RoomMoved)
 """If one of these cannot be said, there is nothing to look for."""
 
 

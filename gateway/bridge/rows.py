@@ -12,6 +12,7 @@ from gateway.ids import (
     AccountId,
     ConversationId,
     NetworkName,
+    RemoteRoomId,
     RemoteUserId,
     RowId,
     StanzaId,
@@ -33,6 +34,18 @@ class Committed:
     outbound: list[OutboundRow] = field(default_factory=list)
     held: bool = False
     """Something was kept that cannot be read yet."""
+    entered: list[RemoteRoomId] = field(default_factory=list)
+    """Rooms that the account is in from now on."""
+    followed: list[RemoteRoomId] = field(default_factory=list)
+    """Rooms in which those go on that the account was in."""
+
+    def add(self, other: Committed) -> None:
+        """What comes after it in the same unit."""
+        self.inbound += other.inbound
+        self.outbound += other.outbound
+        self.held |= other.held
+        self.entered += other.entered
+        self.followed += other.followed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

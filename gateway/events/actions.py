@@ -18,6 +18,12 @@ class JoinRoom(Record, frozen=True, kw_only=True):
     """A `RemoteRoomId`, or what people call the room on the network."""
 
 
+class FindRoom(Record, frozen=True, kw_only=True):
+    """Which room it is that people call so, without coming into it."""
+
+    address: str
+
+
 class CreateRoom(Record, frozen=True, kw_only=True):
     """Make a room."""
 
@@ -93,6 +99,7 @@ class ModerateMessage(Record, frozen=True, kw_only=True):
 
 RoomAction = (
     JoinRoom
+    | FindRoom
     | CreateRoom
     | LeaveRoom
     | InviteToRoom

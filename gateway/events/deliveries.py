@@ -7,7 +7,7 @@ import enum
 
 from gateway.events.record import Record
 from gateway.events.remote_rooms import Affiliation, Departure
-from gateway.ids import RemoteUserId, StanzaId
+from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
 
 
 class FailureReason(enum.StrEnum):
@@ -233,6 +233,16 @@ class RoomJoined(Record, frozen=True, kw_only=True):
     """It alone."""
 
 
+class RoomMoved(Record, frozen=True, kw_only=True):
+    """The room is no more, and goes on as another one."""
+
+    nick: str
+    """Of the user's occupant."""
+    new: RemoteRoomId
+    reason: str = ""
+    to: tuple[str, ...] = ()
+
+
 class RoomInvitation(Record, frozen=True, kw_only=True):
     """The user is in a room now, and may join it with their clients (XEP-0249)."""
 
@@ -240,6 +250,11 @@ class RoomInvitation(Record, frozen=True, kw_only=True):
     line_id: StanzaId
     """Of the line for clients that know no invitations."""
     name: str = ""
+    waiting: RemoteRoomId | None = None
+    """The room, if the user is not in it yet: to join it accepts the invitation."""
+    inviter: RemoteUserId | None = None
+    inviter_name: str = ""
+    reason: str = ""
 
 
 Delivery = (
@@ -260,8 +275,11 @@ Delivery = (
     | RoomPresence
     | RoomChanged
     | RoomJoined
+    | RoomMoved
     | RoomInvitation
 )
 
-RoomDelivery = RoomMessage | RoomDisplayed | RoomSubject | RoomPresence | RoomChanged | RoomJoined
+RoomDelivery = (
+    RoomMessage | RoomDisplayed | RoomSubject | RoomPresence | RoomChanged | RoomJoined | RoomMoved
+)
 """What goes to the sessions in a room."""

@@ -148,6 +148,8 @@ class RemoteRoomMoved(Record, frozen=True, kw_only=True):
 
     room: RemoteRoomId
     to: RemoteRoomId
+    address: str = ""
+    """What `gateway.events.JoinRoom` takes for it, if that is more than its id."""
     reason: str = ""
 
 

@@ -38,6 +38,8 @@ class RoomRow:
     topic_at: float | None
     private: bool
     secret: bytes = field(repr=False)
+    moved_to: RemoteRoomId | None = None
+    """The room in which it goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,7 @@ class Archived:
 
 _ROOM = (
     "room.id, conversation.id, room.account, room_link.remote_id, room.name, room.topic,"
-    " room.topic_by, room.topic_at, room.private, room.secret"
+    " room.topic_by, room.topic_at, room.private, room.secret, room.moved_to"
 )
 
 
@@ -83,6 +85,7 @@ def _room(values: tuple[object, ...] | None) -> RoomRow | None:
         topic_at=values[7],  # type: ignore[arg-type]
         private=bool(values[8]),
         secret=values[9],  # type: ignore[arg-type]
+        moved_to=values[10],  # type: ignore[arg-type]
     )
 
 
@@ -150,6 +153,11 @@ def describe(
         " WHERE id = ?",
         (name, topic, topic_by, topic_at, private, room),
     )
+
+
+def set_moved(db: Transaction, room: RoomId, to: RemoteRoomId) -> None:
+    """A room goes on as another one."""
+    db.execute("UPDATE room SET moved_to = ? WHERE id = ?", (to, room))
 
 
 # --- members ----------------------------------------------------------------------------------

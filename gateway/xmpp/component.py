@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from urllib.parse import unquote
 
 import structlog
 
@@ -172,7 +173,22 @@ class Component:
             approvals=self.approvals,
             tell=self.console.tell,
             room_uri=lambda room: uri(self.rooms.address(room)),
+            room_at=self._room_at,
+            address_of=self.puppet,
+            person=self._person,
         )
+
+    def _room_at(self, typed: str) -> str | None:
+        address = jid.split(unquote(typed.strip().removeprefix("xmpp:").removesuffix("?join")))
+        is_ours = address.domain == self.domain and address.local.startswith("#")
+        return address.local if is_ours else None
+
+    def _person(self, typed: str) -> RemoteUserId | None:
+        address = jid.split(typed.strip().removeprefix("xmpp:"))
+        if address.domain == self.domain:
+            return self.network.addresses.contact(address.local)
+        account = self.network.accounts.of(address.bare)
+        return account.remote_id if account is not None else self.network.addresses.parse(typed)
 
     def may_log_in(self, user: UserJid) -> bool:
         """Whether another attempt to log in to the network is not too much (REQ-711)."""

@@ -164,6 +164,8 @@ class Dispatch:
             self._refuse(message, errors.ITEM_NOT_FOUND, "This is a person, and no group.")
 
     def _to_room(self, message: IncomingMessage, sender: Address, to: Address) -> None:
+        if self._component.rooms.inviting.to_room(message, sender, to):
+            return
         if message.encrypted:
             self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
             return
@@ -219,16 +221,9 @@ class Dispatch:
         account = self._network.accounts.of(sender.bare)
         contact = self._network.addresses.contact(to.local)
         if account is None or contact is None:
-            if message.body is None:
-                return
-            if account is None:
-                self._refuse(
-                    message,
-                    errors.REGISTRATION_REQUIRED,
-                    _UNREGISTERED.format(gateway=self._component.domain),
-                )
-            else:
-                self._refuse(message, errors.ITEM_NOT_FOUND, "There is no contact of this name.")
+            self._to_nobody(message, account)
+            return
+        if self._component.rooms.inviting.to_contact(message, sender, to):
             return
         if message.chat_state:
             account.knows_chat_states = True
@@ -239,6 +234,15 @@ class Dispatch:
                 self._network.send_text(account, contact, _text(message))
             return
         self._signals(message, account, contact)
+
+    def _to_nobody(self, message: IncomingMessage, account: Account | None) -> None:
+        if message.body is None:
+            return
+        if account is None:
+            said = _UNREGISTERED.format(gateway=self._component.domain)
+            self._refuse(message, errors.REGISTRATION_REQUIRED, said)
+        else:
+            self._refuse(message, errors.ITEM_NOT_FOUND, "There is no contact of this name.")
 
     def _is_loop(self, user: UserJid, contact: str, body: str) -> bool:
         return self._repeats.is_loop(user, contact, body, self._clock.monotonic())

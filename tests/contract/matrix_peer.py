@@ -142,6 +142,9 @@ class MatrixPeer(Peer):
         await self._phone.join(room)
         return RemoteRoomId(room)
 
+    async def invites_to_group(self, name: str) -> RemoteRoomId:
+        return RemoteRoomId(await self._bob.create_room(name=name, invite=[self.alice]))
+
     async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
         return RemoteMessageId(await self._bob.send_text(group, body))
 

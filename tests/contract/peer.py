@@ -131,6 +131,16 @@ class Peer(ABC):
         """Bob makes a group with alice in it."""
 
     @abstractmethod
+    async def invites_to_group(self, name: str) -> RemoteRoomId:
+        """Bob makes a group and invites alice."""
+
+    async def lets_in(self, group: RemoteRoomId, name: str) -> None:  # noqa: B027
+        """Alice has asked to come in or has made it, and is in: where nobody else says so."""
+
+    async def lets_out(self, group: RemoteRoomId) -> None:  # noqa: B027
+        """Alice has asked to go, and is out: likewise."""
+
+    @abstractmethod
     async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
         """Bob says something there."""
 

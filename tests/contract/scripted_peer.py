@@ -93,6 +93,19 @@ class ScriptedPeer(Peer):
         self.network.event("alice", "room", room="!g", name=name, is_new=True, members=members)
         return RemoteRoomId("!g")
 
+    async def invites_to_group(self, name: str) -> RemoteRoomId:
+        invite = {"id": "i1", "inviter": "bob", "inviter_name": "Bob", "name": name}
+        self.network.event("alice", "room-invite", room="!i", **invite)
+        self.network.aliases[""] = "!made"
+        return RemoteRoomId("!i")
+
+    async def lets_in(self, group: RemoteRoomId, name: str) -> None:
+        members = [{"user": "alice"}, {"user": "bob"}]
+        self.network.event("alice", "room", room=group, name=name, is_new=True, members=members)
+
+    async def lets_out(self, group: RemoteRoomId) -> None:
+        self.network.event("alice", "member-gone", room=group, user="alice")
+
     async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
         return self._said(group, body)
 

@@ -28,8 +28,12 @@ from gateway.events import (
     AcceptInvite,
     Affiliation,
     Availability,
+    CreateRoom,
     DeclineInvite,
     Departure,
+    InviteToRoom,
+    JoinRoom,
+    LeaveRoom,
     MarkRead,
     Presence,
     RemoteContactGone,
@@ -39,6 +43,7 @@ from gateway.events import (
     RemoteMessage,
     RemoteRead,
     RemoteRoom,
+    RemoteRoomInvite,
     RemoteRoomMessage,
     RemoteUndecryptable,
     SendRoomText,
@@ -517,6 +522,28 @@ async def _rooms(peer: Peer) -> None:
         assert (gone.how, gone.actor, gone.reason) == (Departure.KICKED, peer.bob, "enough")
 
 
+async def _room_actions(peer: Peer) -> None:
+    """Coming into groups and going out of them."""
+    account = await peer.account()
+    async with peer.running(account) as session:
+        group = await peer.invites_to_group("Invited")
+        told = await account.first(RemoteRoomInvite, lambda event: event.room == group)
+        assert (told.inviter, told.name) == (peer.bob, "Invited")
+        assert await session.manage(JoinRoom(address=group)) == group
+        await peer.lets_in(group, "Invited")
+        room = await account.first(RemoteRoom, lambda event: event.room == group)
+        assert (room.name, room.is_new) == ("Invited", True)
+        made = await session.manage(CreateRoom(name="Made", is_private=False))
+        assert made is not None
+        await peer.lets_in(made, "Made")
+        await account.first(RemoteRoom, lambda event: (event.room, event.name) == (made, "Made"))
+        await session.manage(InviteToRoom(room=made, user=peer.bob))
+        await session.manage(LeaveRoom(room=made))
+        await peer.lets_out(made)
+        gone = await account.first(RemoteMemberGone, lambda event: event.room == made)
+        assert (gone.user, gone.how) == (peer.alice, Departure.LEFT)
+
+
 _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "idempotent_send": _idempotent_send,
     "echoes_key": _echoes_key,
@@ -527,6 +554,7 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "presence": _presence,
     "rooms": _rooms,
     **group_speech.EXERCISES,
+    "room_actions": _room_actions,
     "encryption": _encryption,
     "max_text_bytes": _max_text_bytes,
 }

@@ -93,7 +93,8 @@ def _content(choices: Choices, kind: str) -> Any:
         content = _about(choices, kind)
     if kind in ("m.reaction", "m.room.message", "m.room.encrypted") and choices.below(2):
         content["m.relates_to"] = _relation(choices)
-        content["m.new_content"] = {"msgtype": choices.pick(_MSGTYPES), "body": text(choices)}
+        new: Any = {"msgtype": choices.pick(_MSGTYPES), "body": text(choices)}
+        content["m.new_content"] = new
     if choices.one_in(3):
         content[choices.pick(_KEYS)] = any_json(choices)
     return any_json(choices) if choices.one_in(12) else content
@@ -111,7 +112,7 @@ def _about(choices: Choices, kind: str) -> dict[str, Any]:
 
 
 def _relation(choices: Choices) -> Any:
-    relation = {
+    relation: dict[str, Any] = {
         "rel_type": choices.pick(_RELATIONS),
         "event_id": _event_id(choices),
         "key": text(choices),

@@ -338,6 +338,14 @@ class Play:
     async def knows(self, contact: str, name: str) -> None:
         self.network.people[contact] = _said(name)
 
+    @step("network calls (\\S+) (\\S+)")
+    async def calls(self, room: str, name: str) -> None:
+        self.network.aliases[name] = room
+
+    @step("network makes (\\S+) next")
+    async def makes(self, room: str) -> None:
+        self.network.aliases[""] = room
+
     # --- time and the gateway itself ------------------------------------------------------------
 
     @step("time passes: <n> (s|min|h|days)")

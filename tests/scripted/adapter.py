@@ -121,6 +121,11 @@ class ScriptedAdapter(Adapter):
         """Anything is an address, except what is empty or has blanks at its ends."""
         return RemoteUserId(address) if address and address == address.strip() else None
 
+    def room_at(self, address: str) -> str | None:
+        """``#tea%net`` for what people call ``#tea:net``."""
+        name, sign, net = address.partition("%")
+        return f"{name}:{net}" if sign and net == "net" else None
+
     def login(self, again: Relogin | None = None) -> LoginFlow:
         """User and password."""
         return _Login(self.context.settings.port, again)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.rooms.invitations import InvitationIntake
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
 from gateway.bridge.rooms.said import Said, what_is_said
@@ -23,6 +24,9 @@ from gateway.events import (
     RemoteMemberGone,
     RemoteRoom,
     RemoteRoomEvent,
+    RemoteRoomInvite,
+    RemoteRoomInviteGone,
+    RemoteRoomMoved,
     RoomChanged,
     RoomInvitation,
     RoomPresence,
@@ -49,7 +53,7 @@ def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
 def room_intake(rows: Rows, own: RemoteUserId) -> RoomIntake:
     """That of one account. ``own``: the account itself."""
     room_rows = RoomRows(rows, own)
-    return RoomIntake(room_rows, what_is_said(room_rows))
+    return RoomIntake(room_rows, what_is_said(room_rows), InvitationIntake(room_rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,20 @@ class RoomIntake:
 
     room_rows: RoomRows
     said: Said
+    invitations: InvitationIntake
 
     def apply(self, db: Transaction, event: RemoteRoomEvent, now: float, out: Committed) -> None:
         """One event of a room."""
-        if isinstance(event, RemoteRoom):
-            self._room(db, event, now, out)
-            return
+        match event:
+            case RemoteRoom():
+                self._room(db, event, now, out)
+                return
+            case RemoteRoomInvite():
+                self.invitations.invited(db, event, now, out)
+                return
+            case RemoteRoomInviteGone():
+                self.invitations.withdrawn(db, event)
+                return
         room = self.room_rows.find(db, event.room)
         if room is None:
             return  # the account is no longer in it
@@ -72,6 +84,8 @@ class RoomIntake:
                 self._member(db, room, event.member, now, out)
             case RemoteMemberGone():
                 self._gone(db, room, event, now, out)
+            case RemoteRoomMoved():
+                self.invitations.moved(db, room, event, now, out)
             case _:
                 self.said.apply(db, room, event, now, out)
 
@@ -95,6 +109,7 @@ class RoomIntake:
         before = self.room_rows.find(db, event.room)
         room = before or self.room_rows.make(db, event.room)
         was_left = before is not None and self._was_left(db, before)
+        waited = self.invitations.came_in(db, event.room)
         name = brief(event.name, NAME_CHARS)
         topic = brief(event.topic, _TOPIC_CHARS)
         topic_at = None if event.topic_at is None else honest_time(event.topic_at, now)
@@ -107,10 +122,12 @@ class RoomIntake:
             topic_at=topic_at,
             private=event.is_private,
         )
-        self.room_rows.rows.addresses.assign_room(db, event.room, name)
+        wanted = "" if waited is None else waited.localpart
+        self.room_rows.rows.addresses.assign_room(db, event.room, name, wanted)
         if event.members is not None:
             self._all_members(db, room, event.members, now, out)
-        if event.is_new and (before is None or was_left):
+        is_joining = waited is not None and waited.is_joining
+        if event.is_new and (before is None or was_left) and not is_joining:
             self._announce(db, room, name, now, out)
         if before is None:
             return
@@ -187,6 +204,8 @@ class RoomIntake:
         )
         if after == before:
             return
+        if before is None and member.user == self.room_rows.own:
+            out.entered.append(room.remote_id)
         known = Member(
             user=member.user,
             name=name,

@@ -87,18 +87,20 @@ class Rooms:
         self._port = port
 
     def of(self, account: Account) -> list[RoomRow]:
-        """All rooms of an account in which it still is."""
+        """All rooms of an account in which it still is, and which have not moved."""
         return [
             room
             for room in rooms.of_account(self._store.reader, account.id)
-            if self.me(account, room) is not None
+            if room.moved_to is None and self.me(account, room) is not None
         ]
 
     def find(self, account: Account, localpart: str) -> RoomRow | None:
         """The room at an address, as this account has it."""
         remote_id = self._addresses.room(localpart)
-        if remote_id is None:
-            return None
+        return None if remote_id is None else self.known(account, remote_id)
+
+    def known(self, account: Account, remote_id: RemoteRoomId) -> RoomRow | None:
+        """A room as this account has it, or had it."""
         return rooms.find(self._store.reader, self._network, account.id, remote_id)
 
     def me(self, account: Account, room: RoomRow) -> MemberRow | None:

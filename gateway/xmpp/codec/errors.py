@@ -17,11 +17,16 @@ class StanzaError:
 
     type: str
     condition: str
+    address: str = ""
+    """Where it is now (RFC 6120 §8.3.3.5)."""
 
     def xml(self, text: str = "", detail: str = "") -> str:
         """The ``<error/>`` element; ``detail`` is a condition of the application, as XML."""
         said = f"<text xmlns='{_STANZAS}' xml:lang='en'>{xml.text(text)}</text>" if text else ""
         condition = f"<{self.condition} xmlns='{_STANZAS}'/>"
+        if self.address:
+            address = xml.text(self.address)
+            condition = f"<{self.condition} xmlns='{_STANZAS}'>{address}</{self.condition}>"
         return f"<error type='{self.type}'>{condition}{said}{detail}</error>"
 
 
@@ -51,6 +56,12 @@ RESOURCE_CONSTRAINT = StanzaError("wait", "resource-constraint")
 SERVICE_UNAVAILABLE = StanzaError("cancel", "service-unavailable")
 
 UNAVAILABLE = StanzaError("wait", "recipient-unavailable")
+
+
+def gone(address: str) -> StanzaError:
+    """It is at another address, a URI, for good."""
+    return StanzaError("cancel", "gone", address)
+
 
 OF_REASON = {
     FailureReason.NOT_FOUND: ITEM_NOT_FOUND,

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 ACCEPT = "{jabber:component:accept}"
@@ -14,6 +14,18 @@ FALLBACK = "{urn:xmpp:fallback:0}"
 REPLY = "urn:xmpp:reply:0"
 REACTIONS = "urn:xmpp:reactions:0"
 RETRACT = "urn:xmpp:message-retract:1"
+
+
+_MUC_USER = "{http://jabber.org/protocol/muc#user}"
+_MOST_GUESTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Somebody whom a message invites into a room."""
+
+    jid: str
+    reason: str
 
 
 @dataclass(slots=True)
@@ -36,6 +48,14 @@ class IncomingMessage:
     error_type: str = ""
     """and its type."""
     privilege: Element | None = None
+    guests: list[Guest] = field(default_factory=list)
+    """Whom the room is to invite (XEP-0045 §7.8.2)."""
+    declines: bool = False
+    """It is an answer to such an invitation."""
+    conference: str = ""
+    """The room into which the addressee is invited (XEP-0249),"""
+    conference_reason: str = ""
+    """and why."""
     replaces: str = ""
     """By the ``@id`` of what is corrected."""
     reply_to: str = ""
@@ -90,6 +110,18 @@ def _error(message: IncomingMessage, child: Element) -> None:
 
 def _privilege(message: IncomingMessage, child: Element) -> None:
     message.privilege = child
+
+
+def _muc_user(message: IncomingMessage, child: Element) -> None:
+    for invite in child.findall(f"{_MUC_USER}invite")[:_MOST_GUESTS]:
+        if jid := invite.get("to", ""):
+            message.guests.append(Guest(jid, invite.findtext(f"{_MUC_USER}reason", "")))
+    message.declines = child.find(f"{_MUC_USER}decline") is not None
+
+
+def _conference(message: IncomingMessage, child: Element) -> None:
+    message.conference = child.get("jid", "")
+    message.conference_reason = child.get("reason", "")
 
 
 def _replace(message: IncomingMessage, child: Element) -> None:
@@ -155,6 +187,8 @@ _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     "{urn:xmpp:eme:0}encryption": _encrypted,
     "{urn:xmpp:openpgp:0}openpgp": _encrypted,
     "{jabber:x:encrypted}x": _encrypted,
+    f"{_MUC_USER}x": _muc_user,
+    "{jabber:x:conference}x": _conference,
     "{urn:xmpp:message-correct:0}replace": _replace,
     f"{{{REPLY}}}reply": _reply,
     f"{FALLBACK}fallback": _fallback,

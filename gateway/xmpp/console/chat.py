@@ -83,6 +83,9 @@ class Console:
     def _command(self, user: UserJid, said: str) -> None:
         name = said.lower().lstrip("/")
         command = COMMANDS.get(name)
+        first, _, rest = said.lstrip("/").partition(" ")
+        if command is None and (named := COMMANDS.get(first.lower())) and named.takes_word:
+            command = named
         is_late = self._late.pop(user, False) is None
         refused = refusal(self._component, command, user) if command is not None else None
         if command is None and not self._is_known(user):
@@ -101,9 +104,9 @@ class Console:
                 self.welcome.met(user)
             self.say(user, words(self._component, refused, user))
         else:
-            self._begin(command, user)
+            self._begin(command, user, rest)
 
-    def _begin(self, command: Command, user: UserJid) -> None:
+    def _begin(self, command: Command, user: UserJid, word: str) -> None:
         component = self._component
         is_guest = component.standing(user).is_strange
         if is_guest and not component.guests.come(user):
@@ -114,6 +117,7 @@ class Console:
             component.desk(),
             self.say,
             COMMANDS.keys() | {"help"},
+            word.strip(),
         )
         self._talks[user] = command, talk
         component.tasks.spawn(

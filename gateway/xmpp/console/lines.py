@@ -37,11 +37,14 @@ class ChatDialogue(Dialogue):
         desk: Desk,
         say: Callable[[UserJid, str], None],
         commands: Set[str],
+        word: str = "",
     ) -> None:
         super().__init__(user, desk)
         self._say = say
         self._commands = commands
         """Words that are no answers."""
+        self._word = word
+        """The first answer, if it was given with the command."""
         self.asks_secret = False
         """What was asked last is a password or the like."""
 
@@ -81,7 +84,7 @@ class ChatDialogue(Dialogue):
         answers = {name: said for name, said in (known or {}).items() if name in names}
         if wrong:
             self.say(f"{wrong} Please try again, or send “cancel”.")
-        if not answers:
+        if not answers and not self._word:
             self.say(form.instructions)
         for field in form.fields:
             if field.name not in answers:
@@ -118,9 +121,11 @@ class ChatDialogue(Dialogue):
     async def _ask_field(self, field: Field, *, listed: bool = False) -> str:
         self.asks_secret = field.kind is Kind.SECRET
         question = _question(field, listed=listed)
-        self.say(question)
+        word, self._word = self._word, ""
+        if not word:
+            self.say(question)
         while True:
-            said = await self._answer()
+            said, word = word or await self._answer(), ""
             if field.kind is not Kind.SECRET:  # which may be any word
                 if said.strip().lower() in self._commands:
                     self.say("Please answer first, or send “cancel”.")

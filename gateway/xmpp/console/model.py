@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gateway.adapter import Clock
 from gateway.bridge.network import Network
 from gateway.errors import AccountGone, AdapterError, GatewayError, StanzaRefused, StoreUnavailable
-from gateway.ids import UserJid
+from gateway.events import RoomAction
+from gateway.ids import RemoteUserId, UserJid
 from gateway.store.accounts import AccountStatus
 from gateway.store.rooms import RoomRow
 from gateway.tasks import Tasks, is_cancelled
@@ -183,6 +184,12 @@ class Desk:
     """A line of the gateway to somebody."""
     room_uri: Callable[[RoomRow], str]
     """What joins a room when it is clicked."""
+    room_at: Callable[[str], str | None]
+    """The localpart of the room whose address here somebody has typed, or a link to it."""
+    address_of: Callable[[RemoteUserId], str]
+    """Of a contact or a room."""
+    person: Callable[[str], RemoteUserId | None]
+    """Whom somebody means by an address that they have typed."""
 
 
 class Dialogue(ABC):
@@ -197,6 +204,9 @@ class Dialogue(ABC):
         self.network = desk.network
         self.may_log_in = desk.may_log_in
         self.room_uri = desk.room_uri
+        self.room_at = desk.room_at
+        self.address_of = desk.address_of
+        self.person = desk.person
         self.tell = desk.tell
         self._tasks = desk.tasks
         self._clock: Clock = desk.network.adapter.context.clock
@@ -322,6 +332,16 @@ def has_rooms(account: Account | None) -> bool:
     return link is not None and link.adapter.capabilities.rooms
 
 
+def can(*actions: type[RoomAction]) -> Callable[[Account | None], bool]:
+    """For `Command.fits`: the network knows how to do this with groups."""
+
+    def fits(account: Account | None) -> bool:
+        link = None if account is None else account.link
+        return link is not None and link.adapter.capabilities.room_actions.issuperset(actions)
+
+    return fits
+
+
 def may_encrypt(account: Account | None) -> bool:
     """For `Command.fits`: the network has end-to-end encryption."""
     link = None if account is None else account.link
@@ -352,6 +372,8 @@ class Command:
     on_admission: bool = False
     """Of use only where admins admit users one by one."""
     in_help: bool = True
+    takes_word: bool = False
+    """In the chat, what stands behind its name answers its first question."""
     is_particular: bool = False
     """Some networks do not have it: ``help`` knows it where it is offered."""
     fits: Callable[[Account | None], bool] = _anybody

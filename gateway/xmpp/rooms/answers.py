@@ -6,8 +6,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
+from gateway.errors import AdapterError
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.accounts import AccountStatus
+from gateway.store.invitations import Invitation
 from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 from gateway.xmpp import disco
 from gateway.xmpp.asked import Answer, LaterAnswer, Request, card, version
@@ -17,7 +19,8 @@ from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import archive
 from gateway.xmpp.rooms.content import MODERATE
-from gateway.xmpp.rooms.service import NO_ROOM
+from gateway.xmpp.rooms.doors import NO_ROOM
+from gateway.xmpp.rooms.refusals import refused
 from gateway.xmpp.rooms.speech import Speech
 from gateway.xmpp.rooms.stanzas import MUC
 
@@ -69,9 +72,13 @@ class RoomAnswers:
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
         """Nothing is told of a room to people who are not in it."""
         found = self._component.rooms.find(split(request.sender), request.to)
-        if found is None:
-            raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
-        return found
+        if found is not None:
+            return found
+        if request.account is not None:
+            moved = self._component.rooms.doors.moved(request.account, request.to.local)
+            if moved is not None:
+                raise Refused(errors.gone(moved), NO_ROOM)
+        raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
 
     def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:
         account, room = self._room(request)
@@ -84,20 +91,53 @@ class RoomAnswers:
         if request.to.resource:
             self._occupant(request)
             return self._speech.occupant.info()
-        account, room = self._room(request)
         node = request.payload.get("node", "")
+        waiting = self._waiting(request)
+        if waiting is not None and not node:
+            return self._described(waiting.name, is_private=True)
+        account, room = self._room(request)
         if node == _OWN_NAME:
             return self._own_name(account, room)
         if node:
             raise Refused(errors.ITEM_NOT_FOUND)
-        kind = _PRIVATE if room.private else _CHANNEL
+        return self._described(room.name, self._form(room), is_private=room.private)
+
+    def _described(self, name: str, form: str = "", *, is_private: bool) -> str:
+        kind = _PRIVATE if is_private else _CHANNEL
         features = sorted((*_FEATURES, *kind, *self._speech.features))
         listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
-        named = f" name='{attribute(room.name)}'" if room.name else ""
+        named = f" name='{attribute(name)}'" if name else ""
         return (
             f"<query xmlns='{disco.INFO}'><identity category='conference' type='text'{named}/>"
-            f"{listed}{self._form(room)}</query>"
+            f"{listed}{form}</query>"
         )
+
+    def _waiting(self, request: Request) -> Invitation | None:
+        """What waits for the asker's account to come in: clients ask before they join."""
+        account = request.account
+        if account is None or self._component.rooms.find(split(request.sender), request.to):
+            return None
+        return self._component.network.coming.invitation(account, request.to.local)
+
+    def looked_up(self, request: Request) -> LaterAnswer | None:
+        """For clients that ask before they join a room by what the network calls it."""
+        is_asked = request.key == ("get", f"{{{disco.INFO}}}query") and not (
+            request.to.resource or request.payload.get("node")
+        )
+        account, local = request.account, request.to.local
+        if not is_asked or account is None or self._rooms.find(account, local) is not None:
+            return None
+        is_waiting = self._component.network.coming.invitation(account, local) is not None
+        may_be = self._component.rooms.doors.has_door(account, local)
+        return self._info_of_unknown if may_be and not is_waiting else None
+
+    async def _info_of_unknown(self, request: Request) -> str:
+        assert request.account is not None
+        try:
+            await self._component.network.coming.find(request.account, request.to.local)
+        except AdapterError as error:
+            raise refused(error) from error
+        return self._described("", is_private=False)
 
     def _own_name(self, account: Account, room: RoomRow) -> str:
         """XEP-0045 §7.12: what the user is called there."""

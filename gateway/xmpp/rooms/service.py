@@ -17,10 +17,12 @@ from gateway.store.journal import InboundRow
 from gateway.store.rooms import RoomRow
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import IncomingMessage
-from gateway.xmpp.codec.xml import Stanza, attribute, text
+from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Standing
 from gateway.xmpp.rooms import stanzas
+from gateway.xmpp.rooms.doors import NO_ROOM, Doors
+from gateway.xmpp.rooms.inviting import Inviting
 from gateway.xmpp.rooms.joining import read_join, sequence
 from gateway.xmpp.rooms.place import Place
 from gateway.xmpp.rooms.speaking import Speaking
@@ -29,7 +31,6 @@ from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
-NO_ROOM = "There is no group at this address, or you are not in it."
 _NOT_IN = "You are not in the room."
 _NO_ACCOUNT = "You have no account here, so you are in no group. Send “login” to {gateway}."
 _LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
@@ -62,6 +63,8 @@ class RoomService:
         self._speaking = Speaking(component)
         self._told_out: dict[str, float] = {}
         """Sessions that were told lately that they are not in."""
+        self.doors = Doors(component, self._refuse_join, self._join)
+        self.inviting = Inviting(component, self._refuse)
 
     # --- addresses ------------------------------------------------------------------------------
 
@@ -83,15 +86,19 @@ class RoomService:
 
     def address(self, room: RoomRow) -> str:
         """Bare JID of a room."""
-        return self._component.puppet(RemoteUserId(room.remote_id))
+        return self.address_of(room.remote_id)
+
+    def address_of(self, room: RemoteRoomId) -> str:
+        """The same, of a room in which nobody may be yet."""
+        return self._component.puppet(RemoteUserId(room))
 
     def find(self, sender: Address, to: Address) -> tuple[Account, RoomRow] | None:
         """The room at an address, for a user who is a member of it."""
         account = self._component.account_of(sender.bare)
         room = self._rooms.find(account, to.local) if account is not None else None
-        if account is None or room is None or self._rooms.me(account, room) is None:
+        if account is None or room is None or room.moved_to is not None:
             return None
-        return account, room
+        return (account, room) if self._rooms.me(account, room) is not None else None
 
     # --- presence -------------------------------------------------------------------------------
 
@@ -110,7 +117,7 @@ class RoomService:
         join = read_join(element, to.resource, self._clock.now())
         if found is None:
             if join is not None:
-                self._refuse_unknown(element, sender)
+                self._join_unknown(element, sender, to, join)
             return
         account, room = found
         session = element.get("from", "")
@@ -174,11 +181,13 @@ class RoomService:
         """REQ-510: answered whether or not it was in."""
         account = self._component.account_of(sender.bare)
         room = self._rooms.find(account, to.local) if account is not None else None
-        if account is None or room is None:
+        session, occupant = element.get("from", ""), element.get("to", "")
+        has_waited = self.doors.gives_up(session, to.local)
+        if account is not None and room is not None:
+            self._rooms.leave(room.id, session)
+            occupant = self._own_address(account, room) or occupant
+        elif not has_waited:
             return
-        session = element.get("from", "")
-        self._rooms.leave(room.id, session)
-        occupant = self._own_address(account, room) or element.get("to", "")
         self._component.stream.send(stanzas.left(occupant, session, id=element.get("id", "")))
 
     def _own_address(self, account: Account, room: RoomRow) -> str:
@@ -186,12 +195,15 @@ class RoomService:
         me = self._rooms.me(account, room)
         return self.place(account, room).occupant(me.nick) if me is not None else ""
 
-    def _refuse_unknown(self, element: Element, sender: Address) -> None:
-        if self._component.account_of(sender.bare) is not None:
-            self._refuse_join(element, errors.ITEM_NOT_FOUND, NO_ROOM)
-        else:
+    def _join_unknown(self, element: Element, sender: Address, to: Address, join: Asked) -> None:
+        account = self._component.account_of(sender.bare)
+        if account is None:
             said = _NO_ACCOUNT.format(gateway=self._component.domain)
             self._refuse_join(element, errors.REGISTRATION_REQUIRED, said)
+        elif not self._may_join(account):
+            self._refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
+        else:
+            self.doors.knock(account, to, join, element)
 
     def _refuse_join(self, element: Element, error: errors.StanzaError, said: str) -> None:
         """REQ-513: the error comes from the occupant that was asked for, and repeats the request
@@ -219,6 +231,11 @@ class RoomService:
         if self._rooms.is_in(room, session):
             self._rooms.leave(room.id, session)
             self._tell_out(session, self._own_address(account, room) or self.address(room))
+
+    def _refuse(self, message: IncomingMessage, error: errors.StanzaError, said: str) -> None:
+        self._component.stream.send(
+            Stanza("message", message.to, message.sender, "error", message.id, error.xml(said))
+        )
 
     # --- messages -------------------------------------------------------------------------------
 
@@ -253,7 +270,7 @@ class RoomService:
         account = self._component.network.accounts.of(row.user)
         address = self._component.puppet(row.contact)
         if isinstance(row.delivery, RoomInvitation):
-            return self._invitation(row, row.delivery, address)
+            return self.inviting.stanzas_of(row, row.delivery)
         room = self._rooms.find(account, split(address).local) if account is not None else None
         if account is None or room is None:
             return []
@@ -267,25 +284,4 @@ class RoomService:
             stanza
             for to in row.delivery.to
             for stanza in sequence(place, joined, row.delivery, to)
-        ]
-
-    def _invitation(self, row: InboundRow, told: RoomInvitation, room: str) -> list[Stanza]:
-        gateway, shown = self._component.domain, told.name or "without a name"
-        line = f"You are in the group “{shown}” now. To join it: {stanzas.uri(room)}"
-        return [
-            Stanza(
-                "message",
-                gateway,
-                row.user,
-                id=told.id,
-                inner=f"<x xmlns='jabber:x:conference' jid='{attribute(room)}'/>",
-            ),
-            Stanza(
-                "message",
-                f"{gateway}/{self._component.resource}",
-                row.user,
-                "chat",
-                told.line_id,
-                f"<body>{text(line)}</body>",
-            ),
         ]

@@ -13,10 +13,11 @@ from gateway.events import (
     RoomChanged,
     RoomDisplayed,
     RoomMessage,
+    RoomMoved,
     RoomPresence,
     RoomSubject,
 )
-from gateway.ids import StanzaId
+from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.journal import InboundRow
 from gateway.xmpp.codec.outgoing import NO_STORE, delay
 from gateway.xmpp.codec.xml import Stanza, attribute, text
@@ -94,6 +95,17 @@ def left(occupant: str, to: str, codes: Iterable[int] = (SELF,), id: str = "") -
     return Stanza("presence", occupant, to, "unavailable", id, inner)
 
 
+def moved(place: Place, told: RoomMoved, to: str) -> Stanza:
+    """XEP-0045 §10.9: the room is no more, and where to find the people."""
+    new = attribute(place.puppet(RemoteUserId(told.new)))
+    reason = f"<reason>{text(told.reason)}</reason>" if told.reason else ""
+    inner = (
+        f"<x xmlns='{_USER}'><item affiliation='none' role='none'/>"
+        f"<destroy jid='{new}'>{reason}</destroy>{statuses([SELF])}</x>"
+    )
+    return Stanza("presence", place.occupant(told.nick), to, "unavailable", inner=inner)
+
+
 def message(place: Place, said: RoomMessage, to: str, *, late: bool) -> Stanza:
     """REQ-561: live, in the history, and again."""
     named = occupant_id(said.occupant) if said.occupant else ""
@@ -142,6 +154,8 @@ def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
             return [displayed(place, told, to) for to in told.to]
         case RoomPresence():
             return [presence(place, told, to) for to in told.to]
+        case RoomMoved():
+            return [moved(place, told, to) for to in told.to]
         case RoomSubject():
             return [
                 subject(place, told.nick, told.topic, told.sent_at, to, told.id) for to in told.to

@@ -269,10 +269,10 @@ def test_the_last_of_several_invitations_ends_the_question() -> None:
 
 @pytest.mark.parametrize(
     "event",
-    [invitation(direct=False), invitation(direct="true"), invitation(sender=ALICE),
-     invitation(sender="bob"), {**invitation(), "sender": None}, {}, {**invitation(), "type": 5}],
+    [invitation(sender=ALICE), invitation(sender="bob"), {**invitation(), "sender": None}, {},
+     {**invitation(), "type": 5}],
 )  # fmt: skip
-def test_other_invitations_are_not_told(event: Any) -> None:
+def test_invitations_of_nobody_are_not_told(event: Any) -> None:
     assert outcome(invited(event), Book({})).events == []
 
 

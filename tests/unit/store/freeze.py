@@ -299,6 +299,13 @@ def _rooms(db: sqlite3.Connection) -> None:
     _insert(db, "outbound", [(*head, 0, None, NOW - 40, NOW - 40)])
 
 
+def _invitations(db: sqlite3.Connection) -> None:
+    """Bob invites alice to another group, and theirs has moved."""
+    waiting = (1, "!pub", "i1", "!pub", "", "The Pub", "bob", 0, NOW - 60)
+    _insert(db, "invitation", [waiting])
+    db.execute("UPDATE room SET moved_to = '!pub' WHERE id = 2")
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -308,6 +315,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     7: _approvals,
     8: _encryption,
     9: _rooms,
+    11: _invitations,
 }
 """What a migration's new tables hold, by its number."""
 

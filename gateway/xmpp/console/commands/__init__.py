@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway.events import CreateRoom, InviteToRoom, JoinRoom, LeaveRoom
 from gateway.xmpp.console.commands.account import log_out, tell_status, unregister
 from gateway.xmpp.console.commands.admin import FORM_TYPE as ADMIN
 from gateway.xmpp.console.commands.admin import end_session, list_sessions
 from gateway.xmpp.console.commands.admission import admit, dismiss, list_requests
 from gateway.xmpp.console.commands.encryption import set_up_encryption
+from gateway.xmpp.console.commands.groups import create, decline, invite, join, leave
 from gateway.xmpp.console.commands.login import log_in
 from gateway.xmpp.console.commands.rooms import list_rooms
 from gateway.xmpp.console.commands.settings import change_settings
 from gateway.xmpp.console.model import (
     Command,
+    can,
     has_account,
     has_none,
     has_rooms,
@@ -63,6 +66,55 @@ _ALL = (
         needs_account=True,
         is_particular=True,
         fits=has_rooms,
+    ),
+    Command(
+        name="join",
+        title="Join a group",
+        summary="come into a group of the network, or accept an invitation",
+        run=join,
+        needs_account=True,
+        takes_word=True,
+        is_particular=True,
+        fits=can(JoinRoom),
+    ),
+    Command(
+        name="decline",
+        title="Decline an invitation",
+        summary="do not come into a group that you are invited to",
+        run=decline,
+        needs_account=True,
+        is_particular=True,
+        fits=can(JoinRoom, LeaveRoom),
+    ),
+    Command(
+        name="leave",
+        title="Leave a group",
+        summary="go out of a group of the network",
+        run=leave,
+        needs_account=True,
+        takes_word=True,
+        is_particular=True,
+        fits=can(LeaveRoom),
+    ),
+    Command(
+        name="create",
+        title="Make a group",
+        summary="make a group on the network",
+        run=create,
+        needs_account=True,
+        takes_word=True,
+        is_particular=True,
+        fits=can(CreateRoom),
+    ),
+    Command(
+        name="invite",
+        title="Invite to a group",
+        summary="invite somebody to a group of yours",
+        run=invite,
+        needs_account=True,
+        takes_word=True,
+        is_particular=True,
+        fits=can(InviteToRoom),
     ),
     Command(
         name="encryption",

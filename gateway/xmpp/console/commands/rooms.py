@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from gateway.ids import RemoteUserId
 from gateway.xmpp.console.model import Dialogue, Table
 
 _SHOWN = 200
@@ -18,5 +19,13 @@ async def list_rooms(talk: Dialogue) -> None:
     if rows:
         columns = (("name", "Group"), ("room", "To join it"))
         talk.show(Table(title="Your groups", columns=columns, rows=tuple(rows)))
+    waiting = talk.network.coming.invitations(account)
+    if waiting:
+        rows = [
+            (one.name or "without a name", talk.address_of(RemoteUserId(one.room)))
+            for one in waiting
+        ]
+        columns = (("name", "Group"), ("room", "To accept, join it"))
+        talk.show(Table(title="Invitations", columns=columns, rows=tuple(rows)))
     more = f" The first {_SHOWN} are shown." if len(found) > _SHOWN else ""
     talk.say(f"Groups: {len(found)}.{more}")

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What users do with groups while they wait for the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from adapters.matrix.coming import Coming
+from gateway.events import CreateRoom, FindRoom, InviteToRoom, JoinRoom, LeaveRoom, RoomAction
+from gateway.ids import RemoteRoomId
+
+Action = Callable[[Any], Awaitable[RemoteRoomId | None]]
+
+COMING: tuple[type[RoomAction], ...] = (JoinRoom, FindRoom, CreateRoom, LeaveRoom, InviteToRoom)
+
+
+def coming(of: Coming) -> dict[type[RoomAction], Action]:
+    """What each of them does."""
+    does: tuple[Action, ...] = (of.join, of.find, of.create, of.leave, of.invite)
+    return dict(zip(COMING, does, strict=True))

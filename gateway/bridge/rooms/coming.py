@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coming into rooms and going out of them, for users who wait.
+
+The network is asked, and says by its own events what has come of it: a room is there when its
+members are. What waits for an account to come in is stored, so that its address is known for as
+long as it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from contextlib import suppress
+from dataclasses import replace
+
+import structlog
+
+from gateway.adapter import Clock
+from gateway.bridge.accounts import Account
+from gateway.bridge.addresses import Addresses
+from gateway.bridge.rooms.management import Management
+from gateway.bridge.rooms.rooms import Rooms
+from gateway.errors import AdapterError, Forbidden, NotFound, Transient
+from gateway.events import CreateRoom, FindRoom, JoinRoom, LeaveRoom
+from gateway.ids import AccountId, NetworkName, RemoteRoomId
+from gateway.store import Store, invitations
+from gateway.store.invitations import Invitation
+from gateway.store.rooms import RoomRow
+from gateway.tasks import Tasks, within
+
+log = structlog.get_logger("coming")
+
+_LIMIT_S = 15.0
+"""A client waits so long for the answer to its join (REQ-514)."""
+_FOLLOWED = 10
+"""Rooms that an account follows within an hour: whoever rules one sends its people anywhere."""
+_HOUR_S = 3_600.0
+_NOT_YET = "The network has not let you in yet. Please try again in a moment."
+
+
+class Coming:
+    """Of the accounts of one network."""
+
+    def __init__(
+        self,
+        network: NetworkName,
+        store: Store,
+        addresses: Addresses,
+        clock: Clock,
+        tasks: Tasks,
+        management: Management,
+        rooms: Rooms,
+    ) -> None:
+        self._network = network
+        self._store = store
+        self._addresses = addresses
+        self._clock = clock
+        self._tasks = tasks
+        self._management = management
+        self._rooms = rooms
+        self._waiting: dict[tuple[AccountId, RemoteRoomId], list[asyncio.Future[None]]] = {}
+        """Who waits until an account is in a room."""
+        self._followed: dict[AccountId, deque[float]] = defaultdict(deque)
+
+    # --- what waits -----------------------------------------------------------------------------
+
+    def invitations(self, account: Account) -> list[Invitation]:
+        """What waits for the account to come in, the oldest first."""
+        return invitations.of_account(self._store.reader, account.id)
+
+    def invitation(self, account: Account, localpart: str) -> Invitation | None:
+        """What waits for it at an address."""
+        room = self._addresses.room(localpart)
+        return None if room is None else invitations.get(self._store.reader, account.id, room)
+
+    # --- coming in ------------------------------------------------------------------------------
+
+    async def accept(self, account: Account, invitation: Invitation) -> RoomRow:
+        """A session is at the door of a room: the account comes in. Raises any `AdapterError`, or
+        `StoreUnavailable`."""
+        room = invitation.room
+        await self._store.write(
+            lambda db: invitations.set_joining(db, account.id, room, is_joining=True)
+        )
+        try:
+            return await self._come(account, JoinRoom(address=invitation.address))
+        except Transient:
+            raise
+        except AdapterError:
+            await self._store.write(
+                lambda db: invitations.set_joining(db, account.id, room, is_joining=False)
+            )
+            raise
+
+    async def come_to(self, account: Account, localpart: str) -> RoomRow:
+        """A session is at the door of a room that it calls by a name of the network. Returns the
+        room, which may have another address. Raises any `AdapterError`, or `StoreUnavailable`."""
+        address, remote_id = await self.find(account, localpart)
+        room = self._rooms.known(account, remote_id)
+        if room is not None and self._rooms.me(account, room) is not None:
+            return room
+        known = invitations.get(self._store.reader, account.id, remote_id)
+        waiting = known or Invitation(room=remote_id, address=address)
+        waiting = replace(waiting, localpart=localpart, is_joining=True)
+        now = self._clock.now()
+        if not await self._store.write(lambda db: invitations.put(db, account.id, waiting, now)):
+            raise Forbidden("Too many groups wait for you. Please send “decline” first.")
+        try:
+            return await self.accept(account, waiting)
+        except Transient:
+            raise
+        except AdapterError:
+            if known is None:
+                await self._drop(account, remote_id)
+            raise
+
+    async def find(self, account: Account, localpart: str) -> tuple[str, RemoteRoomId]:
+        """What the network calls the room at a localpart, and which it is. Raises any
+        `AdapterError`."""
+        address = self._addresses.room_address(localpart)
+        room = None
+        if address is not None:
+            room = await self._management.do(account, FindRoom(address=address))
+        if address is None or room is None:
+            raise NotFound("There is no group at this address.")
+        return address, room
+
+    async def join(self, account: Account, address: str) -> RoomRow:
+        """Come into a room by what the network calls it. Raises any `AdapterError`."""
+        return await self._come(account, JoinRoom(address=address))
+
+    async def create(self, account: Account, room: CreateRoom) -> RoomRow:
+        """Make a room. Raises any `AdapterError`."""
+        return await self._come(account, room)
+
+    async def _come(self, account: Account, action: JoinRoom | CreateRoom) -> RoomRow:
+        try:
+            return await within(self._clock, _LIMIT_S, self._asked_in(account, action))
+        except TimeoutError:
+            raise Transient(_NOT_YET) from None
+
+    async def _asked_in(self, account: Account, action: JoinRoom | CreateRoom) -> RoomRow:
+        remote_id = await self._management.do(account, action)
+        if remote_id is None:
+            raise Transient(_NOT_YET)
+        while True:
+            room = self._rooms.known(account, remote_id)
+            if room is not None and self._rooms.me(account, room) is not None:
+                return room
+            await self._until_in(account.id, remote_id)
+
+    async def _until_in(self, account: AccountId, room: RemoteRoomId) -> None:
+        came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.setdefault((account, room), [])
+        waiting.append(came)
+        try:
+            await came
+        finally:
+            waiting.remove(came)
+            if not waiting:
+                self._waiting.pop((account, room), None)
+
+    def entered(self, account: Account, rooms: list[RemoteRoomId]) -> None:
+        """An account is in these from now on."""
+        for room in rooms:
+            for came in self._waiting.get((account.id, room), ()):
+                if not came.done():
+                    came.set_result(None)
+
+    # --- going where a room has gone ------------------------------------------------------------
+
+    def follow(self, account: Account, rooms: list[RemoteRoomId]) -> None:
+        """Rooms of the account go on as these."""
+        for room in rooms:
+            waiting = invitations.get(self._store.reader, account.id, room)
+            if waiting is not None and self._may_follow(account.id):
+                self._tasks.spawn(self._follow(account, waiting), "follow")
+
+    def _may_follow(self, account: AccountId) -> bool:
+        now, followed = self._clock.monotonic(), self._followed[account]
+        while followed and now - followed[0] >= _HOUR_S:
+            followed.popleft()
+        if len(followed) >= _FOLLOWED:
+            return False
+        followed.append(now)
+        return True
+
+    async def _follow(self, account: Account, waiting: Invitation) -> None:
+        """If this fails, the user may still go there: they were told where it is."""
+        try:
+            await self._management.do(account, JoinRoom(address=waiting.address))
+        except AdapterError as error:
+            log.info(
+                "room_not_followed",
+                network=self._network,
+                account=account.id,
+                reason=error.text,
+            )
+
+    # --- going out ------------------------------------------------------------------------------
+
+    async def leave(self, account: Account, room: RoomRow) -> None:
+        """Go out of a room on the network. Raises any `AdapterError`."""
+        await self._management.do(account, LeaveRoom(room=room.remote_id))
+
+    async def decline(self, account: Account, invitation: Invitation) -> None:
+        """Do not come in. Raises any `AdapterError`, or `StoreUnavailable`."""
+        if invitation.event is not None:
+            with suppress(NotFound):  # it is gone already
+                await self._management.do(account, LeaveRoom(room=invitation.room))
+        await self._drop(account, invitation.room)
+
+    async def _drop(self, account: Account, room: RemoteRoomId) -> None:
+        await self._store.write(lambda db: invitations.drop(db, account.id, room))

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Into which rooms an account is asked, and where rooms go on: from events to what waits, and to
+what the user is told (REQ-590, REQ-548).
+
+Runs inside the writer's transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.bridge.rooms.room_rows import RoomRows
+from gateway.bridge.rows import Committed
+from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.events import (
+    GatewayNotice,
+    RemoteRoomInvite,
+    RemoteRoomInviteGone,
+    RemoteRoomMoved,
+    RoomInvitation,
+    RoomMoved,
+)
+from gateway.ids import RemoteRoomId
+from gateway.store import Transaction, conversations, invitations, rooms
+from gateway.store.conversations import GATEWAY
+from gateway.store.invitations import MOST, Invitation
+from gateway.store.rooms import RoomRow
+
+_TOO_MANY = (
+    f"{MOST} invitations to groups wait for you. You are not told of more: please look for them "
+    "in another app of the network, or send “decline”."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationIntake:
+    """Of one account."""
+
+    room_rows: RoomRows
+
+    def invited(
+        self, db: Transaction, event: RemoteRoomInvite, now: float, out: Committed
+    ) -> None:
+        """The user is told, once."""
+        account = self.room_rows.rows.account
+        known = invitations.get(db, account, event.room)
+        if self._is_in(db, event.room) or (known is not None and known.event == event.id):
+            return
+        name = brief(event.name, NAME_CHARS)
+        invitation = Invitation(
+            room=event.room,
+            event=event.id,
+            address=event.room,
+            localpart=known.localpart if known is not None else "",
+            name=name,
+            inviter=event.inviter,
+        )
+        if not invitations.put(db, account, invitation, now):
+            self._tell_too_many(db, now, out)
+            return
+        self.room_rows.rows.addresses.assign_room(db, event.room, name)
+        self.room_rows.rows.addresses.assign(db, event.inviter)
+        self._tell(db, event, name, now, out)
+
+    def _is_in(self, db: Transaction, remote_id: RemoteRoomId) -> bool:
+        room = self.room_rows.find(db, remote_id)
+        return room is not None and rooms.member(db, room.id, self.room_rows.own) is not None
+
+    def _tell(
+        self, db: Transaction, event: RemoteRoomInvite, name: str, now: float, out: Committed
+    ) -> None:
+        rows = self.room_rows.rows
+        sid = rows.id("room", event.room, "invited", event.id)
+        told = RoomInvitation(
+            id=sid,
+            line_id=rows.id(sid, "line"),
+            name=name,
+            waiting=event.room,
+            inviter=event.inviter,
+            inviter_name=brief(event.inviter_name, NAME_CHARS),
+            reason=brief(event.reason),
+        )
+        # The room is no conversation yet: this is one of the gateway.
+        rows.add(db, GATEWAY, sid, told, now, out)
+
+    def _tell_too_many(self, db: Transaction, now: float, out: Committed) -> None:
+        rows = self.room_rows.rows
+        if conversations.tell_once(db, rows.chat(db, GATEWAY), "invitations", until_pruned_at=now):
+            sid = rows.id("invitations", str(now))
+            rows.add(db, GATEWAY, sid, GatewayNotice(id=sid, text=_TOO_MANY), now, out)
+
+    def withdrawn(self, db: Transaction, event: RemoteRoomInviteGone) -> None:
+        """It was answered elsewhere, or is no more."""
+        invitations.drop(db, self.room_rows.rows.account, event.room)
+
+    def came_in(self, db: Transaction, remote_id: RemoteRoomId) -> Invitation | None:
+        """The account is in the room. Returns what waited for that."""
+        account = self.room_rows.rows.account
+        waited = invitations.get(db, account, remote_id)
+        if waited is not None:
+            invitations.drop(db, account, remote_id)
+        return waited
+
+    def moved(
+        self, db: Transaction, room: RoomRow, event: RemoteRoomMoved, now: float, out: Committed
+    ) -> None:
+        """The sessions are told where it goes on, and the account goes there too."""
+        if room.moved_to == event.to or event.to == room.remote_id:
+            return
+        rows, reason = self.room_rows.rows, brief(event.reason)
+        rooms.set_moved(db, room.id, event.to)
+        rows.addresses.assign_room(db, event.to, room.name)
+        self._tell_sessions(db, room, event.to, reason, now, out)
+        if self._is_in(db, event.to):
+            return
+        waiting = Invitation(room=event.to, address=event.address or event.to, name=room.name)
+        known = invitations.get(db, rows.account, event.to)
+        if known is None and not invitations.put(db, rows.account, waiting, now):
+            self._tell_too_many(db, now, out)
+            return
+        out.followed.append(event.to)
+        sid = self.room_rows.id(room, "moved", event.to)
+        told = RoomInvitation(
+            id=sid,
+            line_id=rows.id(sid, "line"),
+            name=room.name,
+            waiting=event.to,
+            reason=reason,
+        )
+        rows.add(db, GATEWAY, sid, told, now, out)
+
+    def _tell_sessions(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        new: RemoteRoomId,
+        reason: str,
+        now: float,
+        out: Committed,
+    ) -> None:
+        me = rooms.member(db, room.id, self.room_rows.own)
+        to = rooms.occupants(db, room.id)
+        told = RoomMoved(nick=me.nick if me else "", new=new, reason=reason, to=to)
+        self.room_rows.tell(db, room, self.room_rows.id(room, "destroyed", new), told, now, out)
+        for jid in to:
+            rooms.leave(db, room.id, jid)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Joins of rooms in which the user's account is not: it comes in first, where it may (REQ-514,
+REQ-590). A session that joins an address is the user's wish to be there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+import structlog
+
+from gateway.bridge.accounts import Account
+from gateway.bridge.rooms.rooms import Asked
+from gateway.errors import AdapterError, Forbidden, StoreUnavailable
+from gateway.ids import UserJid
+from gateway.store.accounts import AccountStatus
+from gateway.store.rooms import RoomRow
+from gateway.tasks import is_cancelled
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused, StanzaError
+from gateway.xmpp.jid import Address
+from gateway.xmpp.rooms.refusals import refused
+from gateway.xmpp.rooms.stanzas import uri
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+log = structlog.get_logger("doors")
+
+Refuse = Callable[[Element, StanzaError, str], None]
+Enter = Callable[[Account, RoomRow, str, Asked, Element], None]
+NO_ROOM = "There is no group at this address, or you are not in it."
+_LEFT = "You are not in this group any more. Send “join” to {gateway} to come back."
+_LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
+_TOO_MANY = "Too many of your joins wait for the network. Please try again later."
+_STORE = "The gateway cannot store anything at the moment. Please try again later."
+_FAILED = "The gateway could not let you in. Please try again later."
+_MOVED = "This group goes on at another address."
+_MOST = 20
+"""Joins of one user that wait."""
+
+_Door = tuple[str, str]
+"""Full JID of a session, and localpart of a room."""
+
+
+class Doors:
+    """Sessions that wait until their user's account is in a room."""
+
+    def __init__(self, component: Component, refuse: Refuse, enter: Enter) -> None:
+        self._component = component
+        self._coming = component.network.coming
+        self._rooms = component.network.rooms
+        self._refuse = refuse
+        self._enter = enter
+        self._waiting: dict[_Door, tuple[Element, Asked]] = {}
+        """The last request of each session."""
+        self._open: Counter[UserJid] = Counter()
+
+    def moved(self, account: Account, local: str) -> str | None:
+        """The address at which a room of the account goes on."""
+        room = self._rooms.find(account, local)
+        if room is None or room.moved_to is None:
+            return None
+        return uri(self._component.rooms.address_of(room.moved_to))
+
+    def has_door(self, account: Account, local: str) -> bool:
+        """Whether the account may come in here, as far as is known."""
+        if self._coming.invitation(account, local) is not None:
+            return True
+        # Who has left a room on the network does not want to come back with each start of a
+        # client that has a bookmark.
+        was_in = self._rooms.find(account, local) is not None
+        return not was_in and self._component.network.addresses.room_address(local) is not None
+
+    def knock(self, account: Account, to: Address, asked: Asked, element: Element) -> None:
+        """A session wants to join a room in which its account is not."""
+        moved = self.moved(account, to.local)
+        if moved is not None:
+            self._refuse(element, errors.gone(moved), _MOVED)
+        elif not self.has_door(account, to.local):
+            was_in = self._rooms.find(account, to.local) is not None
+            left = _LEFT.format(gateway=self._component.domain)
+            self._refuse(element, errors.ITEM_NOT_FOUND, left if was_in else NO_ROOM)
+        elif account.status is not AccountStatus.LINKED:
+            self._refuse(element, errors.UNAVAILABLE, _LOGGED_OUT)
+        else:
+            self._wait(account, to, asked, element)
+
+    def _wait(self, account: Account, to: Address, asked: Asked, element: Element) -> None:
+        door = element.get("from", ""), to.local
+        if door not in self._waiting:
+            if self._open[account.user] >= _MOST:
+                self._refuse(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
+                return
+            self._open[account.user] += 1
+            self._component.tasks.spawn(
+                self._come_in(account, to, door),
+                "join",
+                done=partial(self._closed, account.user, door),
+            )
+        self._waiting[door] = element, asked
+
+    def _closed(self, user: UserJid, door: _Door) -> None:
+        self._waiting.pop(door, None)
+        self._open[user] -= 1
+        if not self._open[user]:
+            del self._open[user]
+
+    def gives_up(self, session: str, local: str) -> bool:
+        """A session does not want to join any more. False if it did not wait."""
+        return self._waiting.pop((session, local), None) is not None
+
+    async def _come_in(self, account: Account, to: Address, door: _Door) -> None:
+        """Let the account in, then the session, if it still waits."""
+        room, failed = None, Refused(errors.INTERNAL, _FAILED)
+        try:
+            room = await self._room(account, to.local)
+        except Forbidden as error:  # as of somebody who is not a member
+            failed = Refused(errors.REGISTRATION_REQUIRED, error.text)
+        except AdapterError as error:
+            failed = refused(error)
+        except StoreUnavailable:
+            failed = Refused(errors.RESOURCE_CONSTRAINT, _STORE)
+        except (asyncio.CancelledError, Exception):
+            if is_cancelled():
+                raise
+            log.exception("join_failed", account=account.id)
+        waited = self._waiting.pop(door, None)
+        if waited is None:
+            return
+        element, asked = waited
+        if room is None:
+            self._refuse(element, failed.error, failed.said)
+        elif (address := self._component.rooms.address(room)) != to.bare:
+            self._refuse(element, errors.gone(uri(address)), _MOVED)
+        else:
+            self._enter(account, room, door[0], asked, element)
+
+    async def _room(self, account: Account, local: str) -> RoomRow:
+        invitation = self._coming.invitation(account, local)
+        if invitation is not None:
+            return await self._coming.accept(account, invitation)
+        return await self._coming.come_to(account, local)

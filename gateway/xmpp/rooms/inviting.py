@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Invitations into rooms, in both directions (XEP-0045 §7.8.2, XEP-0249; REQ-590, REQ-592)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.bridge.accounts import Account
+from gateway.bridge.splitting import brief
+from gateway.errors import AdapterError, StoreUnavailable
+from gateway.events import InviteToRoom, RoomInvitation
+from gateway.ids import RemoteUserId, UserJid
+from gateway.store.journal import InboundRow
+from gateway.store.rooms import RoomRow
+from gateway.tasks import is_cancelled
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.codec.incoming import Guest, IncomingMessage
+from gateway.xmpp.codec.xml import Stanza, attribute, text
+from gateway.xmpp.jid import Address, split
+from gateway.xmpp.rooms.doors import NO_ROOM
+from gateway.xmpp.rooms.refusals import refused
+from gateway.xmpp.rooms.stanzas import uri
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+log = structlog.get_logger("inviting")
+
+_NOBODY = "There is no contact of this name."
+_STRANGER = (
+    "Only contacts of this network, and users of this gateway with an account of their own, can "
+    "be invited."
+)
+_ELSEWHERE = "A contact can be invited only to groups of the same network."
+_NOT_INVITED = "No invitation to this group waits for you."
+_STORE = "The gateway cannot store anything at the moment. Please try again later."
+_TOO_MANY = "Too many of your invitations wait for the network. Please try again later."
+_MOST = 20
+"""Messages with invitations of one user that wait for the network."""
+
+Refuse = Callable[[IncomingMessage, errors.StanzaError, str], None]
+
+
+class Inviting:
+    """Of one component."""
+
+    def __init__(self, component: Component, refuse: Refuse) -> None:
+        self._component = component
+        self._network = component.network
+        self._refuse = refuse
+        self._open: Counter[UserJid] = Counter()
+
+    # --- by users -------------------------------------------------------------------------------
+
+    def to_room(self, message: IncomingMessage, sender: Address, to: Address) -> bool:
+        """Invitations that a room is to pass on, or an answer to one. False if there are none."""
+        if not message.guests and not message.declines:
+            return False
+        account = self._component.account_of(sender.bare)
+        if message.guests:
+            found = self._component.rooms.find(sender, to)
+            if found is None:
+                self._refuse(message, errors.ITEM_NOT_FOUND, NO_ROOM)
+            else:
+                self._invite(message, *found, message.guests)
+        elif account is None:
+            self._refuse(message, errors.ITEM_NOT_FOUND, NO_ROOM)
+        else:
+            self._decline(message, account, to)
+        return True
+
+    def to_contact(self, message: IncomingMessage, sender: Address, to: Address) -> bool:
+        """An invitation that a client has sent to a contact. False if there is none."""
+        if not message.conference:
+            return False
+        room = split(message.conference)
+        if room.domain != self._component.domain:
+            if message.body is not None:
+                return False  # a text with an invitation to somewhere else
+            self._refuse(message, errors.NOT_ACCEPTABLE, _ELSEWHERE)
+            return True
+        found = self._component.rooms.find(sender, room)
+        if found is None:
+            self._refuse(message, errors.ITEM_NOT_FOUND, NO_ROOM)
+        else:
+            guest = Guest(to.bare, message.conference_reason)
+            self._invite(message, *found, [guest])
+        return True
+
+    def _invite(
+        self, message: IncomingMessage, account: Account, room: RoomRow, guests: list[Guest]
+    ) -> None:
+        try:
+            actions = [
+                InviteToRoom(
+                    room=room.remote_id, user=self.invited(guest.jid), reason=brief(guest.reason)
+                )
+                for guest in guests
+            ]
+        except Refused as error:
+            self._refuse(message, error.error, error.said)
+            return
+
+        async def invite() -> None:
+            for action in actions:
+                await self._network.room_management.do(account, action)
+
+        self._do(message, account.user, invite)
+
+    def invited(self, jid: str) -> RemoteUserId:
+        """Whom an address means. Raises `Refused`."""
+        guest = split(jid)
+        if guest.domain == self._component.domain:
+            contact = self._network.addresses.contact(guest.local)
+            if contact is None:
+                raise Refused(errors.ITEM_NOT_FOUND, _NOBODY)
+            return contact
+        account = self._network.accounts.of(guest.bare)
+        if account is None:
+            raise Refused(errors.NOT_ACCEPTABLE, _STRANGER)
+        return account.remote_id
+
+    def _decline(self, message: IncomingMessage, account: Account, to: Address) -> None:
+        invitation = self._network.coming.invitation(account, to.local)
+        if invitation is None:
+            self._refuse(message, errors.ITEM_NOT_FOUND, _NOT_INVITED)
+            return
+        decline = partial(self._network.coming.decline, account, invitation)
+        self._do(message, account.user, decline)
+
+    def _do(
+        self, message: IncomingMessage, user: UserJid, work: Callable[[], Awaitable[None]]
+    ) -> None:
+        if self._open[user] >= _MOST:
+            self._refuse(message, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
+            return
+
+        def done() -> None:
+            self._open[user] -= 1
+            if not self._open[user]:
+                del self._open[user]
+
+        self._open[user] += 1
+        self._component.tasks.spawn(self._done(message, work), "invitation", done=done)
+
+    async def _done(self, message: IncomingMessage, work: Callable[[], Awaitable[None]]) -> None:
+        """What fails comes back to the sender, under the id of the message."""
+        try:
+            await work()
+        except AdapterError as error:
+            failed = refused(error)
+            self._refuse(message, failed.error, failed.said)
+        except StoreUnavailable:
+            self._refuse(message, errors.RESOURCE_CONSTRAINT, _STORE)
+        except (asyncio.CancelledError, Exception):
+            if is_cancelled():
+                raise
+            log.exception("invitation_failed")
+            self._refuse(message, errors.INTERNAL, "The gateway could not pass it on.")
+
+    # --- to users -------------------------------------------------------------------------------
+
+    def stanzas_of(self, row: InboundRow, told: RoomInvitation) -> list[Stanza]:
+        """One for clients that know invitations, and a line for those that do not."""
+        gateway = self._component.domain
+        room = self._component.puppet(RemoteUserId(told.waiting or row.contact))
+        reason = f" reason='{attribute(told.reason)}'" if told.reason else ""
+        return [
+            Stanza(
+                "message",
+                gateway,
+                row.user,
+                id=told.id,
+                inner=f"<x xmlns='jabber:x:conference' jid='{attribute(room)}'{reason}/>",
+            ),
+            Stanza(
+                "message",
+                f"{gateway}/{self._component.resource}",
+                row.user,
+                "chat",
+                told.line_id,
+                f"<body>{text(self._line(told, room))}</body>",
+            ),
+        ]
+
+    def _line(self, told: RoomInvitation, room: str) -> str:
+        shown, there = f"“{told.name or 'without a name'}”", uri(room)
+        if told.waiting is None:
+            return f"You are in the group {shown} now. To join it: {there}"
+        said = f" ({told.reason})" if told.reason else ""
+        if told.inviter is None:
+            return f"The group {shown} goes on at another address{said}. To join it: {there}"
+        address = self._component.puppet(told.inviter)
+        who = f"{told.inviter_name} ({address})" if told.inviter_name else address
+        return (
+            f"{who} invites you to the group {shown}{said}. To accept, join it: {there} "
+            "Or send “decline”."
+        )

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Coming into groups on Matrix and going out of them, from an XMPP client."""
+
+import asyncio
+import time
+from urllib.parse import quote
+
+from tests.e2e.house import House, Scene
+from tests.e2e.test_groups import _USER, _in_room, _invited, _join, _statuses
+
+_MUC = "http://jabber.org/protocol/muc"
+
+
+async def _own_groups(scene: Scene) -> set[str]:
+    joined = await scene.phone.request("GET", "joined_rooms")
+    return set(joined["joined_rooms"])
+
+
+async def _until_none_waits(scene: Scene) -> None:
+    deadline = time.monotonic() + 20
+    while scene.query("SELECT * FROM invitation"):
+        assert time.monotonic() < deadline, "an invitation still waits"
+        await asyncio.sleep(0.1)
+
+
+async def _refused(scene: Scene, room: str) -> str:
+    """The condition of the error by which a join is answered."""
+    since = len(scene.alice.inbox.items)
+    scene.alice.send_raw(f"<presence to='{room}/Alice'><x xmlns='{_MUC}'/></presence>")
+    answer = await scene.alice.wait_for(
+        lambda stanza: (
+            (stanza.kind, stanza.type, stanza.sender_bare) == ("presence", "error", room)
+        ),
+        since=since,
+        timeout=30,
+    )
+    error = answer.child("jabber:client", "error")
+    assert error is not None
+    return error[0].tag.rpartition("}")[2]
+
+
+def _out_of(room: str) -> object:
+    return lambda stanza: (
+        (stanza.kind, stanza.type, stanza.sender_bare) == ("presence", "unavailable", room)
+    )
+
+
+async def test_req_590_an_invitation_is_accepted_by_joining(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        alice = scene.alice
+        group = await scene.bob.create_room(name="Tea", invite=[scene.phone.user_id])
+        room = await _invited(alice)
+        await scene.talk.hear("invites you to the group “Tea”")
+        assert group not in await _own_groups(scene)
+        await _join(alice, room)
+        assert group in await _own_groups(scene)
+        await scene.bob.send_text(group, "welcome")
+        await alice.wait_for(_in_room(room, "welcome"))
+        await scene.settled()
+        told = alice.inbox.find(
+            lambda stanza: stanza.child("jabber:x:conference", "x") is not None
+        )
+        assert len(told) == 1
+
+
+async def test_req_590_an_invitation_is_withdrawn_or_declined(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        alice, me = scene.alice, scene.phone.user_id
+        group = await scene.bob.create_room(name="Tea", invite=[me])
+        room = await _invited(alice)
+        await scene.bob.request("POST", f"rooms/{quote(group)}/kick", {"user_id": me})
+        await _until_none_waits(scene)
+        assert await _refused(scene, room) == "item-not-found"
+        since = len(alice.inbox.items)
+        group = await scene.bob.create_room(name="Pub", invite=[me])
+        await _invited(alice, since)
+        await scene.talk.ask("decline", "Which one?")
+        await scene.talk.ask("1", "Declined.")
+        await _until_none_waits(scene)
+        state = await scene.bob.request(
+            "GET", f"rooms/{quote(group)}/state/m.room.member/{quote(me)}"
+        )
+        assert state["membership"] == "leave"
+
+
+async def test_req_545_592_510_a_group_is_made_filled_and_left(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        alice = scene.alice
+        await scene.talk.ask("create Nobody yet", "Private?")
+        await scene.talk.ask("no", "Whom to invite?")
+        await scene.talk.ask("-", "You are in the group “Nobody yet”")
+        room = await _invited(alice)
+        await _join(alice, room)
+        invite = f"<invite to='{scene.bob_jid}'><reason>come</reason></invite>"
+        alice.send_raw(f"<message to='{room}' id='i1'><x xmlns='{_USER}'>{invite}</x></message>")
+        group = await scene.bob.wait_invite(sender=scene.phone.user_id)
+        await scene.bob.join(group)
+        await alice.wait_for(
+            lambda stanza: (stanza.kind, stanza.sender) == ("presence", f"{room}/{scene.bob.user}")
+        )
+        # Who is there already cannot be invited.
+        alice.send_raw(f"<message to='{room}' id='i2'><x xmlns='{_USER}'>{invite}</x></message>")
+        assert (await alice.wait_error("i2", timeout=30)).sender_bare == room
+        await scene.talk.ask("leave Nobody yet", "You will be out of the group")
+        await scene.talk.ask("yes", "You have left the group")
+        gone = await alice.wait_for(_out_of(room))  # type: ignore[arg-type]
+        assert {"110", "321"} <= _statuses(gone)
+        assert group not in await _own_groups(scene)
+        await scene.bob.wait_member(group, scene.phone.user_id, "leave")
+
+
+async def test_req_513_a_channel_is_joined_by_its_alias(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        name = f"club{scene.bob.user}"
+        body = {"preset": "public_chat", "name": "Club", "room_alias_name": name}
+        group = (await scene.bob.request("POST", "createRoom", body))["room_id"]
+        room = f"#{name}%localhost@{scene.house.domain}"
+        ask = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+        assert (await scene.alice.iq(room, ask)).type == "result"
+        await _join(scene.alice, room)
+        assert group in await _own_groups(scene)
+        await scene.bob.send_text(group, "hello")
+        await scene.alice.wait_for(_in_room(room, "hello"))
+        nowhere = f"#nowhere{name}%localhost@{scene.house.domain}"
+        assert await _refused(scene, nowhere) == "item-not-found"
+        await scene.talk.ask(f"join #nowhere{name}:localhost", "There is no such group.")
+
+
+async def test_req_548_a_group_that_is_upgraded_is_followed(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        alice = scene.alice
+        body = {"preset": "public_chat", "name": "Tea", "room_version": "9"}
+        group = (await scene.bob.request("POST", "createRoom", body))["room_id"]
+        await scene.talk.ask(f"join {group}", "You are in the group “Tea”")
+        old = await _invited(alice)
+        await _join(alice, old)
+        since = len(alice.inbox.items)
+        upgraded = await scene.bob.request(
+            "POST", f"rooms/{quote(group)}/upgrade", {"new_version": "10"}
+        )
+        gone = await alice.wait_for(_out_of(old), since=since)  # type: ignore[arg-type]
+        x = gone.child(_USER, "x")
+        assert x is not None
+        destroy = x.find(f"{{{_USER}}}destroy")
+        assert destroy is not None
+        new = destroy.get("jid", "")
+        await scene.talk.hear("goes on at another address")
+        assert await _refused(scene, old) == "gone"
+        await _join(alice, new)
+        assert upgraded["replacement_room"] in await _own_groups(scene)
+        await scene.bob.send_text(upgraded["replacement_room"], "here we are")
+        await alice.wait_for(_in_room(new, "here we are"))
