@@ -268,7 +268,7 @@ class _OneGroup:
         )
         is_cut = not complete and len(new) == len(events) > 0
         if is_cut:
-            self._gap = event_id_of(new[0])
+            self._gap = next(filter(None, map(event_id_of, new)), "")
         if self._mode is not Mode.NEXT or is_cut:
             self._is_uncertain()
         # The state is that before the timeline, and after what was missed.

@@ -593,6 +593,8 @@ def test_a_gap_is_told_once_before_the_first_event_after_it() -> None:
     assert result.events == [_gap("$3"), _said("b", "$3"), _said("c", "$4")]
     known.apply(result.draft)
     assert outcome(answer, known, fills=nothing).events == []
+    odd = _limited(text("a", ""), text("c", "$4"))
+    assert outcome(odd, group_book(), fills=nothing).events == [_gap("$4"), _said("c", "$4")]
     begun = _limited(text("x", "$2"), state=[created(), NAME])
     result = outcome(begun, _known(), fills={ROOM: Fill([], complete=False)}, lists={ROOM: LIST})
     assert _kinds(result) == ["RemoteRoom", "RemoteRoomGap", "RemoteRoomMessage"]
