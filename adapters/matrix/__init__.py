@@ -6,8 +6,9 @@
                       ones may be connected to
 ``session``           the /sync loop; ``sync`` translates an answer, ``inbound`` an event,
                       ``history`` fetches what an answer left out; ``parts`` cuts large ones
-``group_sync``        the same for groups; ``groups`` reads what they are, ``members`` asks who is
-                      in them; ``group_speech`` and ``group_events``: what is said and done there
+``group_sync``        the same for groups: ``one_group`` has one of them, ``groups`` reads what it
+                      is, ``group_speech`` and ``group_events`` what is said and done there;
+                      ``members`` asks who is in it
 ``outbound``          commands, ``group_outbound`` those for groups; ``opening`` finds or makes the
                       room for them, ``saying`` has the requests
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone

@@ -8,7 +8,7 @@ display name for a room". As in `inbound`, nothing here raises for what stranger
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import Event, as_dict, display_name, timestamp_of
 from adapters.matrix.links import link_to
-from adapters.matrix.marks import GROUP_MARKER, marked_contact
+from adapters.matrix.marks import GROUP_MARKER
 from adapters.matrix.rooms import Group, Levels, RoomId
 from adapters.matrix.text import clean
 from gateway.events import (
@@ -307,6 +307,15 @@ def move(room_id: RoomId, group: Group, event: Event) -> RemoteRoomMoved | None:
     )
 
 
+def is_out(event: Event, account: RemoteUserId) -> bool:
+    """Whether by this event the account has come out of a room."""
+    return (
+        event.get("type") == "m.room.member"
+        and event.get("state_key") == account
+        and as_dict(event.get("content")).get("membership") in ("leave", "ban")
+    )
+
+
 def begun_with(events: Iterable[Event], account: RemoteUserId) -> RemoteUserId | None:
     """With whom a room was begun as a direct chat, before ``m.direct`` says so. Spec,
     "m.room.member", ``is_direct``: whoever invites says it, in another app of the account too."""
@@ -322,19 +331,3 @@ def begun_with(events: Iterable[Event], account: RemoteUserId) -> RemoteUserId |
                 if one == account and is_user_id(other) and other != account:
                     return RemoteUserId(other)
     return None
-
-
-def chat_begun(
-    events: Sequence[Event], account: RemoteUserId, instance: str, *, is_new: bool
-) -> tuple[RemoteUserId, bool] | None:
-    """The contact of an unknown room that is a chat though ``m.direct`` does not say so, and
-    whether we made it and forgot it before that was stored. New is one that the account has come
-    into by this answer."""
-    made = creation(events)
-    if made is not None and made.get("sender") == account:
-        contact = marked_contact(as_dict(made.get("content")), instance)
-        if contact is not None:
-            return contact, True
-    # Another app makes a chat first, and enters it into m.direct then.
-    begun = begun_with(events, account) if is_new else None
-    return None if begun is None else (begun, False)

@@ -14,8 +14,7 @@ from msgspec.structs import replace
 
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, begins_here, is_room_id, news, rooms_in, state_in
-from adapters.matrix.group_sync import Groups, Lists
-from adapters.matrix.groups import chat_begun
+from adapters.matrix.group_sync import Groups, Lists, chat_begun
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import (
     Event,

@@ -19,6 +19,7 @@ from gateway.events import (
     OwnDisplayed,
     OwnMessage,
     RoomChanged,
+    RoomDisplayed,
     RoomJoined,
     RoomMoved,
     RoomPresence,
@@ -45,7 +46,15 @@ _NOT_CONVERTED_IN_GROUP = (
     "Something in one of your groups could not be converted for XMPP. "
     "Please look at it on the network itself."
 )
-_NO_CONTENT = (Notice, GatewayNotice, RoomPresence, RoomChanged, RoomJoined, RoomMoved)
+_NO_CONTENT = (
+    Notice,
+    GatewayNotice,
+    RoomPresence,
+    RoomChanged,
+    RoomDisplayed,
+    RoomJoined,
+    RoomMoved,
+)
 """If one of these cannot be said, there is nothing to look for."""
 
 

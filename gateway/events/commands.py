@@ -39,6 +39,9 @@ class SendRoomText(Record, frozen=True, kw_only=True):
     room: RemoteRoomId
     body: str
     reply_to: RemoteMessageId | None = None
+    quote: str = ""
+    """What the user's client has put above the body, for clients that know no replies. The user's
+    own clients are shown it again; it is not for the network."""
     edits: RemoteMessageId | None = None
     """A message of the account that ``body`` takes the place of; the first one, however often it
     was edited."""

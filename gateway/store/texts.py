@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from gateway.events import RoomMessage
-from gateway.ids import ConversationId, RoomId, StanzaId
-from gateway.store.rooms import Archived, decoded
+from gateway.ids import RoomId, StanzaId
+from gateway.store.rooms import Archived, archived, decoded
 from gateway.store.writer import Connection, Transaction
 
 
@@ -17,13 +19,29 @@ def message_of(db: Connection, room: RoomId, archive_id: str) -> int | None:
     return None if found is None else found[0]
 
 
-def texts_of(db: Connection, room: RoomId, message: int) -> list[Archived]:
-    """The texts of a message: the first one, then its edits."""
+_TEXT = "SELECT id, sender, payload FROM archived WHERE message = ? AND room = ? ORDER BY id"
+
+
+def first(db: Connection, room: RoomId, message: int) -> Archived | None:
+    """What a message said before all edits, or that it is gone."""
+    return next(decoded(db.execute(f"{_TEXT} LIMIT 1", (message, room))), None)
+
+
+def last(db: Connection, room: RoomId, message: int) -> Archived | None:
+    """What it says with its edits."""
+    return next(decoded(db.execute(f"{_TEXT} DESC LIMIT 1", (message, room))), None)
+
+
+def newest_first(db: Connection, room: RoomId, message: int) -> Iterator[Archived]:
+    """All that it has said; one at a time, since it may have been edited very often."""
     found = db.execute(
-        "SELECT id, sender, payload FROM archived WHERE message = ? AND room = ? ORDER BY id",
+        "SELECT archive_id FROM archived WHERE message = ? AND room = ? ORDER BY id DESC",
         (message, room),
-    )
-    return list(decoded(found))
+    ).fetchall()
+    for (archive_id,) in found:
+        text = archived(db, room, archive_id)
+        if text is not None:
+            yield text
 
 
 def text_before(
@@ -43,13 +61,12 @@ def text_before(
     return None if text is None else text.message
 
 
-def last_text(db: Connection, conversation: ConversationId, up_to: int) -> int | None:
+def last_message(db: Connection, room: RoomId, up_to: int) -> int | None:
     """The newest message with a text that is not newer than message ``up_to``."""
     found = db.execute(
-        "SELECT id FROM message WHERE conversation = ? AND id <= ?"
-        " AND EXISTS (SELECT 1 FROM archived WHERE archived.message = message.id)"
-        " ORDER BY id DESC LIMIT 1",
-        (conversation, up_to),
+        "SELECT message FROM archived WHERE room = ? AND message <= ?"
+        " ORDER BY message DESC LIMIT 1",
+        (room, up_to),
     ).fetchone()
     return None if found is None else found[0]
 

@@ -25,6 +25,7 @@ from gateway.tasks import Tasks
 from gateway.xmpp import jid
 from gateway.xmpp.access import NOT_ADMITTED, AccessList
 from gateway.xmpp.approvals import Approvals
+from gateway.xmpp.bookmarks import Bookmarks
 from gateway.xmpp.codec import errors, outgoing
 from gateway.xmpp.codec.outgoing import Route
 from gateway.xmpp.codec.presence import puppet_presence
@@ -97,6 +98,7 @@ class Component:
         self._local_domains = frozenset(settings.local_domains)
         self.privileges = Privileges(settings.local_domains, wanted=settings.use_privileges)
         self.rooms = RoomService(self)
+        self.bookmarks = Bookmarks(self, self._write_invitation)
         self.iqs = IqService(self)
         self.console = Console(self)
         self.commands = AdHoc(self)
@@ -235,12 +237,18 @@ class Component:
 
     def write(self, row: InboundRow) -> int:
         """See `XmppPort.write`."""
+        if self.bookmarks.takes(row):
+            return 1
         stanzas = self._stanzas_of(row)
         if not stanzas:
             asyncio.get_running_loop().call_soon(self.network.delivery.taken_over, [row])
         else:
             self.stream.send_row(row, stanzas)
         return len(stanzas)
+
+    def _write_invitation(self, row: InboundRow) -> None:
+        if self.stream.is_up:  # else it is written again as a whole
+            self.stream.send_row(row, self._stanzas_of(row))
 
     def _stanzas_of(self, row: InboundRow) -> Sequence[Stanza]:
         if row.is_of_room or isinstance(row.delivery, RoomInvitation):

@@ -20,6 +20,8 @@ log = structlog.get_logger("privilege")
 _PERM = "{urn:xmpp:privilege:2}perm"
 _OLD = "{urn:xmpp:privilege:1}privilege"
 _TOO_OLD = "ejabberd knows the present ones since 24.10; until then own messages begin with You:"
+_NAMESPACE = "{urn:xmpp:privilege:2}namespace"
+PUBSUB = "http://jabber.org/protocol/pubsub"
 _FORWARDED = "{urn:xmpp:forward:0}forwarded"
 
 
@@ -34,6 +36,7 @@ class Privileges:
         self._local_domains = frozenset(local_domains)
         self._wanted = wanted
         self._may_send: set[str] = set()
+        self._may_use_pubsub: set[str] = set()
         self._said = 0
 
     def advertised(self, sender: str, privilege: Element) -> None:
@@ -48,6 +51,7 @@ class Privileges:
         domain = sender
         if privilege.tag == _OLD:
             self._may_send.discard(domain)
+            self._may_use_pubsub.discard(domain)
             if self._wanted:
                 log.warning("privileges_too_old", domain=domain, advice=_TOO_OLD)
             return
@@ -56,7 +60,15 @@ class Privileges:
             self._may_send.add(domain)
         else:
             self._may_send.discard(domain)
-        log.info("privileges", domain=domain, granted=granted)
+        kinds = {
+            each.get("type") for each in privilege.iter(_NAMESPACE) if each.get("ns") == PUBSUB
+        }
+        if "both" in kinds or kinds >= {"get", "set"}:
+            self._may_use_pubsub.add(domain)
+        else:
+            self._may_use_pubsub.discard(domain)
+        bookmarks = domain in self._may_use_pubsub
+        log.info("privileges", domain=domain, granted=granted, bookmarks=bookmarks)
 
     def withdrawn(self, domain: str) -> bool:
         """The server refused what it had advertised. True if that is news."""
@@ -67,7 +79,18 @@ class Privileges:
     def reset(self) -> None:
         """A new stream: everything is learnt anew."""
         self._may_send.clear()
+        self._may_use_pubsub.clear()
         self._said = 0
+
+    def pubsub_withdrawn(self, domain: str) -> None:
+        """The server refuses what it had advertised, or does not answer."""
+        if domain in self._may_use_pubsub:
+            self._may_use_pubsub.discard(domain)
+            log.warning("pubsub_privilege_refused", domain=domain)
+
+    def may_use_pubsub(self, user: UserJid) -> bool:
+        """Whether a user's bookmarks may be read and set in their name."""
+        return self._wanted and user.rpartition("@")[2] in self._may_use_pubsub
 
     def may_send_as(self, user: UserJid) -> str:
         """The user's domain, if messages may be sent in their name; else empty."""

@@ -195,15 +195,18 @@ class Stream:
     # --- requests of ours -----------------------------------------------------------------------
 
     def request(
-        self, to: str, payload: str, answered: Callable[[Element | None], None], limit_s: float
+        self,
+        to: str,
+        payload: str,
+        answered: Callable[[Element | None], None],
+        limit_s: float,
+        kind: str = "get",
     ) -> None:
-        """An IQ get from the component; ``answered`` gets the reply, or None when none came."""
+        """An IQ from the component; ``answered`` gets the reply, or None when none came."""
         request_id = self._ids.new()
         self._requests[request_id] = answered
         self._tasks.spawn(self._give_up(request_id, limit_s), "request limit")
-        self.send(
-            Stanza("iq", self._settings.domain, to, "get", request_id, payload), unasked=True
-        )
+        self.send(Stanza("iq", self._settings.domain, to, kind, request_id, payload), unasked=True)
 
     async def _give_up(self, request_id: str, limit_s: float) -> None:
         await self._clock.sleep(limit_s)

@@ -147,7 +147,10 @@ class ScriptedPeer(Peer):
     async def sees_reactions(
         self, group: RemoteRoomId, message: RemoteMessageId, emoji: set[str]
     ) -> None:
-        await self.network.until(lambda: set(self.network.reactions("alice", message)) == emoji)
+        def seen() -> bool:
+            return set(self.network.reactions["alice", group, message]) == emoji
+
+        await self.network.until(seen)
 
     async def takes_back_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
         gone = {"id": f"gone-{message}", "message": message, "by": "bob"}

@@ -157,7 +157,9 @@ def _inbound(
     wanted, came = Counter(unharmed.texts.values()), Counter(killed.texts.values())
     wrong = [f"did not come: {text}" for text in wanted - came]
     # Somebody who could not end their account, because the gateway died of it, still has it.
-    at_all = {text for text in came if text not in wanted and text[2] in said}
+    # And a text that the network would have refused may be there, as rooms show to who said it.
+    there = {body for _, _, body in killed.on_network}.intersection(sent.values())
+    at_all = {text for text in came if text not in wanted and text[2] in said | there}
     more = came - wanted - Counter(at_all)
     if not has_keys:
         # The echo of an uncertain text is shown: the network cannot say whose it is.

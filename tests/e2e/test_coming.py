@@ -45,8 +45,8 @@ def _out_of(room: str) -> object:
     )
 
 
-async def test_req_590_an_invitation_is_accepted_by_joining(prosody_house: House) -> None:
-    async with prosody_house.linked() as scene:
+async def test_req_590_an_invitation_is_accepted_by_joining(house: House) -> None:
+    async with house.linked() as scene:
         alice = scene.alice
         group = await scene.bob.create_room(name="Tea", invite=[scene.phone.user_id])
         room = await _invited(alice)
@@ -83,8 +83,8 @@ async def test_req_590_an_invitation_is_withdrawn_or_declined(prosody_house: Hou
         assert state["membership"] == "leave"
 
 
-async def test_req_545_592_510_a_group_is_made_filled_and_left(prosody_house: House) -> None:
-    async with prosody_house.linked() as scene:
+async def test_req_545_592_510_a_group_is_made_filled_and_left(house: House) -> None:
+    async with house.linked() as scene:
         alice = scene.alice
         await scene.talk.ask("create Nobody yet", "Private?")
         await scene.talk.ask("no", "Whom to invite?")
@@ -126,8 +126,8 @@ async def test_req_513_a_channel_is_joined_by_its_alias(prosody_house: House) ->
         await scene.talk.ask(f"join #nowhere{name}:localhost", "There is no such group.")
 
 
-async def test_req_548_a_group_that_is_upgraded_is_followed(prosody_house: House) -> None:
-    async with prosody_house.linked() as scene:
+async def test_req_548_a_group_that_is_upgraded_is_followed(house: House) -> None:
+    async with house.linked() as scene:
         alice = scene.alice
         body = {"preset": "public_chat", "name": "Tea", "room_version": "9"}
         group = (await scene.bob.request("POST", "createRoom", body))["room_id"]
@@ -150,3 +150,33 @@ async def test_req_548_a_group_that_is_upgraded_is_followed(prosody_house: House
         assert upgraded["replacement_room"] in await _own_groups(scene)
         await scene.bob.send_text(upgraded["replacement_room"], "here we are")
         await alice.wait_for(_in_room(new, "here we are"))
+
+
+async def _bookmarks(scene: Scene) -> list[str]:
+    """The rooms among alice's bookmarks, as her clients see them."""
+    items = "<items node='urn:xmpp:bookmarks:1'/>"
+    ask = f"<pubsub xmlns='http://jabber.org/protocol/pubsub'>{items}</pubsub>"
+    answer = await scene.alice.iq(scene.alice.bare, ask)
+    found = answer.xml.iter("{http://jabber.org/protocol/pubsub}item")
+    return [item.get("id", "") for item in found]
+
+
+async def test_req_590_1009_new_groups_are_bookmarks(prosody_house: House) -> None:
+    """The first group of a user, whose server has no bookmarks yet, and another one."""
+    async with prosody_house.own_server(bookmarks=True), prosody_house.linked() as scene:
+        for number in (1, 2):
+            since = len(scene.alice.inbox.items)
+            invited = [scene.phone.user_id]
+            group = await scene.bob.create_room(name=f"Tea {number}", invite=invited)
+            room = await _invited(scene.alice, since)
+            await scene.phone.join(group)
+            deadline = time.monotonic() + 20
+            while len(await _bookmarks(scene)) < number:
+                assert time.monotonic() < deadline, "there is no bookmark"
+                await asyncio.sleep(0.1)
+            assert room in await _bookmarks(scene)
+        await scene.settled()
+        invitations = scene.alice.inbox.find(
+            lambda stanza: stanza.child("jabber:x:conference", "x") is not None
+        )
+        assert len(invitations) == 2

@@ -26,11 +26,12 @@ _MODULES = (
 _PRIVILEGES = """{
     roster = "both"; message = "outgoing"; presence = "roster";
     iq = {
-        ["http://jabber.org/protocol/pubsub"] = "both";
         ["http://jabber.org/protocol/pubsub#owner"] = "set";
         ["urn:xmpp:http:upload:0"] = "get";
     };
 }"""
+
+_BOOKMARKS = '["http://jabber.org/protocol/pubsub"] = "both";'
 
 _PRIVILEGE_SOURCES = (
     Path("/usr/lib/prosody/modules/mod_privilege/mod_privilege.lua"),
@@ -50,14 +51,16 @@ class Prosody(XmppServer):
         privileged: bool = True,
         federation: Federation | None = None,
         fix_privilege: bool = False,
+        bookmarks: bool = False,
         extra_global: str = "",
         extra_host: str = "",
     ) -> None:
         """Set up a server in `directory`; `components` are hosts with their secrets.
 
         Debian's module for privileges nests the `<namespace/>` elements of the iq permission in
-        one another; `fix_privilege` loads a copy with that put right. `extra_global` and
-        `extra_host` are added to the configuration.
+        one another; `fix_privilege` loads a copy with that put right. With `bookmarks` components
+        may read and set those of users. `extra_global` and `extra_host` are added to the
+        configuration.
         """
         super().__init__(
             directory, domain, components, privileged=privileged, federation=federation
@@ -65,6 +68,7 @@ class Prosody(XmppServer):
         self.log_file = self.directory / "prosody.log"
         self.config_file = self.directory / "prosody.cfg.lua"
         self._fix_privilege = fix_privilege
+        self._bookmarks = bookmarks
         self._extra_global = extra_global
         self._extra_host = extra_host
 
@@ -100,6 +104,8 @@ class Prosody(XmppServer):
         hosts = {self.domain, *self.components}
         grants = "".join(f"[{_lua(host)}] = privileges; " for host in self.components)
         privilege = '"privilege"' if self._privileged else ""
+        bookmarks = f"iq = {{ {_BOOKMARKS}" if self._bookmarks else "iq = {"
+        privileges = _PRIVILEGES.replace("iq = {", bookmarks)
         components = "".join(
             f"""
 Component {_lua(host)}
@@ -140,7 +146,7 @@ log = {{ {{ levels = {{ min = "debug" }}; to = "file"; filename = {_lua(self.log
 modules_enabled = {{ {" ".join(f'"{name}";' for name in _MODULES)} }}
 {self._extra_global}
 
-local privileges = {_PRIVILEGES}
+local privileges = {privileges}
 
 VirtualHost {_lua(self.domain)}
     modules_enabled = {{ {privilege} }}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
@@ -14,7 +15,7 @@ from gateway.bridge.splitting import MAX_PART_BYTES
 from gateway.events import RemoteEvent, RemoteUnreadable
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId, UserJid
 from gateway.store import reactions
-from tests.scenario.house import House
+from tests.scenario.house import House, Options
 from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_rooms import (
     MAM,
@@ -34,6 +35,7 @@ SID = "{urn:xmpp:sid:0}stanza-id"
 REACTION = "{urn:xmpp:reactions:0}reaction"
 RETRACT = "{urn:xmpp:message-retract:1}"
 REPLACE = "{urn:xmpp:message-correct:0}replace"
+DISCO = "{http://jabber.org/protocol/disco#info}"
 DISPLAYED = "{urn:xmpp:chat-markers:0}displayed"
 
 
@@ -236,26 +238,27 @@ async def test_req_564_an_edit_of_an_edit_edits_the_message(house: House) -> Non
 
 
 async def test_req_565_an_edit_has_as_many_parts_as_it_needs(house: House) -> None:
-    """More come as new messages, and what is left over is taken back."""
+    """More of them come as new messages; all of them go when the message is taken back."""
     room = await _club(house)
     await _join(house, room)
     long = "x" * MAX_PART_BYTES
-    _tell(house, "message", sender="bob", id="a1", body=f"{long}yy")
-    first, second = await _settled(house)
-    _tell(house, "message", sender="bob", id="a2", body=f"{long}zz", edits="a1")
+    _tell(house, "message", sender="bob", id="a1", body="short")
+    (first,) = await _settled(house)
+    _tell(house, "message", sender="bob", id="a2", body=f"{long}yy", edits="a1")
+    longer, second = await _settled(house)
+    assert (_replaced(longer), _replaced(second)) == (first.get("id"), None)
+    _tell(house, "message", sender="bob", id="a3", body=f"{long}zz", edits="a1")
     (corrected,) = await _settled(house)
     assert _replaced(corrected) == second.get("id")
-    _tell(house, "message", sender="bob", id="a3", body="short", edits="a1")
-    short, gone = await _settled(house)
-    assert _replaced(short) == first.get("id")
-    retraction = gone.find(f"{RETRACT}retract")
-    assert retraction is not None
-    assert retraction.get("id") == _id(second)
+    _tell(house, "message", sender="bob", id="a4", body="short", edits="a1")
+    short, nothing = await _settled(house)
+    assert (_replaced(short), _replaced(nothing)) == (first.get("id"), second.get("id"))
+    assert nothing.findtext(f"{ACCEPT}body") == "…"
     _tell(house, "retraction", id="x1", message="a1", by="bob")
-    (all_gone,) = await _settled(house)
-    retraction = all_gone.find(f"{RETRACT}retract")
-    assert retraction is not None
-    assert retraction.get("id") == _id(first)
+    taken = [message.find(f"{RETRACT}retract") for message in await _settled(house)]
+    assert [one.get("id") for one in taken if one is not None] == [_id(first), _id(second)]
+    (count,) = house.query("SELECT count(*) FROM archived WHERE length(payload) > 1000")[0]
+    assert count == 0
 
 
 def _replaced(message: Element) -> str | None:
@@ -347,3 +350,22 @@ async def test_req_577_an_event_that_cannot_be_converted_is_a_line_of_the_room(
     (line,) = await _settled(house)
     assert line.get("from") == room
     assert "could not read" in (line.findtext(f"{ACCEPT}body") or "")
+
+
+@pytest.mark.parametrize("adapter", ["scripted", "plain"])
+async def test_req_540_a_room_offers_what_its_network_has(tmp_path: Path, adapter: str) -> None:
+    async with House(tmp_path, Options(adapter=adapter)) as house:
+        room = await _club(house)
+        query = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+        info = (await _ask(house, room, query, "get"))[-1]
+        features = {feature.get("var") for feature in info.iter(f"{DISCO}feature")}
+        speech = {
+            "urn:xmpp:fallback:0",
+            "urn:xmpp:message-correct:0",
+            "urn:xmpp:message-moderate:1",
+            "urn:xmpp:message-retract:1",
+            "urn:xmpp:message-retract:1#tombstone",
+            "urn:xmpp:reactions:0",
+            "urn:xmpp:reply:0",
+        }
+        assert features & speech == (speech if adapter == "scripted" else set())

@@ -20,6 +20,8 @@ class SentText:
     to: str
     body: str
     key: str
+    about: dict[str, str] = field(default_factory=dict)
+    """The message that it answers or edits."""
 
 
 @dataclass(slots=True)
@@ -48,7 +50,9 @@ class ScriptedNetwork:
     _events: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     _writers: dict[str, asyncio.StreamWriter] = field(default_factory=dict)
     _all_writers: set[asyncio.StreamWriter] = field(default_factory=set)
-    _reactions: dict[tuple[str, str, str], dict[str, str]] = field(
+    _done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Answers to commands that have a key, by that."""
+    reactions: dict[tuple[str, str, str], dict[str, str]] = field(
         default_factory=lambda: defaultdict(dict)
     )
     """Of an account in a room to a message: emoji and id."""
@@ -123,15 +127,6 @@ class ScriptedNetwork:
     def told(self, account: str) -> list[dict[str, Any]]:
         """All that the account has, in order."""
         return list(self._events[account])
-
-    def reactions(self, account: str, message: str) -> dict[str, str]:
-        """What the account reacts with to a message in any room, each with its id."""
-        found = [
-            have
-            for (who, _, to), have in self._reactions.items()
-            if (who, to) == (account, message)
-        ]
-        return dict(found[0]) if found else {}
 
     def last_position(self, account: str) -> int:
         """How many events the account has."""
@@ -239,11 +234,15 @@ class ScriptedNetwork:
         if request["op"] != "say" and request["to"] not in self.people:
             return {"error": "not-found", "text": "Nobody of that name."}
         self._count += 1
-        text = SentText(f"m{self._count}", account, request["to"], request["body"], request["key"])
+        about: dict[str, str] = {
+            name: request[name] for name in ("reply_to", "edits") if name in request
+        }
+        text = SentText(
+            f"m{self._count}", account, request["to"], request["body"], request["key"], about
+        )
         self.sent.append(text)
         said = {"id": text.id, "body": text.body, **({"key": text.key} if self.idempotent else {})}
         if request["op"] == "say":
-            about = {name: request[name] for name in ("reply_to", "edits") if name in request}
             self.event(account, "room-message", room=text.to, sender=account, **said, **about)
         else:
             self.event(account, "message", contact=text.to, own=True, **said)
@@ -253,6 +252,8 @@ class ScriptedNetwork:
 
     def _act(self, request: dict[str, Any], account: str) -> dict[str, Any] | None:
         """Reactions, retractions, and what a user waits for: noted, unless it is to fail."""
+        if self.idempotent and request.get("key") in self._done:
+            return self._done[request["key"]]
         fault = self.faults.pop(0) if self.faults else {}
         if fault.get("silent") == "before":
             return None
@@ -265,14 +266,16 @@ class ScriptedNetwork:
             self._count += 1
             taken = {"id": f"m{self._count}", "message": request["message"], "by": account}
             self.event(account, "room-retraction", room=request["room"], **taken)
-            return None if fault.get("silent") == "after" else {}
-        reply = {"reactions": self._react(request, account)}
+            reply: dict[str, Any] = {}
+        else:
+            reply = {"reactions": self._react(request, account)}
+        self._done[request["key"]] = reply
         return None if fault.get("silent") == "after" else reply
 
     def _react(self, request: dict[str, Any], account: str) -> dict[str, str]:
         """All reactions of an account to a message are others now."""
         place = {"room": request["room"], "message": request["message"]}
-        have = self._reactions[account, request["room"], request["message"]]
+        have = self.reactions[account, request["room"], request["message"]]
         for emoji in [emoji for emoji in have if emoji not in request["emoji"]]:
             self._count += 1
             gone = {**place, "message": have.pop(emoji), "by": account}

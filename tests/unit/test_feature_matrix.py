@@ -69,6 +69,7 @@ XEPS_WITHOUT_FEATURE = {
     "0444": "rooms advertise it, where the network has it",
     "0461": "rooms advertise it, where the network has it",
     "0359": "origin-id alone; the feature is for those who assign stanza-ids",
+    "0402": "in the PEP of users, by 0356",
 }
 """What is used without being advertised, and why that is right."""
 

@@ -206,7 +206,7 @@ class Coming:
     async def decline(self, account: Account, invitation: Invitation) -> None:
         """Do not come in. Raises any `AdapterError`, or `StoreUnavailable`."""
         if invitation.event is not None:
-            with suppress(NotFound):  # it is gone already
+            with suppress(NotFound, Forbidden):  # it is gone already
                 await self._management.do(account, LeaveRoom(room=invitation.room))
         await self._drop(account, invitation.room)
 

@@ -26,6 +26,9 @@ from gateway.text import clean
 
 log = structlog.get_logger("rooms")
 
+_NOTHING_MORE = "…"
+"""What a part of a long message says that the edited one has no more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -58,11 +61,10 @@ class Edits:
         return None if row is None else self._text(db, room, row)
 
     def _text(self, db: Transaction, room: RoomRow, row: MessageRow) -> Text | None:
-        found = texts.texts_of(db, room.id, row.id)
-        if not found:
+        first, last = texts.first(db, room.id, row.id), texts.last(db, room.id, row.id)
+        if first is None or last is None:
             return None
-        first, last = found[0], found[-1]
-        return Text(row, first.sender, first.message, last.message, is_gone(found))
+        return Text(row, first.sender, first.message, last.message, is_gone(first))
 
     def edited(
         self,
@@ -94,6 +96,28 @@ class Edits:
         self._tell(db, room, event, text, stand_in is not None, now, out)
         return True
 
+    def _other_parts(self, db: Transaction, room: RoomRow, text: Text) -> list[Text | None]:
+        """After the first one."""
+        if text.row.remote_id is None:
+            return []
+        rows = conversations.parts(db, room.conversation, text.row.remote_id)[1:]
+        return [self._text(db, room, row) for row in rows]
+
+    def _one_more(
+        self, db: Transaction, room: RoomRow, text: Text, said: RoomMessage, part: int
+    ) -> int:
+        """A part that the message has not had until now."""
+        made = conversations.add_message(
+            db,
+            room.conversation,
+            stanza_id=said.id,
+            origin=self.room_rows.origin(text.sender),
+            sent_at=said.sent_at,
+            remote_id=text.row.remote_id,
+            part=part,
+        )
+        return text.message if made is None else made
+
     def _is_new(
         self, db: Transaction, room: RoomRow, event: RemoteRoomMessage, now: float
     ) -> bool:
@@ -121,27 +145,21 @@ class Edits:
     ) -> None:
         """Part by part. What does not change the text is not said (REQ-421)."""
         scope = ("readable",) if late else ()
-        before: list[Text | None] = [text]
-        if text.row.remote_id is not None:
-            rows = conversations.parts(db, room.conversation, text.row.remote_id)
-            before += [self._text(db, room, row) for row in rows[1:]]
+        before = [text, *self._other_parts(db, room, text)]
         for part, (old, body) in enumerate(zip_longest(before, split_text(clean(event.body)))):
-            if body is None:
-                if old is not None:
-                    self.retractions.take_back(db, room, old.row, event.sender, "", now, out)
-                continue
-            if old is not None and old.last.body == body:
+            shown = body or _NOTHING_MORE
+            if old is not None and old.last.body == shown:
                 continue
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, *scope, part),
                 archive_id=self.room_rows.id(room, "archive", event.id, *scope, part),
                 nick=self.room_rows.called(db, room, event.sender),
                 occupant=occupant_id(room.secret, event.sender),
-                body=body,
+                body=shown,
                 sent_at=honest_time(event.sent_at, now),
                 replaces=None if old is None else old.first.id,
                 reply=None if part else self.references.same_reply(db, room, text.first.reply),
             )
-            of = text.message if old is None else old.message
+            of = self._one_more(db, room, text, said, part) if old is None else old.message
             conversations.add_alias(db, room.conversation, said.id, of)
             self.room_rows.say(db, room, event.sender, said, now, out, of)

@@ -113,8 +113,8 @@ class Reactions:
         return any(isinstance(command, ReactInRoom) for _, command in waiting)
 
     def _is_there(self, db: Transaction, room: RoomRow, message: int) -> bool:
-        found = texts.texts_of(db, room.id, message)
-        return bool(found) and not is_gone(found)
+        first = texts.first(db, room.id, message)
+        return first is not None and not is_gone(first)
 
     def _said(
         self,
@@ -126,8 +126,8 @@ class Reactions:
         archive_id: StanzaId,
         at: float,
     ) -> RoomMessage | None:
-        found = texts.texts_of(db, room.id, message)
-        if not found or is_gone(found):
+        first = texts.first(db, room.id, message)
+        if first is None or is_gone(first):
             return None
         return RoomMessage(
             id=sid,
@@ -136,7 +136,7 @@ class Reactions:
             occupant=occupant_id(room.secret, sender),
             body="",
             sent_at=at,
-            reacts_to=found[0].message.archive_id,
+            reacts_to=first.message.archive_id,
             reactions=reactions.emoji_of(db, message, sender),
         )
 

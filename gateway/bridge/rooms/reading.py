@@ -33,7 +33,7 @@ class Reading:
         if not is_own and not self._is_of_interest(db, room, event.reader):
             return
         seen = conversations.by_remote_id(db, room.conversation, event.up_to)
-        newest = None if seen is None else texts.last_text(db, room.conversation, seen.id)
+        newest = None if seen is None else texts.last_message(db, room.id, seen.id)
         if newest is None:
             return
         if is_own and not conversations.advance_read(db, room.conversation, newest, by_user=True):
@@ -58,14 +58,14 @@ class Reading:
         out: Committed,
     ) -> None:
         """These sessions."""
-        found = texts.texts_of(db, room.id, message)
-        if not found:
+        text = texts.first(db, room.id, message)
+        if text is None:
             return
         mark = RoomDisplayed(
             id=self.room_rows.id(room, "displayed", reader, message),
             nick=self.room_rows.called(db, room, reader),
             occupant=occupant_id(room.secret, reader),
-            message=found[0].message.archive_id,
+            message=text.message.archive_id,
             to=to,
         )
         self.room_rows.tell(db, room, mark.id, mark, now, out)

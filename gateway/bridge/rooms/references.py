@@ -35,9 +35,9 @@ def _first_part(db: Connection, room: RoomRow, row: MessageRow) -> MessageRow:
     return next(iter(conversations.parts(db, room.conversation, row.remote_id)), row)
 
 
-def is_gone(found: list[Archived]) -> bool:
-    """Whether a message with these texts was taken back."""
-    return bool(found) and found[0].message.tombstone is not None
+def is_gone(text: Archived | None) -> bool:
+    """Whether what the archive has of a text is that it was taken back."""
+    return text is not None and text.message.tombstone is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ class References:
         return reply if known is None else self._reply(db, room, known)
 
     def _reply(self, db: Transaction, room: RoomRow, target: int) -> Reply | None:
-        found = texts.texts_of(db, room.id, target)
-        if not found:
+        first, last = texts.first(db, room.id, target), texts.last(db, room.id, target)
+        if first is None or last is None:
             return None
-        first, last = found[0].message, found[-1].message
-        return Reply(message=first.archive_id, nick=first.nick, quote=replies.quote(last))
+        said = first.message
+        return Reply(message=said.archive_id, nick=said.nick, quote=replies.quote(last.message))

@@ -74,33 +74,36 @@ class Retractions:
         out: Committed,
     ) -> None:
         """One part of a message, with its edits and all reactions to it. Once."""
-        left = [text for text in self._texts(db, room, row) if text.message.tombstone is None]
-        if not left:
+        first = texts.first(db, room.id, row.id)
+        if first is None or is_gone(first):
             return
-        first = left[0].message
-        moderation = Moderation(
-            nick=self.room_rows.called(db, room, by),
-            occupant=occupant_id(room.secret, by),
-            reason=brief(reason),
-        )
+        archive_id = first.message.archive_id
+        moderation = self._moderation(db, room, by, reason)
         said = RoomMessage(
-            id=self.room_rows.id(room, "retraction", first.archive_id),
-            archive_id=self.room_rows.id(room, "archive", "retraction", first.archive_id),
+            id=self.room_rows.id(room, "retraction", archive_id),
+            archive_id=self.room_rows.id(room, "archive", "retraction", archive_id),
             nick="",
             occupant="",
             body="",
             sent_at=now,
-            retracts=first.archive_id,
+            retracts=archive_id,
             moderation=moderation,
         )
         tombstone = Tombstone(retraction=said.id, at=now, moderation=moderation)
-        for text in left:
-            self._bury(db, room, text, tombstone)
+        for text in texts.newest_first(db, room.id, row.id):
+            if not is_gone(text):
+                self._bury(db, room, text, tombstone)
         reactions.drop(db, row.id)
         self.room_rows.say(db, room, by, said, now, out)
 
-    def _texts(self, db: Transaction, room: RoomRow, row: MessageRow) -> list[Archived]:
-        return texts.texts_of(db, room.id, row.id)
+    def _moderation(
+        self, db: Transaction, room: RoomRow, by: RemoteUserId, reason: str
+    ) -> Moderation:
+        return Moderation(
+            nick=self.room_rows.called(db, room, by),
+            occupant=occupant_id(room.secret, by),
+            reason=brief(reason),
+        )
 
     def _bury(self, db: Transaction, room: RoomRow, text: Archived, by: Tombstone) -> None:
         buried = structs.replace(text.message, body="", reply=None, tombstone=by)
@@ -117,26 +120,26 @@ class Retractions:
         out: Committed,
     ) -> None:
         """One of the edits was taken back: what was said before holds again."""
-        left = [text for text in self._texts(db, room, original) if not text.message.tombstone]
-        ids = self.references.archive_ids(room, edit)
-        gone = next((text for text in left if text.message.archive_id in ids), None)
-        if gone is None or gone is left[0]:
+        found = (rooms.archived(db, room.id, id) for id in self.references.archive_ids(room, edit))
+        gone = next((text for text in found if text is not None and not is_gone(text)), None)
+        first = texts.first(db, room.id, original.id)
+        if gone is None or first is None or gone.id == first.id:
             return
-        moderation = Moderation(
-            nick=self.room_rows.called(db, room, event.by),
-            occupant=occupant_id(room.secret, event.by),
-            reason=brief(event.reason),
-        )
+        left = (t for t in texts.newest_first(db, room.id, original.id) if not is_gone(t))
+        newest, before = next(left), next(left)
         said = structs.replace(
-            left[-2].message,
+            before.message,
             id=self.room_rows.id(room, "undone", event.message),
             archive_id=self.room_rows.id(room, "archive", "undone", event.message),
             nick=self.room_rows.called(db, room, gone.sender),
             sent_at=honest_time(event.sent_at, now),
-            replaces=left[0].message.id,
+            origin_id="",
+            replaces=first.message.id,
+            reply=self.references.same_reply(db, room, before.message.reply),
         )
+        moderation = self._moderation(db, room, event.by, event.reason)
         self._bury(db, room, gone, Tombstone(retraction=said.id, at=now, moderation=moderation))
-        if gone is left[-1]:
+        if gone.id == newest.id:
             self.room_rows.say(db, room, gone.sender, said, now, out, original.id)
 
     # --- by the user ----------------------------------------------------------------------------
@@ -171,8 +174,9 @@ class Retractions:
         now: float,
         out: Committed,
     ) -> None:
-        stored, found = conversations.message(db, message), self._texts(db, room, target)
-        if stored is None or not found:
+        stored = conversations.message(db, message)
+        first = texts.first(db, room.id, target.id)
+        if stored is None or first is None:
             return
         said = RoomMessage(
             id=stored.stanza_id or self.room_rows.id(room, "own", stored.id),
@@ -181,13 +185,13 @@ class Retractions:
             occupant=occupant_id(room.secret, self.room_rows.own),
             body="",
             sent_at=now,
-            retracts=found[0].message.archive_id,
+            retracts=first.message.archive_id,
         )
         self.room_rows.say(db, room, self.room_rows.own, said, now, out)
 
     def is_done(self, db: Transaction, room: RoomRow, row: OutboundRow) -> bool:
         """Whether the message is gone, whatever the network has answered."""
-        return row.target is not None and is_gone(texts.texts_of(db, room.id, row.target))
+        return row.target is not None and is_gone(texts.first(db, room.id, row.target))
 
     def _parts(self, db: Transaction, room: RoomRow, row: MessageRow) -> list[MessageRow]:
         if row.remote_id is None:

@@ -233,7 +233,7 @@ class Rooms:
 
     def is_gone(self, room: RoomRow, message: MessageRow) -> bool:
         """Whether it was taken back."""
-        return references.is_gone(texts.texts_of(self._store.reader, room.id, message.id))
+        return references.is_gone(texts.first(self._store.reader, room.id, message.id))
 
     async def freeze(self, account: Account) -> None:
         """The account is logged out: nothing comes into its rooms any more, and nobody is told

@@ -189,8 +189,13 @@ class Speech:
         if message is None:
             return False
         conversations.set_remote_id(db, message, event.id)
+        sent = journal.command_of(db, row)
         command = SendRoomText(
-            room=event.room, body=event.body, reply_to=event.reply_to, edits=event.edits
+            room=event.room,
+            body=event.body,
+            reply_to=event.reply_to,
+            quote=sent.quote if isinstance(sent, SendRoomText) else "",
+            edits=event.edits,
         )
         self.reflect(db, room, message, command, now, out)
         return True
@@ -227,10 +232,12 @@ class Speech:
     def _own_reply(
         self, db: Transaction, room: RoomRow, command: SendRoomText, edited: Text | None
     ) -> Reply | None:
+        """With the quote of the user's own client: Converse.js cuts off as much as it has put
+        there, whatever comes back."""
         reply = self.references.reply(db, room, command.reply_to)
-        if reply is not None or edited is None:
-            return reply
-        return self.references.same_reply(db, room, edited.first.reply)
+        if reply is None and edited is not None:
+            reply = self.references.same_reply(db, room, edited.first.reply)
+        return None if reply is None else structs.replace(reply, quote=command.quote)
 
     def say_again(
         self, db: Transaction, room: RoomRow, message: int, jid: str, now: float, out: Committed

@@ -50,6 +50,11 @@ class IncomingSpeech(IncomingText):
     """The text without what it quotes, if it is a reply."""
 
     @property
+    def quote(self) -> str:
+        """What it quotes, if that stands above the text."""
+        return self.body.removesuffix(self.unquoted) if self.unquoted else ""
+
+    @property
     def content(self) -> str:
         """With what it is about."""
         about = [id for id in (self.replaces, self.reply_to) if id is not None]
@@ -116,9 +121,10 @@ class RoomWishes:
     def _speech(self, db: Transaction, room: RoomRow, text: IncomingSpeech) -> Planned | Declined:
         reply = self._answered(db, room, text)
         body = text.body if reply is None else text.unquoted
+        quote = "" if reply is None else text.quote
         reply_to = None if reply is None else LATER
         if text.replaces is None:
-            command = SendRoomText(room=room.remote_id, body=body, reply_to=reply_to)
+            command = SendRoomText(room=room.remote_id, body=body, reply_to=reply_to, quote=quote)
             return Planned(command, None if reply is None else reply.id)
         if not self._capabilities.edits:
             return Declined(FailureReason.UNSUPPORTED, _NO_EDITS)
@@ -128,7 +134,9 @@ class RoomWishes:
         if target.origin is Origin.CONTACT:
             return Declined(FailureReason.FORBIDDEN, _NOT_YOURS)
         reply_to = None if reply is None else reply.remote_id
-        command = SendRoomText(room=room.remote_id, body=body, reply_to=reply_to, edits=LATER)
+        command = SendRoomText(
+            room=room.remote_id, body=body, reply_to=reply_to, edits=LATER, quote=quote
+        )
         return Planned(command, target.id, is_edit=True)
 
     def _answered(self, db: Transaction, room: RoomRow, text: IncomingSpeech) -> MessageRow | None:
@@ -175,7 +183,7 @@ class RoomWishes:
         def unit(db: Transaction) -> Committed:
             out = Committed()
             seen = references.meant(db, room, message)
-            newest = None if seen is None else texts.last_text(db, room.conversation, seen.id)
+            newest = None if seen is None else texts.last_message(db, room.id, seen.id)
             if newest is None or not conversations.advance_read(
                 db, room.conversation, newest, by_user=True
             ):
@@ -212,4 +220,4 @@ def _known(db: Transaction, room: RoomRow, id: StanzaId) -> MessageRow | None:
     found = references.meant(db, room, id)
     if found is None or (found.origin is Origin.CONTACT and found.remote_id is None):
         return None
-    return None if references.is_gone(texts.texts_of(db, room.id, found.id)) else found
+    return None if references.is_gone(texts.first(db, room.id, found.id)) else found

@@ -208,6 +208,12 @@ def earlier_outbound(
     ]
 
 
+def command_of(db: Connection, row: RowId) -> Command | None:
+    """What a row wants; None if there is no such row, or this version cannot read it."""
+    found = db.execute("SELECT payload FROM outbound WHERE id = ?", (row,)).fetchone()
+    return None if found is None else payload.command(found[0])
+
+
 def origin_id(db: Connection, message: int) -> str:
     """What the client that has sent a message calls it beside its id (XEP-0359 §3.1)."""
     found = db.execute("SELECT origin_id FROM outbound WHERE message = ?", (message,)).fetchone()

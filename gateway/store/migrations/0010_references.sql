@@ -2,6 +2,7 @@
 -- The message whose text it is; NULL when that is not kept any more.
 ALTER TABLE archived ADD COLUMN message INTEGER REFERENCES message ON DELETE SET NULL;
 CREATE INDEX archived_message ON archived (message);
+CREATE INDEX archived_texts ON archived (room, message) WHERE message IS NOT NULL;
 
 -- The message that a command is about. The network may have it only when the command's turn comes.
 ALTER TABLE outbound ADD COLUMN target INTEGER REFERENCES message ON DELETE SET NULL;

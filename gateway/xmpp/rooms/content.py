@@ -19,7 +19,8 @@ def content(place: Place, said: RoomMessage) -> str:
             return f"<body>{text(said.body)}</body>{replacing(said.replaces)}"
         return _reply(place, said.reply, said.body) + replacing(said.replaces)
     if said.tombstone is not None:
-        return _tombstone(place, said.tombstone) + replacing(said.replaces)
+        # Monal and Gajim show each tombstone as a message of its own: edits have none.
+        return _tombstone(place, said.tombstone) if said.replaces is None else ""
     if said.reacts_to is not None:
         emoji = "".join(f"<reaction>{text(each)}</reaction>" for each in said.reactions)
         target = attribute(said.reacts_to)

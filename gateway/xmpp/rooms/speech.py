@@ -45,7 +45,8 @@ def _of_clients(capabilities: Capabilities) -> Iterator[str]:
 def _of_rooms(capabilities: Capabilities, management: Management) -> Iterator[str]:
     """REQ-540."""
     yield from _of_clients(capabilities)
-    yield f"{RETRACT}#tombstone"
+    if capabilities.retractions:
+        yield f"{RETRACT}#tombstone"
     if management.is_possible(ModerateMessage):
         yield MODERATE
 

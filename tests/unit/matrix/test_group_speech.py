@@ -163,6 +163,13 @@ def test_reading_what_is_no_message_is_reading_the_message_before_it() -> None:
     assert _reads(_receipt("$0", BOB), timeline=[text("x", "$1")]) == [(BOB, "$m")]
 
 
+def test_what_a_group_is_comes_before_who_has_read_it() -> None:
+    known = Book({"groups": "1"})
+    answer = joined(text("old", "$1"), state=[created()], ephemeral=[_receipt("$1", ALICE)])
+    kinds = [kind for kind, _ in _kinds(answer, known)]
+    assert kinds == ["RemoteRoom", "RemoteRoomRead"]
+
+
 def test_thousands_of_receipts_are_not_told() -> None:
     many = [f"@u{number}:hs" for number in range(5_000)]
     assert len(_reads(_receipt("$1", *many))) == 50

@@ -24,11 +24,17 @@ from gateway.events import (
     FailureReason,
     GatewayNotice,
     MarkRead,
+    MarkRoomRead,
+    Moderation,
     Notice,
     OwnDisplayed,
     OwnMessage,
+    ReactInRoom,
     Receipt,
+    Reply,
+    RetractInRoom,
     RoomChanged,
+    RoomDisplayed,
     RoomInvitation,
     RoomJoined,
     RoomMessage,
@@ -37,6 +43,7 @@ from gateway.events import (
     SendRoomText,
     SendText,
     SubscriptionRequest,
+    Tombstone,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store.database import _MIGRATIONS
@@ -288,6 +295,7 @@ def _rooms(db: sqlite3.Connection) -> None:
         RoomChanged(id=stanza(24), to=(phone,)),
         RoomInvitation(id=stanza(25), line_id=stanza(26), name="Club"),
         RoomJoined(id="j1", nick="Alice", newest=1, most=20, to=(phone,)),
+        RoomDisplayed(id=stanza(27), nick="Bob", occupant="o", message=stanza(21), to=(phone,)),
     )
     for number, delivery in enumerate(waiting, start=20):
         row = (number, 5, stanza(number), encode(delivery), 0, 0, NOW - 30, NOW - 30)
@@ -297,6 +305,46 @@ def _rooms(db: sqlite3.Connection) -> None:
     say = encode(SendRoomText(room=RemoteRoomId("!club"), body="hello bob"))
     head = (20, 5, None, "out-20", phone, b"digest", 0, say)
     _insert(db, "outbound", [(*head, 0, None, NOW - 40, NOW - 40)])
+
+
+def _references(db: sqlite3.Connection) -> None:
+    """What is said about what was said."""
+    encode = msgspec.msgpack.Encoder().encode
+    _insert(db, "message", [(30, 5, stanza(20), "$20", 0, 0, NOW - 50, NOW - 50)])
+    db.execute("UPDATE archived SET message = 30 WHERE id = 1")
+    by = Moderation(nick="Bob", occupant="o", reason="Oh")
+    stone = Tombstone(retraction=stanza(32), at=NOW - 20, moderation=by)
+
+    def said_as(number: int) -> RoomMessage:
+        return RoomMessage(
+            id=stanza(number),
+            archive_id=stanza(number + 1),
+            nick="Bob",
+            occupant="o",
+            body="",
+            sent_at=NOW - 20,
+        )
+
+    replace, reply = msgspec.structs.replace, Reply(message=stanza(21), nick="Bob")
+    about = (
+        replace(said_as(30), reacts_to=stanza(21), reactions=("👍",)),
+        replace(said_as(32), retracts=stanza(40), moderation=by),
+        replace(said_as(34), tombstone=stone),
+        replace(said_as(36), body="yes", reply=reply, replaces=stanza(20)),
+    )
+    for number, said in enumerate(about, start=2):
+        row = (number, 2, said.archive_id, "bob", NOW - 20, NOW - 20, encode(said), None)
+        _insert(db, "archived", [row])
+    _insert(db, "reaction", [(30, "bob", "👍", "$31")])
+    room = RemoteRoomId("!club")
+    commands = (
+        ReactInRoom(room=room, message=RemoteMessageId(""), emoji=("👍",)),
+        RetractInRoom(room=room, message=RemoteMessageId("")),
+        MarkRoomRead(room=room, up_to=RemoteMessageId("$20")),
+    )
+    for number, command in enumerate(commands, start=30):
+        waiting = (number, 5, None, "", "", b"", 0, encode(command), 0, None, NOW - 10, NOW - 10)
+        _insert(db, "outbound", [(*waiting, 30, "")])
 
 
 def _invitations(db: sqlite3.Connection) -> None:
@@ -315,6 +363,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     7: _approvals,
     8: _encryption,
     9: _rooms,
+    10: _references,
     11: _invitations,
 }
 """What a migration's new tables hold, by its number."""
