@@ -398,6 +398,13 @@ class Session(ABC):
         """
         raise Unsupported("This cannot be done with groups of this network.")
 
+    async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
+        """Who may not come into a room, within 20 s, for a user who waits.
+
+        Called only where `LiftBan` is in `Capabilities.room_actions`. Raises any `AdapterError`.
+        """
+        raise Unsupported("This network does not tell who is banned.")
+
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:  # noqa: B027
         """The user types in a room, or stopped. Best effort: errors are ignored."""
 

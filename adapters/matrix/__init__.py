@@ -9,6 +9,8 @@
 ``group_sync``        the same for groups: ``one_group`` has one of them, ``groups`` reads what it
                       is, ``group_speech`` and ``group_events`` what is said and done there;
                       ``members`` asks who is in it
+``managing``          what users do with them at once: ``ruling`` is for moderators, and
+                      ``powers`` reckons with levels
 ``outbound``          commands, ``group_outbound`` those for groups; ``opening`` finds or makes the
                       room for them, ``saying`` has the requests
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
@@ -25,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar
 from adapters.matrix import ids, links
 from adapters.matrix.guard import guarded_http
 from adapters.matrix.login import MatrixLogin
-from adapters.matrix.managing import COMING
+from adapters.matrix.managing import COMING, RULING
 from adapters.matrix.outbound import MAX_TEXT_BYTES
 from adapters.matrix.session import MatrixSession
 from adapters.matrix.settings import MatrixSettings
@@ -63,7 +65,7 @@ class MatrixAdapter(Adapter):
         replies=True,
         reactions=True,
         retractions=True,
-        room_actions=frozenset(COMING),
+        room_actions=frozenset((*COMING, *RULING)),
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )

@@ -26,6 +26,7 @@ from gateway.events import (
     RemoteMemberGone,
     RemoteRoom,
     RemoteRoomMoved,
+    RoomRight,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
 
@@ -79,7 +80,7 @@ def described(group: Group, event: Event, now: float) -> Group:
     if kind == "m.room.join_rules":
         return replace(group, is_private=content.get("join_rule") != "public")
     if kind == "m.room.power_levels":
-        return replace(group, levels=_levels(content))
+        return replace(group, levels=levels_in(content))
     if kind == "m.room.encryption":
         return replace(group, encrypted=True)
     if kind == "m.room.tombstone":
@@ -108,15 +109,25 @@ def _created(group: Group, founder: object, content: Mapping[str, Any]) -> Group
     )
 
 
-def _levels(content: Mapping[str, Any]) -> Levels:
+def levels_in(content: Mapping[str, Any]) -> Levels:
+    """Those of an ``m.room.power_levels``, with the defaults of the specification."""
     needed = as_dict(content.get("events"))
     to_speak = _level(content.get("events_default"))
+    of_state = _level(content.get("state_default"), _ADMIN)
     users = as_dict(content.get("users"))
     return Levels(
         users={user_id: _level(level) for user_id, level in users.items() if is_user_id(user_id)},
         default=_level(content.get("users_default")),
         speak=_level(needed.get("m.room.message"), to_speak),
         speak_encrypted=_level(needed.get("m.room.encrypted"), to_speak),
+        kick=_level(content.get("kick"), _ADMIN),
+        ban=_level(content.get("ban"), _ADMIN),
+        redact=_level(content.get("redact"), _ADMIN),
+        invite=_level(content.get("invite")),
+        name=_level(needed.get("m.room.name"), of_state),
+        topic=_level(needed.get("m.room.topic"), of_state),
+        join_rules=_level(needed.get("m.room.join_rules"), of_state),
+        power_levels=_level(needed.get("m.room.power_levels"), of_state),
     )
 
 
@@ -130,7 +141,7 @@ def _level(value: object, default: int = 0) -> int:
     return int(max(-_MAX_LEVEL, min(value, _MAX_LEVEL)))
 
 
-def seen(room_id: RoomId, group: Group) -> RemoteRoom:
+def seen(room_id: RoomId, group: Group, account: RemoteUserId) -> RemoteRoom:
     """The group as the gateway is told of it, without the members."""
     return RemoteRoom(
         room=RemoteRoomId(room_id),
@@ -139,7 +150,14 @@ def seen(room_id: RoomId, group: Group) -> RemoteRoom:
         topic_by=RemoteUserId(group.topic_by) if group.topic_by else None,
         topic_at=group.topic_at,
         is_private=group.is_private,
+        may=_may(group, account),
     )
+
+
+def _may(group: Group, account: RemoteUserId) -> tuple[RoomRight, ...]:
+    level, levels = level_of(group, account), effective(group)
+    needed = {RoomRight.TOPIC: levels.topic, RoomRight.INVITE: levels.invite}
+    return tuple(right for right, least in needed.items() if level >= least)
 
 
 # --- the name of a group without one ----------------------------------------------------------
@@ -218,25 +236,56 @@ def level_of(group: Group, user_id: str) -> int:
     """Spec, "m.room.power_levels", with its defaults. Creators have more than anybody."""
     if user_id in group.creators:
         return _MAX_LEVEL + 1
-    if group.levels is None:
-        return _OWNER if user_id == group.founder else 0
-    return group.levels.users.get(user_id, group.levels.default)
+    levels = effective(group)
+    return levels.users.get(user_id, levels.default)
+
+
+def effective(group: Group) -> Levels:
+    """The levels of a group, or those that hold as long as none were set."""
+    if group.levels is not None:
+        return group.levels
+    users = {group.founder: _OWNER} if group.founder else {}
+    return Levels(users=users, name=0, topic=0, join_rules=0, power_levels=0)
+
+
+def to_speak(group: Group) -> int:
+    """The level needed for messages."""
+    levels = effective(group)
+    return levels.speak_encrypted if group.encrypted else levels.speak
+
+
+def to_be(group: Group, affiliation: Affiliation) -> int | None:
+    """The level that makes somebody an owner or an admin; None where it needs none.
+
+    REQ-525: an owner can change what the group is and what others may do, an admin can put people
+    out and take back what they have said. Nobody is it by less than what is usual, or in a group
+    where anybody may do all of that everybody would be.
+    """
+    levels = effective(group)
+    if affiliation is Affiliation.OWNER:
+        return max(_OWNER, levels.name, levels.power_levels)
+    if affiliation is Affiliation.ADMIN:
+        return max(_ADMIN, levels.kick, levels.ban, levels.redact)
+    return None
+
+
+def affiliation_at(group: Group, level: int) -> Affiliation:
+    """What somebody of this level is in the group."""
+    for affiliation in (Affiliation.OWNER, Affiliation.ADMIN):
+        needed = to_be(group, affiliation)
+        if needed is not None and level >= needed:
+            return affiliation
+    return Affiliation.MEMBER if group.is_private else Affiliation.NONE
 
 
 def member_of(group: Group, user_id: str, name: str) -> Member:
-    """What somebody is in the group. REQ-525: who can only speak there is no more than that."""
+    """What somebody is in the group."""
     level = level_of(group, user_id)
-    needed = 0
-    if group.levels is not None:
-        needed = group.levels.speak_encrypted if group.encrypted else group.levels.speak
-    if level >= _OWNER:
-        affiliation = Affiliation.OWNER
-    elif level >= _ADMIN:
-        affiliation = Affiliation.ADMIN
-    else:
-        affiliation = Affiliation.MEMBER if group.is_private else Affiliation.NONE
     return Member(
-        user=RemoteUserId(user_id), name=name, affiliation=affiliation, may_speak=level >= needed
+        user=RemoteUserId(user_id),
+        name=name,
+        affiliation=affiliation_at(group, level),
+        may_speak=level >= to_speak(group),
     )
 
 

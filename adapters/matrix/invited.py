@@ -38,6 +38,6 @@ def group_invitation(
         id=RemoteMessageId(f"{room_id} {inviter}"),
         inviter=inviter,
         inviter_name=name,
-        name=seen(room_id, group).name if is_named else "",
+        name=seen(room_id, group, account).name if is_named else "",
         reason=reason,
     )

@@ -7,7 +7,21 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from adapters.matrix.coming import Coming
-from gateway.events import CreateRoom, FindRoom, InviteToRoom, JoinRoom, LeaveRoom, RoomAction
+from adapters.matrix.ruling import Ruling
+from gateway.events import (
+    CreateRoom,
+    DescribeRoom,
+    FindRoom,
+    InviteToRoom,
+    JoinRoom,
+    LeaveRoom,
+    LiftBan,
+    ModerateMessage,
+    RemoveFromRoom,
+    RoomAction,
+    SetAffiliation,
+    SetVoice,
+)
 from gateway.ids import RemoteRoomId
 
 Action = Callable[[Any], Awaitable[RemoteRoomId | None]]
@@ -19,3 +33,26 @@ def coming(of: Coming) -> dict[type[RoomAction], Action]:
     """What each of them does."""
     does: tuple[Action, ...] = (of.join, of.find, of.create, of.leave, of.invite)
     return dict(zip(COMING, does, strict=True))
+
+
+RULING: tuple[type[RoomAction], ...] = (
+    RemoveFromRoom,
+    LiftBan,
+    SetAffiliation,
+    SetVoice,
+    DescribeRoom,
+    ModerateMessage,
+)
+
+
+def ruling(of: Ruling) -> dict[type[RoomAction], Action]:
+    """The same."""
+    does: tuple[Action, ...] = (
+        of.remove,
+        of.lift_ban,
+        of.affiliate,
+        of.voice,
+        of.describe,
+        of.moderate,
+    )
+    return dict(zip(RULING, does, strict=True))

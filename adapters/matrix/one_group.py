@@ -73,7 +73,7 @@ class OneGroup:
         self._is_first = known is None or known.is_hidden
         self._told: RemoteRoom | None = None
         if known is not None and not known.is_hidden:
-            self._told = seen(room_id, known)
+            self._told = seen(room_id, known, account)
         self.group = known or Group(is_stale=True)
         self.out: Event | None = None
         """The last event by which the account came out."""
@@ -188,7 +188,7 @@ class OneGroup:
             members = everybody(self.group, listed, self._account)
             self.group = with_people(self.group, members, self._account)
             self.group = replace(self.group, is_stale=self._members is None)
-        room = seen(self._room_id, self.group)
+        room = seen(self._room_id, self.group, self._account)
         if members is not None or room != self._told:
             self._parts.say(replace(room, members=members, is_new=is_first and self._is_new))
         self._told = room

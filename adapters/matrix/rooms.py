@@ -59,7 +59,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Levels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Of a group's ``m.room.power_levels`` what decides who may speak and who rules."""
+    """Of a group's ``m.room.power_levels`` what decides who may speak and who rules. Stored with
+    the group: what an earlier version has not kept is taken for what is usual."""
 
     users: dict[str, int] = {}
     default: int = 0
@@ -68,6 +69,16 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Needed for ``m.room.message``."""
     speak_encrypted: int = 0
     """Needed for ``m.room.encrypted``."""
+    kick: int = 50
+    ban: int = 50
+    redact: int = 50
+    """Needed to take back what others have said."""
+    invite: int = 0
+    name: int = 50
+    """Needed for ``m.room.name``, and so on."""
+    topic: int = 50
+    join_rules: int = 50
+    power_levels: int = 50
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

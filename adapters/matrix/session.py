@@ -28,7 +28,7 @@ from adapters.matrix.http import LARGE, MIB, Answer, Api, beside, dismantle
 from adapters.matrix.inbound import Event, display_name
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
-from adapters.matrix.managing import Action, coming
+from adapters.matrix.managing import Action, coming, ruling
 from adapters.matrix.members import Members
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
@@ -36,6 +36,7 @@ from adapters.matrix.pace import Pace
 from adapters.matrix.parts import MAX_EVENTS, Outcome, Tally
 from adapters.matrix.presences import Contacts, Own
 from adapters.matrix.rooms import RoomId
+from adapters.matrix.ruling import Ruling
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.sync import NOTHING, translate
 from adapters.matrix.typists import GroupTypists, Typists
@@ -110,11 +111,15 @@ class MatrixSession(Session):
         return Outbound(self._account, self._api, self._ledger, opening, encryption)
 
     @cached_property
+    def _ruling(self) -> Ruling:
+        return Ruling(self._api, self._ledger, self._account.remote_id)
+
+    @cached_property
     def _managing(self) -> dict[type[RoomAction], Action]:
         of = Coming(
             self._account, lambda: self._api, encrypts=lambda: self._encryption is not None
         )
-        return {**coming(of)}
+        return {**coming(of), **ruling(self._ruling)}
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
@@ -258,6 +263,10 @@ class MatrixSession(Session):
     async def manage(self, action: RoomAction) -> RemoteRoomId | None:
         """See `gateway.adapter.Session.manage`."""
         return await self._managing[type(action)](action)
+
+    async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
+        """See `gateway.adapter.Session.banned`."""
+        return await self._ruling.banned(room)
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""

@@ -189,6 +189,11 @@ class Delivery:
         self._redelivery.not_in_their_name(domain, message)
         self.pump()
 
+    def by_puppet(self, user: UserJid, message: StanzaId) -> None:
+        """A private message was refused: the contact's puppet says it (REQ-575)."""
+        self._redelivery.by_puppet(user, message)
+        self.pump()
+
     def forget(self, account: AccountId) -> None:
         """The account was removed with all its rows."""
         self._backlog.forget(account)

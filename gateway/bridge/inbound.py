@@ -15,6 +15,7 @@ import structlog
 
 from gateway.bridge.cut import cut
 from gateway.bridge.rooms.intake import RoomIntake
+from gateway.bridge.rooms.private import way_of
 from gateway.bridge.rows import Committed, Rows
 from gateway.bridge.splitting import NAME_CHARS, brief, split_text
 from gateway.bridge.unread import Unread
@@ -49,7 +50,7 @@ from gateway.ids import (
     ConversationId,
     RemoteUserId,
 )
-from gateway.store import Transaction, contacts, conversations, dead_events, held, journal
+from gateway.store import Transaction, contacts, conversations, dead_events, held, journal, rooms
 from gateway.store.contacts import Subscription
 from gateway.store.conversations import GATEWAY, Origin
 from gateway.store.writer import is_unavailable
@@ -188,6 +189,9 @@ class Intake:
             return
         origin = Origin.ELSEWHERE if event.own else Origin.CONTACT
         sent_at = honest_time(event.sent_at, now)
+        if event.own:
+            rooms.set_through(db, conversation, None)
+        through = way_of(db, conversation, event.contact)
         for part, body in enumerate(split_text(clean(event.body))):
             sid = self.rows.id(event.contact, event.id, part)
             stored = conversations.add_message(
@@ -210,6 +214,7 @@ class Intake:
                     body=body,
                     sent_at=sent_at,
                     nick=self._introduction(db, conversation, event.contact),
+                    through=through,
                 )
             )
             self.rows.add(db, event.contact, sid, delivery, now, out)
@@ -248,8 +253,16 @@ class Intake:
         ):
             return
         sid = self.rows.id(event.contact, "read", str(event.own), event.up_to)
-        kind = OwnDisplayed if event.own else Displayed
-        self.rows.add(db, event.contact, sid, kind(id=sid, message=newest.stanza_id), now, out)
+        told = (
+            OwnDisplayed(id=sid, message=newest.stanza_id)
+            if event.own
+            else Displayed(
+                id=sid,
+                message=newest.stanza_id,
+                through=way_of(db, conversation, event.contact),
+            )
+        )
+        self.rows.add(db, event.contact, sid, told, now, out)
 
     def stand_in(
         self,

@@ -23,7 +23,7 @@ from gateway.bridge.ports import XmppPort
 from gateway.bridge.rows import Committed
 from gateway.bridge.wanted import Declined, Incoming, Planned
 from gateway.errors import StoreUnavailable
-from gateway.events import FailureReason, MarkRead, SendText
+from gateway.events import FailureReason, MarkRead, SendText, Through
 from gateway.ids import ConversationId, NetworkName, RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store import Store, Transaction, contacts, conversations, journal, rooms
 from gateway.store.conversations import Origin
@@ -106,8 +106,9 @@ class Intents:
                 found = conversations.chat(db, account.id, contact)
             return found
 
-        def plan(_: Transaction) -> Planned:
-            return Planned(SendText(contact=contact, body=text.body))
+        def plan(db: Transaction) -> Planned:
+            self._note_way(db, account, chat(db), text.through)
+            return Planned(SendText(contact=contact, body=text.body, through=text.through))
 
         self._take(account, contact, text, chat, plan)
 
@@ -138,18 +139,13 @@ class Intents:
         is_room: bool = False,
     ) -> None:
         if account.leaving:
-            reason, why = FailureReason.UNREGISTERED, "Your account here is being deleted."
-            self._port.refuse(contact, wanted.sender, wanted.id, reason, why)
+            why = "Your account here is being deleted."
+            self._refuse(contact, wanted, FailureReason.UNREGISTERED, why)
             return
         limit = self._capabilities.max_text_bytes
         if len(wanted.content.encode("utf-8", "surrogatepass")) > limit:
-            self._port.refuse(
-                contact,
-                wanted.sender,
-                wanted.id,
-                FailureReason.TOO_LARGE,
-                f"Too long for the network: it takes {limit // 1000} kB of text.",
-            )
+            why = f"Too long for the network: it takes {limit // 1000} kB of text."
+            self._refuse(contact, wanted, FailureReason.TOO_LARGE, why)
             return
         now = self._clock.now()
         link = account.link
@@ -197,8 +193,21 @@ class Intents:
         again = self._repeated(db, account, wanted, conversation, contact, earlier, now)
         if again is None and is_room:
             room = RemoteRoomId(contact)
-            return _said_again(db, account, room, earlier, wanted.sender, now)
+            return _said_again(db, account, room, earlier, wanted, now)
         return again
+
+    def _note_way(
+        self,
+        db: Transaction,
+        account: Account,
+        conversation: ConversationId,
+        through: Through | None,
+    ) -> None:
+        """Answers come by the way by which the user has written last (REQ-575)."""
+        room = None
+        if through is not None:
+            room = rooms.find(db, self._network, account.id, through.room)
+        rooms.set_through(db, conversation, room.id if room is not None else None)
 
     def _repeated(
         self,
@@ -226,7 +235,9 @@ class Intents:
         if earlier.state is OutboundState.COMMITTED:
             journal.readdress(db, again)
             return _Readdressed(again)
-        return receipt(db, self._network, account, again, now) if text.receipt else None
+        if not text.receipt:
+            return None
+        return receipt(db, self._network, account, again, now, text.through)
 
     def _decided(
         self, account: Account, contact: RemoteUserId, wanted: Incoming, decision: _Decision
@@ -239,9 +250,7 @@ class Intents:
             case _Readdressed():
                 self._readdress(decision.row)
             case Declined():
-                self._port.refuse(
-                    contact, wanted.sender, wanted.id, decision.reason, decision.text
-                )
+                self._refuse(contact, wanted, decision.reason, decision.text)
 
     def _if_refused(
         self, written: asyncio.Future[Any], contact: RemoteUserId, wanted: Incoming
@@ -252,7 +261,12 @@ class Intents:
         if not isinstance(error, StoreUnavailable):
             log.error("text_not_committed", exc_info=error)
         why = "The gateway cannot store messages at the moment. Please try again later."
-        self._port.refuse(contact, wanted.sender, wanted.id, FailureReason.BUSY, why)
+        self._refuse(contact, wanted, FailureReason.BUSY, why)
+
+    def _refuse(
+        self, contact: RemoteUserId, wanted: Incoming, reason: FailureReason, why: str
+    ) -> None:
+        self._port.refuse(contact, wanted.sender, wanted.id, reason, why, wanted.through)
 
     def displayed(self, account: Account, contact: RemoteUserId, message: StanzaId) -> None:
         """The user has read everything up to a message (REQ-414)."""
@@ -300,7 +314,7 @@ def _said_again(
     account: Account,
     remote_id: RemoteRoomId,
     earlier: journal.Earlier,
-    jid: str,
+    wanted: Incoming,
     now: float,
 ) -> InboundRow | None:
     """In a room the message itself is its receipt."""
@@ -309,7 +323,7 @@ def _said_again(
     if intake is None or room is None or earlier.message is None:
         return None
     committed = Committed()
-    intake.said.speech.say_again(db, room, earlier.message, jid, now, committed)
+    intake.said.speech.say_again(db, room, earlier.message, wanted, now, committed)
     return next(iter(committed.inbound), None)
 
 

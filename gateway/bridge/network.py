@@ -34,15 +34,17 @@ from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
 from gateway.bridge.rooms.coming import Coming
 from gateway.bridge.rooms.management import Management
+from gateway.bridge.rooms.private import PrivateMessages
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.rooms.wishes import RoomWishes
 from gateway.bridge.rows import Committed
 from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
 from gateway.errors import Forbidden, Transient
-from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
+from gateway.ids import AccountId, NetworkName, RemoteRoomId, RemoteUserId, UserJid
 from gateway.store import Store, backlog, contacts
 from gateway.store.accounts import AccountStatus
+from gateway.store.rooms import RoomRow
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained, within
 
@@ -129,8 +131,16 @@ class Network:
             self.room_management,
             self.rooms,
         )
+        self.private_messages = PrivateMessages(
+            self.name, store, clock, self._persist, self.delivery
+        )
         self._pending = Pending(self.name, store, clock, self.accounts.by_id)
-        self._typing = Typing(clock, self._tasks)
+        self._typing: Typing[RemoteUserId] = Typing(
+            clock, self._tasks, lambda session: session.set_typing
+        )
+        self._room_typing: Typing[RemoteRoomId] = Typing(
+            clock, self._tasks, lambda session: session.set_room_typing
+        )
         self._links = Links(
             self.name,
             adapter,
@@ -327,6 +337,10 @@ class Network:
         )
 
     def _types(self, account: Account, contact: RemoteUserId, active: bool) -> None:
+        through = self.private_messages.way_of(account.id, contact)
+        if through is not None:
+            self._port.typing_privately(account.user, through, active)
+            return
         # What is for the bare address does not reach a device that is online for nobody else.
         for resource in ("", *account.devices.only_shown_to(contact)):
             self._port.typing(account.user, contact, active, resource)
@@ -397,8 +411,16 @@ class Network:
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         """The user began or stopped typing."""
-        if self.adapter.capabilities.typing and (account.settings.send_typing or not active):
+        if self._may_type(account) or not active:
             self._typing.set(account, contact, active)
+
+    def room_typing(self, account: Account, room: RoomRow, active: bool) -> None:
+        """The user began or stopped typing in a room (REQ-572)."""
+        if not active or (self._may_type(account) and self.rooms.shows_typing(room)):
+            self._room_typing.set(account, room.remote_id, active)
+
+    def _may_type(self, account: Account) -> bool:
+        return self.adapter.capabilities.typing and account.settings.send_typing
 
     async def find(self, account: Account, contact: RemoteUserId) -> Contact:
         """Look a contact up, within 5 s (REQ-119). Raises `NotFound` or `Transient`."""

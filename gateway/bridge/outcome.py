@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gateway.adapter import Sent
 from gateway.bridge.accounts import Account
+from gateway.bridge.rooms.private import addressed, way_back
 from gateway.bridge.rooms.said import Said
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
@@ -31,6 +32,7 @@ from gateway.events import (
     RetractInRoom,
     RoomCommand,
     SendText,
+    Through,
 )
 from gateway.ids import NetworkName, StanzaId, stanza_id
 from gateway.store import Transaction, conversations, journal
@@ -111,7 +113,7 @@ def settle(
         journal.settle_outbound(db, row.id, OutboundState.ACCEPTED, now)
         if row.message is not None and outcome.remote_id is not None:
             conversations.set_remote_id(db, row.message, outcome.remote_id)
-        told = [receipt(db, network, account, row, now)] if row.receipt else []
+        told = [receipt(db, network, account, row, now, addressed(row))] if row.receipt else []
         committed = Committed(inbound=told)
     if place is not None:
         place.said.settled(db, place.room, row, outcome, now, committed)
@@ -139,11 +141,18 @@ def _place(db: Transaction, account: Account, row: OutboundRow) -> _Place | None
 
 
 def receipt(
-    db: Transaction, network: NetworkName, account: Account, row: OutboundRow, now: float
+    db: Transaction,
+    network: NetworkName,
+    account: Account,
+    row: OutboundRow,
+    now: float,
+    sent: Through | None,
 ) -> InboundRow:
-    """The row that tells the user that the network has the message."""
+    """The row that tells the user that the network has the message. ``sent``: to whom, if that
+    was an occupant."""
     sid = stanza_id(network, account.user, row.contact, "receipt", row.id)
-    return _add(db, account, row, sid, Receipt(id=sid, message=row.stanza_id), now)
+    told = Receipt(id=sid, message=row.stanza_id, through=way_back(db, network, row, sent))
+    return _add(db, account, row, sid, told, now)
 
 
 def _told(
@@ -156,9 +165,15 @@ def _told(
 ) -> list[InboundRow]:
     """The error for the device that sent it, and a line for all where that is not enough."""
     rows = []
-    text = brief(error.text)
+    text, through = brief(error.text), way_back(db, network, row, addressed(row))
     if row.sender:
-        failure = Failure(message=row.stanza_id, to=row.sender, reason=_reason(error), text=text)
+        failure = Failure(
+            message=row.stanza_id,
+            to=row.sender,
+            reason=_reason(error),
+            text=text,
+            through=through,
+        )
         # Its own id, not that of its stanza: that one may be any message's, as often as a client
         # likes, and what comes back is looked up by it.
         sid = stanza_id(network, account.user, row.contact, "refused", row.id)
@@ -166,7 +181,8 @@ def _told(
     line = _line(row, error, text, now)
     if line:
         sid = stanza_id(network, account.user, row.contact, "failed", row.id)
-        rows.append(_add(db, account, row, sid, Notice(id=sid, text=line), now))
+        told = Notice(id=sid, text=line, through=through)
+        rows.append(_add(db, account, row, sid, told, now))
     return rows
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.events import FailureReason, Presence
+from gateway.events import FailureReason, Presence, Through
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid
 from gateway.store.journal import InboundRow
 
@@ -57,9 +57,16 @@ class XmppPort(Protocol):
         """Ping a server; tells once what came of it."""
 
     def refuse(
-        self, contact: RemoteUserId, to: str, message: StanzaId, reason: FailureReason, text: str
+        self,
+        contact: RemoteUserId,
+        to: str,
+        message: StanzaId,
+        reason: FailureReason,
+        text: str,
+        through: Through | None = None,
     ) -> None:
-        """An error stanza that is not journalled, because the message is not either."""
+        """An error stanza that is not journalled, because the message is not either. ``through``:
+        the message was sent to this occupant."""
 
     def say(self, user: UserJid, text: str) -> None:
         """A line from the gateway itself that is not worth a journal row."""
@@ -68,6 +75,9 @@ class XmppPort(Protocol):
         self, user: UserJid, contact: RemoteUserId, active: bool, resource: str = ""
     ) -> None:
         """The contact began or stopped typing. With ``resource`` one device alone is told."""
+
+    def typing_privately(self, user: UserJid, through: Through, active: bool) -> None:
+        """The same of a contact whom the user sees as an occupant."""
 
     def room_typing(self, room: RemoteRoomId, nick: str, active: bool, to: Sequence[str]) -> None:
         """An occupant began or stopped typing; these sessions are told."""

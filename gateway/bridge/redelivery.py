@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import structlog
+from msgspec import structs
 
 from gateway.adapter import Clock
 from gateway.bridge.backlog import Backlog
@@ -14,6 +15,7 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.queues import Queue, Queues
 from gateway.events import (
+    ChatMessage,
     GatewayNotice,
     Notice,
     OwnDisplayed,
@@ -115,6 +117,18 @@ class Redelivery:
         if row is not None:
             self._again(row)
 
+    def by_puppet(self, user: UserJid, message: StanzaId) -> None:
+        """A private message was refused: the contact's puppet says it (REQ-575)."""
+
+        def concerns(row: InboundRow) -> bool:
+            told = row.delivery
+            return row.user == user and isinstance(told, ChatMessage) and told.through is not None
+
+        row = self._sent(message, concerns)
+        if row is not None and isinstance(row.delivery, ChatMessage):
+            row.delivery = structs.replace(row.delivery, through=None)
+            self._again(row, reworded=row.delivery)
+
     def is_blocked_too_long(self, queue: Queue, row: InboundRow) -> bool:
         """The row has waited for its user's server for longer than anybody waits.
 
@@ -189,8 +203,14 @@ class Redelivery:
         self._peers.take_back(row)
         return row
 
-    def _again(self, row: InboundRow) -> Queue:
+    def _again(self, row: InboundRow, reworded: ChatMessage | None = None) -> Queue:
         now = self._clock.now()
-        self._persist.write(lambda db: journal.bounce(db, row, now), self._backlog.added)
+
+        def unit(db: Transaction) -> list[InboundRow]:
+            if reworded is not None:
+                journal.reword(db, row.id, reworded)
+            return journal.bounce(db, row, now)
+
+        self._persist.write(unit, self._backlog.added)
         row.state = InboundState.COMMITTED
         return self._queues.put_back([row])

@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import structlog
 
-from gateway.adapter import Clock
+from gateway.adapter import Clock, Session
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError
-from gateway.ids import AccountId, RemoteUserId
+from gateway.ids import AccountId, RemoteRoomId, RemoteUserId
 from gateway.tasks import Tasks, contained, within
 
 log = structlog.get_logger("typing")
+Where = TypeVar("Where", RemoteUserId, RemoteRoomId)
 
 _REFRESH_S = 20.0
 """Networks forget typing after 5 to 30 s, and XMPP clients do not repeat it."""
@@ -28,24 +31,31 @@ _LIMIT_S = 30.0
 
 @dataclass(slots=True, eq=False)
 class _Chat:
-    """What the network is to know about one chat."""
+    """What the network is to know about one chat, or one room."""
 
     typing: bool
     until: float
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Typing:
-    """Who is typing to whom on one network."""
+class Typing(Generic[Where]):
+    """Who is typing where on one network: to whom, or in which room."""
 
-    def __init__(self, clock: Clock, tasks: Tasks) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        tasks: Tasks,
+        teller: Callable[[Session], Callable[[Where, bool], Awaitable[None]]],
+    ) -> None:
+        """``teller``: what of a session tells the network."""
         self._clock = clock
         self._tasks = tasks
-        self._chats: dict[tuple[AccountId, RemoteUserId], _Chat] = {}
+        self._teller: Callable[[Session], Callable[[Where, bool], Awaitable[None]]] = teller
+        self._chats: dict[tuple[AccountId, Where], _Chat] = {}
 
-    def set(self, account: Account, contact: RemoteUserId, active: bool) -> None:
-        """The user began or stopped typing to a contact."""
-        key = (account.id, contact)
+    def set(self, account: Account, where: Where, active: bool) -> None:
+        """The user began or stopped typing."""
+        key = (account.id, where)
         until = self._clock.monotonic() + _LONGEST_S
         chat = self._chats.get(key)
         if chat is not None:
@@ -55,15 +65,15 @@ class Typing:
                 chat.changed.set()
         elif active:
             self._chats[key] = chat = _Chat(active, until)
-            self._tasks.spawn(self._keep(account, contact, chat), "typing")
+            self._tasks.spawn(self._keep(account, where, chat), "typing")
 
-    async def _keep(self, account: Account, contact: RemoteUserId, chat: _Chat) -> None:
+    async def _keep(self, account: Account, where: Where, chat: _Chat) -> None:
         """One request after the other, each with what is true then: the last one is right."""
         told = False
         try:
             while chat.typing or told:
                 told = chat.typing
-                await self._tell(account, contact, told)
+                await self._tell(account, where, told)
                 await self._clock.sleep(_PACE_S)
                 if told and chat.typing:
                     chat.changed.clear()
@@ -72,12 +82,12 @@ class Typing:
                     if self._clock.monotonic() >= chat.until:
                         chat.typing = False
         finally:
-            self._chats.pop((account.id, contact), None)
+            self._chats.pop((account.id, where), None)
 
-    async def _tell(self, account: Account, contact: RemoteUserId, active: bool) -> None:
+    async def _tell(self, account: Account, where: Where, active: bool) -> None:
         session = account.link.session if account.link is not None else None
         if session is not None:
-            telling = contained(session.set_typing, contact, active)
+            telling = contained(self._teller(session), where, active)
             try:
                 await within(self._clock, _LIMIT_S, telling)
             except (AdapterError, TimeoutError):

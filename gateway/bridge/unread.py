@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
+from gateway.bridge.rooms.private import way_of
 from gateway.bridge.rows import Committed, Rows
 from gateway.bridge.splitting import split_text
 from gateway.bridge.wellformed import honest_time
 from gateway.events import ChatMessage, Notice, OwnMessage, RemoteMessage, RemoteUndecryptable
-from gateway.ids import ConversationId
+from gateway.ids import ConversationId, StanzaId
 from gateway.store import Transaction, conversations, held
 from gateway.store.conversations import MessageRow, Origin
 from gateway.text import clean
@@ -38,6 +39,21 @@ def storable(event: RemoteUndecryptable, now: float) -> RemoteUndecryptable:
         needs=clean(event.needs),
         reason=clean(event.reason),
     )
+
+
+def _said(
+    db: Transaction,
+    chat: ConversationId,
+    event: RemoteMessage | RemoteUndecryptable,
+    sid: StanzaId,
+    body: str,
+    replaces: StanzaId | None,
+    sent_at: float,
+) -> ChatMessage | OwnMessage:
+    if event.own:
+        return OwnMessage(id=sid, body=body, sent_at=sent_at, replaces=replaces)
+    through = way_of(db, chat, event.contact)
+    return ChatMessage(id=sid, body=body, sent_at=sent_at, replaces=replaces, through=through)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +108,7 @@ class Unread:
                 )
             else:
                 conversations.add_alias(db, conversation, sid, line.id)
-            kind = OwnMessage if event.own else ChatMessage
-            told = kind(id=sid, body=body, sent_at=sent_at, replaces=None if part else replaces)
+            told = _said(db, conversation, event, sid, body, None if part else replaces, sent_at)
             self.rows.add(db, event.contact, sid, told, now, out)
 
     def stand_in(
@@ -117,6 +132,5 @@ class Unread:
             now=now,
         )
         if made is not None:
-            kind = OwnMessage if event.own else ChatMessage
-            told = kind(id=sid, body=line(reason), sent_at=event.sent_at)
+            told = _said(db, conversation, event, sid, line(reason), None, event.sent_at)
             self.rows.add(db, event.contact, sid, told, now, out)

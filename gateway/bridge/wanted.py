@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.events import Command, FailureReason
+from gateway.events import Command, FailureReason, Through
 from gateway.ids import StanzaId
 
 
@@ -19,6 +19,13 @@ class Incoming:
     """Full JID, as it came."""
     receipt: bool = False
     """The sender asks for one."""
+    through: Through | None = None
+    """It was sent to an occupant."""
+
+    @property
+    def quote(self) -> str:
+        """What it repeats of what it answers, if that stands above the text."""
+        return ""
 
     @property
     def content(self) -> str:

@@ -104,7 +104,9 @@ from gateway.events.remote_rooms import (
     RemoteRoomReaction,
     RemoteRoomRead,
     RemoteRoomRetraction,
+    RoomRight,
 )
+from gateway.events.through import Through
 
 RemoteEvent = (
     RemoteMessage
@@ -190,12 +192,14 @@ __all__ = [
     "RoomMessage",
     "RoomMoved",
     "RoomPresence",
+    "RoomRight",
     "RoomSubject",
     "SendRoomText",
     "SendText",
     "SetAffiliation",
     "SetVoice",
     "SubscriptionRequest",
+    "Through",
     "Tombstone",
     "Unavailable",
     "Unsubscribed",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from gateway.events.record import Record
+from gateway.events.through import Through
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 
@@ -12,6 +13,8 @@ class SendText(Record, frozen=True, kw_only=True):
 
     contact: RemoteUserId
     body: str
+    through: Through | None = None
+    """For the core: whom the user has addressed."""
 
 
 class MarkRead(Record, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import enum
 
 from gateway.events.record import Record
 from gateway.events.remote_rooms import Affiliation, Departure
+from gateway.events.through import Through
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
 
 
@@ -38,6 +39,9 @@ class ChatMessage(Record, frozen=True, kw_only=True):
     """The contact's name, with the first text after it is known (REQ-312)."""
     replaces: StanzaId | None = None
     """The line that was given in its place (XEP-0308)."""
+    through: Through | None = None
+    to: str = ""
+    """Full JID, if it is for one session alone."""
 
 
 class OwnMessage(Record, frozen=True, kw_only=True):
@@ -55,6 +59,7 @@ class Displayed(Record, frozen=True, kw_only=True):
 
     id: StanzaId
     message: StanzaId
+    through: Through | None = None
 
 
 class OwnDisplayed(Record, frozen=True, kw_only=True):
@@ -69,6 +74,7 @@ class Receipt(Record, frozen=True, kw_only=True):
 
     id: StanzaId
     message: StanzaId
+    through: Through | None = None
 
 
 class Failure(Record, frozen=True, kw_only=True):
@@ -79,6 +85,7 @@ class Failure(Record, frozen=True, kw_only=True):
     """Full JID of the device that sent it, as it came."""
     reason: FailureReason
     text: str
+    through: Through | None = None
 
 
 class Notice(Record, frozen=True, kw_only=True):
@@ -86,6 +93,7 @@ class Notice(Record, frozen=True, kw_only=True):
 
     id: StanzaId
     text: str
+    through: Through | None = None
 
 
 class GatewayNotice(Record, frozen=True, kw_only=True):
@@ -200,7 +208,10 @@ class RoomPresence(Record, frozen=True, kw_only=True):
     member: RemoteUserId
     affiliation: Affiliation = Affiliation.NONE
     may_speak: bool = True
+    title: str = ""
     gone: Departure | None = None
+    is_hidden: bool = False
+    """They have gone from the room, and are still in the group."""
     new_nick: str = ""
     """They have gone to come again under this nick."""
     actor: str = ""
@@ -213,6 +224,8 @@ class RoomChanged(Record, frozen=True, kw_only=True):
     """The room has another name, or is of another kind."""
 
     id: StanzaId
+    is_private: bool | None = None
+    """As in `gateway.events.RemoteRoom`, where it is so from now on."""
     to: tuple[str, ...] = ()
 
 

@@ -26,6 +26,17 @@ class Member(Record, frozen=True, kw_only=True):
     """As the room shows it. The empty name means that there is none."""
     affiliation: Affiliation = Affiliation.MEMBER
     may_speak: bool = True
+    title: str = ""
+    """What the network calls them beside their name, such as "bot"."""
+
+
+class RoomRight(enum.StrEnum):
+    """What the account itself may do in a room, where an affiliation does not say it."""
+
+    TOPIC = "topic"
+    """Change the topic."""
+    INVITE = "invite"
+    """Ask others in."""
 
 
 class Departure(enum.StrEnum):
@@ -51,6 +62,9 @@ class RemoteRoom(Record, frozen=True, kw_only=True):
     change is told by a `RemoteMember`."""
     is_new: bool = False
     """The account has come into it just now: the user is told of it."""
+    may: tuple[RoomRight, ...] | None = None
+    """What the account may do there. None where it is what its affiliation says: owners and admins
+    may all of it, and others nothing."""
 
 
 class RemoteMember(Record, frozen=True, kw_only=True):

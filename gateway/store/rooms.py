@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gateway.events import Affiliation, Member, RoomMessage
+from gateway.events import Affiliation, Member, RoomMessage, RoomRight
 from gateway.ids import (
     AccountId,
     ConversationId,
@@ -37,6 +37,7 @@ class RoomRow:
     topic_by: RemoteUserId | None
     topic_at: float | None
     private: bool
+    may: tuple[RoomRight, ...] | None
     secret: bytes = field(repr=False)
     moved_to: RemoteRoomId | None = None
     """The room in which it goes on."""
@@ -51,6 +52,9 @@ class MemberRow:
     nick: str
     affiliation: Affiliation
     may_speak: bool
+    title: str = ""
+    is_shown: bool = True
+    """An occupant of the room. In large groups most are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Archived:
 
 _ROOM = (
     "room.id, conversation.id, room.account, room_link.remote_id, room.name, room.topic,"
-    " room.topic_by, room.topic_at, room.private, room.secret, room.moved_to"
+    " room.topic_by, room.topic_at, room.private, room.secret, room.moved_to, room.may"
 )
 
 
@@ -86,6 +90,7 @@ def _room(values: tuple[object, ...] | None) -> RoomRow | None:
         private=bool(values[8]),
         secret=values[9],  # type: ignore[arg-type]
         moved_to=values[10],  # type: ignore[arg-type]
+        may=None if values[11] is None else tuple(map(RoomRight, str(values[11]).split())),
     )
 
 
@@ -146,12 +151,14 @@ def describe(
     topic_by: RemoteUserId | None,
     topic_at: float | None,
     private: bool,
+    may: tuple[RoomRight, ...] | None,
 ) -> None:
     """What a room is now."""
+    rights = None if may is None else " ".join(may)
     db.execute(
-        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?"
+        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?, may = ?"
         " WHERE id = ?",
-        (name, topic, topic_by, topic_at, private, room),
+        (name, topic, topic_by, topic_at, private, rights, room),
     )
 
 
@@ -160,41 +167,64 @@ def set_moved(db: Transaction, room: RoomId, to: RemoteRoomId) -> None:
     db.execute("UPDATE room SET moved_to = ? WHERE id = ?", (to, room))
 
 
+def through(db: Connection, chat: ConversationId) -> RoomRow | None:
+    """The room in which the user has addressed the contact of a chat last."""
+    return _room(
+        db.execute(
+            f"SELECT {_ROOM} FROM conversation AS chat JOIN room ON room.id = chat.through"
+            " JOIN room_link ON room_link.room = room.id AND room_link.home"
+            " JOIN conversation ON conversation.room = room.id WHERE chat.id = ?",
+            (chat,),
+        ).fetchone()
+    )
+
+
+def set_through(db: Transaction, chat: ConversationId, room: RoomId | None) -> None:
+    """The user has addressed the contact in a room, or in none."""
+    db.execute(
+        "UPDATE conversation SET through = ? WHERE id = ? AND through IS NOT ?",
+        (room, chat, room),
+    )
+
+
 # --- members ----------------------------------------------------------------------------------
 
-_MEMBER = "remote_id, name, nick, affiliation, may_speak"
+MEMBER = "remote_id, name, nick, affiliation, may_speak, title, shown"
 
 
-def _member(values: tuple[object, ...]) -> MemberRow:
+def member_row(values: tuple[object, ...]) -> MemberRow:
+    """Of what `MEMBER` selects."""
     return MemberRow(
         user=values[0],  # type: ignore[arg-type]
         name=values[1],  # type: ignore[arg-type]
         nick=values[2],  # type: ignore[arg-type]
         affiliation=Affiliation(str(values[3])),
         may_speak=bool(values[4]),
+        title=str(values[5]),
+        is_shown=bool(values[6]),
     )
 
 
 def member(db: Connection, room: RoomId, user: RemoteUserId) -> MemberRow | None:
     """Somebody in a room, if they are in it."""
     found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE room = ? AND remote_id = ?", (room, user)
+        f"SELECT {MEMBER} FROM member WHERE room = ? AND remote_id = ?", (room, user)
     ).fetchone()
-    return _member(found) if found else None
+    return member_row(found) if found else None
 
 
 def by_nick(db: Connection, room: RoomId, folded: str) -> MemberRow | None:
     """Who has a nick, as `gateway.bridge.rooms.nicks.fold` makes it."""
     found = db.execute(
-        f"SELECT {_MEMBER} FROM member WHERE room = ? AND folded = ?", (room, folded)
+        f"SELECT {MEMBER} FROM member WHERE room = ? AND folded = ?", (room, folded)
     ).fetchone()
-    return _member(found) if found else None
+    return member_row(found) if found else None
 
 
 def members(db: Connection, room: RoomId) -> list[MemberRow]:
     """All members of a room."""
-    found = db.execute(f"SELECT {_MEMBER} FROM member WHERE room = ?", (room,))
-    return list(map(_member, found))
+    found = db.execute(f"SELECT {MEMBER} FROM member WHERE room = ?", (room,))
+    return list(map(member_row, found))
 
 
 def count_members(db: Connection, room: RoomId) -> int:
@@ -203,20 +233,87 @@ def count_members(db: Connection, room: RoomId) -> int:
     return int(count)
 
 
-def put_member(db: Transaction, room: RoomId, of: Member, nick: str, folded: str) -> None:
+def put_member(
+    db: Transaction, room: RoomId, of: Member, nick: str, folded: str, *, is_shown: bool
+) -> None:
     """Somebody is in a room, as this."""
     db.execute(
-        "INSERT INTO member (room, remote_id, name, nick, folded, affiliation, may_speak)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, remote_id) DO UPDATE SET"
+        "INSERT INTO member"
+        " (room, remote_id, name, nick, folded, affiliation, may_speak, title, shown)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, remote_id) DO UPDATE SET"
         " name = excluded.name, nick = excluded.nick, folded = excluded.folded,"
-        " affiliation = excluded.affiliation, may_speak = excluded.may_speak",
-        (room, of.user, of.name, nick, folded, of.affiliation, of.may_speak),
+        " affiliation = excluded.affiliation, may_speak = excluded.may_speak,"
+        " title = excluded.title, shown = excluded.shown",
+        (room, of.user, of.name, nick, folded, of.affiliation, of.may_speak, of.title, is_shown),
     )
 
 
 def remove_member(db: Transaction, room: RoomId, user: RemoteUserId) -> None:
     """Somebody is no longer in a room."""
     db.execute("DELETE FROM member WHERE room = ? AND remote_id = ?", (room, user))
+
+
+# --- who of them is an occupant ------------------------------------------------------------------
+
+
+def has_more_members(db: Connection, room: RoomId, than: int) -> bool:
+    """Whether there are more than so many. Not slower where there are many more."""
+    found = db.execute("SELECT 1 FROM member WHERE room = ? LIMIT 1 OFFSET ?", (room, than))
+    return found.fetchone() is not None
+
+
+_MODERATES = f"affiliation IN ('{Affiliation.OWNER}', '{Affiliation.ADMIN}')"
+
+
+def shown(db: Connection, room: RoomId, most: int) -> list[MemberRow]:
+    """The occupants of a room; those who moderate it are first, then who has spoken last."""
+    found = db.execute(
+        f"SELECT {MEMBER} FROM member WHERE room = ? AND shown"
+        f" ORDER BY {_MODERATES} DESC, spoke_at DESC LIMIT ?",
+        (room, most),
+    )
+    return list(map(member_row, found))
+
+
+def hidden(db: Connection, room: RoomId) -> list[MemberRow]:
+    """The members of a room who are no occupants."""
+    found = db.execute(f"SELECT {MEMBER} FROM member WHERE room = ? AND NOT shown", (room,))
+    return list(map(member_row, found))
+
+
+def spoke(db: Transaction, room: RoomId, user: RemoteUserId, now: float) -> None:
+    """A member has said something."""
+    db.execute(
+        "UPDATE member SET spoke_at = ? WHERE room = ? AND remote_id = ?", (now, room, user)
+    )
+
+
+def show(db: Transaction, room: RoomId, user: RemoteUserId, *, is_shown: bool = True) -> None:
+    """A member is an occupant from now on, or not."""
+    db.execute(
+        "UPDATE member SET shown = ? WHERE room = ? AND remote_id = ?", (is_shown, room, user)
+    )
+
+
+_MAY_GO = f"room = ? AND shown AND NOT {_MODERATES} AND remote_id <> ?"
+
+
+def beyond_speakers(db: Connection, room: RoomId, own: RemoteUserId, most: int) -> list[MemberRow]:
+    """The occupants beyond so many who have spoken last, without those who moderate the room and
+    the account itself."""
+    found = db.execute(
+        f"SELECT {MEMBER} FROM member WHERE {_MAY_GO} ORDER BY spoke_at DESC LIMIT -1 OFFSET ?",
+        (room, own, most),
+    )
+    return list(map(member_row, found))
+
+
+def silent(db: Connection, room: RoomId, own: RemoteUserId, since: float) -> list[MemberRow]:
+    """Those of them who have not spoken since a time."""
+    found = db.execute(
+        f"SELECT {MEMBER} FROM member WHERE {_MAY_GO} AND spoke_at < ?", (room, own, since)
+    )
+    return list(map(member_row, found))
 
 
 # --- sessions ---------------------------------------------------------------------------------

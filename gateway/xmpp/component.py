@@ -17,7 +17,7 @@ from gateway.bridge.link import LinkState
 from gateway.bridge.network import Network
 from gateway.bridge.ports import Pong
 from gateway.bridge.splitting import brief
-from gateway.events import Availability, FailureReason, Presence, RoomInvitation
+from gateway.events import Availability, FailureReason, Presence, RoomInvitation, Through
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow
@@ -40,6 +40,7 @@ from gateway.xmpp.limits import Guests, Kind, Limits, LimitSettings, Standing
 from gateway.xmpp.neighbours import Entrance, Neighbours
 from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
+from gateway.xmpp.rooms import private
 from gateway.xmpp.rooms.service import RoomService
 from gateway.xmpp.rooms.stanzas import uri
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
@@ -253,6 +254,11 @@ class Component:
     def _stanzas_of(self, row: InboundRow) -> Sequence[Stanza]:
         if row.is_of_room or isinstance(row.delivery, RoomInvitation):
             return self.rooms.stanzas_of(row)
+        through: Through | None = getattr(row.delivery, "through", None)
+        if through is not None:
+            room = self.puppet(RemoteUserId(through.room))
+            route, now = self._route(row), self._clock.now()
+            return private.stanzas_of(row, through, route, room, now)
         stanza = outgoing.stanza_of(row, self._route(row), self._clock.now())
         return () if stanza is None else (stanza,)
 
@@ -260,7 +266,7 @@ class Component:
         return Route(
             puppet=self.puppet(row.contact),
             resource=self.resource,
-            user=row.user,
+            user=getattr(row.delivery, "to", "") or row.user,
             gateway=self.domain,
             read_marks=self.network.adapter.capabilities.read_marks,
             wants_receipt=not self.is_local(row.user),
@@ -268,11 +274,19 @@ class Component:
         )
 
     def refuse(
-        self, contact: RemoteUserId, to: str, message: StanzaId, reason: FailureReason, text: str
+        self,
+        contact: RemoteUserId,
+        to: str,
+        message: StanzaId,
+        reason: FailureReason,
+        text: str,
+        through: Through | None = None,
     ) -> None:
         """See `XmppPort.refuse`."""
-        error = errors.OF_REASON[reason].xml(text)
-        self.stream.send(Stanza("message", self.puppet(contact), to, "error", message, error))
+        error, sender = errors.OF_REASON[reason].xml(text), self.puppet(contact)
+        if through is not None:
+            sender = self.rooms.occupant(through.room, through.nick)
+        self.stream.send(Stanza("message", sender, to, "error", message, error))
 
     def say(self, user: UserJid, text: str) -> None:
         """See `XmppPort.say`."""
@@ -288,6 +302,16 @@ class Component:
             sender = f"{self.puppet(contact)}/{self.resource}"
             to = f"{user}/{resource}" if resource else user
             self.stream.send(outgoing.chat_state(state, sender, to), fleeting=True)
+
+    def typing_privately(self, user: UserJid, through: Through, active: bool) -> None:
+        """See `XmppPort.typing_privately`."""
+        account = self.network.accounts.of(user)
+        if account is not None and account.knows_chat_states:
+            state = "composing" if active else "paused"
+            sender, marks = self.rooms.occupant(through.room, through.nick), private.marks(through)
+            for session in through.to:
+                told = outgoing.chat_state(state, sender, session, marks=marks)
+                self.stream.send(told, fleeting=True)
 
     def room_typing(self, room: RemoteRoomId, nick: str, active: bool, to: Sequence[str]) -> None:
         """See `XmppPort.room_typing`."""

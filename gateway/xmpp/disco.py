@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gateway.adapter import Capabilities
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute, text
 
 INFO = "http://jabber.org/protocol/disco#info"
@@ -58,6 +60,12 @@ class Entity:
         """The answer to disco#info."""
         named = f" node='{attribute(node)}'" if node else ""
         return f"<query xmlns='{INFO}'{named}>{self._description}</query>"
+
+    def of_node(self, node: str) -> str:
+        """The same where a node may be asked for: that of the caps alone. Raises `Refused`."""
+        if node not in ("", self.caps_node):
+            raise Refused(errors.ITEM_NOT_FOUND)
+        return self.info(node)
 
     @cached_property
     def _description(self) -> str:

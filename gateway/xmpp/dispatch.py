@@ -8,6 +8,7 @@ starts a task. Whatever a handler raises costs that one stanza (REQ-922).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
@@ -15,15 +16,18 @@ import structlog
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText
+from gateway.events import Through
 from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.incoming import ACCEPT, CONTENT, IncomingMessage, read_message
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Rarely, Repeats, Standing
 from gateway.xmpp.presence import PresenceStanzas
+from gateway.xmpp.rooms import private
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -157,7 +161,10 @@ class Dispatch:
         if not to.local:
             self._to_gateway(message, sender)
         elif to.local.startswith("#"):
-            self._to_room(message, sender, to)
+            if to.resource and message.type in ("chat", "normal"):
+                self._to_occupant(message, sender, to)
+            else:
+                self._to_room(message, sender, to)
         elif message.type in ("chat", "normal"):
             self._to_contact(message, sender, to)
         elif message.type == "groupchat":
@@ -169,9 +176,10 @@ class Dispatch:
         if message.encrypted:
             self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
             return
-        if not message.has_content and not message.displayed:
+        if not (message.has_content or message.displayed or message.chat_state):
             return
-        if message.body and self._is_loop(sender.bare, to.local, message.body):
+        said = message.body or (message.subject if message.is_subject else "")
+        if said and self._is_loop(sender.bare, to.local, said):
             self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
             return
         self._component.rooms.message(
@@ -180,6 +188,12 @@ class Dispatch:
 
     def _bounce(self, message: IncomingMessage, sender: Address, to: Address) -> None:
         if to.local.startswith("#"):
+            self._network.private_messages.came_back(
+                sender.bare,
+                message.sender,
+                StanzaId(message.id),
+                temporary=message.condition in errors.TEMPORARY,
+            )
             self._component.rooms.unreachable(message.sender, sender, to, message.condition)
             return
         if not sender.local:
@@ -225,13 +239,36 @@ class Dispatch:
             return
         if self._component.rooms.inviting.to_contact(message, sender, to):
             return
+        self._in_chat(message, account, contact, None)
+
+    def _to_occupant(self, message: IncomingMessage, sender: Address, to: Address) -> None:
+        """A private message, or what belongs to one (REQ-575)."""
+        if message.encrypted:
+            self._refuse(message, errors.NOT_ACCEPTABLE, _ENCRYPTED)
+            return
+        try:
+            person = private.addressed(self._component, message.sender, sender, to)
+        except Refused as refused:
+            if message.body is not None:
+                self._refuse(message, refused.error, refused.said)
+            return
+        self._in_chat(message, *person)
+
+    def _in_chat(
+        self,
+        message: IncomingMessage,
+        account: Account,
+        contact: RemoteUserId,
+        through: Through | None,
+    ) -> None:
         if message.chat_state:
             account.knows_chat_states = True
         if message.body is not None:
             if self._is_loop(account.user, contact, message.body):
                 self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
             else:
-                self._network.send_text(account, contact, _text(message))
+                text = replace(_text(message), through=through)
+                self._network.send_text(account, contact, text)
             return
         self._signals(message, account, contact)
 
@@ -288,7 +325,9 @@ def _wants_answer(element: Element) -> bool:
 
 
 def _has_content(element: Element) -> bool:
-    return any(child.tag in CONTENT for child in element)
+    if any(child.tag in CONTENT for child in element):
+        return True
+    return element.get("type") == "groupchat" and element.find(f"{ACCEPT}subject") is not None
 
 
 def _text(message: IncomingMessage) -> IncomingText:

@@ -82,7 +82,7 @@ class IqService:
             self._answer(element, self.puppets.now.get(request.key), request)
 
     def _for_room(self, element: Element, request: Request, user: UserJid) -> None:
-        later = self.rooms.later.get(request.key) or self.rooms.looked_up(request)
+        later = self.rooms.answers_later(request)
         if later is None:
             self._answer(element, self.rooms.now.get(request.key), request)
         else:

@@ -17,6 +17,7 @@ from gateway.xmpp.jid import Address
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
+NICK = "http://jabber.org/protocol/nick"
 _PUBSUB = "{http://jabber.org/protocol/pubsub}"
 
 
@@ -35,9 +36,9 @@ class PuppetAnswers:
             ("get", "{urn:xmpp:ping}ping"): self._ping,
             ("get", "{jabber:iq:version}query"): self._version,
             ("get", f"{_PUBSUB}pubsub"): self._pep,
-            ("set", f"{_PUBSUB}pubsub"): _forbidden,
-            ("get", "{http://jabber.org/protocol/pubsub#owner}pubsub"): _forbidden,
-            ("set", "{http://jabber.org/protocol/pubsub#owner}pubsub"): _forbidden,
+            ("set", f"{_PUBSUB}pubsub"): forbidden,
+            ("get", "{http://jabber.org/protocol/pubsub#owner}pubsub"): forbidden,
+            ("set", "{http://jabber.org/protocol/pubsub#owner}pubsub"): forbidden,
             ("get", "{vcard-temp}vCard"): self._card,
         }
 
@@ -66,9 +67,7 @@ class PuppetAnswers:
         entity = self.entity if request.to.resource else disco.PUPPET_ACCOUNT
         if request.to.resource not in ("", self._component.resource):
             raise Refused(errors.ITEM_NOT_FOUND)
-        if node not in ("", entity.caps_node):
-            raise Refused(errors.ITEM_NOT_FOUND)
-        return entity.info(node)
+        return entity.of_node(node)
 
     def _items(self, request: Request) -> str:
         node = request.payload.get("node", "")
@@ -95,17 +94,23 @@ class PuppetAnswers:
         query = request.payload.find(f"{_PUBSUB}items")
         node = query.get("node", "") if query is not None else ""
         name = self._network.contacts.name(account, contact)
-        if query is None or node != "http://jabber.org/protocol/nick" or not name:
+        if query is None or node != NICK or not name:
             raise Refused(errors.ITEM_NOT_FOUND)
-        return (
-            "<pubsub xmlns='http://jabber.org/protocol/pubsub'>"
-            f"<items node='{node}'><item id='current'>{nick(name)}</item></items></pubsub>"
-        )
+        return name_item(name)
 
     def _card(self, request: Request) -> str:
         account, contact = self._require_known(request)
         return card(self._network.contacts.name(account, contact) or contact)
 
 
-def _forbidden(_: Request) -> str:
+def name_item(name: str) -> str:
+    """What is published of a name (XEP-0172 §4.3)."""
+    return (
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub'>"
+        f"<items node='{NICK}'><item id='current'>{nick(name)}</item></items></pubsub>"
+    )
+
+
+def forbidden(_: Request) -> str:
+    """Nobody but the gateway publishes."""
     raise Refused(errors.FORBIDDEN)

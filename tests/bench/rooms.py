@@ -17,7 +17,8 @@ from tests.bench.peer_process import peers
 _MEMBERS = 1_000
 _SAID = 50_000
 _PAGE = 50
-_ROOM = RemoteRoomId("!room")
+_CROWD = 10_000
+_ROOM, _CROWDED = RemoteRoomId("!room"), RemoteRoomId("!crowded")
 _COUNT = 500
 _SESSIONS = 100
 _GOAL_ONE_MS, _GOAL_MANY_MS = 0.3, 10.0
@@ -35,8 +36,9 @@ async def measure(directory: Path, repetitions: int) -> Group:
         note=(
             "Inbound: the loop's CPU per message, the whole gateway, journal and archive on disk; "
             f"the {_SESSIONS} sessions are of one user. Join: wall time from the presence to the "
-            f"last byte of the sequence, {_MEMBERS:,} members, all of them sent. Archive: wall "
-            f"time from the query to the end of its answer, out of {_SAID:,} messages."
+            f"last byte of the sequence; {_MEMBERS:,} members who moderate, so that all of them "
+            f"are sent, and {_CROWD:,} of whom most are not shown. Archive: wall time from the "
+            f"query to the end of its answer, out of {_SAID:,} messages."
         ),
         figures=figures,
     )
@@ -77,15 +79,17 @@ async def _spoken(directory: Path, repetitions: int) -> list[Figure]:
 
 async def _joined_and_read(directory: Path, repetitions: int) -> list[Figure]:
     directory.mkdir()  # noqa: ASYNC240 - nothing else runs here
-    first, again = [], []
+    first, again, large = [], [], []
     async with sink.component(directory, 1) as bench:
         bench.component.stream._has_answered = True  # there is nobody who would
-        room = await _fill(bench)
+        room = await _fill(bench, _ROOM, _MEMBERS, Affiliation.ADMIN, _SAID)
+        crowded = await _fill(bench, _CROWDED, _CROWD, Affiliation.MEMBER, 0)
         for repetition in range(repetitions):
             settle_garbage()
             session = f"{stanzas.user(0)}/phone{repetition}"
             first.append(await _join(bench, session, room))
             again.append(await _join(bench, session, room))
+            large.append(await _join(bench, session, crowded))
         pages = [await _page(bench, room, f"p{each}") * 1e3 for each in range(repetitions)]
     return [
         Figure(
@@ -97,6 +101,13 @@ async def _joined_and_read(directory: Path, repetitions: int) -> list[Figure]:
         ),
         Figure(what="again", unit="s", values=again, goal=_GOAL_AGAIN_S, less_is_better=True),
         Figure(
+            what=f"join of {_CROWD:,} members",
+            unit="s",
+            values=large,
+            goal=_GOAL_AGAIN_S,
+            less_is_better=True,
+        ),
+        Figure(
             what=f"page of {_PAGE} of the archive",
             unit="ms",
             values=pages,
@@ -106,23 +117,25 @@ async def _joined_and_read(directory: Path, repetitions: int) -> list[Figure]:
     ]
 
 
-async def _fill(bench: sink.Bench) -> str:
+async def _fill(
+    bench: sink.Bench, room_id: RemoteRoomId, count: int, affiliation: Affiliation, said: int
+) -> str:
     """A room with its members and what they have said. Returns its address."""
     (account,) = bench.accounts
     link = bench.network._links.prepare(account)
-    people = [account.remote_id, *(RemoteUserId(f"member{n}") for n in range(_MEMBERS - 1))]
+    people = [account.remote_id, *(RemoteUserId(f"member{n}") for n in range(count - 1))]
     members = tuple(
-        Member(user=user, name=f"Member {user}", affiliation=Affiliation.MEMBER) for user in people
+        Member(user=user, name=f"Member {user}", affiliation=affiliation) for user in people
     )
 
     def unit(db: Transaction) -> None:
         now = time.time()
-        event = RemoteRoom(room=_ROOM, name="Room", members=members)
+        event = RemoteRoom(room=room_id, name="Room", members=members)
         link.intake.unit(db, [event], now)
-        room = rooms.find(db, house.NETWORK, account.id, _ROOM)
+        room = rooms.find(db, house.NETWORK, account.id, room_id)
         assert room is not None
-        for number in range(_SAID):
-            said = RoomMessage(
+        for number in range(said):
+            message = RoomMessage(
                 id=StanzaId(f"id-{number}"),
                 archive_id=StanzaId(f"archive-{number}"),
                 nick="Member",
@@ -130,10 +143,10 @@ async def _fill(bench: sink.Bench) -> str:
                 body=f"{stanzas.BODY} {number}",
                 sent_at=now,
             )
-            rooms.archive(db, room.id, people[-1], said, now)
+            rooms.archive(db, room.id, people[-1], message, now)
 
     await bench.store.write(unit)
-    return bench.component.puppet(RemoteUserId(_ROOM))
+    return bench.component.puppet(RemoteUserId(room_id))
 
 
 async def _join(bench: sink.Bench, session: str, room: str) -> float:

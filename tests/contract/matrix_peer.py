@@ -13,7 +13,19 @@ from urllib.parse import quote
 import aiohttp
 
 from adapters.matrix import MatrixAdapter, MatrixSettings
-from gateway.events import Availability, Presence
+from gateway.events import (
+    Affiliation,
+    Availability,
+    DescribeRoom,
+    InviteToRoom,
+    LiftBan,
+    ModerateMessage,
+    Presence,
+    RemoveFromRoom,
+    RoomAction,
+    SetAffiliation,
+    SetVoice,
+)
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context
 from tests.contract.peer import Peer
@@ -241,6 +253,51 @@ class MatrixPeer(Peer):
                 event.sender == self.alice and key in event.content and wanted(event.content)
             )
         )
+
+    async def makes_own_group(self, name: str) -> RemoteRoomId:
+        room = await self._phone.create_room(name=name, invite=[self.bob])
+        await self._bob.wait_for(lambda event: event.section == "invite" and event.room_id == room)
+        await self._bob.join(room)
+        return RemoteRoomId(room)
+
+    async def sees_action(self, action: RoomAction) -> None:
+        match action:
+            case RemoveFromRoom():
+                member = await self._state(action.room, "m.room.member", action.user)
+                left = "ban" if action.is_ban else "leave"
+                assert (member["membership"], member.get("reason", "")) == (left, action.reason)
+            case LiftBan() | InviteToRoom():
+                member = await self._state(action.room, "m.room.member", action.user)
+                wanted = "invite" if isinstance(action, InviteToRoom) else "leave"
+                assert member["membership"] == wanted
+            case SetAffiliation():
+                wanted_level = {Affiliation.OWNER: 100, Affiliation.ADMIN: 50}
+                level = await self._level(action.room, action.user)
+                assert level == wanted_level.get(action.affiliation, 0)
+            case SetVoice():
+                assert (await self._level(action.room, action.user) >= 0) is action.may_speak
+            case DescribeRoom():
+                rule = "invite" if action.is_private else "public"
+                assert (await self._state(action.room, "m.room.name"))["name"] == action.name
+                assert (await self._state(action.room, "m.room.topic"))["topic"] == action.topic
+                assert (await self._state(action.room, "m.room.join_rules"))["join_rule"] == rule
+            case ModerateMessage():
+                path = (
+                    f"rooms/{quote(action.room, safe='')}/event/{quote(action.message, safe='')}"
+                )
+                event = await self._phone.request("GET", path)
+                assert event["content"] == {}
+                assert event["unsigned"]["redacted_because"]["content"]["reason"] == action.reason
+            case _:
+                raise AssertionError(f"nobody looks whether {action} was done")
+
+    async def _state(self, room: RemoteRoomId, kind: str, key: str = "") -> Mapping[str, Any]:
+        path = f"rooms/{quote(room, safe='')}/state/{kind}/{quote(key, safe='')}"
+        return await self._phone.request("GET", path)
+
+    async def _level(self, room: RemoteRoomId, user: RemoteUserId) -> int:
+        levels = await self._state(room, "m.room.power_levels")
+        return int(levels["users"].get(user, levels["users_default"]))
 
     async def go_down(self) -> None:
         await self._proxy.stop()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from gateway.adapter import Adapter, Linked, LoginFlow, LoginStep
-from gateway.events import Availability, Presence
+from gateway.events import Availability, Presence, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Running
 
@@ -147,6 +147,14 @@ class Peer(ABC):
     @abstractmethod
     async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
         """All that alice has said there in these words, once she has said something."""
+
+    @abstractmethod
+    async def makes_own_group(self, name: str) -> RemoteRoomId:
+        """Alice makes a group with another client, and bob is in it."""
+
+    @abstractmethod
+    async def sees_action(self, action: RoomAction) -> None:
+        """The network has done it."""
 
     @abstractmethod
     async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import aiohttp
 
 from gateway.adapter import Adapter
-from gateway.events import Availability, Presence
+from gateway.events import Availability, Presence, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context
 from tests.contract.peer import Peer
-from tests.scripted.adapter import ScriptedSettings
+from tests.scripted.adapter import ScriptedSettings, fields_of
 from tests.scripted.server import ScriptedNetwork
 
 
@@ -170,6 +170,14 @@ class ScriptedPeer(Peer):
 
     async def sees_typing_in_group(self, group: RemoteRoomId, active: bool) -> None:
         await self._did({"op": "room-typing", "room": group, "active": active})
+
+    async def makes_own_group(self, name: str) -> RemoteRoomId:
+        members = [{"user": "alice", "affiliation": "owner"}, {"user": "bob", "name": "Bob"}]
+        self.network.event("alice", "room", room="!own", name=name, members=members)
+        return RemoteRoomId("!own")
+
+    async def sees_action(self, action: RoomAction) -> None:
+        await self._did({"op": "manage", "do": type(action).__name__, **fields_of(action)})
 
     async def go_down(self) -> None:
         await self.network.stop()

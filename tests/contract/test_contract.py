@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
@@ -31,10 +31,14 @@ from gateway.events import (
     CreateRoom,
     DeclineInvite,
     Departure,
+    DescribeRoom,
+    FindRoom,
     InviteToRoom,
     JoinRoom,
     LeaveRoom,
+    LiftBan,
     MarkRead,
+    ModerateMessage,
     Presence,
     RemoteContactGone,
     RemoteInvite,
@@ -46,10 +50,14 @@ from gateway.events import (
     RemoteRoomInvite,
     RemoteRoomMessage,
     RemoteUndecryptable,
+    RemoveFromRoom,
+    RoomAction,
     SendRoomText,
     SendText,
+    SetAffiliation,
+    SetVoice,
 )
-from gateway.ids import RemoteMessageId
+from gateway.ids import RemoteMessageId, RemoteRoomId
 from tests.contract import group_speech
 from tests.contract.account import Account
 from tests.contract.peer import Peer
@@ -522,7 +530,7 @@ async def _rooms(peer: Peer) -> None:
         assert (gone.how, gone.actor, gone.reason) == (Departure.KICKED, peer.bob, "enough")
 
 
-async def _room_actions(peer: Peer) -> None:
+async def _coming(peer: Peer) -> None:
     """Coming into groups and going out of them."""
     account = await peer.account()
     async with peer.running(account) as session:
@@ -542,6 +550,47 @@ async def _room_actions(peer: Peer) -> None:
         await peer.lets_out(made)
         gone = await account.first(RemoteMemberGone, lambda event: event.room == made)
         assert (gone.user, gone.how) == (peer.alice, Departure.LEFT)
+
+
+def _actions(peer: Peer, group: RemoteRoomId, message: RemoteMessageId) -> Iterator[RoomAction]:
+    """Those of a group of alice, in an order in which each can be done."""
+    yield ModerateMessage(room=group, message=message, reason="spam")
+    for affiliation in (Affiliation.ADMIN, Affiliation.MEMBER):
+        yield SetAffiliation(room=group, user=peer.bob, affiliation=affiliation)
+    for may_speak in (False, True):
+        yield SetVoice(room=group, user=peer.bob, may_speak=may_speak)
+    yield DescribeRoom(room=group, name="Ruled", topic="Tea", is_private=False)
+    yield InviteToRoom(room=group, user=peer.carol)
+    yield RemoveFromRoom(room=group, user=peer.bob, reason="enough")
+    yield RemoveFromRoom(room=group, user=peer.carol, is_ban=True, reason="for good")
+    yield LiftBan(room=group, user=peer.carol)
+
+
+async def _ruling(peer: Peer) -> None:
+    """Whatever can be done is done when the answer is there, and what is refused is said."""
+    account = await peer.account()
+    possible, done = peer.adapter.capabilities.room_actions, set()
+    async with peer.running(account) as session:
+        group = await peer.makes_own_group("Group of alice")
+        await account.first(RemoteRoom, lambda event: event.room == group)
+        message = await peer.says_in_group(group, "buy this")
+        await account.first(RemoteRoomMessage, lambda event: event.id == message)
+        for action in _actions(peer, group, message):
+            if type(action) not in possible:
+                continue
+            await session.manage(action)
+            await peer.sees_action(action)
+            done.add(type(action))
+            if isinstance(action, RemoveFromRoom) and LiftBan in possible:
+                assert list(await session.banned(group)) == [peer.carol] * action.is_ban
+            if isinstance(action, LiftBan):
+                assert list(await session.banned(group)) == []
+    assert done == possible - {JoinRoom, FindRoom, CreateRoom, LeaveRoom}
+
+
+async def _room_actions(peer: Peer) -> None:
+    await _coming(peer)
+    await _ruling(peer)
 
 
 _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {

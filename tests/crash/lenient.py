@@ -104,6 +104,9 @@ class LenientPlay(Play):
                 self._unseen.remove(stanza)
                 return
 
+    async def gateway_sends_presences(self, number: str, session: str) -> None:
+        await self.clock.settle()
+
     async def gateway_sends_long(self, length: str, xml: str) -> None:
         await self.clock.settle()
 

@@ -108,7 +108,9 @@ async def test_what_alice_does_is_seen_on_matrix(prosody_house: House) -> None:
 
         says("m5", f"<displayed xmlns='{_MARKERS}' id='{asked}'/>")
         await bob.wait_receipt(said, user_id=scene.phone.user_id)
-        says("m6", f"<retract xmlns='{_RETRACT}' id='{_archive_id(mine)}'/>")
+        says("m6", f"<composing xmlns='{_STATES}'/>")
+        await bob.wait_typing(group, scene.phone.user_id)
+        says("m7", f"<retract xmlns='{_RETRACT}' id='{_archive_id(mine)}'/>")
         await bob.wait_for(
             lambda event: (
                 event.type == "m.room.redaction"

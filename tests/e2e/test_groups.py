@@ -119,3 +119,35 @@ async def test_what_was_said_while_the_gateway_was_away(prosody_house: House) ->
             if stanza.type == "groupchat" and stanza.body
         ]
         assert heard == texts
+
+
+async def test_a_private_message_is_answered_in_the_room(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        alice, bob = scene.alice, scene.bob
+        await _group(scene)
+        room = await _invited(alice)
+        await _join(alice, room)
+        occupant = f"{room}/{bob.user}"
+        alice.send_raw(
+            f"<message to='{occupant}' type='chat' id='p1'><body>between us</body>"
+            f"<x xmlns='{_USER}'/></message>"
+        )
+        direct = await bob.wait_invite(sender=scene.phone.user_id)
+        await bob.join(direct)
+        await bob.wait_text("between us", room_id=direct)
+        await bob.send_text(direct, "what is it?")
+        answer = await alice.wait_for(lambda stanza: stanza.body == "what is it?")
+        assert (answer.sender, answer.type) == (occupant, "chat")
+        assert answer.child(_USER, "x") is not None
+        assert answer.child("urn:xmpp:occupant-id:0", "occupant-id") is not None
+        # Written to the address itself, answered by it.
+        alice.send_raw(
+            f"<message to='{scene.bob_jid}' type='chat' id='p2'><body>so</body></message>"
+        )
+        await bob.wait_text("so", room_id=direct)
+        await bob.send_text(direct, "ah")
+        answer = await alice.wait_for(lambda stanza: stanza.body == "ah")
+        assert answer.sender_bare == scene.bob_jid
+        await scene.settled()
+        for body in ("what is it?", "ah"):
+            assert len([told for told in alice.inbox.items if told.body == body]) == 1

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from tests.scenario.house import House
-from tests.scenario.patterns import Mismatch, Names, fill, match, parse, shown
+from tests.scenario.patterns import ACCEPT, Mismatch, Names, fill, match, parse, shown
 
 _LIMIT_S = 5.0
 _UNITS = {"s": 1, "min": 60, "h": 3600, "days": 86400}
@@ -170,6 +170,18 @@ class Play:
                 raise Mismatch(f"nothing came; expected:\n{shown(pattern)}") from None
             match(pattern, actual, self.names)
 
+    @step("gateway sends presences of <n> occupants to <jid>")
+    async def gateway_sends_presences(self, number: str, session: str) -> None:
+        """Different ones, whatever they say of them."""
+        senders = set()
+        for _ in range(int(number)):
+            async with asyncio.timeout(_LIMIT_S):
+                actual = await self.server.received.get()
+            assert actual.tag == f"{ACCEPT}presence", shown(actual)
+            assert actual.get("to") == session, shown(actual)
+            senders.add(actual.get("from"))
+        assert len(senders) == int(number), senders
+
     @step("gateway sends at length <n>:")
     async def gateway_sends_long(self, length: str, xml: str) -> None:
         """The parts of one text, each like the pattern, until their bodies are of that length."""
@@ -251,6 +263,16 @@ class Play:
         self.network.event(account, kind, **json.loads(fill(fields, self.names)))
         await self.clock.settle()
 
+    @step("network tells <who> of <n> more members: <json>")
+    async def large_room(self, account: str, number: str, fields: str) -> None:
+        """In a room that is like this."""
+        room = json.loads(fill(fields, self.names))
+        room["members"] += [
+            {"user": f"member{each}", "name": f"Member {each}"} for each in range(int(number))
+        ]
+        self.network.event(account, "room", **room)
+        await self.clock.settle()
+
     @step("network repeats what it told <who>")
     async def repeats(self, account: str) -> None:
         for event in list(self.network._events[account]):
@@ -315,6 +337,10 @@ class Play:
     async def silent(self, how: str) -> None:
         self.network.faults.append({"silent": "before" if how == "loses" else "after"})
 
+    @step("network lets the next send through")
+    async def lets_through(self) -> None:
+        self.network.faults.append({})
+
     @step("network (answers nothing|answers again)")
     async def mutes(self, how: str) -> None:
         self.network.mute = how == "answers nothing"
@@ -337,6 +363,10 @@ class Play:
     @step("network knows <person> called <text>")
     async def knows(self, contact: str, name: str) -> None:
         self.network.people[contact] = _said(name)
+
+    @step("network has banned <who>")
+    async def bans(self, user: str) -> None:
+        self.network.banned.append(user)
 
     @step("network calls (\\S+) (\\S+)")
     async def calls(self, room: str, name: str) -> None:

@@ -218,6 +218,38 @@ async def test_req_566_what_the_network_tells_late_changes_nothing(
     assert await _settled(house) == []
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "<body>one</body>",
+        "<body>one</body><replace xmlns='urn:xmpp:message-correct:0' id='g0'/>",
+        "<body>one</body><reply xmlns='urn:xmpp:reply:0' id='g0'/>",
+        "<reactions xmlns='urn:xmpp:reactions:0' id='g0'><reaction>👍</reaction></reactions>",
+        "<retract xmlns='urn:xmpp:message-retract:1' id='g0'/>",
+    ],
+)
+async def test_req_560_what_comes_back_after_the_answer_is_known(
+    house: House, monkeypatch: pytest.MonkeyPatch, payload: str
+) -> None:
+    room = await _club(house)
+    await _join(house, room)
+    message = f"<message from='{PHONE}' to='{room}' type='groupchat' id='{{}}'>{{}}</message>"
+    house.server.send(message.format("g0", "<body>zero</body>"))
+    await _settled(house)
+    late: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(
+        type(house.network), "event", lambda _, __, kind, **fields: late.append((kind, fields))
+    )
+    house.server.send(message.format("g1", payload))
+    reflected = await _settled(house)
+    assert reflected[0].get("id") == "g1"
+    monkeypatch.undo()
+    ((kind, fields),) = late
+    house.network.event("alice", kind, **fields)
+    assert await _settled(house) == []
+    assert not [log for log in house.logs if log["log_level"] in ("warning", "error")]
+
+
 async def test_req_564_an_edit_of_an_edit_edits_the_message(house: House) -> None:
     """Also while the network has neither."""
     room = await _club(house)

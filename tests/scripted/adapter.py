@@ -307,7 +307,7 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
     raise _ERRORS[kind](line.get("text", kind))
 
 
-def _fields(record: Command | RoomAction) -> dict[str, Any]:
+def fields_of(record: Command | RoomAction) -> dict[str, Any]:
     """What is not left at its default."""
     fields = dict(msgspec.to_builtins(record))
     fields.pop("type")
@@ -442,12 +442,12 @@ class ScriptedSession(Session):
                 )
                 return Sent(remote_id=RemoteMessageId(reply["id"]))
             case ReactInRoom():
-                reply = await wire.request({"op": "react", "key": key, **_fields(command)})
+                reply = await wire.request({"op": "react", "key": key, **fields_of(command)})
                 return Sent(reactions=reply["reactions"])
             case RetractInRoom():
-                await wire.request({"op": "retract", "key": key, **_fields(command)})
+                await wire.request({"op": "retract", "key": key, **fields_of(command)})
             case MarkRoomRead():
-                await wire.request({"op": "read-room", **_fields(command)})
+                await wire.request({"op": "read-room", **fields_of(command)})
             case SendText():
                 reply = await wire.request(
                     {"op": "send", "to": command.contact, "body": command.body, "key": key}
@@ -465,9 +465,15 @@ class ScriptedSession(Session):
     async def manage(self, action: RoomAction) -> RemoteRoomId | None:
         if self._wire is None:
             raise Transient("There is no connection.", is_certain=True)
-        request = {"op": "manage", "do": type(action).__name__, **_fields(action)}
+        request = {"op": "manage", "do": type(action).__name__, **fields_of(action)}
         room = (await self._wire.request(request))["room"]
         return RemoteRoomId(room) if room else None
+
+    async def banned(self, room: RemoteRoomId) -> list[RemoteUserId]:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        reply = await self._wire.request({"op": "banned", "room": room})
+        return list(map(RemoteUserId, reply["users"]))
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
         if self._wire is not None:

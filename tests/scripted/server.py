@@ -40,6 +40,8 @@ class ScriptedNetwork:
     """Answers for the next sends, instead of success; ``{}`` lets one through."""
     aliases: dict[str, str] = field(default_factory=dict)
     """Rooms by what people call them."""
+    banned: list[str] = field(default_factory=list)
+    """Of all rooms."""
     mute: bool = False
     """Nothing is answered."""
     answer_s: float = 0.0
@@ -214,6 +216,8 @@ class ScriptedNetwork:
             return None
         if op in ("send", "say"):
             return self._send(request, account)
+        if op == "banned":
+            return self.faults.pop(0) if self.faults else {"users": self.banned}
         if op in ("react", "retract", "manage"):
             return self._act(request, account)
         if op == "logout":
@@ -261,6 +265,7 @@ class ScriptedNetwork:
             return fault
         self.commands.append({k: v for k, v in request.items() if k not in ("re", "key")})
         if request["op"] == "manage":
+            self._ban(request)
             return {"room": self.aliases.get(request.get("address", ""), request.get("address"))}
         if request["op"] == "retract":
             self._count += 1
@@ -271,6 +276,12 @@ class ScriptedNetwork:
             reply = {"reactions": self._react(request, account)}
         self._done[request["key"]] = reply
         return None if fault.get("silent") == "after" else reply
+
+    def _ban(self, request: dict[str, Any]) -> None:
+        if request["do"] == "RemoveFromRoom" and request.get("is_ban"):
+            self.banned.append(request["user"])
+        elif request["do"] == "LiftBan" and request["user"] in self.banned:
+            self.banned.remove(request["user"])
 
     def _react(self, request: dict[str, Any], account: str) -> dict[str, str]:
         """All reactions of an account to a message are others now."""

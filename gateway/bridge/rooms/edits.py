@@ -11,9 +11,10 @@ from itertools import zip_longest
 
 import structlog
 
+from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References, is_gone
 from gateway.bridge.rooms.retractions import Retractions
-from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import split_text
 from gateway.bridge.wellformed import honest_time

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.rooms import occupants
 from gateway.bridge.rooms.invitations import InvitationIntake
 from gateway.bridge.rooms.nicks import fold
-from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.said import Said, what_is_said
 from gateway.bridge.rows import Committed, Rows
 from gateway.bridge.splitting import NAME_CHARS, brief
@@ -29,7 +30,6 @@ from gateway.events import (
     RemoteRoomMoved,
     RoomChanged,
     RoomInvitation,
-    RoomPresence,
     RoomSubject,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
@@ -37,17 +37,6 @@ from gateway.store import Transaction, rooms
 from gateway.store.rooms import MemberRow, RoomRow
 
 _TOPIC_CHARS = 2_000
-
-
-def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
-    """That somebody is there, as it is told to whoever joins."""
-    return RoomPresence(
-        nick=member.nick,
-        occupant=occupant_id(room.secret, member.user),
-        member=member.user,
-        affiliation=member.affiliation,
-        may_speak=member.may_speak,
-    )
 
 
 def room_intake(rows: Rows, own: RemoteUserId) -> RoomIntake:
@@ -121,6 +110,7 @@ class RoomIntake:
             topic_by=event.topic_by,
             topic_at=topic_at,
             private=event.is_private,
+            may=event.may,
         )
         wanted = "" if waited is None else waited.localpart
         self.room_rows.rows.addresses.assign_room(db, event.room, name, wanted)
@@ -148,11 +138,13 @@ class RoomIntake:
                 now,
                 out,
             )
-        if (name, event.is_private) != (before.name, before.private):
-            sid = self.room_rows.id(room, "changed", name, str(event.is_private), str(now))
-            self.room_rows.tell(
-                db, room, sid, RoomChanged(id=sid, to=rooms.occupants(db, room.id)), now, out
-            )
+        shape = (name, event.is_private, event.may)
+        if shape != (before.name, before.private, before.may):
+            sid = self.room_rows.id(room, "changed", *map(str, shape), str(now))
+            is_private = event.is_private if event.is_private != before.private else None
+            to = rooms.occupants(db, room.id)
+            changed = RoomChanged(id=sid, is_private=is_private, to=to)
+            self.room_rows.tell(db, room, sid, changed, now, out)
 
     def _was_left(self, db: Transaction, room: RoomRow) -> bool:
         """Others are known to be in it, and the account is not."""
@@ -185,6 +177,7 @@ class RoomIntake:
                 self._remove(db, room, known, gone, now, out)
         for member in members:
             self._member(db, room, member, now, out)
+        occupants.show_if_small(self.room_rows, db, room, now, out)
 
     def _member(
         self, db: Transaction, room: RoomRow, member: Member, now: float, out: Committed
@@ -201,6 +194,8 @@ class RoomIntake:
             nick=called,
             affiliation=member.affiliation,
             may_speak=member.may_speak,
+            title=brief(member.title, NAME_CHARS),
+            is_shown=occupants.is_shown(self.room_rows, db, room, member, before),
         )
         if after == before:
             return
@@ -211,8 +206,9 @@ class RoomIntake:
             name=name,
             affiliation=member.affiliation,
             may_speak=member.may_speak,
+            title=after.title,
         )
-        rooms.put_member(db, room.id, known, called, fold(called))
+        rooms.put_member(db, room.id, known, called, fold(called), is_shown=after.is_shown)
         to = rooms.occupants(db, room.id)
         if not to:
             return
@@ -227,6 +223,7 @@ class RoomIntake:
         if known is None:
             return
         self._remove(db, room, known, event, now, out)
+        occupants.show_if_small(self.room_rows, db, room, now, out)
 
     def _remove(
         self,
@@ -270,17 +267,19 @@ class RoomIntake:
         actor: str = "",
         reason: str = "",
     ) -> None:
-        sid = self.room_rows.id(room, "presence", member.user, str(now), new_nick, str(gone))
-        told = RoomPresence(
-            nick=member.nick,
-            occupant=occupant_id(room.secret, member.user),
-            member=member.user,
-            affiliation=member.affiliation,
-            may_speak=member.may_speak,
+        """Nothing is told of who is not shown."""
+        if not member.is_shown:
+            return
+        occupants.present(
+            self.room_rows,
+            db,
+            room,
+            member,
+            now,
+            out,
+            to=to,
             gone=gone,
             new_nick=new_nick,
             actor=actor,
             reason=reason,
-            to=to,
         )
-        self.room_rows.tell(db, room, sid, told, now, out)

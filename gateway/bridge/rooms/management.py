@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
 import structlog
 
-from gateway.adapter import Adapter
+from gateway.adapter import Adapter, Session
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError, Transient, Unsupported
-from gateway.events import RoomAction
-from gateway.ids import RemoteRoomId
+from gateway.events import LiftBan, RoomAction
+from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.tasks import contained, within
 
 log = structlog.get_logger("rooms")
+
+T = TypeVar("T")
 
 _LIMIT_S = 20.0
 
@@ -30,13 +35,26 @@ class Management:
 
     async def do(self, account: Account, action: RoomAction) -> RemoteRoomId | None:
         """Carry it out, within 20 s. Raises any `AdapterError`, with a sentence for the user."""
-        if not self.is_possible(type(action)):
+        kind = type(action)
+        session = self._session(account, kind)
+        return await self._answer(account, kind, contained(session.manage, action))
+
+    async def banned(self, account: Account, room: RemoteRoomId) -> Sequence[RemoteUserId]:
+        """Who may not come into a room. Raises as `do`."""
+        session = self._session(account, LiftBan)
+        return await self._answer(account, LiftBan, contained(session.banned, room))
+
+    def _session(self, account: Account, kind: type[RoomAction]) -> Session:
+        if not self.is_possible(kind):
             raise Unsupported("This cannot be done with groups of this network.")
         session = account.link.session if account.link is not None else None
         if session is None:
             raise Transient("There is no connection to the network now. Please try again later.")
+        return session
+
+    async def _answer(self, account: Account, kind: type[RoomAction], work: Awaitable[T]) -> T:
         try:
-            return await within(self._clock, _LIMIT_S, contained(session.manage, action))
+            return await within(self._clock, _LIMIT_S, work)
         except AdapterError:
             raise
         except TimeoutError:
@@ -44,5 +62,5 @@ class Management:
                 "The network did not answer in time. It may have been done or not."
             ) from None
         except Exception as error:
-            log.exception("room_action_failed", account=account.id, kind=type(action).__name__)
+            log.exception("room_action_failed", account=account.id, kind=kind.__name__)
             raise Transient("Internal error of the gateway.") from error

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.adapter import Sent
+from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References, is_gone
-from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.bridge.wellformed import honest_time
 from gateway.events import ReactInRoom, RemoteRoomReaction, RemoteRoomRetraction, RoomMessage

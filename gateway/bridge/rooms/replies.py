@@ -27,20 +27,18 @@ def quote(said: RoomMessage) -> str:
 
 
 def quoted(db: Connection, room: RoomRow, said: RoomMessage) -> RoomMessage:
-    """What the archive has, with the quote that it had when it was live; without one, if what it
-    answers was taken back since."""
+    """What the archive has, with a quote; without one, if what it answers was taken back since."""
     if said.reply is None:
         return said
     answered = texts.text_before(db, room.id, said.reply.message, said.archive_id)
-    told = "" if answered is None else quote(answered)
-    return structs.replace(said, reply=structs.replace(said.reply, quote=told))
+    return with_quote(said, "" if answered is None else quote(answered))
 
 
-def unquoted(said: RoomMessage) -> RoomMessage:
-    """As the archive keeps it."""
+def with_quote(said: RoomMessage, told: str) -> RoomMessage:
+    """If it is an answer. In the archive it has none."""
     if said.reply is None:
         return said
-    return structs.replace(said, reply=structs.replace(said.reply, quote=""))
+    return structs.replace(said, reply=structs.replace(said.reply, quote=told))
 
 
 def without_fallback(body: str, parts: tuple[tuple[int, int], ...]) -> str:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
+from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.reactions import Reactions
 from gateway.bridge.rooms.references import References, is_gone
-from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.bridge.wellformed import honest_time

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from dataclasses import dataclass
 
 from msgspec import structs
 
-from gateway.bridge.rooms import replies
+from gateway.bridge.rooms import occupants, replies
 from gateway.bridge.rooms.nicks import nick
 from gateway.bridge.rows import Committed, Rows
 from gateway.events import RoomDelivery, RoomInvitation, RoomMessage
@@ -18,12 +15,6 @@ from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store import Transaction, conversations, journal, rooms
 from gateway.store.conversations import Origin
 from gateway.store.rooms import RoomRow
-
-
-def occupant_id(secret: bytes, user: RemoteUserId) -> str:
-    """XEP-0421 §4: the same for ever, and of no use to know the person by in another room."""
-    digest = hmac.new(secret, user.encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +63,12 @@ class RoomRows:
     ) -> None:
         """Something that is kept in the archive, once. ``text_of``: the message whose text it is;
         both ids mean that one from now on."""
-        if not rooms.archive(db, room.id, sender, replies.unquoted(said), now, text_of):
+        if not rooms.archive(db, room.id, sender, replies.with_quote(said, ""), now, text_of):
             return
         if text_of is not None:
             conversations.add_alias(db, room.conversation, said.archive_id, text_of)
+        if said.nick:
+            occupants.spoke(self, db, room, sender, said.sent_at, now, out)
         addressed = structs.replace(said, to=rooms.occupants(db, room.id))
         self.tell(db, room, said.id, addressed, now, out)
 

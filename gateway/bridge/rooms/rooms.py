@@ -12,22 +12,24 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.rooms import references, replies
+from gateway.bridge.rooms import occupants, references, replies
 from gateway.bridge.rooms.nicks import fold
-from gateway.events import Affiliation, RoomJoined, RoomMessage
+from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
-from gateway.store import Store, Transaction, journal, rooms, texts
+from gateway.store import Store, Transaction, journal, member_lists, rooms, texts
 from gateway.store.conversations import MessageRow
 from gateway.store.journal import InboundRow
+from gateway.store.member_lists import Listed
 from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
 MOST_HISTORY_BYTES = 1_000_000
 _HISTORY_PAGES = 10
-MOST_OTHERS = 10_000
-"""Members that a session is told of. All that it is told is one row: with the bytes of the history
-it has to stay below what may wait for our server (REQ-712), or that row would end each stream."""
+MOST_OTHERS = 1_000
+"""Occupants that a session is told of; there are more than 200 only where so many moderate. All
+that it is told is one row: with the bytes of the history it has to stay below what may wait for
+our server (REQ-712), or that row would end each stream."""
 _MOST_TYPISTS = 30
 """Members of a group in which typing is shown."""
 MOST_SESSIONS = 100
@@ -58,8 +60,9 @@ class Joined:
     history: Sequence[RoomMessage]
 
 
-def _is_ordinary(member: MemberRow) -> bool:
-    return member.affiliation not in (Affiliation.OWNER, Affiliation.ADMIN)
+def is_ruler(member: MemberRow) -> bool:
+    """Whether somebody is a moderator (REQ-524)."""
+    return member.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
 
 
 class Rooms:
@@ -123,6 +126,27 @@ class Rooms:
         """How many are in a room."""
         return rooms.count_members(self._store.reader, room.id)
 
+    def listed(self, room: RoomRow, wanted: Listed) -> list[MemberRow]:
+        """Some of those in a room."""
+        return member_lists.listed(self._store.reader, room.id, wanted)
+
+    def has_visitors(self, room: RoomRow) -> bool:
+        """Whether somebody may not speak."""
+        return member_lists.has_visitors(self._store.reader, room.id)
+
+    def is_last_owner(self, room: RoomRow, member: MemberRow) -> bool:
+        """Whether a room would have no owner without this one."""
+        return member.affiliation is Affiliation.OWNER and not member_lists.count_others(
+            self._store.reader, room.id, Affiliation.OWNER, member.user
+        )
+
+    def may(self, account: Account, room: RoomRow, right: RoomRight) -> bool:
+        """Whether the account may do such a thing in a room."""
+        if room.may is not None:
+            return right in room.may
+        me = self.me(account, room)
+        return me is not None and is_ruler(me)
+
     def is_in(self, room: RoomRow, jid: str) -> bool:
         """Whether a session has joined."""
         return rooms.is_in(self._store.reader, room.id, jid)
@@ -142,6 +166,7 @@ class Rooms:
         def unit(db: Transaction) -> tuple[InboundRow, list[str]] | None:
             if rooms.member(db, room.id, account.remote_id) is None:
                 return None
+            occupants.begin(db, room.id, account.remote_id, now)
             rooms.enter(db, room.id, jid, account.user, now)
             displaced = rooms.beyond(db, room.id, jid, MOST_SESSIONS)
             for other in displaced:
@@ -183,9 +208,8 @@ class Rooms:
         me = self.me(account, room)
         if me is None or not all(self.is_in(room, jid) for jid in told.to):
             return None
-        others = [member for member in rooms.members(reader, room.id) if member != me]
-        if len(others) > MOST_OTHERS:
-            others = sorted(others, key=_is_ordinary)[:MOST_OTHERS]
+        shown = rooms.shown(reader, room.id, MOST_OTHERS + 1)
+        others = [member for member in shown if member != me][:MOST_OTHERS]
         return Joined(room=room, me=me, others=others, history=self._history(room, told))
 
     def _history(self, room: RoomRow, wanted: RoomJoined) -> Sequence[RoomMessage]:
@@ -257,16 +281,21 @@ class Rooms:
         for jid in sessions:
             self._port.frozen(room.remote_id, me.nick if me is not None else "", jid)
 
+    def shows_typing(self, room: RoomRow) -> bool:
+        """Where many may type, it is of no use to know of each."""
+        many = rooms.has_more_members(self._store.reader, room.id, _MOST_TYPISTS)
+        return room.private and not many
+
     def types(
         self, account: Account, remote_id: RemoteRoomId, user: RemoteUserId, active: bool
     ) -> None:
-        """Somebody types (REQ-572). Where many may, it is of no use to know of each."""
+        """Somebody types (REQ-572)."""
         reader = self._store.reader
         room = rooms.find(reader, self._network, account.id, remote_id)
-        if room is None or not room.private or user == account.remote_id:
+        if room is None or user == account.remote_id or not self.shows_typing(room):
             return
         member, to = rooms.member(reader, room.id, user), rooms.occupants(reader, room.id)
-        if member is not None and to and rooms.count_members(reader, room.id) <= _MOST_TYPISTS:
+        if member is not None and to:
             self._port.room_typing(remote_id, member.nick, active, to)
 
     def leave(self, room: RoomId, jid: str) -> None:

@@ -12,11 +12,13 @@ from msgspec import structs
 
 from gateway.bridge.rooms import replies
 from gateway.bridge.rooms.edits import Edits, Text
+from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References
-from gateway.bridge.rooms.room_rows import RoomRows, occupant_id
+from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import split_text
 from gateway.bridge.unread import line, storable
+from gateway.bridge.wanted import Incoming
 from gateway.bridge.wellformed import honest_time
 from gateway.events import (
     RemoteRoomMessage,
@@ -156,7 +158,7 @@ class Speech:
             reply = None if part else self.references.reply(db, room, event.reply_to)
             if shown is not None and not part:
                 readable = structs.replace(shown.message, body=body, reply=reply)
-                rooms.rewrite(db, room.id, replies.unquoted(readable))
+                rooms.rewrite(db, room.id, replies.with_quote(readable, ""))
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, "readable", part),
                 archive_id=self.room_rows.id(room, "archive", event.id, "readable", part),
@@ -240,7 +242,13 @@ class Speech:
         return None if reply is None else structs.replace(reply, quote=command.quote)
 
     def say_again(
-        self, db: Transaction, room: RoomRow, message: int, jid: str, now: float, out: Committed
+        self,
+        db: Transaction,
+        room: RoomRow,
+        message: int,
+        wanted: Incoming,
+        now: float,
+        out: Committed,
     ) -> None:
         """A session has sent again what was reflected already: it has not seen that (REQ-911)."""
         stored = conversations.message(db, message)
@@ -248,6 +256,6 @@ class Speech:
             return
         said = rooms.archived(db, room.id, self.references.archive_id(room, stored))
         if said is not None and said.message.tombstone is None:
-            again = replies.quoted(db, room, said.message)
-            addressed = structs.replace(again, to=(jid,))
+            again = replies.with_quote(said.message, wanted.quote)
+            addressed = structs.replace(again, to=(wanted.sender,))
             self.room_rows.tell(db, room, addressed.id, addressed, now, out)

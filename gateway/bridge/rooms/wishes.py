@@ -51,7 +51,7 @@ class IncomingSpeech(IncomingText):
 
     @property
     def quote(self) -> str:
-        """What it quotes, if that stands above the text."""
+        """See `Incoming.quote`."""
         return self.body.removesuffix(self.unquoted) if self.unquoted else ""
 
     @property

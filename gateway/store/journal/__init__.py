@@ -11,6 +11,7 @@ from gateway.store.journal.inbound import (
     open_inbound,
     open_inbound_conversations,
     recent_inbound,
+    reword,
     set_inbound_state,
 )
 from gateway.store.journal.outbound import (
@@ -55,6 +56,7 @@ __all__ = [
     "origin_id",
     "readdress",
     "recent_inbound",
+    "reword",
     "set_inbound_state",
     "settle_outbound",
 ]

@@ -188,6 +188,11 @@ def close_inbound(
     return [row for row in rows if db.execute(change, (state, now, row.id)).rowcount]
 
 
+def reword(db: Transaction, row: RowId, delivery: Delivery) -> None:
+    """A row says it in another way when it is written again."""
+    db.execute("UPDATE inbound SET payload = ? WHERE id = ?", (payload.encode(delivery), row))
+
+
 def bounce(db: Transaction, row: InboundRow, now: float) -> list[InboundRow]:
     """A row came back and is written again. Returns it if it was not open any longer."""
     found = db.execute("SELECT state FROM inbound WHERE id = ?", (row.id,)).fetchone()

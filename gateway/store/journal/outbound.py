@@ -209,8 +209,11 @@ def earlier_outbound(
 
 
 def command_of(db: Connection, row: RowId) -> Command | None:
-    """What a row wants; None if there is no such row, or this version cannot read it."""
-    found = db.execute("SELECT payload FROM outbound WHERE id = ?", (row,)).fetchone()
+    """What an undecided row wants; None if there is no such row, or this version cannot read
+    it."""
+    found = db.execute(
+        "SELECT payload FROM outbound WHERE id = ? AND state = 0", (row,)
+    ).fetchone()
     return None if found is None else payload.command(found[0])
 
 

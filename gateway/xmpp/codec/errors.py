@@ -41,6 +41,7 @@ class Refused(Exception):
 
 
 BAD_REQUEST = StanzaError("modify", "bad-request")
+CONFLICT = StanzaError("cancel", "conflict")
 FORBIDDEN = StanzaError("auth", "forbidden")
 INTERNAL = StanzaError("wait", "internal-server-error")
 ITEM_NOT_FOUND = StanzaError("cancel", "item-not-found")

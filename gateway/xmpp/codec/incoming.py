@@ -37,6 +37,8 @@ class IncomingMessage:
     type: str
     id: str
     body: str | None = None
+    subject: str | None = None
+    """Empty if there is to be none."""
     origin_id: str = ""
     wants_receipt: bool = False
     received: str = ""
@@ -68,6 +70,16 @@ class IncomingMessage:
     @property
     def has_content(self) -> bool:
         """Its sender waits for what becomes of it."""
+        return self._says_something or self.is_subject
+
+    @property
+    def is_subject(self) -> bool:
+        """Nothing but a subject for a room (XEP-0045 §8.1)."""
+        is_set = self.type == "groupchat" and self.subject is not None
+        return is_set and not self._says_something
+
+    @property
+    def _says_something(self) -> bool:
         about = (self.body, self.reacts_to, self.retracts)
         return any(said is not None for said in about)
 
@@ -75,6 +87,11 @@ class IncomingMessage:
 def _body(message: IncomingMessage, child: Element) -> None:
     if message.body is None:  # further languages are translations of the first
         message.body = child.text or None
+
+
+def _subject(message: IncomingMessage, child: Element) -> None:
+    if message.subject is None:
+        message.subject = child.text or ""
 
 
 def _origin_id(message: IncomingMessage, child: Element) -> None:
@@ -175,6 +192,7 @@ CONTENT = frozenset(
 
 _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     f"{ACCEPT}body": _body,
+    f"{ACCEPT}subject": _subject,
     f"{ACCEPT}error": _error,
     "{jabber:client}error": _error,
     "{urn:xmpp:sid:0}origin-id": _origin_id,

@@ -27,6 +27,8 @@ from gateway.xmpp.codec.xml import Stanza, attribute, text
 
 STORE = "<store xmlns='urn:xmpp:hints'/>"
 NO_STORE = "<no-store xmlns='urn:xmpp:hints'/>"
+_NO_CARBON = "<private xmlns='urn:xmpp:carbons:2'/>"
+"""XEP-0280 §9."""
 _DELAYED_S = 60.0
 """Content older than this carries when it was sent (REQ-410)."""
 
@@ -44,6 +46,8 @@ class Route:
     wants_receipt: bool
     may_send_as_user: str
     """The user's server, if it lets us send in the user's name (XEP-0356); else empty."""
+    marks: str = ""
+    """XML that marks what comes from an occupant, who is puppet and resource then."""
 
     @property
     def sender(self) -> str:
@@ -69,9 +73,9 @@ def stanza_of(row: InboundRow, route: Route, now: float) -> Stanza | None:
     return _WRITERS[type(row.delivery)](row, row.delivery, route, now)
 
 
-def chat_state(state: str, sender: str, user: str, kind: str = "chat") -> Stanza:
+def chat_state(state: str, sender: str, user: str, kind: str = "chat", marks: str = "") -> Stanza:
     """XEP-0085 §5.1, §5.5."""
-    inner = f"<{state} xmlns='http://jabber.org/protocol/chatstates'/>{NO_STORE}"
+    inner = f"<{state} xmlns='http://jabber.org/protocol/chatstates'/>{NO_STORE}{marks}"
     return Stanza("message", sender, user, kind, inner=inner)
 
 
@@ -99,7 +103,8 @@ def _displayed(message: str) -> str:
 def _message(row: InboundRow, route: Route, inner: str) -> Stanza:
     # A repeated stanza says when it was first sent: Conversations then looks for its double.
     late = delay(row.committed_at, route.puppet) if row.resent else ""
-    return Stanza("message", route.sender, route.user, "chat", row.stanza_id, inner + late)
+    inner += late + route.marks
+    return Stanza("message", route.sender, route.user, "chat", row.stanza_id, inner)
 
 
 def _chat(
@@ -112,6 +117,7 @@ def _chat(
     plain: bool = False,
     name: str = "",
     replaces: str | None = None,
+    hint: str = "",
 ) -> Stanza:
     parts = [
         f"<body>{text(body)}</body>{replacing(replaces)}",
@@ -123,9 +129,11 @@ def _chat(
         if route.read_marks:
             parts.append("<markable xmlns='urn:xmpp:chat-markers:0'/>")
         parts.append("<active xmlns='http://jabber.org/protocol/chatstates'/>")
-        parts.append(nick(name))
+        if not route.marks:
+            parts.append(nick(name))
     if row.resent or now - sent_at > _DELAYED_S:
         parts.append(delay(sent_at, route.puppet))
+    parts += (hint, route.marks)
     return Stanza("message", route.sender, route.user, "chat", row.stanza_id, "".join(parts))
 
 
@@ -165,6 +173,7 @@ def _chat_message(row: InboundRow, message: ChatMessage, route: Route, now: floa
         now,
         name=message.nick,
         replaces=message.replaces,
+        hint=_NO_CARBON if message.to else "",
     )
 
 
@@ -185,7 +194,8 @@ def _receipt(row: InboundRow, receipt: Receipt, route: Route, _: float) -> Stanz
 
 def _failure(_: InboundRow, failure: Failure, route: Route, __: float) -> Stanza:
     error = errors.OF_REASON[failure.reason].xml(failure.text)
-    return Stanza("message", route.puppet, failure.to, "error", failure.message, error)
+    sender = route.sender if route.marks else route.puppet
+    return Stanza("message", sender, failure.to, "error", failure.message, error)
 
 
 def _notice(row: InboundRow, notice: Notice, route: Route, now: float) -> Stanza:

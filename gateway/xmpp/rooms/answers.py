@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError
+from gateway.events import DescribeRoom, InviteToRoom, RoomAction, RoomRight
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.accounts import AccountStatus
 from gateway.store.invitations import Invitation
@@ -17,10 +18,14 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
-from gateway.xmpp.rooms import archive
+from gateway.xmpp.puppet_answers import NICK, forbidden, name_item
+from gateway.xmpp.rooms import archive, registration
+from gateway.xmpp.rooms.admin import Administration
 from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.doors import NO_ROOM
+from gateway.xmpp.rooms.owner import Configuration
 from gateway.xmpp.rooms.refusals import refused
+from gateway.xmpp.rooms.service import NOT_IN
 from gateway.xmpp.rooms.speech import Speech
 from gateway.xmpp.rooms.stanzas import MUC
 
@@ -34,17 +39,22 @@ _FEATURES = (
     disco.INFO,
     disco.ITEMS,
     "muc_persistent",
-    "muc_unmoderated",
     "muc_unsecured",
     archive.MAM,
     f"{archive.MAM}#extended",
+    registration.REGISTER,
+    "urn:xmpp:hats:0",
     "urn:xmpp:occupant-id:0",
     "urn:xmpp:ping",
     "urn:xmpp:sid:0",
+    "vcard-temp",
 )
 _PRIVATE = ("muc_hidden", "muc_membersonly", "muc_nonanonymous")
 _CHANNEL = ("muc_hidden", "muc_open", "muc_semianonymous")
 _OWN_NAME = "x-roomuser-item"
+_PUBSUB = "{http://jabber.org/protocol/pubsub}"
+_MOST_LISTED = 200
+"""Occupants that are listed by disco#items (REQ-127)."""
 
 
 class RoomAnswers:
@@ -59,15 +69,32 @@ class RoomAnswers:
             ("get", f"{{{disco.ITEMS}}}query"): self._items,
             ("get", "{urn:xmpp:ping}ping"): self._ping,
             ("get", "{jabber:iq:version}query"): self._version,
+            ("get", "{jabber:iq:last}query"): self._last,
+            ("get", f"{{{registration.REGISTER}}}query"): self._registered,
+            ("set", f"{{{registration.REGISTER}}}query"): self._register,
             ("get", "{vcard-temp}vCard"): self._card,
+            ("get", f"{_PUBSUB}pubsub"): self._pep,
+            ("set", f"{_PUBSUB}pubsub"): forbidden,
             ("get", f"{{{archive.MAM}}}query"): self._archive_form,
             ("set", f"{{{archive.MAM}}}query"): self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
         self._speech = Speech(component, self._room)
+        self.occupant = self._speech.occupant
+        """What all occupants say of themselves."""
+        self._admin = Administration(component, self._room)
+        self.now |= self._admin.now
         self.later: dict[tuple[str, str], LaterAnswer] = {
             ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
+            **self._admin.later,
+            **Configuration(component, self._room).later,
         }
+
+    def answers_later(self, request: Request) -> LaterAnswer | None:
+        """How a request is answered for which the network is asked; None if it need not be."""
+        if self._admin.is_known(request):
+            return None
+        return self.later.get(request.key) or self.looked_up(request)
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
         """Nothing is told of a room to people who are not in it."""
@@ -81,17 +108,20 @@ class RoomAnswers:
         raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
 
     def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:
+        """Occupants answer those alone who are in the room (REQ-128, REQ-552)."""
         account, room = self._room(request)
+        if not self._rooms.is_in(room, request.sender):
+            raise Refused(errors.NOT_IN_ROOM, NOT_IN)
         member = self._rooms.by_nick(room, request.to.resource)
         if member is None:
             raise Refused(errors.ITEM_NOT_FOUND, "There is nobody of this name in the room.")
         return account, room, member
 
     def _info(self, request: Request) -> str:
+        node = request.payload.get("node", "")
         if request.to.resource:
             self._occupant(request)
-            return self._speech.occupant.info()
-        node = request.payload.get("node", "")
+            return self.occupant.of_node(node)
         waiting = self._waiting(request)
         if waiting is not None and not node:
             return self._described(waiting.name, is_private=True)
@@ -100,11 +130,15 @@ class RoomAnswers:
             return self._own_name(account, room)
         if node:
             raise Refused(errors.ITEM_NOT_FOUND)
-        return self._described(room.name, self._form(room), is_private=room.private)
+        form, moderated = self._form(account, room), self._rooms.has_visitors(room)
+        return self._described(room.name, form, is_private=room.private, is_moderated=moderated)
 
-    def _described(self, name: str, form: str = "", *, is_private: bool) -> str:
+    def _described(
+        self, name: str, form: str = "", *, is_private: bool, is_moderated: bool = False
+    ) -> str:
         kind = _PRIVATE if is_private else _CHANNEL
-        features = sorted((*_FEATURES, *kind, *self._speech.features))
+        moderated = "muc_moderated" if is_moderated else "muc_unmoderated"
+        features = sorted((*_FEATURES, *kind, moderated, *self._speech.features))
         listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
         named = f" name='{attribute(name)}'" if name else ""
         return (
@@ -147,11 +181,19 @@ class RoomAnswers:
         named = f"<identity category='conference' type='text' name='{attribute(me.nick)}'/>"
         return f"<query xmlns='{disco.INFO}' node='{_OWN_NAME}'>{named}</query>"
 
-    def _form(self, room: RoomRow) -> str:
-        """REQ-541."""
+    def _form(self, account: Account, room: RoomRow) -> str:
+        """REQ-541. What may be done is what the asker may do (REQ-525)."""
+        invites = self._rooms.may(account, room, RoomRight.INVITE)
+        topics = self._rooms.may(account, room, RoomRight.TOPIC)
         fields = {
             "FORM_TYPE": f"{MUC}#roominfo",
+            "muc#roomconfig_allowinvites": _yes_no(invites and self._can(InviteToRoom)),
+            "muc#roomconfig_allowpm": "anyone",
             "muc#roomconfig_roomname": room.name,
+            # Servers say the first of these, XEP-0045 the second.
+            "muc#roominfo_changesubject": _yes_no(topics and self._can(DescribeRoom)),
+            "muc#roominfo_subjectmod": _yes_no(topics and self._can(DescribeRoom)),
+            "muc#roominfo_description": room.topic,
             "muc#roominfo_subject": room.topic,
             "muc#roominfo_occupants": str(self._rooms.count(room)),
         }
@@ -162,9 +204,21 @@ class RoomAnswers:
         )
         return f"<x xmlns='jabber:x:data' type='result'>{listed}</x>"
 
+    def _can(self, kind: type[RoomAction]) -> bool:
+        return self._component.network.room_management.is_possible(kind)
+
     def _items(self, request: Request) -> str:
-        self._room(request)
-        return disco.items(request.payload.get("node", ""))
+        """REQ-127: occupants, of the room itself and where they are few."""
+        account, room = self._room(request)
+        node = request.payload.get("node", "")
+        if node or request.to.resource or self._rooms.count(room) > _MOST_LISTED:
+            return disco.items(node)
+        place = self._component.rooms.place(account, room)
+        listed = "".join(
+            f"<item jid='{attribute(place.occupant(member.nick))}'/>"
+            for member in self._rooms.members(room)
+        )
+        return f"<query xmlns='{disco.ITEMS}'>{listed}</query>"
 
     def _ping(self, request: Request) -> str:
         """XEP-0410 §3.2: whether a session that asks about itself is still in (REQ-551)."""
@@ -177,8 +231,34 @@ class RoomAnswers:
         return ""
 
     def _version(self, request: Request) -> str:
+        if request.to.resource:
+            self._occupant(request)
         self._room(request)
         return version(self._component.network.adapter.display_name)
+
+    def _last(self, request: Request) -> str:
+        """XEP-0012: since when an occupant has said nothing here."""
+        if not request.to.resource:
+            raise Refused(errors.SERVICE_UNAVAILABLE)
+        _, room, member = self._occupant(request)
+        wanted = Wanted(sender=member.user, most=1, newest=True)
+        said = self._rooms.read_archive(room, wanted)
+        if not said:
+            raise Refused(errors.SERVICE_UNAVAILABLE, f"{member.nick} has said nothing yet.")
+        now = self._component.network.adapter.context.clock.now()
+        seconds = max(0, int(now - said[0].message.sent_at))
+        return f"<query xmlns='jabber:iq:last' seconds='{seconds}'/>"
+
+    def _registered(self, request: Request) -> str:
+        account, room = self._room(request)
+        me = self._rooms.me(account, room)
+        if me is None:
+            raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
+        return registration.registered(me)
+
+    def _register(self, request: Request) -> str:
+        self._room(request)
+        return registration.refuse(self._component.network.adapter.display_name)
 
     # --- the archive (REQ-580 to REQ-586) -------------------------------------------------------
 
@@ -264,11 +344,24 @@ class RoomAnswers:
     def _card(self, request: Request) -> str:
         if request.to.resource:
             member = self._occupant(request)[2]
-            return card(member.name or member.user)
+            return card(member.name or member.nick)
         _, room = self._room(request)
         if not room.name:
             raise Refused(errors.ITEM_NOT_FOUND)
         return card(room.name)
 
+    def _pep(self, request: Request) -> str:
+        """Nothing is published but the name."""
+        asked = request.payload.find(f"{_PUBSUB}items")
+        node = asked.get("node", "") if asked is not None else ""
+        member = self._occupant(request)[2] if request.to.resource else None
+        if member is None or node != NICK:
+            raise Refused(errors.ITEM_NOT_FOUND)
+        return name_item(member.name or member.nick)
+
 
 _HIDDEN = " type='hidden'"
+
+
+def _yes_no(value: bool) -> str:
+    return "1" if value else "0"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from xml.etree.ElementTree import Element
 
-from gateway.bridge.rooms.intake import presence_of
 from gateway.bridge.rooms.nicks import fold
+from gateway.bridge.rooms.occupants import presence_of
 from gateway.bridge.rooms.rooms import Asked, Joined
 from gateway.events import RoomJoined
 from gateway.xmpp.codec.xml import Stanza

@@ -21,6 +21,8 @@ class Place:
     own: RemoteUserId
     """The member who is the user of this room."""
     is_private: bool
+    caps: str = ""
+    """Those of all occupants but the user (XEP-0115)."""
 
     def occupant(self, nick: str) -> str:
         """The address of an occupant; that of the room for who is none."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from gateway.bridge.accounts import Account
-from gateway.bridge.rooms.intake import presence_of
+from gateway.bridge.rooms.occupants import presence_of
 from gateway.bridge.rooms.rooms import Asked
 from gateway.events import RoomInvitation, RoomJoined
 from gateway.ids import RemoteRoomId, RemoteUserId
@@ -27,11 +27,12 @@ from gateway.xmpp.rooms.joining import read_join, sequence
 from gateway.xmpp.rooms.place import Place
 from gateway.xmpp.rooms.speaking import Speaking
 from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL
+from gateway.xmpp.rooms.subject import Subjects
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
-_NOT_IN = "You are not in the room."
+NOT_IN = "You are not in the room."
 _NO_ACCOUNT = "You have no account here, so you are in no group. Send “login” to {gateway}."
 _LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
 _TOO_MANY = "You are joining too often. Please wait a minute."
@@ -61,6 +62,7 @@ class RoomService:
         self._rooms = component.network.rooms
         self._clock = component.network.adapter.context.clock
         self._speaking = Speaking(component)
+        self._subjects = Subjects(component)
         self._told_out: dict[str, float] = {}
         """Sessions that were told lately that they are not in."""
         self.doors = Doors(component, self._refuse_join, self._join)
@@ -75,6 +77,7 @@ class RoomService:
             puppet=self._component.puppet,
             own=account.remote_id,
             is_private=room.private,
+            caps=self._component.iqs.rooms.occupant.caps(),
         )
 
     def occupant(self, room: RemoteRoomId, nick: str) -> str:
@@ -256,10 +259,14 @@ class RoomService:
             refuse(errors.ITEM_NOT_FOUND, NO_ROOM)
             return
         account, room = found
-        if message.type != "groupchat" or to.resource:
+        if to.resource:  # XEP-0045 §7.5
+            refuse(errors.BAD_REQUEST, "What is said to a group goes to the group.")
+        elif message.type != "groupchat":
             refuse(errors.NOT_ACCEPTABLE, "Please write to people in a conversation of their own.")
         elif not self._rooms.is_in(room, message.sender):
-            refuse(errors.NOT_IN_ROOM, _NOT_IN)
+            refuse(errors.NOT_IN_ROOM, NOT_IN)
+        elif message.is_subject:
+            self._subjects.change(account, room, message.subject or "", refuse)
         else:
             self._speaking.take(account, room, message)
 

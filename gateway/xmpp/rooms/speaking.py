@@ -49,6 +49,7 @@ class Speaking:
                 ),
             )
         else:
+            self._component.network.room_typing(account, room, active=False)
             body = message.body or ""
             self._wishes.say(
                 account,
@@ -69,3 +70,6 @@ class Speaking:
         if message.displayed and message.type == "groupchat":
             shown = StanzaId(message.displayed)
             self._wishes.displayed(account, room, shown, message.sender)
+        if message.chat_state and message.type == "groupchat":
+            is_typing = message.chat_state == "composing"
+            self._component.network.room_typing(account, room, is_typing)

@@ -29,6 +29,7 @@ _USER = f"{MUC}#user"
 SELF, NON_ANONYMOUS, LOGGED, NICK_CHANGED, TECHNICAL = 110, 100, 170, 210, 333
 """Status codes (XEP-0045 §15.6)."""
 _CONFIGURATION_CHANGED, _NEW_NICK, _REMOVED_AS_MEMBER = 104, 303, 321
+_NOW_NON_ANONYMOUS, _NOW_SEMI_ANONYMOUS = 172, 173
 _OF_DEPARTURE = {Departure.KICKED: 307, Departure.BANNED: 301}
 _DELAYED_S = 60.0
 
@@ -54,9 +55,21 @@ def presence(
     actor = f"<actor nick='{attribute(told.actor)}'/>" if told.actor else ""
     reason = f"<reason>{text(told.reason)}</reason>" if told.reason else ""
     x = f"<x xmlns='{_USER}'><item{written}>{actor}{reason}</item>{statuses(codes)}</x>"
-    kind = "" if told.gone is None else "unavailable"
+    x += occupant_id(told.occupant)
     sender = place.occupant(told.nick)
-    return Stanza("presence", sender, to, kind, id, x + occupant_id(told.occupant))
+    if told.gone is not None:
+        return Stanza("presence", sender, to, "unavailable", id, x)
+    caps = "" if is_self else place.caps
+    return Stanza("presence", sender, to, "", id, x + _hats(told.title) + caps)
+
+
+def _hats(title: str) -> str:
+    """XEP-0317 §3.1. Of people with the same title each wears the same hat."""
+    if not title:
+        return ""
+    uri = f"urn:x-dragoman:hat:{quote(title, safe='')}"
+    hat = f"<hat title='{attribute(title)}' uri='{attribute(uri)}'/>"
+    return f"<hats xmlns='urn:xmpp:hats:0'>{hat}</hats>"
 
 
 def _codes(told: RoomPresence, *, is_self: bool) -> Iterator[int]:
@@ -74,6 +87,8 @@ def _codes(told: RoomPresence, *, is_self: bool) -> Iterator[int]:
 def _item(told: RoomPresence) -> dict[str, str]:
     if told.new_nick:
         return {"affiliation": told.affiliation, "role": _role(told), "nick": told.new_nick}
+    if told.is_hidden:
+        return {"affiliation": told.affiliation, "role": "none"}
     if told.gone is not None:
         affiliation = "outcast" if told.gone is Departure.BANNED else "none"
         return {"affiliation": affiliation, "role": "none"}
@@ -81,10 +96,14 @@ def _item(told: RoomPresence) -> dict[str, str]:
 
 
 def _role(told: RoomPresence) -> str:
+    return role_of(told.affiliation, may_speak=told.may_speak)
+
+
+def role_of(affiliation: str, *, may_speak: bool) -> str:
     """REQ-524."""
-    if told.affiliation in (Affiliation.OWNER, Affiliation.ADMIN):
+    if affiliation in (Affiliation.OWNER, Affiliation.ADMIN):
         return "moderator"
-    return "participant" if told.may_speak else "visitor"
+    return "participant" if may_speak else "visitor"
 
 
 def left(occupant: str, to: str, codes: Iterable[int] = (SELF,), id: str = "") -> Stanza:
@@ -143,6 +162,13 @@ def uri(room: str) -> str:
     return f"xmpp:{quote(room, safe='@.-_~')}?join"
 
 
+def _of_change(told: RoomChanged) -> Iterator[int]:
+    """REQ-542."""
+    yield _CONFIGURATION_CHANGED
+    if told.is_private is not None:
+        yield _NOW_NON_ANONYMOUS if told.is_private else _NOW_SEMI_ANONYMOUS
+
+
 def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
     """One for each session that was in the room when the row was committed (REQ-556)."""
     told: Any = row.delivery
@@ -161,7 +187,7 @@ def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
                 subject(place, told.nick, told.topic, told.sent_at, to, told.id) for to in told.to
             ]
         case RoomChanged():
-            inner = f"<x xmlns='{_USER}'>{statuses([_CONFIGURATION_CHANGED])}</x>"
+            inner = f"<x xmlns='{_USER}'>{statuses(_of_change(told))}</x>"
             return [
                 Stanza("message", place.room, to, "groupchat", told.id, inner) for to in told.to
             ]

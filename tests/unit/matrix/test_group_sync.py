@@ -30,6 +30,7 @@ from gateway.events import (
     RemoteRoomMessage,
     RemoteUndecryptable,
     RemoteUnreadable,
+    RoomRight,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.unit.matrix.samples import (
@@ -77,7 +78,8 @@ def _gap(event_id: str) -> RemoteEvent:
 
 
 def _room(**fields: Any) -> RemoteRoom:
-    return RemoteRoom(room=TEA, **{"name": "Tea", **fields})
+    may = (RoomRight.TOPIC, RoomRight.INVITE)  # as long as there are no levels
+    return RemoteRoom(room=TEA, **{"name": "Tea", "may": may, **fields})
 
 
 def _own(membership: str, event_id: str = "$own", sender: str = ALICE, **content: Any) -> Any:

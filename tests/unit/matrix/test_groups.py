@@ -35,7 +35,7 @@ def _group(*events: Any, **fields: Any) -> Group:
 
 
 def _named(**fields: Any) -> str:
-    return seen(ROOM, Group(**fields)).name
+    return seen(ROOM, Group(**fields), ALICE).name
 
 
 # --- what it is -------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ def _named(**fields: Any) -> str:
 def test_names(kind: str, content: Any, name: str) -> None:
     """Spec, "Calculating the display name for a room"."""
     group = _group(state(kind, "", content), alias="#tea:example.org")
-    assert seen(ROOM, group).name == name
+    assert seen(ROOM, group, ALICE).name == name
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_malformed_summary_changes_nothing(summary: Any) -> None:
 def test_without_a_summary_the_members_name_it() -> None:
     members = [Member(user=ALICE, name="A"), Member(user=CAROL), Member(user=BOB, name="Bob")]
     group = with_people(Group(), members, ALICE)
-    assert seen(ROOM, group).name == "Bob and carol"
+    assert seen(ROOM, group, ALICE).name == "Bob and carol"
     assert with_people(group, members[:1], ALICE) == group
 
 
@@ -113,16 +113,16 @@ def test_without_a_summary_the_members_name_it() -> None:
 )  # fmt: skip
 def test_who_may_come_in(rule: Any, private: bool) -> None:
     event = state("m.room.join_rules", "", {"join_rule": rule})
-    assert seen(ROOM, _group(event, is_private=not private)).is_private is private
+    assert seen(ROOM, _group(event, is_private=not private), ALICE).is_private is private
 
 
 def test_topics() -> None:
     event = {**state("m.room.topic", "", {"topic": "Green\x00"}), "origin_server_ts": 5_000}
-    room = seen(ROOM, _group(event))
+    room = seen(ROOM, _group(event), ALICE)
     assert (room.topic, room.topic_by, room.topic_at) == ("Green", BOB, 5.0)
-    odd = seen(ROOM, _group(event, state("m.room.topic", "", {"topic": 5}, sender="odd")))
+    odd = seen(ROOM, _group(event, state("m.room.topic", "", {"topic": 5}, sender="odd")), ALICE)
     assert (odd.topic, odd.topic_by) == ("", None)
-    long = seen(ROOM, _group(state("m.room.topic", "", {"topic": "x" * 10**6})))
+    long = seen(ROOM, _group(state("m.room.topic", "", {"topic": "x" * 10**6})), ALICE)
     assert len(long.topic) <= 4096
 
 
@@ -340,5 +340,5 @@ def test_no_event_raises(kind: str, content: Any, key: Any, other: Any) -> None:
     group = with_summary(described(Group(), event, NOW), as_dict(content), {}, ALICE)
     assert msgspec.json.decode(msgspec.json.encode(group), type=Group) == group
     members = everybody(group, [event], ALICE)
-    msgspec.json.encode([seen(ROOM, group), members, departure(ROOM, event)])
+    msgspec.json.encode([seen(ROOM, group, ALICE), members, departure(ROOM, event)])
     begun_with([event], ALICE)

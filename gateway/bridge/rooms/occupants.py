@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which members of a group are occupants of its room, and what is told of them (REQ-553, REQ-554).
+
+Of a small group all are. Of a large one there are the account itself, those who moderate it, and
+those who have spoken. Who is shown is a property of the room and not of a session, so all sessions
+in it know the same occupants, and each is told of whoever becomes one before what they say.
+
+Runs inside the writer's transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.bridge.rooms.occupant_ids import occupant_id
+from gateway.bridge.rows import Committed
+from gateway.events import Affiliation, Departure, Member, RoomPresence
+from gateway.ids import RemoteUserId, RoomId
+from gateway.store import Transaction, rooms
+from gateway.store.rooms import MemberRow, RoomRow
+
+if TYPE_CHECKING:
+    from gateway.bridge.rooms.room_rows import RoomRows
+
+MOST_MEMBERS = 200
+"""A group of so many is shown as a whole. In a larger one, so many who do not moderate it."""
+MOST_SPEAKERS = 100
+LATELY_S = 86_400.0
+"""The first session that comes into a larger one finds who has spoken within that time."""
+
+
+def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
+    """That somebody is there, as it is told to whoever joins."""
+    return RoomPresence(
+        nick=member.nick,
+        occupant=occupant_id(room.secret, member.user),
+        member=member.user,
+        affiliation=member.affiliation,
+        may_speak=member.may_speak,
+        title=member.title,
+    )
+
+
+def present(
+    room_rows: RoomRows,
+    db: Transaction,
+    room: RoomRow,
+    member: MemberRow,
+    now: float,
+    out: Committed,
+    *,
+    to: tuple[str, ...],
+    gone: Departure | None = None,
+    is_hidden: bool = False,
+    new_nick: str = "",
+    actor: str = "",
+    reason: str = "",
+) -> None:
+    """Tell sessions that somebody is there, or is not any more."""
+    scope = ("presence", member.user, str(now), new_nick, str(gone), str(is_hidden))
+    told = RoomPresence(
+        nick=member.nick,
+        occupant=occupant_id(room.secret, member.user),
+        member=member.user,
+        affiliation=member.affiliation,
+        may_speak=member.may_speak,
+        title=member.title,
+        gone=gone,
+        is_hidden=is_hidden,
+        new_nick=new_nick,
+        actor=actor,
+        reason=reason,
+        to=to,
+    )
+    room_rows.tell(db, room, room_rows.id(room, *scope), told, now, out)
+
+
+def is_shown(
+    room_rows: RoomRows, db: Transaction, room: RoomRow, member: Member, before: MemberRow | None
+) -> bool:
+    """Whether somebody who comes, or has changed, is an occupant."""
+    return (
+        (before is not None and before.is_shown)
+        or member.user == room_rows.own
+        or member.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
+        or not rooms.has_more_members(db, room.id, MOST_MEMBERS - (before is None))
+    )
+
+
+def spoke(
+    room_rows: RoomRows,
+    db: Transaction,
+    room: RoomRow,
+    user: RemoteUserId,
+    sent_at: float,
+    now: float,
+    out: Committed,
+) -> None:
+    """Somebody has said something, of which sessions are told next. There is an end to those who
+    are shown: somebody else goes, who was silent for longest."""
+    rooms.spoke(db, room.id, user, sent_at)
+    member = rooms.member(db, room.id, user)
+    if member is None or member.is_shown:
+        return
+    to = rooms.occupants(db, room.id)
+    for quiet in rooms.beyond_speakers(db, room.id, room_rows.own, MOST_MEMBERS - 1):
+        rooms.show(db, room.id, quiet.user, is_shown=False)
+        left = Departure.LEFT
+        present(room_rows, db, room, quiet, now, out, to=to, gone=left, is_hidden=True)
+    rooms.show(db, room.id, user)
+    present(room_rows, db, room, member, now, out, to=to)
+
+
+def show_if_small(
+    room_rows: RoomRows, db: Transaction, room: RoomRow, now: float, out: Committed
+) -> None:
+    """A group that is large no longer is shown as a whole."""
+    if rooms.has_more_members(db, room.id, MOST_MEMBERS):
+        return
+    for member in rooms.hidden(db, room.id):
+        rooms.show(db, room.id, member.user)
+        to = rooms.occupants(db, room.id)
+        present(room_rows, db, room, member, now, out, to=to)
+
+
+def begin(db: Transaction, room: RoomId, own: RemoteUserId, now: float) -> None:
+    """A session comes in. If it is the first one, nobody knows who was shown until now."""
+    if rooms.occupants(db, room) or not rooms.has_more_members(db, room, MOST_MEMBERS):
+        return
+    silent = rooms.silent(db, room, own, now - LATELY_S)
+    for quiet in (*silent, *rooms.beyond_speakers(db, room, own, MOST_SPEAKERS)):
+        rooms.show(db, room, quiet.user, is_shown=False)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nick that is the user's own in a room (XEP-0045 §7.10; REQ-527)."""
+
+from __future__ import annotations
+
+from gateway.store.rooms import MemberRow
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.codec.xml import text
+from gateway.xmpp.rooms.stanzas import MUC
+
+REGISTER = "jabber:iq:register"
+_FORM_TYPE = f"{MUC}#register"
+
+
+def registered(me: MemberRow) -> str:
+    """Whoever is in the group is known there, by the name that they have."""
+    nick = f"<value>{text(me.nick)}</value>"
+    return (
+        f"<query xmlns='{REGISTER}'><registered/><username>{text(me.nick)}</username>"
+        f"<x xmlns='jabber:x:data' type='form'><field var='FORM_TYPE' type='hidden'>"
+        f"<value>{_FORM_TYPE}</value></field><field var='muc#register_roomnick'"
+        f" type='text-single' label='Name'>{nick}</field></x></query>"
+    )
+
+
+def refuse(network: str) -> str:
+    """Nobody is called otherwise here than there. Raises `Refused`."""
+    said = f"Your name in the group is the one that you have on {network}. Change it there."
+    raise Refused(errors.NOT_ACCEPTABLE, said)

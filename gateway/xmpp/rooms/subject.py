@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subjects that users set (XEP-0045 §8.1; REQ-549).
+
+Nothing is reflected: the network tells of the new topic, or the message comes back with an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gateway.bridge.accounts import Account
+from gateway.errors import AdapterError
+from gateway.events import DescribeRoom, RoomRight
+from gateway.ids import RoomId
+from gateway.store.rooms import RoomRow
+from gateway.xmpp.codec import errors
+from gateway.xmpp.rooms.refusals import refused
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+_NOT_ALLOWED = "You may not change the topic of this group."
+_ONE_AT_A_TIME = "Your last change of the topic is still on its way. Please try again."
+
+
+class Subjects:
+    """Of all rooms of one component."""
+
+    def __init__(self, component: Component) -> None:
+        self._component = component
+        self._network = component.network
+        self._open: set[RoomId] = set()
+        """One at a time, or a later one might be overtaken."""
+
+    def change(
+        self,
+        account: Account,
+        room: RoomRow,
+        topic: str,
+        refuse: Callable[[errors.StanzaError, str], None],
+    ) -> None:
+        """The subject is to be this. ``refuse`` answers with an error."""
+        if not self._network.room_management.is_possible(DescribeRoom):
+            refuse(errors.NOT_ALLOWED, "The topic of this group cannot be changed from here.")
+        elif not self._network.rooms.may(account, room, RoomRight.TOPIC):
+            refuse(errors.FORBIDDEN, _NOT_ALLOWED)
+        elif room.id in self._open:
+            refuse(errors.RESOURCE_CONSTRAINT, _ONE_AT_A_TIME)
+        else:
+            self._open.add(room.id)
+            work = self._change(account, DescribeRoom(room=room.remote_id, topic=topic), refuse)
+            self._component.tasks.spawn(work, "subject", done=lambda: self._open.discard(room.id))
+
+    async def _change(
+        self,
+        account: Account,
+        action: DescribeRoom,
+        refuse: Callable[[errors.StanzaError, str], None],
+    ) -> None:
+        try:
+            await self._network.room_management.do(account, action)
+        except AdapterError as error:
+            failed = refused(error)
+            refuse(failed.error, failed.said)
