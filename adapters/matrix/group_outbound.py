@@ -68,7 +68,7 @@ class GroupOutbound:
         return Sent(remote_id=event_id)
 
     async def _react(self, command: ReactInRoom, key: str) -> Sent:
-        """Reactions are in clear also where the room is encrypted, as all clients have them: see
+        """Reactions are in clear also where the room is encrypted, as clients have them: see
         docs/decisions/0010. A repetition makes the same requests."""
         known = self._account.reactions(command.room, command.message)
         reactions = {emoji: known[emoji] for emoji in command.emoji if emoji in known}
