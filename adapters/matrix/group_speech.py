@@ -126,10 +126,13 @@ def _reaction(
 def _retraction(
     room: RemoteRoomId, event: Event, sender: RemoteUserId, now: float
 ) -> RemoteRoomRetraction | None:
-    """Spec, "Redactions": since room version 11 the content names what is redacted."""
+    """Spec, "Redactions": since room version 11 the content names what is redacted. Homeservers
+    write the same into the other place, and have checked one of both: what contradicts itself is
+    made up."""
     content = as_dict(event.get("content"))
-    message = _id(content.get("redacts")) or _id(event.get("redacts"))
-    if message is None:
+    inside, outside = _id(content.get("redacts")), _id(event.get("redacts"))
+    message = inside or outside
+    if message is None or (outside or message) != message:
         return None
     reason = content.get("reason")
     return RemoteRoomRetraction(

@@ -105,7 +105,8 @@ def test_what_is_no_reaction(content: Any) -> None:
     [
         ({"redacts": "$1", "reason": "rude"}, {}, "$1", "rude"),
         ({"reason": "rude"}, {"redacts": "$1"}, "$1", "rude"),
-        ({"redacts": "$1"}, {"redacts": "$9"}, "$1", ""),
+        ({"redacts": "$1"}, {"redacts": "$1"}, "$1", ""),
+        ({"redacts": "$1"}, {"redacts": "$9"}, None, ""),
         ({"redacts": "$1", "reason": ["rude"]}, {}, "$1", ""),
         ({}, {}, None, ""),
         ({"redacts": ["$1"]}, {}, None, ""),
