@@ -315,6 +315,33 @@ async def test_req_565_an_edit_has_as_many_parts_as_it_needs(house: House) -> No
     assert count == 0
 
 
+async def test_req_567_all_parts_of_an_edit_are_taken_back(house: House) -> None:
+    """Those that it has changed, and those that the message has not had before."""
+    room = await _club(house)
+    await _join(house, room)
+    long = "x" * MAX_PART_BYTES
+    _tell(house, "message", sender="bob", id="a1", body=f"{long}first")
+    first, second = await _settled(house)
+    _tell(house, "message", sender="bob", id="a2", body=f"{long}secret", edits="a1")
+    _tell(house, "retraction", id="x2", message="a2", by="bob")
+    edited, undone = await _settled(house)
+    assert [_replaced(edited), _replaced(undone)] == [second.get("id")] * 2
+    assert undone.findtext(f"{ACCEPT}body") == "first"
+    _tell(house, "message", sender="bob", id="a3", body=f"{long}{long}secret", edits="a1")
+    _tell(house, "retraction", id="x3", message="a3", by="bob")
+    longer, third, undone, gone = await _settled(house)
+    assert [_replaced(longer), _replaced(third), _replaced(undone)] == [
+        *(second.get("id"), None, second.get("id"))
+    ]
+    taken = gone.find(f"{RETRACT}retract")
+    assert taken is not None
+    assert taken.get("id") == _id(third)
+    assert house.query("SELECT 1 FROM archived WHERE instr(CAST(payload AS TEXT), 'secret')") == []
+    _tell(house, "retraction", id="x1", message="a1", by="bob")
+    told = [message.find(f"{RETRACT}retract") for message in await _settled(house)]
+    assert [one.get("id") for one in told if one is not None] == [_id(first), _id(second)]
+
+
 def _replaced(message: Element) -> str | None:
     found = message.find(REPLACE)
     return None if found is None else found.get("id")

@@ -150,6 +150,8 @@ class Edits:
         for part, (old, body) in enumerate(zip_longest(before, split_text(clean(event.body)))):
             shown = body or _NOTHING_MORE
             if old is not None and old.last.body == shown:
+                unsaid = self.room_rows.id(room, "archive", event.id, part)
+                conversations.add_alias(db, room.conversation, unsaid, old.message)
                 continue
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, *scope, part),

@@ -61,9 +61,7 @@ class References:
 
     def original(self, db: Transaction, room: RoomRow, row: MessageRow) -> MessageRow:
         """The message itself, if this is an edit."""
-        known = texts.message_of(db, room.id, self.archive_id(room, row))
-        found = row if known is None else conversations.message(db, known)
-        return _first_part(db, room, found or row)
+        return meant(db, room, self.archive_id(room, row)) or _first_part(db, room, row)
 
     def find(
         self, db: Transaction, room: RoomRow, remote_id: RemoteMessageId

@@ -8,7 +8,7 @@ which is the only form that all clients act on (REQ-567). Runs inside the writer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import structs
 
@@ -65,7 +65,9 @@ class Retractions:
             for part in conversations.parts(db, room.conversation, event.message):
                 self.take_back(db, room, part, event.by, event.reason, now, out)
         else:
-            self._undo(db, room, original, row, event, now, out)
+            for part in self._parts(db, room, original):
+                edit = replace(row, part=part.part)
+                self._undo(db, room, part, edit, event, now, out)
 
     def _never_said(
         self, db: Transaction, room: RoomRow, event: RemoteRoomRetraction, now: float
@@ -138,18 +140,22 @@ class Retractions:
         now: float,
         out: Committed,
     ) -> None:
-        """One of the edits was taken back: what was said before holds again."""
+        """One part of an edit was taken back: what was said before holds again. If there was
+        nothing before, it is taken back itself."""
         found = (rooms.archived(db, room.id, id) for id in self.references.archive_ids(room, edit))
         gone = next((text for text in found if text is not None and not is_gone(text)), None)
         first = texts.first(db, room.id, original.id)
-        if gone is None or first is None or gone.id == first.id:
+        if gone is None or first is None:
+            return
+        if gone.id == first.id:
+            self.take_back(db, room, original, event.by, event.reason, now, out)
             return
         left = (t for t in texts.newest_first(db, room.id, original.id) if not is_gone(t))
         newest, before = next(left), next(left)
         said = structs.replace(
             before.message,
-            id=self.room_rows.id(room, "undone", event.message),
-            archive_id=self.room_rows.id(room, "archive", "undone", event.message),
+            id=self.room_rows.id(room, "undone", event.message, edit.part),
+            archive_id=self.room_rows.id(room, "archive", "undone", event.message, edit.part),
             nick=self.room_rows.called(db, room, gone.sender),
             sent_at=honest_time(event.sent_at, now),
             origin_id="",
