@@ -7,11 +7,12 @@
 ``session``           the /sync loop; ``sync`` translates an answer, ``inbound`` an event,
                       ``history`` fetches what an answer left out; ``parts`` cuts large ones
 ``group_sync``        the same for groups: ``one_group`` has one of them, ``groups`` reads what it
-                      is, ``group_speech`` what is said there; ``members`` asks who is in it
+                      is, ``group_speech`` and ``group_events`` what is said and done there;
+                      ``members`` asks who is in it
 ``managing``          what users do with them at once: ``ruling`` is for moderators, and
                       ``powers`` reckons with levels
-``outbound``          commands; ``opening`` finds or makes the room for them; ``group_outbound``
-                      those for groups; ``sending`` a message for both
+``outbound``          commands, ``group_outbound`` those for groups; ``opening`` finds or makes the
+                      room for them, ``saying`` has the requests
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
 ``rooms``             the book of chats and groups; ``ledger`` makes its changes durable
 ``e2e``               encryption; ``secrets`` keeps the keys, ``opened`` says what they opened

@@ -7,6 +7,7 @@ import enum
 import json
 from collections.abc import Callable, Sequence, Set
 
+from adapters.matrix.group_events import PINS
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import MESSAGE_TYPES
 from gateway.errors import AdapterError, AuthExpired, Transient
@@ -23,7 +24,7 @@ _STATE = (
     "m.room.power_levels",
     "m.room.tombstone",
 )
-_TIMELINE = (*MESSAGE_TYPES, *_STATE, "m.reaction", "m.room.redaction")
+_TIMELINE = (*MESSAGE_TYPES, *_STATE, "m.reaction", "m.room.redaction", PINS)
 
 
 class Mode(enum.Enum):

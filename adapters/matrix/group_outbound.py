@@ -1,120 +1,170 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands for groups → requests.
+"""What the user says and does in groups → requests.
 
 Matrix spec, client-server API, "Event replacements", "Rich replies", "Event annotations and
-reactions", "PUT /rooms/{roomId}/redact/{eventId}/{txnId}", "Receipts", "Typing notifications".
+reactions", "Redactions". What is not encrypted in an encrypted group is told in
+``docs/decisions/0010-reactions-go-in-clear.md``.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from adapters.matrix.errors import code_of
 from adapters.matrix.http import Api
-from adapters.matrix.inbound import KEY
+from adapters.matrix.inbound import KEY, as_dict, as_dicts, event_id_of
 from adapters.matrix.opening import Opening
 from adapters.matrix.rooms import RoomId
-from adapters.matrix.sending import Sending, edit_content, text_content
+from adapters.matrix.saying import Saying, text_content
 from gateway.adapter import AccountContext, Sent
-from gateway.errors import AdapterError, Forbidden, NotFound
-from gateway.events import MarkRoomRead, ReactInRoom, RetractInRoom, RoomCommand, SendRoomText
-from gateway.ids import RemoteMessageId, RemoteRoomId
+from gateway.errors import Forbidden, NotFound, Unsupported
+from gateway.events import (
+    MarkRoomRead,
+    ReactInRoom,
+    RetractInRoom,
+    RoomCommand,
+    SendRoomText,
+)
+from gateway.ids import RemoteMessageId
 
-_TYPING_MS = 30_000
+_MAX_FALLBACK = 300
+"""Characters of an edit for apps that know no edits: the whole text is there once more."""
+_PAGES = 5
+_PAGE = 100
 
 
 class GroupOutbound:
-    """Of one account."""
+    """Carries out the commands of one account in its groups."""
 
     def __init__(
-        self, account: AccountContext, api: Api, opening: Opening, sending: Sending
+        self, account: AccountContext, api: Api, opening: Opening, saying: Saying
     ) -> None:
         self._account = account
         self._api = api
         self._opening = opening
-        self._sending = sending
+        self._saying = saying
 
     async def send(self, command: RoomCommand, key: str) -> Sent:
         """See `gateway.adapter.Session.send`."""
-        try:
-            match command:
-                case SendRoomText():
-                    return await self._text(command, key)
-                case ReactInRoom():
-                    return await self._react(command, key)
-                case RetractInRoom():
-                    await self._redact(command.room, command.message, key, command.reason)
-                case MarkRoomRead():
-                    await self._mark_read(command)
-        except Forbidden as error:
-            may_not = "write" if isinstance(command, SendRoomText) else "do this"
-            raise Forbidden(f"You may not {may_not} in this group. {error.text}") from error
-        except NotFound as error:
-            gone = "This group" if isinstance(command, SendRoomText) else "This message"
-            raise NotFound(f"{gone} is not there any more. {error.text}") from error
+        match command:
+            case SendRoomText():
+                with _in_words("You may not write in this group."):
+                    return Sent(remote_id=await self._text(command, key))
+            case ReactInRoom():
+                with _in_words("You may not react in this group.", "This message"):
+                    return Sent(reactions=await self._react(command, key))
+            case RetractInRoom():
+                with _in_words("You may not take this message back.", "This message"):
+                    await self._retract(command, key)
+            case MarkRoomRead():
+                await self._saying.read(RoomId(command.room), command.up_to)
         return Sent()
 
-    async def _text(self, command: SendRoomText, key: str) -> Sent:
+    async def _text(self, command: SendRoomText, key: str) -> RemoteMessageId:
         room_id = RoomId(command.room)
         is_encrypted = await self._opening.is_group_encrypted(room_id)
-        if command.edits is not None:
-            content = edit_content(command.body, command.edits, key)
-        else:
-            content = text_content(command.body, key)
-        if command.reply_to is not None and command.edits is None:
-            content["m.relates_to"] = {"m.in_reply_to": {"event_id": command.reply_to}}
-        event_id = await self._sending.message(room_id, content, key, is_encrypted=is_encrypted)
-        return Sent(remote_id=event_id)
+        content = room_content(command, key)
+        return await self._saying.message(room_id, content, key, is_encrypted=is_encrypted)
 
-    async def _react(self, command: ReactInRoom, key: str) -> Sent:
-        """Reactions are in clear also where the room is encrypted, as clients have them: see
-        docs/decisions/0010. A repetition makes the same requests."""
-        known = self._account.reactions(command.room, command.message)
-        reactions = {emoji: known[emoji] for emoji in command.emoji if emoji in known}
-        for emoji in command.emoji:
-            if emoji not in known:
-                made = await self._annotate(command, emoji, key)
-                if made is not None:
-                    reactions[emoji] = made
-        for emoji in sorted(known.keys() - set(command.emoji)):
-            await self._redact(command.room, known[emoji], _transaction(key, emoji))
-        return Sent(reactions=reactions)
+    async def _retract(self, command: RetractInRoom, key: str) -> None:
+        """The reason is not encrypted either."""
+        room_id, reason = RoomId(command.room), command.reason
+        if reason and await self._opening.is_group_encrypted(room_id):
+            reason = ""
+        await self._saying.redact(room_id, command.message, key, reason)
 
-    async def _annotate(
-        self, command: ReactInRoom, emoji: str, key: str
+    # --- reactions ------------------------------------------------------------------------------
+
+    async def _react(self, command: ReactInRoom, key: str) -> dict[str, RemoteMessageId]:
+        """Make the account's reactions these. An attempt that comes again makes none twice: what
+        each part of it is called follows from the key."""
+        room_id = RoomId(command.room)
+        have = self._account.reactions(command.room, command.message)
+        wanted = dict.fromkeys(command.emoji)
+        if any(map(_has_words, wanted)) and await self._opening.is_group_encrypted(room_id):
+            raise Unsupported(
+                "Reactions are not encrypted on Matrix, "
+                "so nothing but emoji can be sent as one in this group."
+            )
+        reactions = {}
+        for emoji in wanted:
+            made = have.get(emoji) or await self._add(room_id, command.message, emoji, key)
+            if made is not None:
+                reactions[emoji] = made
+        for emoji, made in have.items():
+            if emoji not in wanted:
+                with suppress(NotFound):  # it is gone already
+                    await self._saying.redact(room_id, made, _part(key, "-", made))
+        return reactions
+
+    async def _add(
+        self, room_id: RoomId, message: RemoteMessageId, emoji: str, key: str
     ) -> RemoteMessageId | None:
-        """None if another app has made the same meanwhile: then /sync tells of it."""
-        relation = {"rel_type": "m.annotation", "event_id": command.message, "key": emoji}
+        relation = {"rel_type": "m.annotation", "event_id": message, "key": emoji}
         content = {"m.relates_to": relation, KEY: key}
-        room_id, transaction = RoomId(command.room), _transaction(key, emoji)
+        part = _part(key, "+", emoji)
         try:
-            return await self._sending.event(room_id, "m.reaction", content, transaction)
-        except AdapterError as error:
+            return await self._saying.in_clear(room_id, "m.reaction", content, part)
+        except Unsupported as error:
             if code_of(error) != "M_DUPLICATE_ANNOTATION":
                 raise
+        return await self._made_elsewhere(room_id, message, emoji)
+
+    async def _made_elsewhere(
+        self, room_id: RoomId, message: RemoteMessageId, emoji: str
+    ) -> RemoteMessageId | None:
+        """By another app, and not told yet or before the account was linked. Among very many
+        reactions it is not looked for to the end."""
+        query = {"limit": str(_PAGE)}
+        for _ in range(_PAGES):
+            answer = await self._api.annotations(room_id, message, query)
+            for event in as_dicts(answer.get("chunk")):
+                relation = as_dict(as_dict(event.get("content")).get("m.relates_to"))
+                is_it = relation.get("key") == emoji and event_id_of(event)
+                if is_it and event.get("sender") == self._account.remote_id:
+                    return RemoteMessageId(event_id_of(event))
+            following = answer.get("next_batch")
+            if not isinstance(following, str):
+                break
+            query["from"] = following
         return None
 
-    async def _redact(
-        self, room: RemoteRoomId, message: RemoteMessageId, transaction: str, reason: str = ""
-    ) -> None:
-        body = {"reason": reason} if reason else {}
-        await self._api.put("rooms", room, "redact", message, transaction, body=body)
 
-    async def _mark_read(self, command: MarkRoomRead) -> None:
-        """The public receipt and our own place, in one request."""
-        body = {"m.fully_read": command.up_to, "m.read": command.up_to}
-        await self._api.post("rooms", command.room, "read_markers", body=body)
-
-    async def set_typing(self, room: RemoteRoomId, active: bool) -> None:
-        """See `gateway.adapter.Session.set_room_typing`."""
-        body: dict[str, Any] = {"typing": active}
-        if active:
-            body["timeout"] = _TYPING_MS
-        await self._api.put("rooms", room, "typing", self._account.remote_id, body=body)
+def room_content(command: SendRoomText, key: str) -> dict[str, Any]:
+    """Spec, "Event replacements", "Rich replies" (without fallback, since 1.13)."""
+    content = text_content(command.body, key)
+    if command.edits is not None:
+        relation = {"rel_type": "m.replace", "event_id": command.edits}
+        whole = {name: value for name, value in content.items() if name != KEY}
+        fallback = {**content, "body": f"* {_brief(whole['body'])}"}
+        return {**fallback, "m.new_content": whole, "m.relates_to": relation}
+    if command.reply_to is not None:
+        content["m.relates_to"] = {"m.in_reply_to": {"event_id": command.reply_to}}
+    return content
 
 
-def _transaction(key: str, emoji: str) -> str:
-    """One for each emoji of a command, the same for ever."""
-    digest = hashlib.sha256(emoji.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{key}.{digest[:16]}"
+def _brief(text: str) -> str:
+    return text if len(text) <= _MAX_FALLBACK else f"{text[: _MAX_FALLBACK - 1]}…"
+
+
+def _has_words(emoji: str) -> bool:
+    """An emoji may be one letter or digit with signs around it."""
+    return sum(map(str.isalnum, emoji)) > 1
+
+
+def _part(key: str, what: str, of: str) -> str:
+    """The transaction id of a part of a command."""
+    return f"{key}.{hashlib.sha256(f'{what}{of}'.encode()).hexdigest()[:16]}"
+
+
+@contextmanager
+def _in_words(forbidden: str, gone: str = "This group") -> Iterator[None]:
+    try:
+        yield
+    except Forbidden as error:
+        raise Forbidden(f"{forbidden} {error.text}") from error
+    except NotFound as error:
+        raise NotFound(f"{gone} is not there any more. {error.text}") from error

@@ -1,149 +1,122 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One event of a group's timeline → what the gateway tells of it: texts with what they relate to,
-reactions, and what was taken back. No I/O.
+"""What an answer of /sync says of what people do in one group: they talk, type and read. No I/O.
 
-Matrix spec, client-server API, "Event replacements", "Rich replies", "Event annotations and
-reactions", "Redactions". Nothing raises for what strangers have written. A relation that cannot be
-read leaves a message as one that is about nothing.
+Matrix spec, client-server API, "Syncing", "Receipts", "Typing notifications".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from msgspec.structs import replace
 
-from msgspec import structs
-
+from adapters.matrix.filters import Mode
+from adapters.matrix.group_events import done_in, said_in
 from adapters.matrix.ids import is_user_id
-from adapters.matrix.inbound import (
-    MAX_BODY_BYTES,
-    Event,
-    as_dict,
-    event_id_of,
-    is_said,
-    key_of,
-    timestamp_of,
-    undecryptable,
-    words,
-)
-from adapters.matrix.opened import Unread
-from adapters.matrix.text import clean, without_reply_fallback
-from gateway.events import (
-    RemoteRoomMessage,
-    RemoteRoomReaction,
-    RemoteRoomRetraction,
-    RemoteUndecryptable,
-)
+from adapters.matrix.inbound import Event, as_dict, as_dicts, event_id_of, is_message
+from adapters.matrix.marks import all_read_up_to, read_up_to
+from adapters.matrix.opened import Opened
+from adapters.matrix.parts import Cuts, Parts
+from adapters.matrix.rooms import Group, RoomId
+from adapters.matrix.unreadable import as_it_came, where
+from gateway.events import RemoteRoomGap, RemoteRoomRead, RemoteUnreadable
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
-Said = RemoteRoomMessage | RemoteRoomReaction | RemoteRoomRetraction | RemoteUndecryptable
-
-_MAX_EMOJI = 32
-_MAX_REASON_BYTES = 512
-
-
-def said_in(
-    room: RemoteRoomId,
-    event: Event,
-    account: RemoteUserId,
-    now: float,
-    unread: Unread | None = None,
-) -> Said | None:
-    """What an event says in a group; None if it says nothing."""
-    user_id = event.get("sender")
-    if not is_user_id(user_id) or not event_id_of(event):
-        return None
-    sender = RemoteUserId(user_id)
-    if event.get("type") == "m.reaction":
-        return _reaction(room, event, sender, account, now)
-    if event.get("type") == "m.room.redaction":
-        return _retraction(room, event, sender, now)
-    if not is_said(event):
-        return None
-    if event["type"] == "m.room.encrypted":
-        waits = undecryptable(event, sender, now, unread, own=sender == account)
-        return structs.replace(waits, room=room)
-    return _message(room, event, sender, account, now)
+_MOST_READERS = 50
+"""People of a group in which it is told what others than the account have read (REQ-570)."""
+_MOST_TYPISTS = 20
 
 
-def _message(
-    room: RemoteRoomId, event: Event, sender: RemoteUserId, account: RemoteUserId, now: float
-) -> RemoteRoomMessage:
-    content = as_dict(event.get("content"))
-    relation, shown = as_dict(content.get("m.relates_to")), content.get("m.new_content")
-    edits = _id(relation.get("event_id")) if relation.get("rel_type") == "m.replace" else None
-    if edits is None or not isinstance(shown, dict):
-        edits, shown = None, content
-    reply = None if edits is not None else relation.get("m.in_reply_to")
-    body = words(str(event["type"]), shown)
-    if isinstance(reply, dict):
-        body = without_reply_fallback(body)
-    return RemoteRoomMessage(
-        room=room,
-        sender=sender,
-        id=RemoteMessageId(event_id_of(event)),
-        body=clean(body, MAX_BODY_BYTES),
-        sent_at=timestamp_of(event, now) / 1000,
-        key=key_of(content) if sender == account else None,
-        reply_to=_answered(relation, reply),
-        edits=edits,
-    )
+class GroupSpeech:
+    """Of one group in one answer."""
 
+    def __init__(
+        self,
+        parts: Parts,
+        mode: Mode,
+        account: RemoteUserId,
+        room_id: RoomId,
+        known: Group | None,
+        now: float,
+        opened: Opened,
+    ) -> None:
+        self._parts = parts
+        self._mode = mode
+        self._account = account
+        self._room_id = room_id
+        self._room = RemoteRoomId(room_id)
+        self._now = now
+        self._opened = opened
+        self._before = {known.last: known.message} if known else {}
+        """Events that are no messages, each with the last message before it."""
 
-def _answered(relation: Mapping[str, Any], reply: object) -> RemoteMessageId | None:
-    """Spec, "Threading", "Fallback for unthreaded clients": in a thread it may be that, and no
-    answer."""
-    if not isinstance(reply, dict):
-        return None
-    if relation.get("rel_type") == "m.thread" and relation.get("is_falling_back") is True:
-        return None
-    return _id(reply.get("event_id"))
+    def gap(self, first: str) -> None:
+        """What was said before this event could not be fetched."""
+        self._parts.say(RemoteRoomGap(room=self._room, id=RemoteMessageId(first)))
 
+    def said(self, group: Group, event: Event, *, tell: bool) -> Group:
+        """An event of the timeline. One that cannot be converted is told of as what it is, a
+        defect; it must not keep those behind it from coming."""
+        event_id, sender = event_id_of(event), event.get("sender")
+        if not event_id or not is_user_id(sender):
+            return group
+        if is_message(event):
+            group = replace(group, message=event_id)
+        else:
+            self._before[event_id] = group.message
+        if not tell:
+            return group
+        place = self._room_id, event_id
+        try:
+            told = said_in(
+                self._room,
+                self._opened.clear.get(place, event),
+                account=self._account,
+                now=self._now,
+                unread=self._opened.unread.get(place),
+            ) or done_in(self._room, event, now=self._now, version=group.version)
+        except Exception as error:  # whatever it is, it belongs to this event alone
+            unreadable = RemoteUnreadable(
+                contact=RemoteUserId(sender),
+                id=RemoteMessageId(event_id),
+                content=as_it_came(event),
+                reason=where(error),
+                room=self._room,
+            )
+            self._parts.say(unreadable)
+            return group
+        if told is not None:
+            self._parts.say(told)
+        return group
 
-def _reaction(
-    room: RemoteRoomId, event: Event, sender: RemoteUserId, account: RemoteUserId, now: float
-) -> RemoteRoomReaction | None:
-    content = as_dict(event.get("content"))
-    relation = as_dict(content.get("m.relates_to"))
-    message, emoji = _id(relation.get("event_id")), relation.get("key")
-    if relation.get("rel_type") != "m.annotation" or message is None:
-        return None  # one that was taken back has no content
-    if not isinstance(emoji, str) or not 0 < len(emoji) <= _MAX_EMOJI:
-        return None
-    if clean(emoji, MAX_BODY_BYTES) != emoji or not emoji.strip():
-        return None
-    return RemoteRoomReaction(
-        room=room,
-        sender=sender,
-        id=RemoteMessageId(event_id_of(event)),
-        message=message,
-        emoji=emoji,
-        sent_at=timestamp_of(event, now) / 1000,
-        key=key_of(content) if sender == account else None,
-    )
+    def passing(self, group: Group, content: Event) -> Cuts:
+        """What is not part of the timeline."""
+        for event in as_dicts(as_dict(content.get("ephemeral")).get("events")):
+            said = as_dict(event.get("content"))
+            if event.get("type") == "m.typing":
+                self._typing(said.get("user_ids"))
+            elif event.get("type") == "m.receipt" and self._mode is not Mode.FIRST:
+                yield from self._read(group, said)
 
+    def _typing(self, user_ids: object) -> None:
+        typists = [
+            RemoteUserId(user_id)
+            for user_id in (user_ids if isinstance(user_ids, list) else ())
+            if is_user_id(user_id) and user_id != self._account
+        ]
+        self._parts.outcome.typists[self._room_id] = frozenset(typists[:_MOST_TYPISTS])
 
-def _retraction(
-    room: RemoteRoomId, event: Event, sender: RemoteUserId, now: float
-) -> RemoteRoomRetraction | None:
-    """Spec, "Redactions": since room version 11 the content names what is redacted. Homeservers
-    write the same into the other place, and have checked one of both: what contradicts itself is
-    made up."""
-    content = as_dict(event.get("content"))
-    inside, outside = _id(content.get("redacts")), _id(event.get("redacts"))
-    message = inside or outside
-    if message is None or (outside or message) != message:
-        return None
-    reason = content.get("reason")
-    return RemoteRoomRetraction(
-        room=room,
-        id=RemoteMessageId(event_id_of(event)),
-        message=message,
-        by=sender,
-        sent_at=timestamp_of(event, now) / 1000,
-        reason=clean(reason, _MAX_REASON_BYTES) if isinstance(reason, str) else "",
-    )
-
-
-def _id(value: object) -> RemoteMessageId | None:
-    return RemoteMessageId(found) if (found := event_id_of({"event_id": value})) else None
+    def _read(self, group: Group, receipts: Event) -> Cuts:
+        """A receipt may be for what is no message, such as a reaction: then all before it has
+        been read. Where everything is told anew, only that of the account is of interest."""
+        marks: dict[str, str] = {}
+        if self._mode is Mode.NEXT and 0 < group.people <= _MOST_READERS:
+            marks = all_read_up_to(receipts, _MOST_READERS)
+        marks[self._account] = read_up_to(receipts, self._account)
+        for reader, event_id in marks.items():
+            up_to = self._before.get(event_id) or event_id
+            if up_to:
+                read = RemoteRoomRead(
+                    room=self._room, reader=RemoteUserId(reader), up_to=RemoteMessageId(up_to)
+                )
+                self._parts.say(read)
+                if self._parts.stepped():
+                    yield from self._parts.cut()

@@ -136,7 +136,7 @@ class Groups:
         yield from one.take(content, fill)
         if not one.is_silent:
             one.finish()
-            one.pass_on(content)
+            yield from one.pass_on(content)
         self._parts.draft.put_group(room_id, one.group)
         if self._parts.stepped():
             yield from self._parts.cut()
@@ -167,6 +167,7 @@ class Groups:
     def over(self, room_id: RoomId, gone: RemoteMemberGone | None = None) -> None:
         """The account is not in a group any more, or it is none any more."""
         known = self._parts.draft.group(room_id)
+        self._parts.outcome.typists[room_id] = frozenset()
         if known is not None and not known.is_space and not known.is_hidden:
             left = RemoteMemberGone(room=RemoteRoomId(room_id), user=self._account)
             self._parts.say(gone or left)

@@ -92,8 +92,9 @@ def described(group: Group, event: Event, now: float) -> Group:
 
 def _created(group: Group, founder: object, content: Mapping[str, Any]) -> Group:
     creators: list[str] = []
-    version = content.get("room_version")
-    if isinstance(version, str) and version.isdecimal() and int(version[:9]) >= _CREATORS_RULE:
+    given = content.get("room_version", "1")
+    version = int(given[:9]) if isinstance(given, str) and given.isdecimal() else 0
+    if version >= _CREATORS_RULE:
         additional = content.get("additional_creators")
         both = [founder, *(additional if isinstance(additional, list) else ())]
         creators = [user_id for user_id in both if is_user_id(user_id)]
@@ -104,6 +105,7 @@ def _created(group: Group, founder: object, content: Mapping[str, Any]) -> Group
         creators=tuple(creators),
         is_meant=GROUP_MARKER in content,
         encrypted=bool(group.encrypted),
+        version=version,
     )
 
 

@@ -107,6 +107,13 @@ class Api:
         url = self._url("v3", *path) + (f"?{urlencode(query)}" if query else "")
         return await self.request("PUT", url, _encoded(body))
 
+    async def annotations(
+        self, room_id: str, event_id: str, query: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Spec, "GET /rooms/{roomId}/relations/{eventId}/{relType}/{eventType}": reactions."""
+        path = ("rooms", room_id, "relations", event_id, "m.annotation", "m.reaction")
+        return await self.request("GET", f"{self._url('v1', *path)}?{urlencode(query)}")
+
     async def versions(self) -> dict[str, Any]:
         """Spec, "GET /_matrix/client/versions"."""
         return await self.request("GET", self._url("versions"), timeout_s=10)

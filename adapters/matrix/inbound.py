@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One event of a timeline → what the gateway tells the user.
+"""One event of a timeline → what the gateway tells the user. For groups see `group_events`.
 
 Matrix spec, client-server API, "Instant Messaging" (the msgtypes), "Event replacements", "Rich
 replies". Events are written by strangers and checked by nobody: every field may be missing or of
@@ -15,7 +15,7 @@ from typing import Any
 from adapters.matrix.opened import Unread
 from adapters.matrix.text import clean, without_reply_fallback
 from gateway.events import RemoteMessage, RemoteUndecryptable
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 Event = Mapping[str, Any]
 
@@ -87,49 +87,64 @@ def remote_event(
 ) -> RemoteMessage | RemoteUndecryptable | None:
     """What a timeline event says in a chat; None if it says nothing (a reaction, a redacted
     message)."""
-    event_id, sender = event_id_of(event), event.get("sender")
-    if not event_id or not isinstance(sender, str) or not is_said(event):
+    if not is_message(event):
         return None
+    sender, content = event["sender"], as_dict(event.get("content"))
     own = sender == account
-    if event.get("type") == "m.room.encrypted":
-        return undecryptable(event, contact, now, unread, own=own)
-    content = as_dict(event.get("content"))
+    if event["type"] == "m.room.encrypted":
+        return undecryptable(event, contact=contact, own=own, now=now, unread=unread)
     speaker = "" if own or sender == contact else name_of(sender)
     return RemoteMessage(
         contact=contact,
-        id=RemoteMessageId(event_id),
-        body=clean(_text(str(event["type"]), content, speaker), MAX_BODY_BYTES),
+        id=RemoteMessageId(event_id_of(event)),
+        body=body_of(event["type"], content, speaker),
         sent_at=timestamp_of(event, now) / 1000,
         own=own,
         key=key_of(content) if own else None,
     )
 
 
-def is_said(event: Event) -> bool:
-    """Whether it is something that somebody says, and that was not taken back since."""
-    is_gone = not event.get("content") and "redacted_because" in as_dict(event.get("unsigned"))
-    return event.get("type") in MESSAGE_TYPES and not is_gone
-
-
-def key_of(content: Mapping[str, Any]) -> str | None:
-    """The key of a command of ours. Only what the account itself has sent has one."""
-    key = content.get(KEY)
-    return key if isinstance(key, str) and clean(key, _MAX_ID_BYTES) == key else None
+def is_message(event: Event) -> bool:
+    """Whether it is something that somebody has said, and that was not redacted since."""
+    if not event_id_of(event) or not isinstance(event.get("sender"), str):
+        return False
+    is_redacted = "redacted_because" in as_dict(event.get("unsigned"))
+    return event.get("type") in MESSAGE_TYPES and not (
+        is_redacted and not as_dict(event.get("content"))
+    )
 
 
 def undecryptable(
-    event: Event, sender: RemoteUserId, now: float, unread: Unread | None, *, own: bool
+    event: Event,
+    *,
+    contact: RemoteUserId,
+    own: bool,
+    now: float,
+    unread: Unread | None,
+    room: RemoteRoomId | None = None,
 ) -> RemoteUndecryptable:
-    """An ``m.room.encrypted`` that could not be opened."""
+    """A message that cannot be read, kept for later."""
     return RemoteUndecryptable(
-        contact=sender,
+        contact=contact,
         id=RemoteMessageId(event_id_of(event)),
         sent_at=timestamp_of(event, now) / 1000,
         content=_kept(event),
         own=own,
         needs=unread.needs if unread else "",
         reason=unread.reason if unread else "",
+        room=room,
     )
+
+
+def key_of(content: Mapping[str, Any]) -> str | None:
+    """The key of the command by which our own gateway has made this."""
+    key = content.get(KEY)
+    return key if isinstance(key, str) and clean(key, _MAX_ID_BYTES) == key else None
+
+
+def body_of(kind: str, content: Mapping[str, Any], speaker: str = "") -> str:
+    """The words for a message. Another person than the contact is named."""
+    return clean(_text(kind, content, speaker), MAX_BODY_BYTES)
 
 
 def _kept(event: Event) -> str:
@@ -141,25 +156,18 @@ def _kept(event: Event) -> str:
 
 
 def _text(kind: str, content: Mapping[str, Any], speaker: str) -> str:
-    """The words for one event. Another person than the contact is named."""
     relation = as_dict(content.get("m.relates_to"))
     mark = ""
     if relation.get("rel_type") == "m.replace" and isinstance(content.get("m.new_content"), dict):
         content = content["m.new_content"]
         mark = "✏ "
-    said = words(kind, content)
-    if isinstance(relation.get("m.in_reply_to"), dict):
-        said = without_reply_fallback(said)
-    if speaker and (action := said.removeprefix("/me ")) != said:
-        return f"{mark}* {speaker} {action}"
-    return f"{speaker}: {mark}{said}" if speaker else mark + said
-
-
-def words(kind: str, content: Mapping[str, Any]) -> str:
-    """What somebody says, as they would type it."""
     if kind == "m.room.message" and content.get("msgtype") == "m.emote":
-        return f"/me {_body(content)}"
-    return _described(kind, content)
+        action = _body(content)
+        return f"{mark}* {speaker} {action}" if speaker else f"{mark}/me {action}"
+    words = _described(kind, content)
+    if isinstance(relation.get("m.in_reply_to"), dict):
+        words = without_reply_fallback(words)
+    return f"{speaker}: {mark}{words}" if speaker else mark + words
 
 
 def _described(kind: str, content: Mapping[str, Any]) -> str:

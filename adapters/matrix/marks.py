@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from adapters.matrix.ids import is_user_id
@@ -16,36 +16,39 @@ GROUP_MARKER = "org.dragoman.group"
 """The same of groups: the gateway's instance."""
 
 
+_READ = ("m.read", "m.read.private")
+
+
 def read_up_to(content: Mapping[str, Any], reader: str) -> str:
     """The newest receipt of a reader for the room itself, not for a thread. Spec, "Receipts"."""
     newest, found = -1, ""
     for event_id, kinds in content.items():
-        for kind in ("m.read", "m.read.private"):
-            receipt = as_dict(as_dict(as_dict(kinds).get(kind)).get(reader))
-            sent = receipt.get("ts")
-            sent = sent if isinstance(sent, int) else 0
-            if receipt and receipt.get("thread_id") in (None, "main") and sent > newest:
+        for kind in _READ:
+            sent = _read_at(as_dict(as_dict(kinds).get(kind)).get(reader))
+            if sent > newest:
                 newest, found = sent, event_id_of({"event_id": event_id})
     return found
 
 
-def reads(content: Mapping[str, Any], reader: str | None) -> Iterator[tuple[str, str]]:
-    """The same of everybody, or of one reader alone: who, and up to what."""
+def all_read_up_to(content: Mapping[str, Any], most: int) -> dict[str, str]:
+    """The same of everybody, or of as many as were asked for."""
     newest: dict[str, tuple[int, str]] = {}
     for event_id, kinds in content.items():
-        up_to = event_id_of({"event_id": event_id})
-        for kind in ("m.read", "m.read.private"):
-            receipts = as_dict(as_dict(kinds).get(kind))
-            for user_id in receipts if reader is None else (reader,):
-                receipt = as_dict(receipts.get(user_id))
-                if not receipt or not up_to or receipt.get("thread_id") not in (None, "main"):
-                    continue
-                sent = receipt.get("ts")
-                sent = sent if isinstance(sent, int) else 0
-                if is_user_id(user_id) and sent >= newest.get(user_id, (0, ""))[0]:
-                    newest[user_id] = sent, up_to
-    for user_id, (_, up_to) in newest.items():
-        yield user_id, up_to
+        for kind in _READ:
+            for reader, receipt in as_dict(as_dict(kinds).get(kind)).items():
+                sent, before = _read_at(receipt), newest.get(reader)
+                is_one_more = before is None and len(newest) < most and is_user_id(reader)
+                if sent >= 0 and (is_one_more or (before is not None and sent > before[0])):
+                    newest[reader] = sent, event_id_of({"event_id": event_id})
+    return {reader: event_id for reader, (_, event_id) in newest.items() if event_id}
+
+
+def _read_at(receipt: object) -> int:
+    """When, or -1 if it is no such receipt."""
+    sent = as_dict(receipt).get("ts")
+    if not as_dict(receipt) or as_dict(receipt).get("thread_id") not in (None, "main"):
+        return -1
+    return sent if isinstance(sent, int) else 0
 
 
 def marked_contact(creation: Mapping[str, Any], instance: str) -> RemoteUserId | None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One group in one answer of /sync, in the order of its timeline: what it is, who comes and goes,
-what is said. No I/O.
+"""One group in one answer of /sync, in the order of its timeline: what it is, who comes and goes.
+For what is said see `group_speech`. No I/O.
 
-Matrix spec, client-server API, "Syncing", "m.room.member", "Receipts", "Typing notifications".
+Matrix spec, client-server API, "Syncing", "m.room.member".
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, group_news
-from adapters.matrix.group_speech import said_in
+from adapters.matrix.group_speech import GroupSpeech
 from adapters.matrix.groups import (
     departure,
     described,
@@ -30,25 +30,11 @@ from adapters.matrix.groups import (
 )
 from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import Event, as_dict, as_dicts, display_name, event_id_of
-from adapters.matrix.marks import reads
 from adapters.matrix.opened import Opened
 from adapters.matrix.parts import Cuts, Parts
 from adapters.matrix.rooms import Group, RoomId
-from adapters.matrix.unreadable import as_it_came, where
-from gateway.events import (
-    RemoteMember,
-    RemoteRoom,
-    RemoteRoomGap,
-    RemoteRoomMessage,
-    RemoteRoomMoved,
-    RemoteRoomRead,
-    RemoteUndecryptable,
-    RemoteUnreadable,
-)
-from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
-
-_READERS = 50
-"""Members of a group of whom it is told what they have read."""
+from gateway.events import RemoteMember, RemoteRoom, RemoteRoomMoved
+from gateway.ids import RemoteRoomId, RemoteUserId
 
 
 def _last_id(events: Sequence[Event]) -> str:
@@ -80,7 +66,9 @@ class OneGroup:
         self._named: Sequence[Event] = ()
         """Where there is no list: the member events that the answer has."""
         self._now = now
-        self._opened = opened
+        self._speech = GroupSpeech(parts, mode, account, room_id, known, now, opened)
+        self._gap = ""
+        """The event before which some could not be fetched, until that is told."""
         self._is_new = is_new
         self._is_first = known is None or known.is_hidden
         self._told: RemoteRoom | None = None
@@ -122,9 +110,8 @@ class OneGroup:
             self._known, events, self._mode, self._account, complete=complete or fill is None
         )
         is_cut = not complete and len(new) == len(events) > 0
-        if is_cut and not self._is_first and (first := event_id_of(events[0])):
-            gap = RemoteRoomGap(room=RemoteRoomId(self._room_id), id=RemoteMessageId(first))
-            self._parts.say(gap)
+        if is_cut:
+            self._gap = next(filter(None, map(event_id_of, new)), "")
         if self._mode is not Mode.NEXT or is_cut:
             self._is_uncertain()
         # The state is that before the timeline, and after what was missed.
@@ -152,6 +139,9 @@ class OneGroup:
             is_new = index >= old_count
             if index == old_count:
                 self._tell()
+                if self._gap:
+                    self._speech.gap(self._gap)
+                    self._gap = ""
                 yield from self._stepped(last)
             self._event(event, tell=is_new)
             last = event_id_of(event) or last
@@ -214,10 +204,9 @@ class OneGroup:
             self._describe((event,))
         if event.get("type") == "m.room.member":
             self._member(event, tell=tell)
-        if tell:
-            if self.group is not before:
-                self._tell()
-            self._said(event)
+        if tell and self.group is not before:
+            self._tell()
+        self.group = self._speech.said(self.group, event, tell=tell)
 
     def _member(self, event: Event, *, tell: bool) -> None:
         user_id, content = event.get("state_key"), as_dict(event.get("content"))
@@ -236,54 +225,6 @@ class OneGroup:
         elif tell and (gone := departure(self._room_id, event)) is not None:
             self._parts.say(gone)
 
-    def _said(self, event: Event) -> None:
-        """One that cannot be converted must not come again for ever, and must not keep those
-        behind it from coming: it is told of as what it is, a defect."""
-        sender, event_id = event.get("sender"), event_id_of(event)
-        if not is_user_id(sender) or not event_id:
-            return
-        room, place = RemoteRoomId(self._room_id), (self._room_id, event_id)
-        clear, unread = self._opened.clear.get(place, event), self._opened.unread.get(place)
-        try:
-            told = said_in(room, clear, self._account, self._now, unread)
-        except Exception as error:  # whatever it is, it belongs to this event alone
-            unreadable = RemoteUnreadable(
-                contact=RemoteUserId(sender),
-                id=RemoteMessageId(event_id),
-                content=as_it_came(event),
-                reason=where(error),
-                room=room,
-            )
-            self._parts.say(unreadable)
-            return
-        if told is None:
-            return
-        self._parts.say(told)
-        if isinstance(told, RemoteRoomMessage | RemoteUndecryptable):
-            self.group = replace(self.group, message=event_id)
-
-    # --- what passes ----------------------------------------------------------------------------
-
-    def pass_on(self, content: Event) -> None:
-        """Who types, and how far people have read: the account always, of others few."""
-        for event in as_dicts(as_dict(content.get("ephemeral")).get("events")):
-            told = as_dict(event.get("content"))
-            if event.get("type") == "m.typing":
-                listed = told.get("user_ids")
-                people = listed if isinstance(listed, list) else []
-                typists = frozenset(map(RemoteUserId, filter(is_user_id, people[:_READERS])))
-                self._parts.outcome.group_typing[self._room_id] = typists - {self._account}
-            elif event.get("type") == "m.receipt" and self._mode is not Mode.FIRST:
-                self._reads(told)
-
-    def _reads(self, content: Event) -> None:
-        is_small = 0 < self.group.people <= _READERS
-        for reader, up_to in reads(content, None if is_small else self._account):
-            if up_to == self.group.last and self.group.message:
-                up_to = self.group.message  # it is no message that was said last
-            read = RemoteRoomRead(
-                room=RemoteRoomId(self._room_id),
-                reader=RemoteUserId(reader),
-                up_to=RemoteMessageId(up_to),
-            )
-            self._parts.say(read)
+    def pass_on(self, content: Event) -> Cuts:
+        """Who types, and how far people have read."""
+        yield from self._speech.passing(self.group, content)

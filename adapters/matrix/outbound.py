@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands of the gateway → requests; for groups see `group_outbound`.
-
-Matrix spec, client-server API, "PUT /rooms/{roomId}/send/{eventType}/{txnId}", "Receipts",
-"Typing notifications".
-"""
+"""Commands of the gateway → requests. Here those for chats; for groups see `group_outbound`."""
 
 from __future__ import annotations
 
@@ -14,10 +10,20 @@ from adapters.matrix.http import Api
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.opening import Opening
 from adapters.matrix.rooms import RoomId
-from adapters.matrix.sending import Sending, text_content
+from adapters.matrix.saying import Saying, text_content
 from gateway.adapter import AccountContext, Sent
 from gateway.errors import AdapterError, Forbidden, NotFound, Transient
-from gateway.events import AcceptInvite, Command, DeclineInvite, MarkRead, SendText
+from gateway.events import (
+    AcceptInvite,
+    Command,
+    DeclineInvite,
+    MarkRead,
+    MarkRoomRead,
+    ReactInRoom,
+    RetractInRoom,
+    SendRoomText,
+    SendText,
+)
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 if TYPE_CHECKING:
@@ -26,7 +32,6 @@ if TYPE_CHECKING:
 MAX_TEXT_BYTES = 29_000
 """An event has at most 65,536 bytes with all that servers add, and a quote or a newline takes two.
 The gateway refuses longer texts; what a homeserver with a lower limit says becomes `TooLarge`."""
-_TYPING_MS = 30_000
 _REMEMBERED_ATTEMPTS = 1_000
 
 
@@ -45,8 +50,8 @@ class Outbound:
         self._api = api
         self._ledger = ledger
         self._opening = opening
-        self._sending = Sending(api, encryption)
-        self._groups = GroupOutbound(account, api, opening, self._sending)
+        self._saying = Saying(account.remote_id, api, encryption)
+        self._in_groups = GroupOutbound(account, api, opening, self._saying)
         self._rooms_of_attempts: dict[str, RoomId] = {}
         """A transaction id is unique within a room, so another attempt goes to the same one."""
 
@@ -55,14 +60,14 @@ class Outbound:
         match command:
             case SendText():
                 return await self._text(command, key)
+            case SendRoomText() | ReactInRoom() | RetractInRoom() | MarkRoomRead():
+                return await self._in_groups.send(command, key)
             case MarkRead():
                 await self._mark_read(command)
             case AcceptInvite():
                 await self._accept(command.contact)
             case DeclineInvite():
                 await self._decline(command.contact)
-            case _:
-                return await self._groups.send(command, key)
         return Sent()
 
     # --- text ---------------------------------------------------------------------------------
@@ -97,17 +102,15 @@ class Outbound:
             del self._rooms_of_attempts[next(iter(self._rooms_of_attempts))]
         room = self._ledger.book.room(room_id)
         is_encrypted = room is not None and room.encrypted is True
-        event_id = await self._sending.message(room_id, content, key, is_encrypted=is_encrypted)
+        event_id = await self._saying.message(room_id, content, key, is_encrypted=is_encrypted)
         self._ledger.remember({event_id: room_id})
         return event_id
 
     # --- read marks and typing ----------------------------------------------------------------
 
     async def _mark_read(self, command: MarkRead) -> None:
-        """The public receipt and our own place, in one request."""
         room_id = await self._room_of(command.contact, command.up_to)
-        body = {"m.fully_read": command.up_to, "m.read": command.up_to}
-        await self._api.post("rooms", room_id, "read_markers", body=body)
+        await self._saying.read(room_id, command.up_to)
 
     async def _room_of(self, contact: RemoteUserId, message: RemoteMessageId) -> RoomId:
         """From memory, or by asking in each room of the contact."""
@@ -129,15 +132,11 @@ class Outbound:
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """In the room that was used last."""
         for room_id in self._ledger.book.candidates(contact)[:1]:
-            body: dict[str, Any] = {"typing": active}
-            if active:
-                body["timeout"] = _TYPING_MS
-            path = ("rooms", room_id, "typing", self._account.remote_id)
-            await self._api.put(*path, body=body)
+            await self._saying.typing(room_id, active)
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
-        """See `gateway.adapter.Session.set_room_typing`."""
-        await self._groups.set_typing(room, active)
+        """In a group."""
+        await self._saying.typing(RoomId(room), active)
 
     # --- invitations --------------------------------------------------------------------------
 

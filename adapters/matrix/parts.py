@@ -48,9 +48,8 @@ class Outcome:
     draft: Draft
     events: list[RemoteEvent] = field(default_factory=list)
     typing: list[tuple[RoomId, RemoteUserId, bool]] = field(default_factory=list)
-    """In chats."""
-    group_typing: dict[RoomId, frozenset[RemoteUserId]] = field(default_factory=dict)
-    """Everybody who types in a group."""
+    typists: dict[RoomId, frozenset[RemoteUserId]] = field(default_factory=dict)
+    """Who types in groups."""
     rooms: dict[RemoteMessageId, RoomId] = field(default_factory=dict)
     """Where each message is."""
     tally: Tally = field(default_factory=Tally)

@@ -114,6 +114,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """As `Room.last`."""
     message: str = ""
     """As `Room.message`."""
+    version: int = 0
+    """Of the room, if it is a number and known."""
     is_meant: bool = False
     """Made as a group, and not to become a chat. Such a one has a name, which comes late."""
     moved_to: str = ""

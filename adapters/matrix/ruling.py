@@ -140,10 +140,14 @@ class Ruling:
             await self._put_state(action.room, kind, put)
 
     async def moderate(self, action: ModerateMessage) -> None:
-        """Redact. To do it again changes nothing."""
+        """Redact. To do it again changes nothing. The reason is not encrypted, and so is not sent
+        to a group where the rest is (docs/decisions/0010)."""
+        group = self._ledger.book.group(RoomId(action.room))
+        is_clear = group is not None and group.encrypted is False
         path = ("rooms", action.room, "redact", action.message, str(uuid.uuid4()))
+        body = {"reason": action.reason} if action.reason and is_clear else {}
         with _refused("You may not take back this message."):
-            await self._api.put(*path, body={"reason": action.reason} if action.reason else {})
+            await self._api.put(*path, body=body)
 
 
 @contextmanager

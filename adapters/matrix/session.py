@@ -253,7 +253,7 @@ class MatrixSession(Session):
         self._ledger.remember(part.rooms)
         for room_id, contact, active in part.typing:
             self._typists.note(room_id, contact, active)
-        for room_id, typists in part.group_typing.items():
+        for room_id, typists in part.typists.items():
             self._group_typists.note(room_id, typists)
 
     async def send(self, command: Command, key: str) -> Sent:
@@ -264,10 +264,6 @@ class MatrixSession(Session):
         """See `gateway.adapter.Session.manage`."""
         return await self._managing[type(action)](action)
 
-    async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
-        """See `gateway.adapter.Session.set_room_typing`."""
-        await self._outbound.set_room_typing(room, active)
-
     async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
         """See `gateway.adapter.Session.banned`."""
         return await self._ruling.banned(room)
@@ -275,6 +271,10 @@ class MatrixSession(Session):
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""
         await self._outbound.set_typing(contact, active)
+
+    async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
+        """See `gateway.adapter.Session.set_room_typing`."""
+        await self._outbound.set_room_typing(room, active)
 
     async def set_presence(self, presence: Presence) -> None:
         """See `gateway.adapter.Session.set_presence`."""

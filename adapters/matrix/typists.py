@@ -36,21 +36,21 @@ class Typists:
 
 
 class GroupTypists:
-    """The same in groups, each for itself."""
+    """The same of groups, where several may type."""
 
     def __init__(self, tell: Callable[[RemoteRoomId, RemoteUserId, bool], None]) -> None:
         self._tell = tell
         self._rooms: dict[RoomId, frozenset[RemoteUserId]] = {}
 
     def note(self, room_id: RoomId, typists: frozenset[RemoteUserId]) -> None:
-        """Everybody who types there."""
+        """All that type in a group now."""
         before = self._rooms.pop(room_id, frozenset())
         if typists:
             self._rooms[room_id] = typists
-        for user_id in sorted(before ^ typists):
+        for user_id in before ^ typists:
             self._tell(RemoteRoomId(room_id), user_id, user_id in typists)
 
     def forget(self) -> None:
-        """The connection is gone: nobody is known to type."""
-        for room_id in tuple(self._rooms):
+        """The connection is gone."""
+        for room_id in list(self._rooms):
             self.note(room_id, frozenset())

@@ -12,7 +12,7 @@ import aiohttp
 from gateway.adapter import Adapter, Clock, Linked, Logger, Session
 from gateway.errors import StoreUnavailable
 from gateway.events import Presence, RemoteEvent, RemoteMessage
-from gateway.ids import NetworkName, RemoteUserId
+from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId
 from gateway.tasks import SystemClock
 from tests.memory_account import AccountInMemory, Log
 
@@ -91,6 +91,10 @@ class Account(AccountInMemory):
         """Latest wins; here all of it is kept."""
         self.typists.append((contact, active))
         self._tell()
+
+    def room_typing(self, room: RemoteRoomId, user: RemoteUserId, active: bool) -> None:
+        """As in a chat."""
+        self.typing(user, active)
 
     def presence(self, contact: RemoteUserId, presence: Presence) -> None:
         """Latest wins."""

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said in groups about what was said, by both sides."""
+"""What is said in groups about what was said there, both ways: `test_contract` tries it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 from gateway.adapter import Session
 from gateway.events import (
+    MarkRoomRead,
     ReactInRoom,
     RemoteRoom,
     RemoteRoomMessage,
     RemoteRoomReaction,
+    RemoteRoomRead,
     RemoteRoomRetraction,
     RetractInRoom,
     SendRoomText,
@@ -23,94 +24,134 @@ from tests.contract.account import Account
 from tests.contract.peer import Peer
 
 
-@dataclass(frozen=True)
-class Talk:
-    """Alice and bob are in a group, and each has said something."""
-
-    peer: Peer
-    account: Account
-    session: Session
-    group: RemoteRoomId
-    hers: RemoteMessageId
-    his: RemoteMessageId
-
-
 @asynccontextmanager
-async def _talk(peer: Peer) -> AsyncIterator[Talk]:
+async def _group(peer: Peer) -> AsyncIterator[tuple[Account, Session, RemoteRoomId]]:
+    """A group of bob and alice, with a session of hers."""
     account = await peer.account()
     async with peer.running(account) as session:
-        group = await peer.makes_group("Talk")
+        group = await peer.makes_group("Group of the suite")
         await account.first(RemoteRoom, lambda event: event.room == group)
-        his = await peer.says_in_group(group, "his")
-        await account.first(RemoteRoomMessage, lambda event: event.id == his)
-        sent = await session.send(SendRoomText(room=group, body="hers"), "contract.s1")
-        assert sent.remote_id is not None
-        yield Talk(peer, account, session, group, sent.remote_id, his)
+        yield account, session, group
 
 
-Made = TypeVar("Made", RemoteRoomMessage, RemoteRoomReaction)
+async def _says(session: Session, group: RemoteRoomId, key: str, **about: Any) -> RemoteMessageId:
+    """Alice says something, twice under the same key: it is said once."""
+    command = SendRoomText(room=group, **about)
+    sent = await session.send(command, key)
+    assert await session.send(command, key) == sent
+    assert sent.remote_id is not None
+    return sent.remote_id
 
 
-async def _first(talk: Talk, kind: type[Made], made: RemoteMessageId) -> Made:
-    """What alice's session has told of it."""
-    return await talk.account.first(kind, lambda event: event.id == made)
+async def _told(account: Account, message: RemoteMessageId) -> RemoteRoomMessage:
+    return await account.first(RemoteRoomMessage, lambda event: event.id == message)
 
 
 async def edits(peer: Peer) -> None:
-    """The first message is meant, however often it was edited."""
-    async with _talk(peer) as talk:
-        for number, body in enumerate(("once", "twice")):
-            command = SendRoomText(room=talk.group, body=body, edits=talk.hers)
-            await talk.session.send(command, f"contract.e{number}")
-            await peer.sees_edit(talk.group, talk.hers, body)
-            made = await peer.edits_in_group(talk.group, talk.his, body)
-            told = await _first(talk, RemoteRoomMessage, made)
-            assert (told.body, told.edits, told.sender) == (body, talk.his, peer.bob)
+    """An edit has an id of its own, and names the first text, however often that was edited."""
+    async with _group(peer) as (account, session, group):
+        said = await peer.says_in_group(group, "helo")
+        for body in ("hello", "hello!"):
+            edit = await peer.edits_in_group(group, said, body)
+            told = await _told(account, edit)
+            assert (told.room, told.sender, told.body, told.edits) == (group, peer.bob, body, said)
+        mine = await _says(session, group, "contract.1", body="hi bbo")
+        for number, body in enumerate(("hi bob", "hi, bob"), start=2):
+            edit = await _says(session, group, f"contract.{number}", body=body, edits=mine)
+            await peer.sees_edit(group, mine, body)
+            echo = await _told(account, edit)
+            assert (echo.body, echo.edits, echo.sender) == (body, mine, peer.alice)
+            if peer.adapter.capabilities.echoes_key:
+                assert echo.key == f"contract.{number}"
 
 
 async def replies(peer: Peer) -> None:
-    """Without a quotation in the text."""
-    async with _talk(peer) as talk:
-        command = SendRoomText(room=talk.group, body="yes", reply_to=talk.his)
-        await talk.session.send(command, "contract.r1")
-        await peer.sees_answer(talk.group, talk.his, "yes")
-        made = await peer.answers_in_group(talk.group, talk.hers, "no")
-        told = await _first(talk, RemoteRoomMessage, made)
-        assert (told.body, told.reply_to) == ("no", talk.hers)
+    async with _group(peer) as (account, session, group):
+        said = await peer.says_in_group(group, "tea?")
+        await _told(account, said)
+        mine = await _says(session, group, "contract.1", body="yes", reply_to=said)
+        await peer.sees_reply(group, said, "yes")
+        echo = await _told(account, mine)
+        assert (echo.body, echo.reply_to) == ("yes", said)
+        answer = await peer.replies_in_group(group, mine, "at noon")
+        told = await account.first(RemoteRoomMessage, lambda event: event.body == "at noon")
+        assert (told.id, told.reply_to, told.edits) == (answer, mine, None)
 
 
 async def reactions(peer: Peer) -> None:
-    """A command has all of them: some are new, some are gone."""
-    async with _talk(peer) as talk:
-        first = ReactInRoom(room=talk.group, message=talk.his, emoji=("👍", "🎉"))
-        sent = await talk.session.send(first, "contract.x1")
-        assert sent.reactions.keys() == {"👍", "🎉"}
-        await peer.sees_reactions(talk.group, talk.his, {"👍", "🎉"})
-        for emoji, made in sent.reactions.items():
-            echo = await _first(talk, RemoteRoomReaction, made)
-            assert (echo.sender, echo.emoji, echo.message) == (peer.alice, emoji, talk.his)
-        assert (await talk.session.send(first, "contract.x1")).reactions == sent.reactions
-        second = ReactInRoom(room=talk.group, message=talk.his, emoji=("🎉", "❤️"))
-        again = await talk.session.send(second, "contract.x2")
-        assert again.reactions.keys() == {"🎉", "❤️"}
-        assert again.reactions["🎉"] == sent.reactions["🎉"]
-        await peer.sees_reactions(talk.group, talk.his, {"🎉", "❤️"})
-        made = await peer.reacts_in_group(talk.group, talk.hers, "👀")
-        told = await _first(talk, RemoteRoomReaction, made)
-        assert (told.sender, told.emoji, told.message) == (peer.bob, "👀", talk.hers)
-        await peer.takes_back(talk.group, made)
-        await talk.account.first(RemoteRoomRetraction, lambda event: event.message == made)
+    """What alice reacts with is a set; bob's come and go one by one."""
+    async with _group(peer) as (account, session, group):
+        said = await peer.says_in_group(group, "done")
+
+        async def reacts(key: str, *emoji: str) -> set[RemoteMessageId]:
+            command = ReactInRoom(room=group, message=said, emoji=emoji)
+            sent = await session.send(command, key)
+            assert await session.send(command, key) == sent
+            assert sent.reactions.keys() == set(emoji)
+            await peer.sees_reactions(group, said, set(emoji))
+            await account.until(lambda: account.reactions(group, said) == sent.reactions)
+            assert await session.send(command, key) == sent
+            return set(sent.reactions.values())
+
+        first = await reacts("contract.1", "👍", "❤️")
+        second = await reacts("contract.2", "❤️", "🎉")
+        assert len(first & second) == 1
+        await reacts("contract.3")
+        last = await reacts("contract.4", "👍")
+        assert not last & (first | second)
+        if peer.adapter.capabilities.echoes_key:
+            told = await account.first(RemoteRoomReaction, lambda event: event.id in last)
+            assert told.key == "contract.4"
+
+        mine = await _says(session, group, "contract.5", body="me too")
+        made = await peer.reacts_in_group(group, mine, "🙂")
+        told = await account.first(RemoteRoomReaction, lambda event: event.sender == peer.bob)
+        assert (told.room, told.id, told.message, told.emoji) == (group, made, mine, "🙂")
+        await peer.takes_back_in_group(group, made)
+        gone = await account.first(RemoteRoomRetraction, lambda event: event.message == made)
+        assert (gone.room, gone.by) == (group, peer.bob)
 
 
 async def retractions(peer: Peer) -> None:
-    """Of messages, each by who has said it; twice is once."""
-    async with _talk(peer) as talk:
-        command = RetractInRoom(room=talk.group, message=talk.hers)
-        for _ in range(2):
-            await talk.session.send(command, "contract.t1")
-        await peer.sees_gone(talk.group, talk.hers)
-        await peer.takes_back(talk.group, talk.his)
-        told = await talk.account.first(
-            RemoteRoomRetraction, lambda event: event.message == talk.his
-        )
-        assert told.by == peer.bob
+    async with _group(peer) as (account, session, group):
+        said = await peer.says_in_group(group, "a mistake")
+        await peer.takes_back_in_group(group, said)
+        gone = await account.first(RemoteRoomRetraction, lambda event: event.message == said)
+        assert (gone.room, gone.by) == (group, peer.bob)
+        mine = await _says(session, group, "contract.1", body="another one")
+        command = RetractInRoom(room=group, message=mine)
+        await session.send(command, "contract.2")
+        await peer.sees_taken_back(group, mine)
+        gone = await account.first(RemoteRoomRetraction, lambda event: event.message == mine)
+        assert gone.by == peer.alice
+
+
+async def read_marks(peer: Peer) -> None:
+    async with _group(peer) as (account, session, group):
+        mine = await _says(session, group, "contract.1", body="read this")
+        await peer.heard_in_group(group, "read this")
+        await peer.reads_in_group(group, mine)
+        read = await account.first(RemoteRoomRead, lambda event: event.reader == peer.bob)
+        assert (read.room, read.up_to) == (group, mine)
+        theirs = await peer.says_in_group(group, "and you this")
+        await session.send(MarkRoomRead(room=group, up_to=theirs), "contract.2")
+        await peer.sees_read_in_group(group, theirs)
+
+
+async def typing(peer: Peer) -> None:
+    async with _group(peer) as (account, session, group):
+        for active in (True, False):
+            await session.set_room_typing(group, active)
+            await peer.sees_typing_in_group(group, active)
+        for active in (True, False):
+            await peer.types_in_group(group, active)
+            await account.until(lambda active=active: (peer.bob, active) in account.typists)  # type: ignore[misc]
+    assert account.typists == [(peer.bob, True), (peer.bob, False)]
+
+
+EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
+    "edits": edits,
+    "replies": replies,
+    "reactions": reactions,
+    "retractions": retractions,
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -39,11 +39,6 @@ _STATES = {
     Availability.AWAY: "unavailable",
     Availability.UNAVAILABLE: "offline",
 }
-
-
-def _relation(event: MatrixEvent) -> Mapping[str, Any]:
-    relation: Mapping[str, Any] = event.content.get("m.relates_to", {})
-    return relation
 
 
 class MatrixPeer(Peer):
@@ -174,71 +169,90 @@ class MatrixPeer(Peer):
         )
         return [RemoteMessageId(event.event_id) for event in found if event.sender == self.alice]
 
+    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
+        body = {"user_id": self.alice, "reason": reason}
+        await self._bob.request("POST", f"rooms/{quote(group, safe='')}/kick", body)
+
     async def edits_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, body: str
     ) -> RemoteMessageId:
         return RemoteMessageId(await self._bob.edit(group, message, body))
 
-    async def answers_in_group(
+    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        relation = {"rel_type": "m.replace", "event_id": message}
+        await self._sees(
+            "m.new_content",
+            lambda content: (
+                (content["m.new_content"]["body"], content["m.relates_to"]) == (body, relation)
+            ),
+        )
+
+    async def replies_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, body: str
     ) -> RemoteMessageId:
         relation = {"m.in_reply_to": {"event_id": message}}
-        content = {"msgtype": "m.text", "body": body, "m.relates_to": relation}
+        quoted = f"> <{self.alice}> something\n\n{body}"
+        content = {"msgtype": "m.text", "body": quoted, "m.relates_to": relation}
         return RemoteMessageId(await self._bob.send_event(group, "m.room.message", content))
+
+    async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        relation = {"m.in_reply_to": {"event_id": message}}
+        await self._sees(
+            "m.relates_to",
+            lambda content: (content["body"], content["m.relates_to"]) == (body, relation),
+        )
 
     async def reacts_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
     ) -> RemoteMessageId:
         return RemoteMessageId(await self._bob.react(group, message, emoji))
 
-    async def takes_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+    async def sees_reactions(
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: set[str]
+    ) -> None:
+        def seen(_: MatrixEvent) -> bool:
+            made: dict[str, str] = {}
+            for event in self._bob.inbox.items:
+                relation = event.content.get("m.relates_to", {})
+                if event.type == "m.reaction" and relation.get("event_id") == message:
+                    made[event.event_id] = relation["key"]
+                elif event.type == "m.room.redaction":
+                    made.pop(str(event.raw.get("redacts")), None)
+            return set(made.values()) == emoji
+
+        await self._bob.wait_for(seen)
+
+    async def takes_back_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
         await self._bob.redact(group, message)
 
-    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+    async def sees_taken_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
         await self._bob.wait_for(
             lambda event: (
-                _relation(event).get("rel_type") == "m.replace"
-                and _relation(event).get("event_id") == message
-                and event.content["m.new_content"]["body"] == body
+                event.type == "m.room.redaction"
+                and event.sender == self.alice
+                and event.raw.get("redacts") == message
             )
         )
 
-    async def sees_answer(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
-        said = await self._bob.wait_text(body, room_id=group)
-        assert _relation(said) == {"m.in_reply_to": {"event_id": message}}
+    async def reads_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        await self._bob.read(group, message)
 
-    async def sees_reactions(
-        self, group: RemoteRoomId, message: RemoteMessageId, emoji: Set[str]
-    ) -> None:
-        end = await self.says_in_group(group, "(a marker)")
-        await self._bob.wait_for(lambda event: event.event_id == end)
-        gone = self._redacted()
-        found = self._bob.inbox.find(
+    async def sees_read_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        await self._bob.wait_receipt(message, user_id=self.alice)
+
+    async def types_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        await self._bob.typing(group, active)
+
+    async def sees_typing_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        await self._bob.wait_typing(group, self.alice, typing=active)
+
+    async def _sees(self, key: str, wanted: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Wait until bob sees an event of alice with this key in it that is wanted."""
+        await self._bob.wait_for(
             lambda event: (
-                (event.type, event.sender) == ("m.reaction", self.alice)
-                and event.event_id not in gone
-                and _relation(event).get("event_id") == message
+                event.sender == self.alice and key in event.content and wanted(event.content)
             )
         )
-        shown = [_relation(event)["key"] for event in found]
-        assert sorted(shown) == sorted(emoji)
-
-    async def sees_gone(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        end = await self.says_in_group(group, "(a marker)")
-        await self._bob.wait_for(lambda event: event.event_id == end)
-        assert self._redacted().count(message) == 1
-
-    def _redacted(self) -> list[str]:
-        """What alice has taken back."""
-        return [
-            event.content.get("redacts") or event.raw.get("redacts", "")
-            for event in self._bob.inbox.items
-            if (event.type, event.sender) == ("m.room.redaction", self.alice)
-        ]
-
-    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
-        body = {"user_id": self.alice, "reason": reason}
-        await self._bob.request("POST", f"rooms/{quote(group, safe='')}/kick", body)
 
     async def makes_own_group(self, name: str) -> RemoteRoomId:
         room = await self._phone.create_room(name=name, invite=[self.bob])

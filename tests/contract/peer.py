@@ -8,7 +8,7 @@ whom she does not know yet.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 
 import aiohttp
 
@@ -157,16 +157,30 @@ class Peer(ABC):
         """The network has done it."""
 
     @abstractmethod
+    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
+        """Bob removes alice."""
+
+    # --- what is said in groups about what was said there -------------------------------------
+
+    @abstractmethod
     async def edits_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, body: str
     ) -> RemoteMessageId:
-        """Bob edits a message of his; returns the id of the edit."""
+        """Bob edits what he has said."""
 
     @abstractmethod
-    async def answers_in_group(
+    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        """Wait until bob sees that alice has edited her message."""
+
+    @abstractmethod
+    async def replies_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, body: str
     ) -> RemoteMessageId:
         """Bob answers a message."""
+
+    @abstractmethod
+    async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        """Wait until bob sees that alice answers a message."""
 
     @abstractmethod
     async def reacts_in_group(
@@ -175,30 +189,34 @@ class Peer(ABC):
         """Bob reacts to a message."""
 
     @abstractmethod
-    async def takes_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        """Bob takes a message or a reaction of his back."""
-
-    @abstractmethod
-    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
-        """Bob sees that alice has edited a message."""
-
-    @abstractmethod
-    async def sees_answer(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
-        """Bob sees that alice has answered a message."""
-
-    @abstractmethod
     async def sees_reactions(
-        self, group: RemoteRoomId, message: RemoteMessageId, emoji: Set[str]
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: set[str]
     ) -> None:
-        """Bob sees these reactions of alice, and no others."""
+        """Wait until these are what bob sees of alice's reactions to a message."""
 
     @abstractmethod
-    async def sees_gone(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        """Bob sees that alice has taken a message back, once."""
+    async def takes_back_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Bob takes a message or a reaction back."""
 
     @abstractmethod
-    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
-        """Bob removes alice."""
+    async def sees_taken_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Wait until bob sees that alice has taken a message back."""
+
+    @abstractmethod
+    async def reads_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Bob has read up to this message."""
+
+    @abstractmethod
+    async def sees_read_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        """Wait until bob sees that alice has read up to his message."""
+
+    @abstractmethod
+    async def types_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        """Bob begins or stops typing."""
+
+    @abstractmethod
+    async def sees_typing_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        """Wait until bob sees that alice types, or has stopped."""
 
     # --- faults -------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -107,59 +107,69 @@ class ScriptedPeer(Peer):
         self.network.event("alice", "member-gone", room=group, user="alice")
 
     async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
-        said = {"room": group, "sender": "bob", "id": f"g-{body}", "body": body}
-        self.network.event("alice", "room-message", **said)
-        return RemoteMessageId(said["id"])
+        return self._said(group, body)
 
     async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
         return await self.heard(body)
 
-    def _says(self, group: RemoteRoomId, body: str, **about: str) -> RemoteMessageId:
-        said = {"room": group, "sender": "bob", "id": f"g-{body}-{len(about)}", "body": body}
-        self.network.event("alice", "room-message", **said, **about)
-        return RemoteMessageId(said["id"])
+    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
+        gone = {"user": "alice", "how": "kicked", "actor": "bob", "reason": reason}
+        self.network.event("alice", "member-gone", room=group, **gone)
 
     async def edits_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, body: str
     ) -> RemoteMessageId:
-        return self._says(group, body, edits=message)
+        return self._said(group, body, edits=message)
 
-    async def answers_in_group(
+    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        await self._told("room-message", sender="alice", edits=message, body=body)
+
+    async def replies_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, body: str
     ) -> RemoteMessageId:
-        return self._says(group, body, reply_to=message)
+        return self._said(group, body, reply_to=message)
+
+    async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+        await self._told("room-message", sender="alice", reply_to=message, body=body)
+
+    def _said(self, group: RemoteRoomId, body: str, **about: str) -> RemoteMessageId:
+        said = {"room": group, "sender": "bob", "id": f"g-{body}", "body": body, **about}
+        self.network.event("alice", "room-message", **said)
+        return RemoteMessageId(said["id"])
 
     async def reacts_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
     ) -> RemoteMessageId:
-        reaction = {"room": group, "sender": "bob", "id": f"x-{emoji}", "emoji": emoji}
-        self.network.event("alice", "room-reaction", **reaction, message=message)
-        return RemoteMessageId(reaction["id"])
-
-    async def takes_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        gone = {"room": group, "id": f"gone-{message}", "message": message, "by": "bob"}
-        self.network.event("alice", "room-retraction", **gone)
-
-    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
-        assert self.network.sent[-1].body == body
-        assert self.network.sent[-1].about == {"edits": message}
-
-    async def sees_answer(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
-        assert self.network.sent[-1].body == body
-        assert self.network.sent[-1].about == {"reply_to": message}
+        made = {"room": group, "sender": "bob", "id": f"r-{emoji}", "message": message}
+        self.network.event("alice", "room-reaction", **made, emoji=emoji)
+        return RemoteMessageId(made["id"])
 
     async def sees_reactions(
-        self, group: RemoteRoomId, message: RemoteMessageId, emoji: Set[str]
+        self, group: RemoteRoomId, message: RemoteMessageId, emoji: set[str]
     ) -> None:
-        assert self.network.reactions["alice", group, message].keys() == emoji
+        def seen() -> bool:
+            return set(self.network.reactions["alice", group, message]) == emoji
 
-    async def sees_gone(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        done = {"op": "retract", "room": group, "message": message}
-        assert self.network.commands.count(done) == 1
+        await self.network.until(seen)
 
-    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
-        gone = {"user": "alice", "how": "kicked", "actor": "bob", "reason": reason}
-        self.network.event("alice", "member-gone", room=group, **gone)
+    async def takes_back_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        gone = {"id": f"gone-{message}", "message": message, "by": "bob"}
+        self.network.event("alice", "room-retraction", room=group, **gone)
+
+    async def sees_taken_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        await self._told("room-retraction", message=message, by="alice")
+
+    async def reads_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        self.network.event("alice", "room-read", room=group, reader="bob", up_to=message)
+
+    async def sees_read_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+        await self._did({"op": "read-room", "room": group, "up_to": message})
+
+    async def types_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        self.network.types_in_room("alice", group, "bob", active)
+
+    async def sees_typing_in_group(self, group: RemoteRoomId, active: bool) -> None:
+        await self._did({"op": "room-typing", "room": group, "active": active})
 
     async def makes_own_group(self, name: str) -> RemoteRoomId:
         members = [{"user": "alice", "affiliation": "owner"}, {"user": "bob", "name": "Bob"}]
@@ -183,3 +193,13 @@ class ScriptedPeer(Peer):
 
     async def _did(self, command: dict[str, Any]) -> None:
         await self.network.until(lambda: command in self.network.commands)
+
+    async def _told(self, kind: str, **fields: str) -> None:
+        """Everybody in a group was told of something that alice did."""
+
+        def is_told() -> bool:
+            return any(
+                {**event, "type": kind, **fields} == event for event in self.network.told("alice")
+            )
+
+        await self.network.until(is_told)

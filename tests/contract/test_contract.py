@@ -602,11 +602,8 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "contact_list": _contact_list,
     "presence": _presence,
     "rooms": _rooms,
+    **group_speech.EXERCISES,
     "room_actions": _room_actions,
-    "edits": group_speech.edits,
-    "replies": group_speech.replies,
-    "reactions": group_speech.reactions,
-    "retractions": group_speech.retractions,
     "encryption": _encryption,
     "max_text_bytes": _max_text_bytes,
 }
@@ -622,6 +619,13 @@ def test_every_capability_is_tried() -> None:
 async def test_what_is_claimed_works(peer: Peer, capability: str) -> None:
     if capability in _ALWAYS or getattr(peer.adapter.capabilities, capability):
         await _EXERCISES[capability](peer)
+
+
+@pytest.mark.parametrize("capability", ["read_marks", "typing"])
+async def test_it_works_in_groups_too(peer: Peer, capability: str) -> None:
+    offers = peer.adapter.capabilities
+    if offers.rooms and getattr(offers, capability):
+        await getattr(group_speech, capability)(peer)
 
 
 async def test_a_lost_answer_is_never_a_second_message(peer: Peer) -> None:

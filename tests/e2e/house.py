@@ -134,6 +134,15 @@ class Scene:
         await self.talk.log_in(self.house.synapse.url, self.phone.user, PASSWORD)
         await befriend_gateway(self.alice, self.talk.gateway)
 
+    async def live(self) -> None:
+        """Until the network can be asked for something: alice's client is shown that."""
+        await self.alice.wait_for(
+            lambda stanza: (
+                (stanza.kind, stanza.sender_bare) == ("presence", self.talk.gateway)
+                and "Connected" in str(stanza)
+            )
+        )
+
     async def chat(self) -> str:
         """A direct room of alice and bob that the gateway knows of; returns its id."""
         self.room = await self.phone.create_direct(self.bob.user_id)

@@ -86,6 +86,7 @@ async def test_req_590_an_invitation_is_withdrawn_or_declined(prosody_house: Hou
 async def test_req_545_592_510_a_group_is_made_filled_and_left(house: House) -> None:
     async with house.linked() as scene:
         alice = scene.alice
+        await scene.live()
         await scene.talk.ask("create Nobody yet", "Private?")
         await scene.talk.ask("no", "Whom to invite?")
         await scene.talk.ask("-", "You are in the group “Nobody yet”")
@@ -111,6 +112,7 @@ async def test_req_545_592_510_a_group_is_made_filled_and_left(house: House) -> 
 
 async def test_req_513_a_channel_is_joined_by_its_alias(prosody_house: House) -> None:
     async with prosody_house.linked() as scene:
+        await scene.live()
         name = f"club{scene.bob.user}"
         body = {"preset": "public_chat", "name": "Club", "room_alias_name": name}
         group = (await scene.bob.request("POST", "createRoom", body))["room_id"]

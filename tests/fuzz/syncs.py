@@ -19,13 +19,13 @@ from tests.fuzz.choices import Choices
 from tests.unit.matrix.samples import ALICE, BOB, CAROL, NOW, ROOM, book
 
 _USERS = (ALICE, BOB, BOB, CAROL, "@x:y", "@", "", "bob", "@B ob:example.org", "@bob:EXAMPLE.org")
-_ROOMS = (ROOM, ROOM, "!other:example.org", "!third:example.org", "", "!\n", "x" * 300)
+_ROOMS = (ROOM, ROOM, *["!other:example.org"] * 4, "!third:example.org", "", "!\n", "x" * 300)
 _TYPES = (
     *("m.room.message", "m.room.message", "m.room.member", "m.room.create", "m.room.encrypted"),
     *("m.room.encryption", "m.direct", "m.typing", "m.receipt", "m.sticker", "m.poll.start"),
     *("m.reaction", "m.room.redaction", "m.call.invite", "org.matrix.msc3381.poll.start"),
     *("m.room.name", "m.room.topic", "m.room.canonical_alias", "m.room.join_rules"),
-    *("m.room.power_levels", "m.room.create"),
+    *("m.room.power_levels", "m.room.create", "m.room.pinned_events", "m.reaction"),
 )
 _MSGTYPES = ("m.text", "m.notice", "m.emote", "m.image", "m.file", "m.audio", "m.location", "x")
 _KEYS = (
@@ -35,11 +35,14 @@ _KEYS = (
     *("org.matrix.msc3245.voice", "creator", "redacted_because", "format", "formatted_body"),
     *("name", "topic", "alias", "join_rule", "users", "users_default", "events", "reason", "type"),
     *("events_default", "room_version", "additional_creators", "m.heroes"),
+    *("key", "redacts", "pinned", "thread_id", "unsigned", "prev_content"),
 )
 _TEXTS = (
     *("contact", "id", "up_to", "body", "name", "content", "key", "room", "topic", "reason"),
     *("sender", "user", "actor", "topic_by"),
+    *("message", "emoji", "by", "edits", "reply_to", "reader", "text"),
 )
+_RELATIONS = ("m.replace", "m.replace", "m.annotation", "m.annotation", "m.thread", "m.reference")
 _SURROGATES = ("\ud800", "\x00", "\udfff", "\x1b")
 _NUMBERS = (0, -1, 1, 10**13, 10**400, 1e308, float("nan"), float("inf"), 1_000_000)
 
@@ -86,11 +89,38 @@ def _content(choices: Choices, kind: str) -> Any:
         content["additional_creators"] = [choices.pick(_USERS)]
     elif kind in ("m.room.name", "m.room.topic", "m.room.canonical_alias"):
         content = {key: text(choices) for key in ("name", "topic")} | {"alias": "#" + ":x"}
-    elif kind == "m.receipt":
-        content = {_event_id(choices): {"m.read": {choices.pick(_USERS): {"ts": 1}}}}
+    else:
+        content = _about(choices, kind)
+    if kind in ("m.reaction", "m.room.message", "m.room.encrypted") and choices.below(2):
+        content["m.relates_to"] = _relation(choices)
+        new: Any = {"msgtype": choices.pick(_MSGTYPES), "body": text(choices)}
+        content["m.new_content"] = new
     if choices.one_in(3):
         content[choices.pick(_KEYS)] = any_json(choices)
     return any_json(choices) if choices.one_in(12) else content
+
+
+def _about(choices: Choices, kind: str) -> dict[str, Any]:
+    """What is about other events alone."""
+    if kind == "m.receipt":
+        return {_event_id(choices): {"m.read": {choices.pick(_USERS): {"ts": 1}}}}
+    if kind == "m.room.redaction":
+        return {"redacts": _event_id(choices), "reason": text(choices)}
+    if kind == "m.room.pinned_events":
+        return {"pinned": [_event_id(choices)]}
+    return {}
+
+
+def _relation(choices: Choices) -> Any:
+    relation: dict[str, Any] = {
+        "rel_type": choices.pick(_RELATIONS),
+        "event_id": _event_id(choices),
+        "key": text(choices),
+        "m.in_reply_to": {"event_id": _event_id(choices)},
+    }
+    if choices.one_in(4):
+        relation[choices.pick(tuple(relation))] = any_json(choices)
+    return any_json(choices) if choices.one_in(12) else relation
 
 
 def _event_id(choices: Choices) -> Any:
@@ -108,6 +138,8 @@ def _event(choices: Choices) -> Any:
     }
     if choices.below(2) and kind.startswith("m.room."):
         event["state_key"] = choices.pick((*_USERS, ""))
+    if kind == "m.room.redaction" and choices.below(2):
+        event["redacts"] = _event_id(choices)
     if choices.one_in(6):
         event[choices.pick(tuple(event))] = any_json(choices)
     return any_json(choices) if choices.one_in(16) else event
@@ -159,7 +191,7 @@ def _book() -> Book:
     """With a chat and a group."""
     known = book()
     draft = known.draft()
-    draft.put_group(RoomId(_ROOMS[2]), Group(last="$0"))
+    draft.put_group(RoomId(_ROOMS[2]), Group(last="$0", people=3))
     draft.put_groups_known()
     known.apply(draft)
     return known

@@ -126,6 +126,10 @@ class ScriptedNetwork:
         self.tokens = {t: user for t, user in self.tokens.items() if user != account}
         self._line(account, {"error": "auth", "text": "The token was revoked."})
 
+    def told(self, account: str) -> list[dict[str, Any]]:
+        """All that the account has, in order."""
+        return list(self._events[account])
+
     def last_position(self, account: str) -> int:
         """How many events the account has."""
         return len(self._events[account])

@@ -12,7 +12,7 @@ from adapters.matrix.e2e.machine import Machine
 from adapters.matrix.e2e.waiting import Received
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, rooms_in
-from adapters.matrix.group_speech import said_in
+from adapters.matrix.group_events import said_in
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import as_dict, as_dicts, remote_event
 from adapters.matrix.ledger import Ledger
@@ -94,13 +94,13 @@ class Encryption:
     def _readable(
         self, waiting: RemoteUndecryptable, clear: Mapping[str, Any]
     ) -> RemoteEvent | None:
-        account, now = self._account.remote_id, self._account.clock.now()
+        own, now = self._account.remote_id, self._account.clock.now()
         if waiting.room is not None:
-            return said_in(waiting.room, clear, account, now)
+            return said_in(waiting.room, clear, account=own, now=now)
         return remote_event(
             clear,
             contact=waiting.contact,
-            account=account,
+            account=own,
             name_of=self._ledger.book.name,
             now=now,
         )

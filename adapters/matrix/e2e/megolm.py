@@ -233,10 +233,12 @@ class RoomKeys:
         # Who passes on a key that is not theirs uses up no index of the one whose it is.
         whose = f" {sender}" if owner and sender != owner else ""
         self._once(missing, opened.message_index, event, whose)
-        relation = content.get("m.relates_to")
-        if relation is not None and "m.relates_to" not in clear["content"]:
-            clear["content"]["m.relates_to"] = relation
-        return {**event, "type": clear["type"], "content": clear["content"]}
+        # Spec, "Forming relationships between events": what the payload says of it is ignored.
+        words = clear["content"]
+        words.pop("m.relates_to", None)
+        if "m.relates_to" in content:
+            words["m.relates_to"] = content["m.relates_to"]
+        return {**event, "type": clear["type"], "content": words}
 
     def _checked(self, room_id: RoomId, plain: bytes) -> dict[str, Any]:
         try:

@@ -6,6 +6,8 @@ CREATE INDEX archived_texts ON archived (room, message) WHERE message IS NOT NUL
 
 -- The message that a command is about. The network may have it only when the command's turn comes.
 ALTER TABLE outbound ADD COLUMN target INTEGER REFERENCES message ON DELETE SET NULL;
+-- Also for the removal of messages: without it each of them looks through all of what was sent.
+CREATE INDEX outbound_target ON outbound (target) WHERE target IS NOT NULL;
 
 -- What a client calls what it has sent, beside its id (XEP-0359).
 ALTER TABLE outbound ADD COLUMN origin_id TEXT NOT NULL DEFAULT '';

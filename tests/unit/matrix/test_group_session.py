@@ -47,7 +47,7 @@ HELLO = SendRoomText(room=RemoteRoomId(ROOM), body="hello")
 
 
 @asynccontextmanager
-async def _linked(
+async def linked(
     handlers: dict[str, Handler], *, known: bool = True, cursor: str | None = "s0", **group: Any
 ) -> AsyncIterator[tuple[Homeserver, MatrixAdapter, MemoryAccount]]:
     """An account with one group, at a homeserver with these manners."""
@@ -91,7 +91,7 @@ NEW = {**joined(text("old"), state=[created()]), "next_batch": "s1"}
 async def test_what_an_earlier_version_left_out_is_asked_for_once() -> None:
     polls = _Sync(NEW)
     handlers: dict[str, Handler] = {"sync": polls, "members": TOLD}
-    async with _linked(handlers, known=False) as (server, adapter, account):
+    async with linked(handlers, known=False) as (server, adapter, account):
         async with Running(adapter, account):
             room = await account.wait(RemoteRoom)
             assert (len(room.members or ()), room.is_new) == (2, False)
@@ -107,7 +107,7 @@ async def test_what_an_earlier_version_left_out_is_asked_for_once() -> None:
 async def test_at_a_first_link_it_comes_anyway() -> None:
     polls = _Sync(NEW)
     handlers: dict[str, Handler] = {"sync": polls, "members": TOLD}
-    async with _linked(handlers, known=False, cursor=None) as (server, adapter, account):
+    async with linked(handlers, known=False, cursor=None) as (server, adapter, account):
         async with Running(adapter, account):
             await account.wait(RemoteRoom)
             await polls.is_quiet.wait()
@@ -117,7 +117,7 @@ async def test_at_a_first_link_it_comes_anyway() -> None:
 async def test_a_room_without_its_state_is_asked_for_once() -> None:
     stranger = joined(text("who am I?"), room="!other:hs")
     polls = _Sync(*[dict(stranger) for _ in range(3)])
-    async with _linked({"sync": polls}) as (server, adapter, account):
+    async with linked({"sync": polls}) as (server, adapter, account):
         async with Running(adapter, account):
             await polls.is_quiet.wait()
         asked = [each.query.get("full_state") for each in server.requests]
@@ -140,7 +140,7 @@ async def test_a_homeserver_that_does_not_tell_who_is_there_holds_up_nothing(
     answer = {**joined(text("x", "$2"), state=[created()]), "next_batch": "s1"}
     polls = _Sync(answer)
     handlers: dict[str, Handler] = {"sync": polls, "members": lambda _: fault}
-    async with _linked(handlers, cursor=None, known=False) as (server, adapter, account):
+    async with linked(handlers, cursor=None, known=False) as (server, adapter, account):
         async with Running(adapter, account):
             room = await account.wait(RemoteRoom)
             assert [each.user for each in room.members or ()] == [ALICE]
@@ -152,7 +152,7 @@ async def test_a_homeserver_that_does_not_tell_who_is_there_holds_up_nothing(
 
 async def test_an_expired_login_ends_the_session() -> None:
     fault: Handler = lambda _: (401, {"errcode": "M_UNKNOWN_TOKEN"})  # noqa: E731
-    async with _linked({"sync": _Sync(NEW), "members": fault}, known=False) as (
+    async with linked({"sync": _Sync(NEW), "members": fault}, known=False) as (
         _,
         adapter,
         account,
@@ -164,7 +164,7 @@ async def test_an_expired_login_ends_the_session() -> None:
 async def test_the_list_is_that_of_the_answer() -> None:
     polls = _Sync(NEW)
     handlers: dict[str, Handler] = {"sync": polls, "members": TOLD}
-    async with _linked(handlers, known=False) as (server, adapter, account):
+    async with linked(handlers, known=False) as (server, adapter, account):
         async with Running(adapter, account):
             await account.wait(RemoteRoom)
         [asked] = [each for each in server.requests if each.path.endswith("members")]
@@ -174,7 +174,7 @@ async def test_the_list_is_that_of_the_answer() -> None:
 async def test_a_long_list_is_not_asked_for_again_and_again() -> None:
     """Whoever rules a group may change it all the time."""
     long = {"chunk": [member(ALICE, "join", "x" * 100)] * 1_000}
-    async with _linked({"members": lambda _: (200, long)}) as (server, adapter, account):
+    async with linked({"members": lambda _: (200, long)}) as (server, adapter, account):
         session = adapter.session(account)
         assert isinstance(session, MatrixSession)
         members = Members(account, lambda: session._api)
@@ -191,7 +191,7 @@ async def test_lists_are_asked_for_as_far_as_there_is_space_and_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rooms = [RoomId(f"!{number}") for number in range(5)]
-    async with _linked({"members": TOLD}) as (_, adapter, account):
+    async with linked({"members": TOLD}) as (_, adapter, account):
         session = adapter.session(account)
         assert isinstance(session, MatrixSession)
         monkeypatch.setattr("adapters.matrix.members._LIMIT", 1_000)
@@ -207,7 +207,7 @@ async def test_a_homeserver_in_trouble_is_not_asked_for_one_list_after_the_other
     status: int, asked: int
 ) -> None:
     rooms = [RoomId(f"!{number}") for number in range(5)]
-    async with _linked({"members": lambda _: (status, {})}) as (server, adapter, account):
+    async with linked({"members": lambda _: (status, {})}) as (server, adapter, account):
         session = adapter.session(account)
         assert isinstance(session, MatrixSession)
         members = Members(account, lambda: session._api)
@@ -227,7 +227,7 @@ def _sent(asked: Request) -> Answer:
 async def test_a_text_goes_to_the_group_under_its_key() -> None:
     clear: Handler = lambda _: (404, {"errcode": "M_NOT_FOUND"})  # noqa: E731
     handlers = {"m.room.encryption": clear, "key": _sent}
-    async with _linked(handlers) as (server, adapter, account):
+    async with linked(handlers) as (server, adapter, account):
         session = adapter.session(account)
         assert (await session.send(HELLO, "key")).remote_id == "$sent"
         [put] = [each for each in server.requests if each.method == "PUT"]
@@ -237,7 +237,7 @@ async def test_a_text_goes_to_the_group_under_its_key() -> None:
 
 async def test_encryption_is_asked_for_while_the_loop_is_not_live() -> None:
     handlers = {"m.room.encryption": lambda _: (200, {"algorithm": "odd"}), "key": _sent}
-    async with _linked(handlers) as (server, adapter, account):
+    async with linked(handlers) as (server, adapter, account):
         session = adapter.session(account)
         assert isinstance(session, MatrixSession)
         session._answered_at = account.clock.monotonic()
@@ -255,7 +255,7 @@ async def test_encryption_is_asked_for_while_the_loop_is_not_live() -> None:
 @pytest.mark.parametrize("fault", [(502, {}), (404, {"error": "no route"}), (200, {"a": 1})])
 async def test_encryption_that_cannot_be_found_out_holds_the_text(fault: Answer) -> None:
     handlers: dict[str, Handler] = {"m.room.encryption": lambda _: fault, "key": _sent}
-    async with _linked(handlers, encrypted=None) as (server, adapter, account):
+    async with linked(handlers, encrypted=None) as (server, adapter, account):
         session = adapter.session(account)
         with pytest.raises(Transient):
             await session.send(HELLO, "key")
@@ -272,7 +272,7 @@ async def test_encryption_that_cannot_be_found_out_holds_the_text(fault: Answer)
     ],
 )
 async def test_refusals_are_sentences(answer: Answer, kind: type[Exception], words: str) -> None:
-    async with _linked({"key": lambda _: answer}, encrypted=False) as (_, adapter, account):
+    async with linked({"key": lambda _: answer}, encrypted=False) as (_, adapter, account):
         session = adapter.session(account)
         assert isinstance(session, MatrixSession)
         session._answered_at = account.clock.monotonic()
@@ -282,10 +282,22 @@ async def test_refusals_are_sentences(answer: Answer, kind: type[Exception], wor
 
 async def test_a_group_that_the_book_does_not_have_is_asked_about() -> None:
     refuse: Handler = lambda _: (403, {"errcode": "M_FORBIDDEN"})  # noqa: E731
-    async with _linked({"m.room.encryption": refuse}, known=False) as (server, adapter, account):
+    async with linked({"m.room.encryption": refuse}, known=False) as (server, adapter, account):
         with pytest.raises(Forbidden, match="not write"):
             await adapter.session(account).send(HELLO, "key")
         assert server.paths("PUT") == []
+
+
+# --- typing -----------------------------------------------------------------------------------
+
+
+async def test_who_types_is_told_and_forgotten_when_the_session_ends() -> None:
+    typing = {"type": "m.typing", "content": {"user_ids": [BOB]}}
+    answer = {**joined(ephemeral=[typing]), "next_batch": "s1"}
+    async with linked({"sync": _Sync(answer)}) as (_, adapter, account):
+        async with Running(adapter, account):
+            await account.inbox.wait_for(lambda item: item == ("room-typing", ROOM, BOB, True))
+        assert account.inbox.items[-1] == ("room-typing", ROOM, BOB, False)
 
 
 # --- large answers ----------------------------------------------------------------------------
@@ -301,7 +313,7 @@ async def test_a_large_answer_takes_several_commits() -> None:
         )
     ]
     answer = {**joined(*events), "next_batch": "s1"}
-    async with _linked({"sync": _Sync(answer)}) as (_, adapter, account):
+    async with linked({"sync": _Sync(answer)}) as (_, adapter, account):
         async with Running(adapter, account):
             await account.wait(RemoteRoomMessage, lambda said: said.id == "$1000")
         said = account.inbox.find(lambda item: isinstance(item, RemoteRoomMessage))
@@ -338,7 +350,7 @@ async def test_reactions_and_what_has_no_encrypted_form_go_in_clear_to_an_encryp
     }
     assert set(commands) == set(get_args(RoomCommand))
     fine: Handler = lambda _: (200, {"event_id": "$sent"})  # noqa: E731
-    async with _linked({"": fine}, encrypted=True) as (server, adapter, account):
+    async with linked({"": fine}, encrypted=True) as (server, adapter, account):
         session = adapter.session(account)
         assert isinstance(session, MatrixSession)
         monkeypatch.setattr(session, "_encryption", _Sealing())

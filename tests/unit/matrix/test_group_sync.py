@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.matrix import one_group
+from adapters.matrix import group_speech
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, Gap, gaps
-from adapters.matrix.group_speech import said_in
+from adapters.matrix.group_events import said_in
 from adapters.matrix.group_sync import to_be_listed
 from adapters.matrix.opened import Opened, Unread
 from adapters.matrix.parts import MAX_EVENTS, Outcome
@@ -28,7 +28,6 @@ from gateway.events import (
     RemoteRoom,
     RemoteRoomGap,
     RemoteRoomMessage,
-    RemoteRoomRead,
     RemoteUndecryptable,
     RemoteUnreadable,
     RoomRight,
@@ -74,6 +73,10 @@ def _said(body: str, event_id: str, sender: str = BOB, key: str | None = None) -
     )
 
 
+def _gap(event_id: str) -> RemoteEvent:
+    return RemoteRoomGap(room=TEA, id=RemoteMessageId(event_id))
+
+
 def _room(**fields: Any) -> RemoteRoom:
     may = (RoomRight.TOPIC, RoomRight.INVITE)  # as long as there are no levels
     return RemoteRoom(room=TEA, **{"name": "Tea", "may": may, **fields})
@@ -116,8 +119,8 @@ def test_at_a_first_link_groups_are_told_without_messages() -> None:
     known.apply(result.draft)
     assert known.groups() == {
         ROOM: Group(
-            name="Tea", encrypted=False, founder=BOB, last="$1", people=3,
-            heroes={BOB: "Bob", CAROL: "carol"},
+            name="Tea", encrypted=False, founder=BOB, last="$1", message="$1", people=3,
+            heroes={BOB: "Bob", CAROL: "carol"}, version=11,
         )
     }  # fmt: skip
     assert known.knows_groups
@@ -491,19 +494,20 @@ def test_encrypted_messages_are_told_if_they_can_be_read() -> None:
 
 
 def test_a_defect_of_the_conversion_costs_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    def defect(room: Any, event: Any, *known: Any) -> Any:
+    def defect(room: RemoteRoomId, event: Any, **known: Any) -> Any:
         if event["event_id"] == "$1":
             raise ValueError("secret words")
-        return said_in(room, event, *known)
+        return said_in(room, event, **known)
 
-    monkeypatch.setattr(one_group, "said_in", defect)
+    monkeypatch.setattr(group_speech, "said_in", defect)
     result = outcome(joined(text("secret words", "$1"), text("after", "$2")), group_book())
-    failed, after = result.events
+    unreadable, after = result.events
     assert after == _said("after", "$2")
-    assert isinstance(failed, RemoteUnreadable)
-    assert (failed.room, failed.contact, failed.id) == (TEA, BOB, "$1")
-    assert failed.reason.startswith("ValueError")
-    assert "secret" not in failed.reason
+    assert isinstance(unreadable, RemoteUnreadable)
+    assert (str(unreadable.room), unreadable.contact, unreadable.id) == (ROOM, BOB, "$1")
+    assert "secret words" in unreadable.content
+    assert unreadable.reason.startswith("ValueError")
+    assert "secret" not in unreadable.reason
 
 
 # --- gaps -------------------------------------------------------------------------------------
@@ -571,8 +575,8 @@ def test_after_more_than_was_fetched_it_is_asked_who_is_there() -> None:
     fill = Fill([text("b", "$3")], complete=False)
     answer = _limited(text("c", "$4"), state=[state("m.room.name", "", {"name": "Coffee"})])
     result = outcome(answer, known, fills={ROOM: fill})
-    assert result.events[0] == RemoteRoomGap(room=TEA, id=RemoteMessageId("$3"))
-    assert _kinds(result)[1:] == ["RemoteRoomMessage", "RemoteRoom", "RemoteRoomMessage"]
+    assert result.events[:2] == [_gap("$3"), _said("b", "$3")]
+    assert _kinds(result)[2:] == ["RemoteRoom", "RemoteRoomMessage"]
     known.apply(result.draft)
     assert list(to_be_listed({}, known, Mode.NEXT, ALICE, "here")) == [ROOM]
 
@@ -583,56 +587,19 @@ def test_a_timeline_that_reaches_back_far_enough_misses_nothing() -> None:
     assert result.events == [_said("c", "$4")]
 
 
-# --- what passes --------------------------------------------------------------------------------
-
-
-def _passes(*events: Any, **known: Any) -> Outcome:
-    answer = joined(text("x", "$1"))
-    answer["rooms"]["join"][ROOM]["ephemeral"] = {"events": list(events)}
-    return outcome(answer, group_book(people=3, **known))
-
-
-def _receipts(**readers: Any) -> Any:
-    content: dict[str, Any] = {}
-    for name, (event_id, kind, stamp) in readers.items():
-        of = content.setdefault(event_id, {}).setdefault(kind, {})
-        of[f"@{name}:example.org"] = {"ts": stamp}
-    return {"type": "m.receipt", "content": content}
-
-
-def _reads(result: Outcome) -> list[tuple[str, str]]:
-    return [
-        (read.reader, read.up_to) for read in result.events if isinstance(read, RemoteRoomRead)
-    ]
-
-
-def test_what_people_have_read() -> None:
-    receipts = _receipts(alice=("$1", "m.read.private", 1), bob=("$0", "m.read", 2))
-    assert _reads(_passes(receipts)) == [(ALICE, "$1"), (BOB, "$0")]
-
-
-def test_where_many_are_the_account_alone_is_told() -> None:
-    receipts = _receipts(alice=("$1", "m.read", 1), bob=("$0", "m.read", 2))
-    answer = joined(text("x", "$1"))
-    answer["rooms"]["join"][ROOM]["ephemeral"] = {"events": [receipts]}
-    assert _reads(outcome(answer, group_book(people=51))) == [(ALICE, "$1")]
-
-
-def test_who_has_read_what_is_no_message_has_read_the_last_one() -> None:
-    reaction = message({"m.relates_to": {}}, "$2", kind="m.reaction")
-    answer = joined(text("x", "$1"), reaction)
-    receipts = _receipts(bob=("$2", "m.read", 2))
-    answer["rooms"]["join"][ROOM]["ephemeral"] = {"events": [receipts]}
-    assert _reads(outcome(answer, group_book(people=3))) == [(BOB, "$1")]
-
-
-@pytest.mark.parametrize(
-    ("people", "typists"),
-    [([BOB, ALICE, 7, "nobody"], {BOB}), ([], set()), (None, set()), ("@bob:example.org", set())],
-)
-def test_who_types(people: Any, typists: set[str]) -> None:
-    result = _passes({"type": "m.typing", "content": {"user_ids": people}})
-    assert result.group_typing == {ROOM: frozenset(typists)}
+def test_a_gap_is_told_once_before_the_first_event_after_it() -> None:
+    """After what the group is, and also where nothing at all was fetched."""
+    known, answer = group_book(), _limited(text("b", "$3"), text("c", "$4"))
+    nothing = {ROOM: Fill([], complete=False)}
+    result = outcome(answer, known, fills=nothing)
+    assert result.events == [_gap("$3"), _said("b", "$3"), _said("c", "$4")]
+    known.apply(result.draft)
+    assert outcome(answer, known, fills=nothing).events == []
+    odd = _limited(text("a", ""), text("c", "$4"))
+    assert outcome(odd, group_book(), fills=nothing).events == [_gap("$4"), _said("c", "$4")]
+    begun = _limited(text("x", "$2"), state=[created(), NAME])
+    result = outcome(begun, _known(), fills={ROOM: Fill([], complete=False)}, lists={ROOM: LIST})
+    assert _kinds(result) == ["RemoteRoom", "RemoteRoomGap", "RemoteRoomMessage"]
 
 
 # --- parts and crashes ------------------------------------------------------------------------

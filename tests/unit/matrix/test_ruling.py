@@ -179,6 +179,16 @@ async def test_a_message_is_taken_back() -> None:
     assert len(keys) == 2, "another action is none of the first one's repeats"
 
 
+@pytest.mark.parametrize("encrypted", [True, None])
+async def test_the_reason_is_not_sent_in_clear_to_an_encrypted_group(
+    encrypted: bool | None,
+) -> None:
+    action = ModerateMessage(room=TEA, message=RemoteMessageId("$1"), reason="the secret")
+    handlers: dict[str, Handler] = {"": lambda _: (200, {"event_id": "$x"})}
+    server, error = await _do(action, handlers, encrypted=encrypted)
+    assert (error, [body for _, _, body in _asked(server)]) == (None, [{}])
+
+
 @pytest.mark.parametrize(
     ("action", "said"),
     [

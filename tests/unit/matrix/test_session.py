@@ -15,7 +15,7 @@ from adapters.matrix import MatrixAdapter, history
 from adapters.matrix.login import Credentials
 from adapters.matrix.outbound import MAX_TEXT_BYTES
 from adapters.matrix.rooms import Book, Room, RoomId
-from adapters.matrix.sending import text_content
+from adapters.matrix.saying import text_content
 from adapters.matrix.session import MatrixSession
 from adapters.matrix.typists import Typists
 from gateway.adapter import Linked, Session
