@@ -196,6 +196,28 @@ async def test_req_566_the_adapter_knows_the_reactions_of_the_account(house: Hou
         assert sorted(found) == sorted(emoji)
 
 
+async def test_req_566_a_reaction_that_another_app_makes_meanwhile_is_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network has it already, tells that, and does not say its id in the answer."""
+    room = await _club(house, "cake?")
+    await _join(house, room)
+    said = (await _pages(house, room, 10, backwards=False))[0].get("id", "")
+
+    def react(*_: Any) -> dict[str, str]:
+        _tell(house, "reaction", sender="alice", id="elsewhere", message="m0", emoji="👍")
+        return {}
+
+    monkeypatch.setattr(type(house.network), "_react", react)
+    house.server.send(
+        f"<message from='{PHONE}' to='{room}' type='groupchat' id='g1'><reactions"
+        f" xmlns='urn:xmpp:reactions:0' id='{said}'><reaction>👍</reaction></reactions></message>"
+    )
+    assert [_emoji(message) for message in await _settled(house)] == [["👍"]]
+    _tell(house, "retraction", id="x1", message="elsewhere", by="alice")
+    assert [_emoji(message) for message in await _settled(house)] == [[]]
+
+
 async def test_req_566_what_the_network_tells_late_changes_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

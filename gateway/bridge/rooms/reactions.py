@@ -18,7 +18,7 @@ from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.bridge.wellformed import honest_time
 from gateway.events import ReactInRoom, RemoteRoomReaction, RemoteRoomRetraction, RoomMessage
-from gateway.ids import RemoteUserId, StanzaId
+from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
 from gateway.store import Transaction, conversations, journal, reactions, texts
 from gateway.store.conversations import Origin
 from gateway.store.journal import OutboundRow
@@ -156,7 +156,8 @@ class Reactions:
         stored = None if row.message is None else conversations.message(db, row.message)
         if row.target is None or stored is None:
             return
-        reactions.put(db, row.target, self.room_rows.own, sent.reactions)
+        made = {**self._made_elsewhere(db, room, row, sent), **sent.reactions}
+        reactions.put(db, row.target, self.room_rows.own, made)
         for remote_id in sent.reactions.values():  # what comes back is known
             conversations.add_message(
                 db,
@@ -172,6 +173,17 @@ class Reactions:
         said = self._said(db, room, row.target, own, sid, archive_id, now)
         if said is not None:
             self.room_rows.say(db, room, own, said, now, out)
+
+    def _made_elsewhere(
+        self, db: Transaction, room: RoomRow, row: OutboundRow, sent: Sent
+    ) -> dict[str, RemoteMessageId]:
+        """What is wanted, and was made by another app of the user while this was under way."""
+        target = None if row.target is None else conversations.message(db, row.target)
+        if not isinstance(row.command, ReactInRoom) or target is None or target.remote_id is None:
+            return {}
+        own, wanted = self.room_rows.own, set(row.command.emoji) - set(sent.reactions)
+        known = reactions.of_sender(db, room.conversation, target.remote_id, own)
+        return {emoji: id for emoji, id in known.items() if emoji in wanted}
 
     def failed(
         self, db: Transaction, room: RoomRow, row: OutboundRow, now: float, out: Committed

@@ -26,9 +26,9 @@ from gateway.events import (
     RoomMessage,
     Tombstone,
 )
-from gateway.ids import RemoteUserId
-from gateway.store import Transaction, conversations, journal, reactions, rooms, texts
-from gateway.store.conversations import MessageRow
+from gateway.ids import RemoteUserId, StanzaId
+from gateway.store import Transaction, conversations, held, journal, reactions, rooms, texts
+from gateway.store.conversations import MessageRow, Origin
 from gateway.store.journal import OutboundRow
 from gateway.store.rooms import Archived, RoomRow
 
@@ -52,8 +52,11 @@ class Retractions:
         """A message, an edit or a reaction is no longer there. What is not known is nobody's."""
         if self.reactions.withdrawn(db, room, event, now, out):
             return
+        waited = held.release(db, room.conversation, event.message)
         row = conversations.by_remote_id(db, room.conversation, event.message)
         if row is None:
+            if waited:
+                self._never_said(db, room, event, now)
             return
         original = self.references.original(db, room, row)
         if original.remote_id == row.remote_id:
@@ -63,6 +66,21 @@ class Retractions:
                 self.take_back(db, room, part, event.by, event.reason, now, out)
         else:
             self._undo(db, room, original, row, event, now, out)
+
+    def _never_said(
+        self, db: Transaction, room: RoomRow, event: RemoteRoomRetraction, now: float
+    ) -> None:
+        """It could not be read until it was taken back: from now on its id is known, and nothing
+        is said under it when its key comes."""
+        conversations.add_message(
+            db,
+            room.conversation,
+            stanza_id=StanzaId(""),  # nobody refers to it
+            origin=Origin.CONTACT,
+            sent_at=honest_time(event.sent_at, now),
+            remote_id=event.message,
+            now=now,
+        )
 
     def take_back(
         self,

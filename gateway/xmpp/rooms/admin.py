@@ -83,9 +83,13 @@ class Administration:
         if not room.private and not is_ruler(me) and asked not in _OF_RULERS:
             raise Refused(errors.FORBIDDEN, ONLY_RULERS)
         found = self._rooms.listed(room, wanted)
-        return _query(self._item(account, room, me, member) for member in found)
+        # Converse.js 14 takes a role in a list of affiliations for what the nick is.
+        has_role = asked[0] == "role"
+        return _query(self._item(account, room, me, one, has_role=has_role) for one in found)
 
-    def _item(self, account: Account, room: RoomRow, me: MemberRow, member: MemberRow) -> str:
+    def _item(
+        self, account: Account, room: RoomRow, me: MemberRow, member: MemberRow, *, has_role: bool
+    ) -> str:
         jid = ""
         if member.user == account.remote_id:
             jid = account.user
@@ -95,7 +99,7 @@ class Administration:
             affiliation=member.affiliation,
             jid=jid,
             nick=member.nick,
-            role=role_of(member.affiliation, may_speak=member.may_speak),
+            role=role_of(member.affiliation, may_speak=member.may_speak) if has_role else "",
         )
 
     async def _banned(self, request: Request) -> str:

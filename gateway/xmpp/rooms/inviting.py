@@ -171,35 +171,35 @@ class Inviting:
         """One for clients that know invitations, and a line for those that do not."""
         gateway = self._component.domain
         room = self._component.puppet(RemoteUserId(told.waiting or row.contact))
-        reason = f" reason='{attribute(told.reason)}'" if told.reason else ""
+        what = self._what(told)
+        # Clients show the address of the room, and of the sender: who invites, and where to, is
+        # told by the reason alone.
+        x = f"<x xmlns='jabber:x:conference' jid='{attribute(room)}' reason='{attribute(what)}'/>"
         return [
-            Stanza(
-                "message",
-                gateway,
-                row.user,
-                id=told.id,
-                inner=f"<x xmlns='jabber:x:conference' jid='{attribute(room)}'{reason}/>",
-            ),
+            Stanza("message", gateway, row.user, id=told.id, inner=x),
             Stanza(
                 "message",
                 f"{gateway}/{self._component.resource}",
                 row.user,
                 "chat",
                 told.line_id,
-                f"<body>{text(self._line(told, room))}</body>",
+                f"<body>{text(_line(told, what, room))}</body>",
             ),
         ]
 
-    def _line(self, told: RoomInvitation, room: str) -> str:
-        shown, there = f"“{told.name or 'without a name'}”", uri(room)
+    def _what(self, told: RoomInvitation) -> str:
+        shown = f"“{told.name or 'without a name'}”"
         if told.waiting is None:
-            return f"You are in the group {shown} now. To join it: {there}"
+            return f"You are in the group {shown} now."
         said = f" ({told.reason})" if told.reason else ""
         if told.inviter is None:
-            return f"The group {shown} goes on at another address{said}. To join it: {there}"
+            return f"The group {shown} goes on at another address{said}."
         address = self._component.puppet(told.inviter)
         who = f"{told.inviter_name} ({address})" if told.inviter_name else address
-        return (
-            f"{who} invites you to the group {shown}{said}. To accept, join it: {there} "
-            "Or send “decline”."
-        )
+        return f"{who} invites you to the group {shown}{said}."
+
+
+def _line(told: RoomInvitation, what: str, room: str) -> str:
+    if told.inviter is None:
+        return f"{what} To join it: {uri(room)}"
+    return f"{what} To accept, join it: {uri(room)} Or send “decline”."

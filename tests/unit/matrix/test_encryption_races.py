@@ -212,10 +212,12 @@ async def test_a_question_that_was_not_delivered_is_asked_again() -> None:
         assert len(asked) == 2
 
 
-def _said(session: vodozemac.GroupSession, event_id: str) -> dict[str, Any]:
+def _said(
+    session: vodozemac.GroupSession, event_id: str, kind: str = "m.room.message"
+) -> dict[str, Any]:
     payload = {
         "room_id": ROOM,
-        "type": "m.room.message",
+        "type": kind,
         "content": {"msgtype": "m.text", "body": event_id},
     }
     content = {
@@ -258,6 +260,17 @@ async def test_a_key_that_came_before_its_message_was_kept_opens_it() -> None:
         await encryption.settle(opened)
         assert [message.body for message in account.messages()] == ["$one"]
         await encryption.settle(Opened())
+
+
+async def test_nobody_takes_back_what_others_have_said_where_homeservers_do_not_see_it() -> None:
+    """They check only redactions in clear."""
+    async with _account() as account:
+        _, machine, _ = _encryption(account, _Homeserver())
+        session = vodozemac.GroupSession()
+        machine._keys.add_shared(_key(session), BOB, "curve", "ed")
+        opened = await machine.open({ROOM: [_said(session, "$one", "m.room.redaction")]})
+        assert opened.clear == {}
+        assert list(opened.unread) == [(ROOM, "$one")]
 
 
 async def test_after_a_start_what_can_be_read_is_read_and_the_rest_is_asked_for() -> None:

@@ -5,7 +5,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
@@ -17,8 +17,16 @@ from adapters.matrix.rooms import RoomId
 from adapters.matrix.session import MatrixSession
 from gateway.adapter import Linked
 from gateway.errors import AuthExpired, Forbidden, NotFound, Transient, Unsupported
-from gateway.events import RemoteRoom, RemoteRoomMessage, SendRoomText
-from gateway.ids import RemoteRoomId
+from gateway.events import (
+    MarkRoomRead,
+    ReactInRoom,
+    RemoteRoom,
+    RemoteRoomMessage,
+    RetractInRoom,
+    RoomCommand,
+    SendRoomText,
+)
+from gateway.ids import RemoteMessageId, RemoteRoomId
 from tests.unit.matrix.homeserver import Answer, Handler, Homeserver, Request, misbehaving
 from tests.unit.matrix.memory import MemoryAccount, MemoryNetwork, Running
 from tests.unit.matrix.samples import (
@@ -311,3 +319,51 @@ async def test_a_large_answer_takes_several_commits() -> None:
         said = account.inbox.find(lambda item: isinstance(item, RemoteRoomMessage))
         assert len(said) == 1_000
         assert account.commits > 4
+
+
+# --- what is said in clear -----------------------------------------------------------------------
+
+
+class _Sealing:
+    """An `Encryption` of which only that it was asked matters."""
+
+    async def encrypt(self, *_: Any) -> dict[str, Any]:
+        return {"ciphertext": "sealed"}
+
+
+async def test_reactions_and_what_has_no_encrypted_form_go_in_clear_to_an_encrypted_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    room, about = RemoteRoomId(ROOM), RemoteMessageId("$1")
+    commands: dict[type[Any], list[RoomCommand]] = {
+        SendRoomText: [
+            SendRoomText(room=room, body="secret"),
+            SendRoomText(room=room, body="secret", edits=about),
+            SendRoomText(room=room, body="secret", reply_to=about, quote="> secret\n"),
+        ],
+        ReactInRoom: [
+            ReactInRoom(room=room, message=about, emoji=("👍",)),
+            ReactInRoom(room=room, message=about, emoji=()),
+        ],
+        RetractInRoom: [RetractInRoom(room=room, message=about)],
+        MarkRoomRead: [MarkRoomRead(room=room, up_to=about)],
+    }
+    assert set(commands) == set(get_args(RoomCommand))
+    fine: Handler = lambda _: (200, {"event_id": "$sent"})  # noqa: E731
+    async with linked({"": fine}, encrypted=True) as (server, adapter, account):
+        session = adapter.session(account)
+        assert isinstance(session, MatrixSession)
+        monkeypatch.setattr(session, "_encryption", _Sealing())
+        for command in (each for kind in commands.values() for each in kind):
+            await session.send(command, "key")
+        await session.set_room_typing(room, True)
+        sent = [each for each in server.requests if each.method in ("PUT", "POST")]
+    kinds = [each.path.removeprefix(f"/rooms/{ROOM}/").split("/") for each in sent]
+    assert [kind[1] if kind[0] == "send" else kind[0] for kind in kinds] == [
+        *["m.room.encrypted"] * 3,
+        "m.reaction",
+        "redact",
+        "read_markers",
+        "typing",
+    ]
+    assert not any("secret" in json.dumps(each.body) for each in sent)
