@@ -32,6 +32,9 @@ from gateway.ids import RemoteMessageId
 
 _MAX_FALLBACK = 300
 """Characters of an edit for apps that know no edits: the whole text is there once more."""
+_INFORMATION = "\u2139"
+_DIGITS = frozenset("0123456789")
+_KEYCAP = "\u20e3"
 _PAGES = 5
 _PAGE = 100
 
@@ -151,8 +154,11 @@ def _brief(text: str) -> str:
 
 
 def _has_words(emoji: str) -> bool:
-    """An emoji may be one letter or digit with signs around it."""
-    return sum(map(str.isalnum, emoji)) > 1
+    """An emoji has no letters and digits, but for "information" and the digit of a keycap. One
+    letter is a word in some languages."""
+    letters = "".join(filter(str.isalnum, emoji))
+    is_keycap = letters in _DIGITS and _KEYCAP in emoji
+    return letters not in ("", _INFORMATION) and not is_keycap
 
 
 def _part(key: str, what: str, of: str) -> str:

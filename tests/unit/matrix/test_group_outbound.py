@@ -264,6 +264,16 @@ async def test_words_do_not() -> None:
             assert len(_puts(server)) == number
 
 
+@pytest.mark.parametrize(
+    "words", ["no", "Y", "7", "不", "हाँ", "ใช่", "1\ufe0f\u20e32\ufe0f\u20e3", "🎉a"]
+)
+async def test_nor_does_a_word_of_one_letter(words: str) -> None:
+    async with linked(_does(_Reactions()), encrypted=True) as (server, adapter, account):
+        with pytest.raises(Unsupported, match="nothing but emoji"):
+            await adapter.session(account).send(_react(words), "k")
+        assert _puts(server) == []
+
+
 async def test_nor_does_the_reason_of_a_retraction() -> None:
     command = RetractInRoom(room=TEA, message=FIRST, reason="the secret is out")
     for encrypted, body in ((True, {}), (False, {"reason": "the secret is out"})):
