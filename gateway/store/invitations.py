@@ -64,10 +64,12 @@ def of_account(db: Connection, account: AccountId) -> list[Invitation]:
 
 
 def put(db: Transaction, account: AccountId, invitation: Invitation, now: float) -> bool:
-    """It waits from now on, in place of what is known of it. False if too many wait."""
+    """It waits from now on, in place of what is known of it. False if too many wait: invitations
+    of strangers take no place of what the user wants."""
     (others,) = db.execute(
-        "SELECT count(*) FROM invitation WHERE account = ? AND remote_id <> ?",
-        (account, invitation.room),
+        "SELECT count(*) FROM invitation"
+        " WHERE account = ? AND remote_id <> ? AND (event = '') = (? = '')",
+        (account, invitation.room, invitation.event or ""),
     ).fetchone()
     if others >= MOST:
         return False

@@ -90,6 +90,36 @@ async def test_req_712_no_more_joins_of_a_user_wait_than_that(house: House) -> N
     assert subject.find(f"{ACCEPT}subject") is not None
 
 
+async def test_req_712_strangers_leave_room_for_what_the_user_wants(house: House) -> None:
+    """As many invitations as may wait, and a room that the user joins by its name."""
+    await running(house)
+    for number in range(MOST):
+        _invites(house, f"!{number}")
+    while await _received(house):
+        pass
+    house.network.aliases["#tea:net"] = "!tea"
+    room = f"#tea%net@{GATEWAY}"
+    _join(house, room)
+    assert _conditions(await _received(house)) == []
+    house.network.event("alice", "room", room="!tea", members=[{"user": "alice"}])
+    presence, _ = await _received(house)
+    assert (presence.get("from"), presence.get("type")) == (f"{room}/alice", None)
+
+
+async def test_req_590_who_is_at_the_door_is_not_told_of_the_room_once_more(
+    house: House,
+) -> None:
+    """An invitation that comes meanwhile keeps how the room is reached."""
+    await running(house)
+    house.network.aliases["#tea:net"] = "!tea"
+    room = f"#tea%net@{GATEWAY}"
+    _join(house, room)
+    await house.clock.settle()
+    _invites(house, "!tea")
+    assert _addresses(await _received(house)) == []
+    assert house.query("SELECT address, joining FROM invitation") == [("#tea:net", 1)]
+
+
 async def test_req_548_a_room_sends_its_people_not_everywhere(house: House) -> None:
     """Whoever rules rooms could let accounts come into very many others."""
     await running(house)

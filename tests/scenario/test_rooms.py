@@ -316,6 +316,20 @@ async def test_req_505_also_under_a_nick_that_is_none(house: House, nick: str) -
     assert _codes(told) == {"110", "333"}
 
 
+async def test_req_505_of_each_room_once(house: House) -> None:
+    """Who has lost two rooms is told of both."""
+    club = await _club(house)
+    members = [{"user": "alice", "name": "Alice"}]
+    house.network.event("alice", "room", room="!tea", name="Tea", members=members)
+    await house.clock.settle()
+    (local,) = house.query("SELECT localpart FROM address WHERE remote_id = '!tea'")[0]
+    for room in (club, f"{local}@{GATEWAY}", club):
+        house.server.send(f"<presence from='{PHONE}' to='{room}/Alice'/>")
+    await house.clock.settle()
+    told = [stanza.get("from", "").partition("/")[0] for stanza in _received(house)]
+    assert told == [club, f"{local}@{GATEWAY}"]
+
+
 async def test_req_557_a_session_is_told_of_itself_and_not_of_who_spoke(house: House) -> None:
     room = await _club(house)
     await _join(house, room)

@@ -7,7 +7,7 @@ Runs inside the writer's transaction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
@@ -47,20 +47,15 @@ class InvitationIntake:
         if self._is_in(db, event.room) or (known is not None and known.event == event.id):
             return
         name = brief(event.name, NAME_CHARS)
-        invitation = Invitation(
-            room=event.room,
-            event=event.id,
-            address=event.room,
-            localpart=known.localpart if known is not None else "",
-            name=name,
-            inviter=event.inviter,
-        )
+        waiting = known or Invitation(room=event.room, address=event.room)
+        invitation = replace(waiting, event=event.id, name=name, inviter=event.inviter)
         if not invitations.put(db, account, invitation, now):
             self._tell_too_many(db, now, out)
             return
         self.room_rows.rows.addresses.assign_room(db, event.room, name)
         self.room_rows.rows.addresses.assign(db, event.inviter)
-        self._tell(db, event, name, now, out)
+        if not invitation.is_joining:
+            self._tell(db, event, name, now, out)
 
     def _is_in(self, db: Transaction, remote_id: RemoteRoomId) -> bool:
         room = self.room_rows.find(db, remote_id)

@@ -101,12 +101,11 @@ class Doors:
             self._component.tasks.spawn(
                 self._come_in(account, to, door),
                 "join",
-                done=partial(self._closed, account.user, door),
+                done=partial(self._closed, account.user),
             )
         self._waiting[door] = element, asked
 
-    def _closed(self, user: UserJid, door: _Door) -> None:
-        self._waiting.pop(door, None)
+    def _closed(self, user: UserJid) -> None:
         self._open[user] -= 1
         if not self._open[user]:
             del self._open[user]
@@ -128,6 +127,7 @@ class Doors:
             failed = Refused(errors.RESOURCE_CONSTRAINT, _STORE)
         except (asyncio.CancelledError, Exception):
             if is_cancelled():
+                self._waiting.pop(door, None)
                 raise
             log.exception("join_failed", account=account.id)
         waited = self._waiting.pop(door, None)

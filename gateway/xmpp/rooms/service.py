@@ -63,8 +63,8 @@ class RoomService:
         self._clock = component.network.adapter.context.clock
         self._speaking = Speaking(component)
         self._subjects = Subjects(component)
-        self._told_out: dict[str, float] = {}
-        """Sessions that were told lately that they are not in."""
+        self._told_out: dict[tuple[str, str], float] = {}
+        """Sessions, and rooms of which they were told lately that they are not in."""
         self.doors = Doors(component, self._refuse_join, self._join)
         self.inviting = Inviting(component, self._refuse)
 
@@ -144,7 +144,7 @@ class RoomService:
         self, account: Account, room: RoomRow, session: str, asked: Asked, element: Element
     ) -> None:
         """Also for a session that is in already: it has lost what it knew (REQ-504)."""
-        self._told_out.pop(session, None)
+        self._told_out.pop((session, self.address(room)), None)
 
         def refused() -> None:
             self._refuse_join(element, errors.ITEM_NOT_FOUND, NO_ROOM)
@@ -166,11 +166,11 @@ class RoomService:
 
     def _tell_out(self, session: str, occupant: str) -> None:
         """REQ-505: not an old way to join, but somebody who thinks that they are in."""
-        now = self._clock.monotonic()
-        if now - self._told_out.get(session, -_AGAIN_S) < _AGAIN_S:
+        now, told = self._clock.monotonic(), (session, split(occupant).bare)
+        if now - self._told_out.get(told, -_AGAIN_S) < _AGAIN_S:
             return
-        self._told_out.pop(session, None)
-        self._told_out[session] = now
+        self._told_out.pop(told, None)
+        self._told_out[told] = now
         if len(self._told_out) > _MOST_TOLD:  # the first of them was told first
             del self._told_out[next(iter(self._told_out))]
         self._component.stream.send(stanzas.left(occupant, session, (SELF, TECHNICAL)))
