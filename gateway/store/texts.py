@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gateway.events import RoomMessage
 from gateway.ids import RoomId, StanzaId
-from gateway.store.rooms import Archived, archived, decoded
+from gateway.store.archive import Archived, decoded, get
 from gateway.store.writer import Connection, Transaction
 
 
@@ -39,7 +39,7 @@ def newest_first(db: Connection, room: RoomId, message: int) -> Iterator[Archive
         (message, room),
     ).fetchall()
     for (archive_id,) in found:
-        text = archived(db, room, archive_id)
+        text = get(db, room, archive_id)
         if text is not None:
             yield text
 

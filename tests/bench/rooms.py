@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.events import Affiliation, Member, RemoteRoom, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
-from gateway.store import Transaction, rooms
+from gateway.store import Transaction, archive, rooms
 from tests.bench import house, sink, stanzas
 from tests.bench.measure import Figure, Group, settle_garbage
 from tests.bench.peer_process import peers
@@ -143,7 +143,7 @@ async def _fill(
                 body=f"{stanzas.BODY} {number}",
                 sent_at=now,
             )
-            rooms.archive(db, room.id, people[-1], message, now)
+            archive.keep(db, room.id, people[-1], message, now)
 
     await bench.store.write(unit)
     return bench.component.puppet(RemoteUserId(room_id))

@@ -14,7 +14,7 @@ from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.events import RoomMessage
 from gateway.ids import RemoteUserId
-from gateway.store import Transaction, conversations, rooms
+from gateway.store import Transaction, archive, conversations
 from gateway.store.conversations import Origin
 from gateway.store.rooms import RoomRow
 
@@ -32,7 +32,7 @@ class Lines:
     ) -> None:
         """Once for each ``about``."""
         archive_id = self.room_rows.id(room, "archive", "line", about)
-        if not text or rooms.archived(db, room.id, archive_id) is not None:
+        if not text or archive.get(db, room.id, archive_id) is not None:
             return
         said = RoomMessage(
             id=self.room_rows.id(room, "line", about),

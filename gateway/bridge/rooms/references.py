@@ -14,8 +14,9 @@ from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.events import Reply
 from gateway.ids import RemoteMessageId, StanzaId
 from gateway.store import Transaction, conversations, texts
+from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
-from gateway.store.rooms import Archived, RoomRow
+from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection
 
 

@@ -27,10 +27,11 @@ from gateway.events import (
     Tombstone,
 )
 from gateway.ids import RemoteUserId, StanzaId
-from gateway.store import Transaction, conversations, held, journal, reactions, rooms, texts
+from gateway.store import Transaction, archive, conversations, held, journal, reactions, texts
+from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.journal import OutboundRow
-from gateway.store.rooms import Archived, RoomRow
+from gateway.store.rooms import RoomRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ class Retractions:
 
     def _bury(self, db: Transaction, room: RoomRow, text: Archived, by: Tombstone) -> None:
         buried = structs.replace(text.message, body="", reply=None, tombstone=by)
-        rooms.rewrite(db, room.id, buried)
+        archive.rewrite(db, room.id, buried)
 
     def _undo(
         self,
@@ -142,7 +143,7 @@ class Retractions:
     ) -> None:
         """One part of an edit was taken back: what was said before holds again. If there was
         nothing before, it is taken back itself."""
-        found = (rooms.archived(db, room.id, id) for id in self.references.archive_ids(room, edit))
+        found = (archive.get(db, room.id, id) for id in self.references.archive_ids(room, edit))
         gone = next((text for text in found if text is not None and not is_gone(text)), None)
         first = texts.first(db, room.id, original.id)
         if gone is None or first is None:

@@ -12,7 +12,7 @@ from gateway.bridge.rooms.nicks import nick
 from gateway.bridge.rows import Committed, Rows
 from gateway.events import RoomDelivery, RoomInvitation, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
-from gateway.store import Transaction, conversations, journal, rooms
+from gateway.store import Transaction, archive, conversations, journal, rooms
 from gateway.store.conversations import Origin
 from gateway.store.rooms import RoomRow
 
@@ -63,7 +63,7 @@ class RoomRows:
     ) -> None:
         """Something that is kept in the archive, once. ``text_of``: the message whose text it is;
         both ids mean that one from now on."""
-        if not rooms.archive(db, room.id, sender, replies.with_quote(said, ""), now, text_of):
+        if not archive.keep(db, room.id, sender, replies.with_quote(said, ""), now, text_of):
             return
         if text_of is not None:
             conversations.add_alias(db, room.conversation, said.archive_id, text_of)

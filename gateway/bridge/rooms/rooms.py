@@ -16,11 +16,12 @@ from gateway.bridge.rooms import occupants, references, replies
 from gateway.bridge.rooms.nicks import fold
 from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
-from gateway.store import Store, Transaction, journal, member_lists, rooms, texts
+from gateway.store import Store, Transaction, archive, journal, member_lists, rooms, texts
+from gateway.store.archive import Archived, Wanted
 from gateway.store.conversations import MessageRow
 from gateway.store.journal import InboundRow
 from gateway.store.member_lists import Listed
-from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
+from gateway.store.rooms import MemberRow, RoomRow
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
@@ -174,7 +175,7 @@ class Rooms:
             told = RoomJoined(
                 id=asked.id,
                 nick=asked.nick,
-                newest=rooms.newest_archived(db, room.id),
+                newest=archive.newest(db, room.id),
                 most=asked.most,
                 since=asked.since,
                 most_chars=asked.most_chars,
@@ -233,7 +234,7 @@ class Rooms:
         before = wanted.newest + 1
         for _ in range(_HISTORY_PAGES):
             part = Wanted(before=before, start=wanted.since, most=most, newest=True)
-            found = rooms.read_archive(self._store.reader, room.id, part)
+            found = archive.read(self._store.reader, room.id, part)
             yield from (said.message for said in reversed(found) if said.message.body)
             if len(found) < most:
                 return
@@ -245,11 +246,11 @@ class Rooms:
 
     def archived(self, room: RoomRow, archive_id: StanzaId) -> Archived | None:
         """Something that was said, by the room's own id of it."""
-        return rooms.archived(self._store.reader, room.id, archive_id)
+        return archive.get(self._store.reader, room.id, archive_id)
 
     def read_archive(self, room: RoomRow, wanted: Wanted) -> list[Archived]:
         """A part of the archive."""
-        return rooms.read_archive(self._store.reader, room.id, wanted)
+        return archive.read(self._store.reader, room.id, wanted)
 
     def meant(self, room: RoomRow, id: StanzaId) -> MessageRow | None:
         """The message that a client means by an id."""

@@ -27,7 +27,7 @@ from gateway.events import (
     RoomMessage,
     SendRoomText,
 )
-from gateway.store import Transaction, conversations, held, journal, rooms
+from gateway.store import Transaction, archive, conversations, held, journal
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import RoomRow
 from gateway.text import clean
@@ -151,14 +151,14 @@ class Speech:
         edit, that is told of what it edits, and the line is taken back."""
         if event.edits is not None and self.edits.edited(db, room, event, now, out, before):
             return
-        shown = rooms.archived(db, room.id, self.room_rows.id(room, "archive", event.id, 0))
-        is_newest = shown is not None and shown.id == rooms.newest_archived(db, room.id)
+        shown = archive.get(db, room.id, self.room_rows.id(room, "archive", event.id, 0))
+        is_newest = shown is not None and shown.id == archive.newest(db, room.id)
         sent_at = honest_time(event.sent_at, now)
         for part, body in enumerate(split_text(clean(event.body))):
             reply = None if part else self.references.reply(db, room, event.reply_to)
             if shown is not None and not part:
                 readable = structs.replace(shown.message, body=body, reply=reply)
-                rooms.rewrite(db, room.id, replies.with_quote(readable, ""))
+                archive.rewrite(db, room.id, replies.with_quote(readable, ""))
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, "readable", part),
                 archive_id=self.room_rows.id(room, "archive", event.id, "readable", part),
@@ -254,7 +254,7 @@ class Speech:
         stored = conversations.message(db, message)
         if stored is None:
             return
-        said = rooms.archived(db, room.id, self.references.archive_id(room, stored))
+        said = archive.get(db, room.id, self.references.archive_id(room, stored))
         if said is not None and said.message.tombstone is None:
             again = replies.with_quote(said.message, wanted.quote)
             addressed = structs.replace(again, to=(wanted.sender,))

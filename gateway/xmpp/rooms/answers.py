@@ -10,8 +10,9 @@ from gateway.errors import AdapterError
 from gateway.events import DescribeRoom, InviteToRoom, RoomAction, RoomRight
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.accounts import AccountStatus
+from gateway.store.archive import Archived, Wanted
 from gateway.store.invitations import Invitation
-from gateway.store.rooms import Archived, MemberRow, RoomRow, Wanted
+from gateway.store.rooms import MemberRow, RoomRow
 from gateway.xmpp import disco
 from gateway.xmpp.asked import Answer, LaterAnswer, Request, card, version
 from gateway.xmpp.codec import errors

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 from gateway.events import RoomMessage
 from gateway.ids import StanzaId
-from gateway.store.rooms import Archived
+from gateway.store.archive import Archived
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.outgoing import timestamp
