@@ -69,7 +69,8 @@ async def test_req_214_an_account_is_linked_and_left_by_commands(house: House) -
         assert command["status"] == "completed"
         assert note(command).startswith(f"You are logged in as {scene.phone.user_id}. Encrypted")
 
-        linked = {"status", "settings", "rooms", "encryption", "logout", "unregister"}
+        groups = {"rooms", "join", "decline", "leave", "create", "invite"}
+        linked = {"status", "settings", "encryption", "logout", "unregister"} | groups
         assert await offered(client) == linked
         command = await give(client, "unregister")
         sure = filled(command["form"], sure="1")
