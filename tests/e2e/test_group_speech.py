@@ -119,7 +119,9 @@ async def test_what_alice_does_is_seen_on_matrix(prosody_house: House) -> None:
         )
         await alice.wait_for(_with(room, _RETRACT, "retract", _archive_id(mine)))
         await scene.settled()
-        errors = alice.inbox.find(lambda stanza: stanza.type == "error")
+        errors = alice.inbox.find(
+            lambda stanza: (stanza.type, stanza.sender_bare) == ("error", room)
+        )
         assert list(map(str, errors)) == []
 
 
