@@ -215,7 +215,8 @@ class Scene:
         found = (
             stanza.child(RECEIPTS, "received")
             for stanza in self.alice.inbox.items
-            if stanza.sender_bare == self.bob_jid
+            # A receipt of hers that her server could not deliver has it too.
+            if stanza.sender_bare == self.bob_jid and stanza.type != "error"
         )
         return {receipt.get("id", "") for receipt in found if receipt is not None}
 
