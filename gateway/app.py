@@ -21,6 +21,7 @@ from gateway.adapter import Adapter, Clock, Logger
 from gateway.bridge.actors import Limits
 from gateway.bridge.backlog import Marks
 from gateway.bridge.network import Network, NetworkSettings
+from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.config import Config
 from gateway.config.tree import Network as NetworkConfig
 from gateway.errors import GatewayError
@@ -176,7 +177,7 @@ class Gateway:
             http=http,
         )
         adapter: Adapter = adapter_class(settings.adapter, self._adapters)(context)
-        delivery = self._config.delivery
+        delivery, rooms = self._config.delivery, self._config.rooms
         network = Network(
             NetworkSettings(
                 name=name,
@@ -189,6 +190,11 @@ class Gateway:
                     rows=delivery.outbound_rows,
                 ),
                 marks=Marks(rows=delivery.inbound_rows, size=delivery.inbound_size),
+                cutoffs=Cutoffs(
+                    members=rooms.shown_members,
+                    speakers=rooms.shown_speakers,
+                    lately_s=rooms.spoken_within,
+                ),
             ),
             adapter,
             store,

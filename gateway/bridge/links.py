@@ -16,6 +16,7 @@ from gateway.bridge.link import Link, LinkHooks, LinkState
 from gateway.bridge.pacing import StartGate
 from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.rooms.intake import room_intake
+from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rows import Rows
 from gateway.bridge.sealed import Sealed
 from gateway.bridge.unread import Unread
@@ -45,6 +46,7 @@ class Links:
         *,
         auto_accept: bool,
         concurrency: int,
+        cutoffs: Cutoffs,
         hooks: Callable[[Account], LinkHooks],
         begun: Callable[[Account], None],
     ) -> None:
@@ -56,6 +58,7 @@ class Links:
         self._backlog = backlog
         self._readiness = readiness
         self._auto_accept = auto_accept
+        self._cutoffs = cutoffs
         self._hooks = hooks
         self._begun = begun
         self._tasks = Tasks(f"links {network}")
@@ -72,7 +75,7 @@ class Links:
         )
         intake = Intake(
             rows=rows,
-            rooms=room_intake(rows, account.remote_id),
+            rooms=room_intake(rows, account.remote_id, self._cutoffs),
             unread=Unread(rows),
             auto_accept=self._auto_accept,
             is_cutting=self._backlog.is_cutting,

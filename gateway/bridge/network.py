@@ -34,6 +34,7 @@ from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
 from gateway.bridge.rooms.coming import Coming
 from gateway.bridge.rooms.management import Management
+from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.private import PrivateMessages
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.rooms.wishes import RoomWishes
@@ -62,6 +63,7 @@ class NetworkSettings:
     limits: Limits
     marks: Marks = field(default_factory=Marks)
     login_concurrency: int = 8
+    cutoffs: Cutoffs = field(default_factory=Cutoffs)
 
 
 class Network:
@@ -119,7 +121,13 @@ class Network:
             deliver=self.delivery.offer,
         )
         self.rooms = Rooms(
-            self.name, store, self.addresses, clock, self._persist, self.delivery.offer
+            self.name,
+            store,
+            self.addresses,
+            clock,
+            self._persist,
+            self.delivery.offer,
+            settings.cutoffs,
         )
         self.room_management = Management(adapter)
         self.coming = Coming(
@@ -151,6 +159,7 @@ class Network:
             self._readiness,
             auto_accept=settings.auto_accept,
             concurrency=settings.login_concurrency,
+            cutoffs=settings.cutoffs,
             hooks=self._hooks,
             begun=lambda account: self._attendance.link_changed(account),
         )

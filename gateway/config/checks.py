@@ -28,6 +28,7 @@ def check(values: Values, problems: Problems) -> None:
     _check_domains(values, problems)
     _check_admins(values, problems)
     _check_limits(values, problems)
+    _check_rooms(values, problems)
     _check_stuck_limit(values, problems)
     _check_key_file(values, problems)
 
@@ -86,6 +87,12 @@ def _check_limits(values: Values, problems: Problems) -> None:
             _place_of("attempt_limit", section, values),
             "must not be longer than delivery.send_limit",
         )
+
+
+def _check_rooms(values: Values, problems: Problems) -> None:
+    speakers, place = values.get("rooms.shown_speakers", (0, Place()))
+    if "rooms" in values and speakers > values["rooms"][0].shown_members:
+        problems.add(place, "must not be more than rooms.shown_members")
 
 
 def _check_stuck_limit(values: Values, problems: Problems) -> None:

@@ -18,6 +18,8 @@ from gateway.ids import NetworkName
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Occupants = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+"""As many as a session is told of that joins a room."""
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,6 +126,23 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """All stanzas of such people of all domains."""
 
 
+class Rooms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is seen in the rooms of large groups (REQ-553)."""
+
+    shown_members: Occupants = 200
+    """A group of so many is shown as a whole. In a larger one, at most so many who do not moderate
+    it."""
+    shown_speakers: Occupants = 100
+    """Of those who have spoken, so many are there when a room is joined that nobody was in; never
+    more than ``shown_members``."""
+    spoken_within: Duration = Duration(86400)
+    """How long ago they may have done so."""
+
+    def __post_init__(self) -> None:
+        if self.shown_speakers > self.shown_members:
+            force_setattr(self, "shown_speakers", self.shown_members)
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The process itself."""
 
@@ -160,6 +179,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     store: Store = Store()
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
+    rooms: Rooms = Rooms()
     log: Log = Log()
     process: Process = Process()
     networks: Mapping[NetworkName, Network]

@@ -18,7 +18,7 @@ from gateway.adapter import Adapter, Capabilities, Linked, NetworkContext
 from gateway.app import Gateway
 from gateway.bridge.network import Network
 from gateway.config import Config
-from gateway.config.tree import Access, Delivery, Limits, Server, Xmpp
+from gateway.config.tree import Access, Delivery, Limits, Rooms, Server, Xmpp
 from gateway.config.tree import Network as NetworkConfig
 from gateway.config.tree import Store as StoreConfig
 from gateway.config.values import AccessEntry, BareJid, Domain, Secret
@@ -101,6 +101,7 @@ class Options:
     admins: tuple[str, ...] = ()
     allow: tuple[str, ...] = (HOME, "far.example", "farther.example")
     limits: Limits = field(default_factory=Limits)
+    rooms: Rooms = field(default_factory=Rooms)
     inbound_rows: int | str = 50_000
     outbound_rows: int | str = 10_000
     ask: tuple[str, ...] = ()
@@ -170,6 +171,7 @@ class House:
                 inbound_rows=int(options.inbound_rows), outbound_rows=int(options.outbound_rows)
             ),
             limits=options.limits,
+            rooms=options.rooms,
             store=StoreConfig(
                 database=self.folder / "gateway.db", key_file=self.folder / "gateway.key"
             ),

@@ -8,7 +8,8 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from gateway.bridge.rooms import occupants
+from gateway.config.tree import Rooms
+from gateway.config.values import Duration
 from tests.scenario.house import House
 from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_rooms import MUC_USER, PHONE, _ask, _codes, _received
@@ -68,13 +69,10 @@ async def _join(house: House, room: str, session: str) -> _Client:
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_req_554_what_a_client_sees_is_what_there_is(
-    house: House, monkeypatch: pytest.MonkeyPatch, seed: int
-) -> None:
+async def test_req_554_what_a_client_sees_is_what_there_is(house: House, seed: int) -> None:
     """At random: members come, change and go, speak and moderate, around the number from which on
     a group is large; devices come and go. No ghosts, and nobody speaks who was never seen."""
-    monkeypatch.setattr(occupants, "MOST_MEMBERS", 5)
-    monkeypatch.setattr(occupants, "MOST_SPEAKERS", 2)
+    house.options.rooms = Rooms(shown_members=5, shown_speakers=2)
     chance = random.Random(seed)
     await running(house)
     people = {"alice": "Alice", "bob": "Bob"}
@@ -135,10 +133,8 @@ def _something_happens(
             _room(house, people)
 
 
-async def test_req_553_who_has_spoken_today_is_there(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(occupants, "MOST_SPEAKERS", 3)
+async def test_req_553_who_has_spoken_today_is_there(house: House) -> None:
+    house.options.rooms = Rooms(shown_speakers=3)
     people = {"alice": "Alice"} | {f"p{number}": f"P {number}" for number in range(300)}
     await running(house)
     client = await _enter(house, people)
@@ -169,6 +165,33 @@ async def test_req_553_who_has_spoken_today_is_there(
     assert set(client.seen) == {"Alice", "P 5", "P 6"}
 
 
+async def test_req_553_the_admin_says_what_is_large(house: House) -> None:
+    """What has changed meanwhile holds for the next who joins, in both directions."""
+    people = {"alice": "Alice"} | {f"p{number}": f"P {number}" for number in range(9)}
+    await running(house)
+    client = await _enter(house, people)
+    assert len(client.seen) == 10
+    (row,) = house.query("SELECT localpart FROM address WHERE remote_id = '!club'")
+    room = f"{row[0]}@net.example"
+    for number, hours in ((1, 2), (2, 2), (3, 0)):
+        said = {"room": "!club", "sender": f"p{number}", "id": f"m{number}", "body": "hello"}
+        house.network.event("alice", "room-message", **said)
+        await house.clock.advance(hours * 3600)
+    hour = Duration(3600)
+    for rooms, seen in (
+        (Rooms(shown_members=9), {"Alice", "P 1", "P 2", "P 3"}),
+        (Rooms(shown_members=9, spoken_within=hour), {"Alice", "P 3"}),
+        (Rooms(shown_members=10), {"Alice", *(f"P {number}" for number in range(9))}),
+    ):
+        house.server.send(f"<presence from='{PHONE}' to='{room}/Alice' type='unavailable'/>")
+        await house.clock.settle()
+        await house.stop()
+        house.options.rooms = rooms
+        await running(house)
+        _received(house)
+        assert set((await _join(house, room, PHONE)).seen) == seen
+
+
 async def test_req_541_the_number_of_members_is_the_real_one(house: House) -> None:
     people = {"alice": "Alice"} | {f"p{number}": f"P {number}" for number in range(300)}
     await running(house)
@@ -183,10 +206,8 @@ async def test_req_541_the_number_of_members_is_the_real_one(house: House) -> No
     assert fields["muc#roominfo_occupants"] == "301"
 
 
-async def test_req_554_whoever_was_silent_for_longest_makes_room(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(occupants, "MOST_MEMBERS", 3)
+async def test_req_554_whoever_was_silent_for_longest_makes_room(house: House) -> None:
+    house.options.rooms = Rooms(shown_members=3)
     people = {"alice": "Alice"} | {f"p{number}": f"P {number}" for number in range(9)}
     await running(house)
     client = await _enter(house, people)

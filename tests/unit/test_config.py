@@ -147,6 +147,7 @@ def test_defaults_are_completed(tmp_path: Path) -> None:
     assert config.delivery.attempt_limit == Duration.parse("2m")
     assert config.delivery.attempt_warning == Duration.parse("30s")
     assert config.delivery.alias_retention == Duration.parse("400d")
+    assert load(tmp_path, good(rooms="{shown_members: 50}")).rooms.shown_speakers == 50
 
 
 def test_the_servers_own_domain_is_local_whatever_else_is(tmp_path: Path) -> None:
@@ -293,6 +294,14 @@ MISTAKES = {
     "warning after the end": (
         good(delivery="{attempt_warning: 2m}"),
         "9: delivery.attempt_warning: must be shorter than delivery.attempt_limit",
+    ),
+    "more occupants than a session is told of": (
+        good(rooms="{shown_members: 1001}"),
+        f"9: rooms.shown_members: {WHOLE} and at most 1000, found the number 1001",
+    ),
+    "more speakers than occupants": (
+        good(rooms="{shown_members: 50, shown_speakers: 60}"),
+        "9: rooms.shown_speakers: must not be more than rooms.shown_members",
     ),
     "attempt longer than all attempts": (
         good(delivery="{send_limit: 1m}"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway.bridge.rooms import occupants
 from gateway.bridge.rooms.invitations import InvitationIntake
 from gateway.bridge.rooms.nicks import fold
+from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.said import Said, what_is_said
 from gateway.bridge.rows import Committed, Rows
@@ -39,9 +40,9 @@ from gateway.store.rooms import MemberRow, RoomRow
 _TOPIC_CHARS = 2_000
 
 
-def room_intake(rows: Rows, own: RemoteUserId) -> RoomIntake:
+def room_intake(rows: Rows, own: RemoteUserId, cutoffs: Cutoffs) -> RoomIntake:
     """That of one account. ``own``: the account itself."""
-    room_rows = RoomRows(rows, own)
+    room_rows = RoomRows(rows, own, cutoffs)
     return RoomIntake(room_rows, what_is_said(room_rows), InvitationIntake(room_rows))
 
 

@@ -10,6 +10,7 @@ Runs inside the writer's transaction.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.bridge.rooms.occupant_ids import occupant_id
@@ -22,11 +23,17 @@ from gateway.store.rooms import MemberRow, RoomRow
 if TYPE_CHECKING:
     from gateway.bridge.rooms.room_rows import RoomRows
 
-MOST_MEMBERS = 200
-"""A group of so many is shown as a whole. In a larger one, so many who do not moderate it."""
-MOST_SPEAKERS = 100
-LATELY_S = 86_400.0
-"""The first session that comes into a larger one finds who has spoken within that time."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutoffs:
+    """Which group is large, and who is seen of it."""
+
+    members: int = 200
+    """A group of so many is shown as a whole. In a larger one, so many who do not moderate it."""
+    speakers: int = 100
+    lately_s: float = 86_400.0
+    """The first session that comes into a larger one finds who has spoken within that time, and at
+    most so many of them."""
 
 
 def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
@@ -83,7 +90,7 @@ def is_shown(
         (before is not None and before.is_shown)
         or member.user == room_rows.own
         or member.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
-        or not rooms.has_more_members(db, room.id, MOST_MEMBERS - (before is None))
+        or not rooms.has_more_members(db, room.id, room_rows.cutoffs.members - (before is None))
     )
 
 
@@ -102,8 +109,8 @@ def spoke(
     member = rooms.member(db, room.id, user)
     if member is None or member.is_shown:
         return
-    to = rooms.occupants(db, room.id)
-    for quiet in rooms.beyond_speakers(db, room.id, room_rows.own, MOST_MEMBERS - 1):
+    to, most = rooms.occupants(db, room.id), room_rows.cutoffs.members
+    for quiet in rooms.beyond_speakers(db, room.id, room_rows.own, most - 1):
         rooms.show(db, room.id, quiet.user, is_shown=False)
         left = Departure.LEFT
         present(room_rows, db, room, quiet, now, out, to=to, gone=left, is_hidden=True)
@@ -115,7 +122,7 @@ def show_if_small(
     room_rows: RoomRows, db: Transaction, room: RoomRow, now: float, out: Committed
 ) -> None:
     """A group that is large no longer is shown as a whole."""
-    if rooms.has_more_members(db, room.id, MOST_MEMBERS):
+    if rooms.has_more_members(db, room.id, room_rows.cutoffs.members):
         return
     for member in rooms.hidden(db, room.id):
         rooms.show(db, room.id, member.user)
@@ -123,10 +130,14 @@ def show_if_small(
         present(room_rows, db, room, member, now, out, to=to)
 
 
-def begin(db: Transaction, room: RoomId, own: RemoteUserId, now: float) -> None:
+def begin(db: Transaction, room: RoomId, own: RemoteUserId, cutoffs: Cutoffs, now: float) -> None:
     """A session comes in. If it is the first one, nobody knows who was shown until now."""
-    if rooms.occupants(db, room) or not rooms.has_more_members(db, room, MOST_MEMBERS):
+    if rooms.occupants(db, room):
         return
-    silent = rooms.silent(db, room, own, now - LATELY_S)
-    for quiet in (*silent, *rooms.beyond_speakers(db, room, own, MOST_SPEAKERS)):
+    if not rooms.has_more_members(db, room, cutoffs.members):
+        for member in rooms.hidden(db, room):  # of before the admin has changed the cut-offs
+            rooms.show(db, room, member.user)
+        return
+    silent = rooms.silent(db, room, own, now - cutoffs.lately_s)
+    for quiet in (*silent, *rooms.beyond_speakers(db, room, own, cutoffs.speakers)):
         rooms.show(db, room, quiet.user, is_shown=False)

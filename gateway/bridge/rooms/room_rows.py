@@ -9,6 +9,7 @@ from msgspec import structs
 
 from gateway.bridge.rooms import occupants, replies
 from gateway.bridge.rooms.nicks import nick
+from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rows import Committed, Rows
 from gateway.events import RoomDelivery, RoomInvitation, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
@@ -24,6 +25,7 @@ class RoomRows:
     rows: Rows
     own: RemoteUserId
     """The account itself."""
+    cutoffs: Cutoffs
 
     def find(self, db: Transaction, remote_id: RemoteRoomId) -> RoomRow | None:
         """A room that the account is in."""

@@ -14,6 +14,7 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms import occupants, references, replies
 from gateway.bridge.rooms.nicks import fold
+from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
 from gateway.store import Store, Transaction, archive, journal, member_lists, rooms, texts
@@ -28,7 +29,7 @@ MOST_HISTORY = 100
 MOST_HISTORY_BYTES = 1_000_000
 _HISTORY_PAGES = 10
 MOST_OTHERS = 1_000
-"""Occupants that a session is told of; there are more than 200 only where so many moderate. All
+"""Occupants that a session is told of, and as many as may be set to be shown (`Cutoffs`). All
 that it is told is one row: with the bytes of the history it has to stay below what may wait for
 our server (REQ-712), or that row would end each stream."""
 _MOST_TYPISTS = 30
@@ -77,6 +78,7 @@ class Rooms:
         clock: Clock,
         persist: Persist,
         deliver: Callable[[list[InboundRow]], None],
+        cutoffs: Cutoffs,
     ) -> None:
         self._network = network
         self._store = store
@@ -84,6 +86,7 @@ class Rooms:
         self._clock = clock
         self._persist = persist
         self._deliver = deliver
+        self._cutoffs = cutoffs
         self._port: XmppPort
 
     def attach(self, port: XmppPort) -> None:
@@ -167,7 +170,7 @@ class Rooms:
         def unit(db: Transaction) -> tuple[InboundRow, list[str]] | None:
             if rooms.member(db, room.id, account.remote_id) is None:
                 return None
-            occupants.begin(db, room.id, account.remote_id, now)
+            occupants.begin(db, room.id, account.remote_id, self._cutoffs, now)
             rooms.enter(db, room.id, jid, account.user, now)
             displaced = rooms.beyond(db, room.id, jid, MOST_SESSIONS)
             for other in displaced:
