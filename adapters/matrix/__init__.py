@@ -10,7 +10,7 @@
                       is, ``group_speech`` and ``group_events`` what is said and done there;
                       ``members`` asks who is in it
 ``managing``          what users do with them at once: ``ruling`` is for moderators, and
-                      ``powers`` reckons with levels
+                      ``powers`` reckons with levels; ``destroying`` ends a group
 ``outbound``          commands, ``group_outbound`` those for groups; ``opening`` finds or makes the
                       room for them, ``saying`` has the requests
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import Event, as_dict, display_name, timestamp_of
 from adapters.matrix.links import link_to
-from adapters.matrix.marks import GROUP_MARKER
+from adapters.matrix.marks import DESTROYED, GROUP_MARKER
 from adapters.matrix.rooms import Group, Levels, RoomId
 from adapters.matrix.text import clean
 from gateway.events import (
@@ -329,14 +329,16 @@ def departure(room_id: RoomId, event: Event) -> RemoteMemberGone | None:
     ):
         return None
     how = Departure.BANNED if membership == "ban" else Departure.KICKED
-    if membership == "leave" and sender == user_id:
+    if membership == "leave" and content.get(DESTROYED) is True:
+        how = Departure.DESTROYED
+    elif membership == "leave" and sender == user_id:
         how = Departure.LEFT
-    is_actor = how is not Departure.LEFT and is_user_id(sender)
+    is_actor = sender != user_id or how is Departure.BANNED
     return RemoteMemberGone(
         room=RemoteRoomId(room_id),
         user=RemoteUserId(user_id),
         how=how,
-        actor=RemoteUserId(str(sender)) if is_actor else None,
+        actor=RemoteUserId(str(sender)) if is_actor and is_user_id(sender) else None,
         reason=clean(reason, _MAX_REASON_BYTES) if isinstance(reason, str) else "",
     )
 

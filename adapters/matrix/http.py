@@ -107,6 +107,10 @@ class Api:
         url = self._url("v3", *path) + (f"?{urlencode(query)}" if query else "")
         return await self.request("PUT", url, _encoded(body))
 
+    async def delete(self, *path: str) -> dict[str, Any]:
+        """DELETE."""
+        return await self.request("DELETE", self._url("v3", *path))
+
     async def annotations(
         self, room_id: str, event_id: str, query: Mapping[str, str]
     ) -> dict[str, Any]:

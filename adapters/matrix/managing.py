@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from adapters.matrix.coming import Coming
+from adapters.matrix.destroying import Destroying
 from adapters.matrix.ruling import Ruling
 from gateway.events import (
     CreateRoom,
     DescribeRoom,
+    DestroyRoom,
     FindRoom,
     InviteToRoom,
     JoinRoom,
@@ -42,10 +44,11 @@ RULING: tuple[type[RoomAction], ...] = (
     SetVoice,
     DescribeRoom,
     ModerateMessage,
+    DestroyRoom,
 )
 
 
-def ruling(of: Ruling) -> dict[type[RoomAction], Action]:
+def ruling(of: Ruling, ending: Destroying) -> dict[type[RoomAction], Action]:
     """The same."""
     does: tuple[Action, ...] = (
         of.remove,
@@ -54,5 +57,6 @@ def ruling(of: Ruling) -> dict[type[RoomAction], Action]:
         of.voice,
         of.describe,
         of.moderate,
+        ending.destroy,
     )
     return dict(zip(RULING, does, strict=True))

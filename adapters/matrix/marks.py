@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two marks: how far somebody has read, and for whom a room was made."""
+"""Marks: how far somebody has read, for whom a room was made, and that it is no more."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ MARKER = "org.dragoman.chat"
 """In the creation content of rooms that we make: the gateway's instance and the contact."""
 GROUP_MARKER = "org.dragoman.group"
 """The same of groups: the gateway's instance."""
+DESTROYED = "org.dragoman.destroyed"
+"""In the member events by which everybody is put out of a group that is no more."""
 
 
 _READ = ("m.read", "m.read.private")

@@ -79,18 +79,18 @@ class Ruling:
         """By the level of a user. Who changes others at the same time may be overwritten: the
         homeserver has no condition for that."""
         with _refused("You may not change their rights in this group."):
-            group, content = await self._levels(action.room)
+            group, content = await self.levels(action.room)
             changed = affiliated(content, group, self._own, action.user, action.affiliation)
             await self._set_levels(action.room, changed)
 
     async def voice(self, action: SetVoice) -> None:
         """Likewise."""
         with _refused("You may not decide whether they speak in this group."):
-            group, content = await self._levels(action.room)
+            group, content = await self.levels(action.room)
             changed = voiced(content, group, self._own, action.user, may_speak=action.may_speak)
             await self._set_levels(action.room, changed)
 
-    async def _levels(self, room: RemoteRoomId) -> tuple[Group, Content]:
+    async def levels(self, room: RemoteRoomId) -> tuple[Group, Content]:
         """As they are now, not as they were told."""
         group = self._group(room)
         try:
@@ -102,7 +102,7 @@ class Ruling:
 
     async def _set_levels(self, room: RemoteRoomId, content: Content | None) -> None:
         if content is not None:
-            await self._put_state(room, _LEVELS, content)
+            await self.put_state(room, _LEVELS, content)
 
     def _group(self, room: RemoteRoomId) -> Group:
         group = self._ledger.book.group(RoomId(room))
@@ -110,7 +110,8 @@ class Ruling:
             raise NotFound(_GONE)
         return group
 
-    async def _put_state(self, room: RemoteRoomId, kind: str, content: Mapping[str, Any]) -> None:
+    async def put_state(self, room: RemoteRoomId, kind: str, content: Mapping[str, Any]) -> None:
+        """One event of the state."""
         await self._api.put("rooms", room, "state", kind, "", body=content)
 
     # --- what it is ---------------------------------------------------------------------------
@@ -121,7 +122,7 @@ class Ruling:
             await self._describe(action)
 
     async def _describe(self, action: DescribeRoom) -> None:
-        group, content = await self._levels(action.room)
+        group, content = await self.levels(action.room)
         levels = levels_in(content)
         wanted: list[tuple[str, Mapping[str, Any], int, str]] = []
         if action.name is not None:
@@ -137,7 +138,7 @@ class Ruling:
             if mine < least:
                 raise Forbidden(f"Your rights there are not enough for its {said}.")
         for kind, put, _, _ in wanted:
-            await self._put_state(action.room, kind, put)
+            await self.put_state(action.room, kind, put)
 
     async def moderate(self, action: ModerateMessage) -> None:
         """Redact. To do it again changes nothing. The reason is not encrypted, and so is not sent

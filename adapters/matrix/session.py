@@ -19,6 +19,7 @@ import msgspec
 
 from adapters.matrix import history
 from adapters.matrix.coming import Coming
+from adapters.matrix.destroying import Destroying
 from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.filters import Filters, Mode
 from adapters.matrix.gaps import gaps
@@ -119,7 +120,8 @@ class MatrixSession(Session):
         of = Coming(
             self._account, lambda: self._api, encrypts=lambda: self._encryption is not None
         )
-        return {**coming(of), **ruling(self._ruling)}
+        ending = Destroying(self._api, self._ruling, self._account.remote_id)
+        return {**coming(of), **ruling(self._ruling, ending)}
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 from gateway.events.actions import (
     CreateRoom,
     DescribeRoom,
+    DestroyRoom,
     FindRoom,
     InviteToRoom,
     JoinRoom,
@@ -135,6 +136,7 @@ __all__ = [
     "Delivery",
     "Departure",
     "DescribeRoom",
+    "DestroyRoom",
     "Displayed",
     "Failure",
     "FailureReason",

@@ -89,6 +89,13 @@ class DescribeRoom(Record, frozen=True, kw_only=True):
     is_private: bool | None = None
 
 
+class DestroyRoom(Record, frozen=True, kw_only=True):
+    """End the room for everybody: all are put out, and nobody can come in any more."""
+
+    room: RemoteRoomId
+    reason: str = ""
+
+
 class ModerateMessage(Record, frozen=True, kw_only=True):
     """Take somebody's message back, as a moderator."""
 
@@ -108,5 +115,6 @@ RoomAction = (
     | SetAffiliation
     | SetVoice
     | DescribeRoom
+    | DestroyRoom
     | ModerateMessage
 )

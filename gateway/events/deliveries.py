@@ -247,11 +247,12 @@ class RoomJoined(Record, frozen=True, kw_only=True):
 
 
 class RoomMoved(Record, frozen=True, kw_only=True):
-    """The room is no more, and goes on as another one."""
+    """The room is no more."""
 
     nick: str
     """Of the user's occupant."""
-    new: RemoteRoomId
+    new: RemoteRoomId | None = None
+    """As which it goes on."""
     reason: str = ""
     to: tuple[str, ...] = ()
 

@@ -45,6 +45,8 @@ class Departure(enum.StrEnum):
     LEFT = "left"
     KICKED = "kicked"
     BANNED = "banned"
+    DESTROYED = "destroyed"
+    """The room is no more, for anybody."""
 
 
 class RemoteRoom(Record, frozen=True, kw_only=True):

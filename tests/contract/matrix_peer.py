@@ -17,6 +17,7 @@ from gateway.events import (
     Affiliation,
     Availability,
     DescribeRoom,
+    DestroyRoom,
     InviteToRoom,
     LiftBan,
     ModerateMessage,
@@ -270,6 +271,12 @@ class MatrixPeer(Peer):
                 member = await self._state(action.room, "m.room.member", action.user)
                 wanted = "invite" if isinstance(action, InviteToRoom) else "leave"
                 assert member["membership"] == wanted
+            case DestroyRoom():
+                # Whoever was there may still look at how it was when they left.
+                rules = await self._state(action.room, "m.room.join_rules")
+                mine = await self._state(action.room, "m.room.member", self.alice)
+                assert rules["join_rule"] == "invite"
+                assert (mine["membership"], mine["reason"]) == ("leave", action.reason)
             case SetAffiliation():
                 wanted_level = {Affiliation.OWNER: 100, Affiliation.ADMIN: 50}
                 level = await self._level(action.room, action.user)

@@ -32,6 +32,7 @@ from gateway.events import (
     DeclineInvite,
     Departure,
     DescribeRoom,
+    DestroyRoom,
     FindRoom,
     InviteToRoom,
     JoinRoom,
@@ -564,6 +565,7 @@ def _actions(peer: Peer, group: RemoteRoomId, message: RemoteMessageId) -> Itera
     yield RemoveFromRoom(room=group, user=peer.bob, reason="enough")
     yield RemoveFromRoom(room=group, user=peer.carol, is_ban=True, reason="for good")
     yield LiftBan(room=group, user=peer.carol)
+    yield DestroyRoom(room=group, reason="over")
 
 
 async def _ruling(peer: Peer) -> None:

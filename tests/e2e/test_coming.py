@@ -110,6 +110,39 @@ async def test_req_545_592_510_a_group_is_made_filled_and_left(house: House) -> 
         await scene.bob.wait_member(group, scene.phone.user_id, "leave")
 
 
+async def test_req_548_a_group_is_destroyed(house: House) -> None:
+    async with house.linked() as scene:
+        alice = scene.alice
+        await scene.live()
+        await scene.talk.ask("create Short lived", "Private?")
+        await scene.talk.ask("yes", "Whom to invite?")
+        await scene.talk.ask(scene.bob_jid, "You are in the group “Short lived”")
+        room = await _invited(alice)
+        await _join(alice, room)
+        group = await scene.bob.wait_invite(sender=scene.phone.user_id)
+        await scene.bob.join(group)
+        await alice.wait_for(
+            lambda stanza: (stanza.kind, stanza.sender) == ("presence", f"{room}/{scene.bob.user}")
+        )
+        since = len(alice.inbox.items)
+        await scene.talk.ask("destroy Short lived", "Why?")
+        await scene.talk.ask("enough", "This cannot be undone.")
+        await scene.talk.ask("yes", "The group “Short lived” is destroyed.")
+        mine = f"{room}/{scene.phone.user}"
+        gone = await alice.wait_for(
+            lambda stanza: (stanza.sender, stanza.type) == (mine, "unavailable"), since=since
+        )
+        x = gone.child(_USER, "x")
+        assert x is not None
+        destroy = x.find(f"{{{_USER}}}destroy")
+        assert destroy is not None
+        assert (destroy.get("jid"), destroy.findtext(f"{{{_USER}}}reason")) == (None, "enough")
+        assert group not in await _own_groups(scene)
+        joined = await scene.bob.request("GET", "joined_rooms")
+        assert group not in joined["joined_rooms"]
+        assert await _refused(scene, room) == "item-not-found"
+
+
 async def test_req_513_a_channel_is_joined_by_its_alias(prosody_house: House) -> None:
     async with prosody_house.linked() as scene:
         await scene.live()

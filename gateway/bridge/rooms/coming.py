@@ -21,7 +21,7 @@ from gateway.bridge.addresses import Addresses
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.errors import AdapterError, Forbidden, NotFound, Transient
-from gateway.events import CreateRoom, FindRoom, JoinRoom, LeaveRoom
+from gateway.events import CreateRoom, DestroyRoom, FindRoom, JoinRoom, LeaveRoom
 from gateway.ids import AccountId, NetworkName, RemoteRoomId
 from gateway.store import Store, invitations
 from gateway.store.invitations import Invitation
@@ -202,6 +202,10 @@ class Coming:
     async def leave(self, account: Account, room: RoomRow) -> None:
         """Go out of a room on the network. Raises any `AdapterError`."""
         await self._management.do(account, LeaveRoom(room=room.remote_id))
+
+    async def destroy(self, account: Account, room: RoomRow, reason: str) -> None:
+        """End a room for everybody. Raises any `AdapterError`."""
+        await self._management.do(account, DestroyRoom(room=room.remote_id, reason=reason))
 
     async def decline(self, account: Account, invitation: Invitation) -> None:
         """Do not come in. Raises any `AdapterError`, or `StoreUnavailable`."""

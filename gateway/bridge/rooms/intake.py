@@ -31,6 +31,7 @@ from gateway.events import (
     RemoteRoomMoved,
     RoomChanged,
     RoomInvitation,
+    RoomMoved,
     RoomSubject,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
@@ -236,7 +237,12 @@ class RoomIntake:
         out: Committed,
     ) -> None:
         to = rooms.occupants(db, room.id)
-        if to:
+        is_over = event.how is Departure.DESTROYED and known.user == self.room_rows.own
+        if to and is_over:
+            sid = self.room_rows.id(room, "destroyed", str(now))
+            told = RoomMoved(nick=known.nick, reason=brief(event.reason), to=to)
+            self.room_rows.tell(db, room, sid, told, now, out)
+        elif to:
             actor = rooms.member(db, room.id, event.actor) if event.actor else None
             self._present(
                 db,

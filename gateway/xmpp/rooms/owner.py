@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError
-from gateway.events import Affiliation, DescribeRoom, RoomRight
+from gateway.events import Affiliation, DescribeRoom, DestroyRoom, RoomRight
 from gateway.store.rooms import RoomRow
 from gateway.xmpp.asked import LaterAnswer, Request
 from gateway.xmpp.codec import errors
@@ -87,6 +87,7 @@ class Configuration:
     def __init__(
         self, component: Component, find: Callable[[Request], tuple[Account, RoomRow]]
     ) -> None:
+        self._component = component
         self._rooms = component.network.rooms
         self._management = component.network.room_management
         self._find = find
@@ -127,7 +128,7 @@ class Configuration:
     async def _set(self, request: Request) -> str:
         account, room = self._room(request)
         if request.payload.find(f"{{{_OWNER}}}destroy") is not None:
-            raise Refused(errors.NOT_ALLOWED, "A group cannot be destroyed from here.")
+            raise Refused(errors.NOT_ALLOWED, self._not_destroyed())
         submitted = _submitted(request.payload)
         if submitted is None:
             return ""
@@ -138,6 +139,13 @@ class Configuration:
             except AdapterError as error:
                 raise refused(error) from error
         return ""
+
+    def _not_destroyed(self) -> str:
+        """REQ-548: clients differ in whether they ask first, so the gateway does."""
+        if not self._management.is_possible(DestroyRoom):
+            return "A group of this network cannot be destroyed from here."
+        gateway = self._component.domain
+        return f"To destroy the group for everybody, send “destroy” to {gateway}."
 
 
 def _submitted(query: Element) -> Mapping[str, str] | None:

@@ -115,12 +115,12 @@ def left(occupant: str, to: str, codes: Iterable[int] = (SELF,), id: str = "") -
 
 
 def moved(place: Place, told: RoomMoved, to: str) -> Stanza:
-    """XEP-0045 §10.9: the room is no more, and where to find the people."""
-    new = attribute(place.puppet(RemoteUserId(told.new)))
+    """XEP-0045 §10.9: the room is no more, and where to find the people, if that is anywhere."""
+    new = f" jid='{attribute(place.puppet(RemoteUserId(told.new)))}'" if told.new else ""
     reason = f"<reason>{text(told.reason)}</reason>" if told.reason else ""
     inner = (
         f"<x xmlns='{_USER}'><item affiliation='none' role='none'/>"
-        f"<destroy jid='{new}'>{reason}</destroy>{statuses([SELF])}</x>"
+        f"<destroy{new}>{reason}</destroy>{statuses([SELF])}</x>"
     )
     return Stanza("presence", place.occupant(told.nick), to, "unavailable", inner=inner)
 

@@ -19,6 +19,7 @@ from adapters.matrix.groups import (
     with_summary,
 )
 from adapters.matrix.inbound import as_dict
+from adapters.matrix.marks import DESTROYED
 from adapters.matrix.rooms import Group, Levels
 from gateway.events import Affiliation, Departure, Member
 from gateway.ids import RemoteUserId
@@ -265,6 +266,10 @@ def _out(membership: Any, sender: Any = CAROL, before: Any = "join", **content: 
     [
         (_out("leave"), Departure.LEFT),
         (_out("leave", BOB), Departure.KICKED),
+        (_out("leave", BOB, **{DESTROYED: True}), Departure.DESTROYED),
+        (_out("leave", **{DESTROYED: True}), Departure.DESTROYED),
+        (_out("leave", **{DESTROYED: 1}), Departure.LEFT),
+        (_out("ban", BOB, **{DESTROYED: True}), Departure.BANNED),
         (_out("ban", BOB), Departure.BANNED),
         (_out("ban", CAROL), Departure.BANNED),
         (_out("leave", BOB, before=None), Departure.KICKED),
@@ -283,7 +288,8 @@ def test_departures(event: Any, how: Departure | None) -> None:
     gone = departure(ROOM, event)
     assert (gone.how if gone else None) == how
     if gone is not None:
-        assert gone.actor == (None if how is Departure.LEFT else event["sender"])
+        is_own_wish = event["sender"] == CAROL and how is not Departure.BANNED
+        assert gone.actor == (None if is_own_wish else event["sender"])
 
 
 def test_a_departure_without_a_known_actor() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from adapters.matrix.destroying import Destroying
 from adapters.matrix.http import Api
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.managing import RULING, ruling
@@ -17,6 +18,7 @@ from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited, Unsup
 from gateway.events import (
     Affiliation,
     DescribeRoom,
+    DestroyRoom,
     LiftBan,
     ModerateMessage,
     RemoveFromRoom,
@@ -50,7 +52,9 @@ async def _do(
         linked = Linked(realm=server.url, remote_id=ALICE, secret=b"")
         ledger = Ledger(MemoryAccount(linked, http))
         ledger.book = group_book(**group)
-        does = ruling(Ruling(Api(http, server.url, "T"), ledger, ALICE))
+        api = Api(http, server.url, "T")
+        of = Ruling(api, ledger, ALICE)
+        does = ruling(of, Destroying(api, of, ALICE))
         try:
             assert await does[type(action)](action) is None
         except AdapterError as error:
@@ -216,6 +220,7 @@ async def test_what_is_forbidden_is_said_in_words(action: RoomAction, said: str)
 
 async def test_every_action_is_tried_here() -> None:
     assert set(RULING) == {
+        DestroyRoom,
         RemoveFromRoom, LiftBan, SetAffiliation, SetVoice, DescribeRoom,
         ModerateMessage,
     }  # fmt: skip

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.events import CreateRoom, InviteToRoom, JoinRoom, LeaveRoom
+from gateway.events import CreateRoom, DestroyRoom, InviteToRoom, JoinRoom, LeaveRoom
 from gateway.xmpp.console.commands.account import log_out, tell_status, unregister
 from gateway.xmpp.console.commands.admin import FORM_TYPE as ADMIN
 from gateway.xmpp.console.commands.admin import end_session, list_sessions
 from gateway.xmpp.console.commands.admission import admit, dismiss, list_requests
 from gateway.xmpp.console.commands.encryption import set_up_encryption
-from gateway.xmpp.console.commands.groups import create, decline, invite, join, leave
+from gateway.xmpp.console.commands.groups import create, decline, destroy, invite, join, leave
 from gateway.xmpp.console.commands.login import log_in
 from gateway.xmpp.console.commands.rooms import list_rooms
 from gateway.xmpp.console.commands.settings import change_settings
@@ -95,6 +95,16 @@ _ALL = (
         takes_word=True,
         is_particular=True,
         fits=can(LeaveRoom),
+    ),
+    Command(
+        name="destroy",
+        title="Destroy a group",
+        summary="end a group of yours on the network, for everybody",
+        run=destroy,
+        needs_account=True,
+        takes_word=True,
+        is_particular=True,
+        fits=can(DestroyRoom),
     ),
     Command(
         name="create",

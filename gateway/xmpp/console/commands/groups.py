@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.splitting import NAME_CHARS, brief
-from gateway.events import CreateRoom, InviteToRoom
+from gateway.events import Affiliation, CreateRoom, InviteToRoom
 from gateway.ids import RemoteUserId
 from gateway.store.rooms import RoomRow
 from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Note, Option
@@ -121,6 +121,43 @@ async def leave(talk: Dialogue) -> None:
         return
     await talk.wait(talk.network.coming.leave(account, rooms[address]))
     talk.say(f"You have left the group “{name}”.")
+
+
+async def destroy(talk: Dialogue) -> None:
+    """The command ``destroy``."""
+    account = _account(talk)
+    rooms = {
+        address: room
+        for address, room in _rooms(talk, account).items()
+        if (me := talk.network.rooms.me(account, room)) is not None
+        and me.affiliation is Affiliation.OWNER
+    }
+    if not rooms:
+        talk.say("You own no group.")
+        return
+    fields = (
+        _field(_names(rooms)),
+        Field(name="reason", label="Why", hint="Everybody is told.", required=False),
+    )
+    title, instructions = "Destroy a group", "You end a group of yours, for everybody."
+    answers = await talk.ask(Form(title=title, instructions=instructions, fields=fields))
+    address = _chosen(talk, _names(rooms), answers["group"])
+    if address is None:
+        talk.say("You own no group of this name or address, or several of this name.", Note.ERROR)
+        return
+    name = _name(rooms[address])
+    sure = Field(name="sure", label=f"Destroy “{name}”", kind=Kind.YES_NO, default="0")
+    question = (
+        f"Everybody is put out of the group “{name}” on the network, and nobody can come in "
+        "any more. This cannot be undone."
+    )
+    confirm = Form(title=title, instructions=question, fields=(sure,), last=True)
+    if (await talk.ask(confirm))["sure"] != "1":
+        talk.say("Nothing was changed.")
+        return
+    reason = brief(answers["reason"])
+    await talk.wait(talk.network.coming.destroy(account, rooms[address], reason))
+    talk.say(f"The group “{name}” is destroyed.")
 
 
 async def create(talk: Dialogue) -> None:
