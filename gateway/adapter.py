@@ -133,6 +133,8 @@ class Capabilities:
     """In rooms, `ReactInRoom` works, and `RemoteRoomReaction` is reported."""
     retractions: bool = False
     """In rooms, `RetractInRoom` works, and `RemoteRoomRetraction` is reported."""
+    mentions: bool = False
+    """In rooms, `SendRoomText.mentions` works, and `RemoteRoomMessage.mentions` is reported."""
     encryption: bool = False
     """`Session.encryption` lets the user set up end-to-end encryption."""
     max_text_bytes: int = 65536

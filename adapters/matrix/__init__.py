@@ -65,6 +65,7 @@ class MatrixAdapter(Adapter):
         replies=True,
         reactions=True,
         retractions=True,
+        mentions=True,
         room_actions=frozenset((*COMING, *RULING)),
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,

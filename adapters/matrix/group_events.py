@@ -22,6 +22,7 @@ from adapters.matrix.inbound import (
     timestamp_of,
     undecryptable,
 )
+from adapters.matrix.mentions import mentions_in
 from adapters.matrix.opened import Unread
 from adapters.matrix.text import clean
 from gateway.events import (
@@ -93,15 +94,17 @@ def _message(room: RemoteRoomId, event: Event, own: bool, now: float) -> RemoteR
     if edits is not None:
         # "Applying m.new_content": the relations of the original stay.
         words, reply_to = {**content["m.new_content"], "m.relates_to": None}, None
+    body = body_of(event["type"], words)
     return RemoteRoomMessage(
         room=room,
         sender=RemoteUserId(event["sender"]),
         id=RemoteMessageId(event_id_of(event)),
-        body=body_of(event["type"], words),
+        body=body,
         sent_at=timestamp_of(event, now) / 1000,
         key=key_of(content) if own else None,
         reply_to=reply_to,
         edits=edits,
+        mentions=mentions_in(words, body, None if edits is None else content),
     )
 
 

@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from msgspec.structs import replace
+
 from adapters.matrix.errors import code_of
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import KEY, as_dict, as_dicts, event_id_of
+from adapters.matrix.mentions import formatted, listed
 from adapters.matrix.opening import Opening
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.saying import Saying, text_content
@@ -137,13 +140,23 @@ class GroupOutbound:
 
 
 def room_content(command: SendRoomText, key: str) -> dict[str, Any]:
-    """Spec, "Event replacements", "Rich replies" (without fallback, since 1.13)."""
+    """Spec, "Event replacements", "Rich replies" (without fallback, since 1.13), "User and room
+    mentions"."""
     content = text_content(command.body, key)
+    by = len(content["body"]) - len(command.body)
+    named = [replace(each, begin=each.begin + by, end=each.end + by) for each in command.mentions]
+    notified = [each for each in named if each.notify]
+    links = formatted(content["body"], named)
+    if command.mentions:
+        content["m.mentions"] = listed(notified)
     if command.edits is not None:
         relation = {"rel_type": "m.replace", "event_id": command.edits}
-        whole = {name: value for name, value in content.items() if name != KEY}
+        whole = {name: value for name, value in content.items() if name != KEY} | links
+        if command.mentions:
+            whole["m.mentions"] = listed(named)
         fallback = {**content, "body": f"* {_brief(whole['body'])}"}
         return {**fallback, "m.new_content": whole, "m.relates_to": relation}
+    content |= links
     if command.reply_to is not None:
         content["m.relates_to"] = {"m.in_reply_to": {"event_id": command.reply_to}}
     return content

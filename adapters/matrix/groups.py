@@ -128,6 +128,7 @@ def levels_in(content: Mapping[str, Any]) -> Levels:
         topic=_level(needed.get("m.room.topic"), of_state),
         join_rules=_level(needed.get("m.room.join_rules"), of_state),
         power_levels=_level(needed.get("m.room.power_levels"), of_state),
+        mention_all=_level(as_dict(content.get("notifications")).get("room"), _ADMIN),
     )
 
 
@@ -156,7 +157,11 @@ def seen(room_id: RoomId, group: Group, account: RemoteUserId) -> RemoteRoom:
 
 def _may(group: Group, account: RemoteUserId) -> tuple[RoomRight, ...]:
     level, levels = level_of(group, account), effective(group)
-    needed = {RoomRight.TOPIC: levels.topic, RoomRight.INVITE: levels.invite}
+    needed = {
+        RoomRight.TOPIC: levels.topic,
+        RoomRight.INVITE: levels.invite,
+        RoomRight.MENTION_ALL: levels.mention_all,
+    }
     return tuple(right for right, least in needed.items() if level >= least)
 
 

@@ -79,6 +79,8 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     topic: int = 50
     join_rules: int = 50
     power_levels: int = 50
+    mention_all: int = 50
+    """Needed to notify the whole room."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -6,7 +6,14 @@ from __future__ import annotations
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from gateway.events import Member, RemoteEvent, RemoteMember, RemoteRoom
+from gateway.events import (
+    Member,
+    Mention,
+    RemoteEvent,
+    RemoteMember,
+    RemoteRoom,
+    RemoteRoomMessage,
+)
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 _Field = tuple[str, tuple[type, ...], bool]
@@ -28,7 +35,7 @@ def _types(hint: Any) -> tuple[type, ...]:
     return (int, float) if plain is float else (plain,)
 
 
-_FIELDS = {kind: _fields(kind) for kind in (*get_args(RemoteEvent), Member)}
+_FIELDS = {kind: _fields(kind) for kind in (*get_args(RemoteEvent), Member, Mention)}
 
 
 def must_be_whole(event: RemoteEvent) -> None:
@@ -41,9 +48,11 @@ def must_be_whole(event: RemoteEvent) -> None:
         _must_be_whole(member)
     if isinstance(event, RemoteMember):
         _must_be_whole(event.member)
+    for mention in event.mentions if isinstance(event, RemoteRoomMessage) else ():
+        _must_be_whole(mention)
 
 
-def _must_be_whole(event: RemoteEvent | Member) -> None:
+def _must_be_whole(event: RemoteEvent | Member | Mention) -> None:
     fields = _FIELDS.get(type(event))
     if fields is None:
         raise TypeError(f"a {type(event).__name__} is no event")

@@ -70,6 +70,7 @@ from gateway.events.deliveries import (
     Unavailable,
     Unsubscribed,
 )
+from gateway.events.mentions import Mention, RoomMention
 from gateway.events.presence import (
     AVAILABLE,
     UNAVAILABLE,
@@ -149,6 +150,7 @@ __all__ = [
     "MarkRead",
     "MarkRoomRead",
     "Member",
+    "Mention",
     "ModerateMessage",
     "Moderation",
     "Notice",
@@ -191,6 +193,7 @@ __all__ = [
     "RoomDisplayed",
     "RoomInvitation",
     "RoomJoined",
+    "RoomMention",
     "RoomMessage",
     "RoomMoved",
     "RoomPresence",

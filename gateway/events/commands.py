@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from gateway.events.mentions import Mention
 from gateway.events.record import Record
 from gateway.events.through import Through
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
@@ -48,6 +49,8 @@ class SendRoomText(Record, frozen=True, kw_only=True):
     edits: RemoteMessageId | None = None
     """A message of the account that ``body`` takes the place of; the first one, however often it
     was edited."""
+    mentions: tuple[Mention, ...] = ()
+    """Who is named in the body; places do not overlap, and are in their order."""
 
 
 class ReactInRoom(Record, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 
+from gateway.events.mentions import RoomMention
 from gateway.events.record import Record
 from gateway.events.remote_rooms import Affiliation, Departure
 from gateway.events.through import Through
@@ -177,6 +178,8 @@ class RoomMessage(Record, frozen=True, kw_only=True):
     """if the room itself says so."""
     tombstone: Tombstone | None = None
     """Only in the archive: this was taken back."""
+    mentions: tuple[RoomMention, ...] = ()
+    """Places are those in the body."""
 
 
 class RoomDisplayed(Record, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 
+from gateway.events.mentions import Mention
 from gateway.events.record import Record
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
@@ -37,6 +38,8 @@ class RoomRight(enum.StrEnum):
     """Change the topic."""
     INVITE = "invite"
     """Ask others in."""
+    MENTION_ALL = "mention-all"
+    """Call everybody there at once."""
 
 
 class Departure(enum.StrEnum):
@@ -102,6 +105,8 @@ class RemoteRoomMessage(Record, frozen=True, kw_only=True):
     edits: RemoteMessageId | None = None
     """The message of the same sender of which this is the text from now on; the first one, however
     often it was edited. ``id`` is that of the edit."""
+    mentions: tuple[Mention, ...] = ()
+    """Who is named in the body, by whatever name; the room calls them by their nicks."""
 
 
 class RemoteRoomReaction(Record, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.adapter import Session
 from gateway.events import (
     MarkRoomRead,
+    Mention,
     ReactInRoom,
     RemoteRoom,
     RemoteRoomMessage,
@@ -126,6 +127,20 @@ async def retractions(peer: Peer) -> None:
         assert gone.by == peer.alice
 
 
+async def mentions(peer: Peer) -> None:
+    """Somebody is named in a part of the text."""
+    async with _group(peer) as (account, session, group):
+        await peer.mentions_in_group(group, "I say, ", ", tea?")
+        told = await account.first(RemoteRoomMessage, lambda event: bool(event.mentions))
+        assert told.body == "I say, Alice, tea?"
+        assert told.mentions == (Mention(user=peer.alice, begin=7, end=12),)
+        body, bob = "yes, bob!", Mention(user=peer.bob, begin=5, end=8)
+        mine = await _says(session, group, "contract.1", body=body, mentions=(bob,))
+        await peer.sees_mention(group, body)
+        echo = await _told(account, mine)
+        assert (echo.body, echo.mentions) == (body, (bob,))
+
+
 async def read_marks(peer: Peer) -> None:
     async with _group(peer) as (account, session, group):
         mine = await _says(session, group, "contract.1", body="read this")
@@ -154,4 +169,5 @@ EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "replies": replies,
     "reactions": reactions,
     "retractions": retractions,
+    "mentions": mentions,
 }

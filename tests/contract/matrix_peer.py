@@ -188,6 +188,27 @@ class MatrixPeer(Peer):
             ),
         )
 
+    async def mentions_in_group(self, group: RemoteRoomId, before: str, after: str) -> None:
+        link = f'<a href="https://matrix.to/#/{self.alice}">Alice</a>'
+        content = {
+            "msgtype": "m.text",
+            "body": f"{before}Alice{after}",
+            "format": "org.matrix.custom.html",
+            "formatted_body": f"{before}{link}{after}",
+            "m.mentions": {"user_ids": [self.alice]},
+        }
+        await self._bob.send_event(group, "m.room.message", content)
+
+    async def sees_mention(self, group: RemoteRoomId, body: str) -> None:
+        link = f'<a href="https://matrix.to/#/{self.bob}">bob</a>'
+        await self._sees(
+            "m.mentions",
+            lambda content: (
+                (content["body"], content["m.mentions"], content["formatted_body"])
+                == (body, {"user_ids": [self.bob]}, body.replace("bob", link))
+            ),
+        )
+
     async def replies_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, body: str
     ) -> RemoteMessageId:

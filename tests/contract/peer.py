@@ -173,6 +173,14 @@ class Peer(ABC):
         """Wait until bob sees that alice has edited her message."""
 
     @abstractmethod
+    async def mentions_in_group(self, group: RemoteRoomId, before: str, after: str) -> None:
+        """Bob says something in which he names alice."""
+
+    @abstractmethod
+    async def sees_mention(self, group: RemoteRoomId, body: str) -> None:
+        """Wait until bob sees that alice says this, and names him."""
+
+    @abstractmethod
     async def replies_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, body: str
     ) -> RemoteMessageId:

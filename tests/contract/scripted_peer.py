@@ -132,7 +132,17 @@ class ScriptedPeer(Peer):
     async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
         await self._told("room-message", sender="alice", reply_to=message, body=body)
 
-    def _said(self, group: RemoteRoomId, body: str, **about: str) -> RemoteMessageId:
+    async def mentions_in_group(self, group: RemoteRoomId, before: str, after: str) -> None:
+        place = {"begin": len(before), "end": len(before) + 5}
+        body = f"{before}Alice{after}"
+        self._said(group, body, mentions=[{"user": "alice", **place}])
+
+    async def sees_mention(self, group: RemoteRoomId, body: str) -> None:
+        begin = body.index("bob")
+        mention = {"user": "bob", "begin": begin, "end": begin + 3}
+        await self._told("room-message", sender="alice", body=body, mentions=[mention])
+
+    def _said(self, group: RemoteRoomId, body: str, **about: Any) -> RemoteMessageId:
         said = {"room": group, "sender": "bob", "id": f"g-{body}", "body": body, **about}
         self.network.event("alice", "room-message", **said)
         return RemoteMessageId(said["id"])
@@ -194,7 +204,7 @@ class ScriptedPeer(Peer):
     async def _did(self, command: dict[str, Any]) -> None:
         await self.network.until(lambda: command in self.network.commands)
 
-    async def _told(self, kind: str, **fields: str) -> None:
+    async def _told(self, kind: str, **fields: Any) -> None:
         """Everybody in a group was told of something that alice did."""
 
         def is_told() -> bool:

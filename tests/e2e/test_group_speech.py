@@ -5,6 +5,7 @@ it in a room, and as bob sees her."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 from tests.e2e.house import House, Scene
 from tests.e2e.test_groups import _group, _in_room, _invited, _join
@@ -19,6 +20,8 @@ _MODERATE = "urn:xmpp:message-moderate:1"
 _MARKERS = "urn:xmpp:chat-markers:0"
 _STATES = "http://jabber.org/protocol/chatstates"
 _SID = "urn:xmpp:sid:0"
+_REFERENCE = "urn:xmpp:reference:0"
+_MENTIONS = "urn:xmpp:mentions:0"
 
 
 def _with(room: str, namespace: str, name: str, of: str) -> Callable[[Stanza], bool]:
@@ -139,3 +142,44 @@ def _shows(scene: Scene, message: str, emoji: set[str]) -> Callable[[MatrixEvent
         return set(made.values()) == emoji
 
     return shown
+
+
+async def test_req_439_574_people_are_mentioned_both_ways(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        alice, bob = scene.alice, scene.bob
+        group, room = await _scene(scene)
+        me = scene.phone.user_id
+        content = {
+            "msgtype": "m.text",
+            "body": "My friend, tea?",
+            "format": "org.matrix.custom.html",
+            "formatted_body": f'<a href="https://matrix.to/#/{me}">My friend</a>, tea?',
+            "m.mentions": {"user_ids": [me]},
+        }
+        await bob.send_event(group, "m.room.message", content)
+        heard = await alice.wait_for(
+            lambda stanza: stanza.child(_REFERENCE, "reference") is not None
+        )
+        reference, mention = (
+            heard.child(_REFERENCE, "reference"),
+            heard.child(_MENTIONS, "mention"),
+        )
+        assert reference is not None
+        assert mention is not None
+        nick = str(heard.body).removesuffix(", tea?")
+        assert reference.get("uri") == f"xmpp:{quote(room, safe='@.-_~')}/{quote(nick, safe='')}"
+        assert (reference.get("begin"), reference.get("end")) == ("0", str(len(nick)))
+        assert mention.get("occupantid")
+
+        asked = heard.sender.partition("/")[2]
+        alice.send_raw(
+            f"<message to='{room}' type='groupchat' id='m1'><body>{asked}: yes</body></message>"
+        )
+        answer = await bob.wait_text(f"{asked}: yes", room_id=group)
+        link = f'<a href="https://matrix.to/#/{bob.user_id}">{asked}</a>: yes'
+        assert answer.content["m.mentions"] == {"user_ids": [bob.user_id]}
+        assert answer.content["formatted_body"] == link
+        mine = await alice.wait_for(lambda stanza: stanza.id == "m1")
+        seen = mine.child(_REFERENCE, "reference")
+        assert seen is not None
+        assert seen.get("end") == str(len(asked))

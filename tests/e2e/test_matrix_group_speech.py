@@ -45,7 +45,7 @@ async def _react(session: Session, room: str, message: str, key: str, *emoji: st
 
 
 async def _say(session: Session, room: str, body: str, key: str, **about: str) -> str:
-    told = {name: RemoteMessageId(value) for name, value in about.items()}
+    told: dict[str, Any] = {name: RemoteMessageId(value) for name, value in about.items()}
     command = SendRoomText(room=RemoteRoomId(room), body=body, **told)
     sent = await session.send(command, key)
     assert await session.send(command, key) == sent

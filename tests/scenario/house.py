@@ -62,6 +62,7 @@ class PlainAdapter(ScriptedAdapter):
         replies=False,
         reactions=False,
         retractions=False,
+        mentions=False,
         read_marks=False,
         room_actions=frozenset(),
     )

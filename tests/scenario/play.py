@@ -304,6 +304,12 @@ class Play:
         self.names[name or "_"] = sent.id
         await self.clock.settle()
 
+    @step("network sees about it <json>")
+    async def sees_about(self, fields: str) -> None:
+        """Of the text that was seen last: what it answers or edits, and who is named."""
+        about = self.network.sent[self._seen_texts - 1].about
+        assert about == json.loads(fill(fields, self.names)), about
+
     @step("network sees <json>")
     async def sees_command(self, fields: str) -> None:
         await self.network.until(

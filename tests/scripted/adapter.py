@@ -43,6 +43,7 @@ from gateway.events import (
     DeclineInvite,
     MarkRead,
     MarkRoomRead,
+    Mention,
     Presence,
     ReactInRoom,
     RemoteContactGone,
@@ -110,6 +111,7 @@ class ScriptedAdapter(Adapter):
         replies=True,
         reactions=True,
         retractions=True,
+        mentions=True,
         max_text_bytes=100_000,
     )
 
@@ -307,7 +309,7 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
     raise _ERRORS[kind](line.get("text", kind))
 
 
-def fields_of(record: Command | RoomAction) -> dict[str, Any]:
+def fields_of(record: Command | RoomAction | Mention) -> dict[str, Any]:
     """What is not left at its default."""
     fields = dict(msgspec.to_builtins(record))
     fields.pop("type")
@@ -430,7 +432,11 @@ class ScriptedSession(Session):
             raise Transient("There is no connection.", is_certain=True)
         match command:
             case SendRoomText():
-                about = {"reply_to": command.reply_to, "edits": command.edits}
+                about = {
+                    "reply_to": command.reply_to,
+                    "edits": command.edits,
+                    "mentions": list(map(fields_of, command.mentions)) or None,
+                }
                 reply = await wire.request(
                     {
                         "op": "say",

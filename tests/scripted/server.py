@@ -20,8 +20,8 @@ class SentText:
     to: str
     body: str
     key: str
-    about: dict[str, str] = field(default_factory=dict)
-    """The message that it answers or edits."""
+    about: dict[str, Any] = field(default_factory=dict)
+    """The message that it answers or edits, and who is named."""
 
 
 @dataclass(slots=True)
@@ -238,8 +238,8 @@ class ScriptedNetwork:
         if request["op"] != "say" and request["to"] not in self.people:
             return {"error": "not-found", "text": "Nobody of that name."}
         self._count += 1
-        about: dict[str, str] = {
-            name: request[name] for name in ("reply_to", "edits") if name in request
+        about: dict[str, Any] = {
+            name: request[name] for name in ("reply_to", "edits", "mentions") if name in request
         }
         text = SentText(
             f"m{self._count}", account, request["to"], request["body"], request["key"], about

@@ -11,19 +11,18 @@ from itertools import zip_longest
 
 import structlog
 
+from gateway.bridge.rooms import mentions
 from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References, is_gone
 from gateway.bridge.rooms.retractions import Retractions
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
-from gateway.bridge.splitting import split_text
 from gateway.bridge.wellformed import honest_time
 from gateway.events import RemoteRoomMessage, RoomMessage
 from gateway.ids import RemoteMessageId, RemoteUserId
 from gateway.store import Transaction, conversations, held, texts
 from gateway.store.conversations import MessageRow
 from gateway.store.rooms import RoomRow
-from gateway.text import clean
 
 log = structlog.get_logger("rooms")
 
@@ -147,8 +146,10 @@ class Edits:
         """Part by part. What does not change the text is not said (REQ-421)."""
         scope = ("readable",) if late else ()
         before = [text, *self._other_parts(db, room, text)]
-        for part, (old, body) in enumerate(zip_longest(before, split_text(clean(event.body)))):
-            shown = body or _NOTHING_MORE
+        reply = self.references.same_reply(db, room, text.first.reply)
+        told = mentions.parts(db, room, self.room_rows.own, event, reply)
+        for part, (old, new) in enumerate(zip_longest(before, told)):
+            shown, named = new if new and new[0] else (_NOTHING_MORE, ())
             if old is not None and old.last.body == shown:
                 unsaid = self.room_rows.id(room, "archive", event.id, part)
                 conversations.add_alias(db, room.conversation, unsaid, old.message)
@@ -161,7 +162,8 @@ class Edits:
                 body=shown,
                 sent_at=honest_time(event.sent_at, now),
                 replaces=None if old is None else old.first.id,
-                reply=None if part else self.references.same_reply(db, room, text.first.reply),
+                reply=None if part else reply,
+                mentions=named,
             )
             of = self._one_more(db, room, text, said, part) if old is None else old.message
             conversations.add_alias(db, room.conversation, said.id, of)

@@ -128,7 +128,7 @@ class Retractions:
         )
 
     def _bury(self, db: Transaction, room: RoomRow, text: Archived, by: Tombstone) -> None:
-        buried = structs.replace(text.message, body="", reply=None, tombstone=by)
+        buried = structs.replace(text.message, body="", reply=None, tombstone=by, mentions=())
         archive.rewrite(db, room.id, buried)
 
     def _undo(

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from gateway.bridge.rooms import replies
+from gateway.bridge.rooms import mentions, replies
 from gateway.bridge.rooms.edits import Edits, Text
 from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
-from gateway.bridge.splitting import split_text
 from gateway.bridge.unread import line, storable
 from gateway.bridge.wanted import Incoming
 from gateway.bridge.wellformed import honest_time
@@ -70,7 +69,9 @@ class Speech:
     ) -> None:
         called = self.room_rows.called(db, room, event.sender)
         sent_at = honest_time(event.sent_at, now)
-        for part, body in enumerate(split_text(clean(event.body))):
+        reply = self.references.reply(db, room, event.reply_to)
+        told = mentions.parts(db, room, self.room_rows.own, event, reply)
+        for part, (body, named) in enumerate(told):
             sid = self.room_rows.id(room, event.id, part)
             stored = conversations.add_message(
                 db,
@@ -91,7 +92,8 @@ class Speech:
                 occupant=occupant_id(room.secret, event.sender),
                 body=body,
                 sent_at=sent_at,
-                reply=None if part else self.references.reply(db, room, event.reply_to),
+                reply=None if part else reply,
+                mentions=named,
             )
             self.room_rows.say(db, room, event.sender, said, now, out, stored)
 
@@ -154,10 +156,12 @@ class Speech:
         shown = archive.get(db, room.id, self.room_rows.id(room, "archive", event.id, 0))
         is_newest = shown is not None and shown.id == archive.newest(db, room.id)
         sent_at = honest_time(event.sent_at, now)
-        for part, body in enumerate(split_text(clean(event.body))):
-            reply = None if part else self.references.reply(db, room, event.reply_to)
+        answered = self.references.reply(db, room, event.reply_to)
+        told = mentions.parts(db, room, self.room_rows.own, event, answered)
+        for part, (body, named) in enumerate(told):
+            reply = None if part else answered
             if shown is not None and not part:
-                readable = structs.replace(shown.message, body=body, reply=reply)
+                readable = structs.replace(shown.message, body=body, reply=reply, mentions=named)
                 archive.rewrite(db, room.id, replies.with_quote(readable, ""))
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, "readable", part),
@@ -168,6 +172,7 @@ class Speech:
                 sent_at=sent_at,
                 replaces=before.stanza_id if is_newest and not part else None,
                 reply=reply,
+                mentions=named,
             )
             conversations.add_alias(db, room.conversation, said.id, before.id)
             self.room_rows.say(db, room, event.sender, said, now, out, before.id)
@@ -198,6 +203,7 @@ class Speech:
             reply_to=event.reply_to,
             quote=sent.quote if isinstance(sent, SendRoomText) else "",
             edits=event.edits,
+            mentions=sent.mentions if isinstance(sent, SendRoomText) else (),
         )
         self.reflect(db, room, message, command, now, out)
         return True
@@ -217,16 +223,18 @@ class Speech:
         if stored is None:
             return
         edited = None if command.edits is None else self.edits.text(db, room, command.edits)
+        body = clean(command.body)
         said = RoomMessage(
             id=stored.stanza_id or self.room_rows.id(room, "own", message),
             archive_id=self.references.archive_id(room, stored),
             nick=self.room_rows.called(db, room, self.room_rows.own),
             occupant=occupant_id(room.secret, self.room_rows.own),
-            body=clean(command.body),
+            body=body,
             sent_at=now,
             origin_id=journal.origin_id(db, message),
             replaces=None if edited is None else edited.first.id,
             reply=self._own_reply(db, room, command, edited),
+            mentions=mentions.noted(db, room, body, command.mentions),
         )
         of = message if edited is None else edited.message
         self.room_rows.say(db, room, self.room_rows.own, said, now, out, of)

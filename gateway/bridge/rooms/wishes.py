@@ -14,12 +14,14 @@ from gateway.adapter import Capabilities, Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText, Intents
 from gateway.bridge.rooms import reactions, references
+from gateway.bridge.rooms.addressing import Addressing, Pointer, once, within
 from gateway.bridge.rooms.targets import LATER
 from gateway.bridge.rows import Committed
 from gateway.bridge.wanted import Declined, Incoming, Planned
 from gateway.events import (
     FailureReason,
     MarkRoomRead,
+    Mention,
     ReactInRoom,
     RetractInRoom,
     SendRoomText,
@@ -48,6 +50,8 @@ class IncomingSpeech(IncomingText):
     reply_to: StanzaId | None = None
     unquoted: str = ""
     """The text without what it quotes, if it is a reply."""
+    pointers: tuple[Pointer, ...] = ()
+    """Whom it names, as the client says."""
 
     @property
     def quote(self) -> str:
@@ -108,7 +112,9 @@ class RoomWishes:
 
     def say(self, account: Account, room: RoomRow, text: IncomingSpeech) -> None:
         """A text, perhaps in place of another one or in answer to one."""
-        self._intents.in_room(account, room, text, lambda db: self._speech(db, room, text))
+        self._intents.in_room(
+            account, room, text, lambda db: self._speech(db, account, room, text)
+        )
 
     def react(self, account: Account, room: RoomRow, wanted: IncomingReactions) -> None:
         """Reactions to a message: these and no others."""
@@ -118,13 +124,18 @@ class RoomWishes:
         """A message is taken back."""
         self._intents.in_room(account, room, wanted, lambda db: self._retraction(db, room, wanted))
 
-    def _speech(self, db: Transaction, room: RoomRow, text: IncomingSpeech) -> Planned | Declined:
+    def _speech(
+        self, db: Transaction, account: Account, room: RoomRow, text: IncomingSpeech
+    ) -> Planned | Declined:
         reply = self._answered(db, room, text)
         body = text.body if reply is None else text.unquoted
         quote = "" if reply is None else text.quote
         reply_to = None if reply is None else LATER
+        mentions = self._mentions(db, account, room, text, body)
         if text.replaces is None:
-            command = SendRoomText(room=room.remote_id, body=body, reply_to=reply_to, quote=quote)
+            command = SendRoomText(
+                room=room.remote_id, body=body, reply_to=reply_to, quote=quote, mentions=mentions
+            )
             return Planned(command, None if reply is None else reply.id)
         if not self._capabilities.edits:
             return Declined(FailureReason.UNSUPPORTED, _NO_EDITS)
@@ -134,10 +145,24 @@ class RoomWishes:
         if target.origin is Origin.CONTACT:
             return Declined(FailureReason.FORBIDDEN, _NOT_YOURS)
         reply_to = None if reply is None else reply.remote_id
+        before = texts.last(db, room.id, target.id)
         command = SendRoomText(
-            room=room.remote_id, body=body, reply_to=reply_to, edits=LATER, quote=quote
+            room=room.remote_id,
+            body=body,
+            reply_to=reply_to,
+            edits=LATER,
+            quote=quote,
+            mentions=once(room, mentions, () if before is None else before.message.mentions),
         )
         return Planned(command, target.id, is_edit=True)
+
+    def _mentions(
+        self, db: Transaction, account: Account, room: RoomRow, text: IncomingSpeech, body: str
+    ) -> tuple[Mention, ...]:
+        if not self._capabilities.mentions:
+            return ()
+        pointers = within(text.pointers, text.body, body)
+        return Addressing(db, room, account.remote_id).mentioned(body, pointers)
 
     def _answered(self, db: Transaction, room: RoomRow, text: IncomingSpeech) -> MessageRow | None:
         """What is answered. If that is not known, or the network has no replies, the quote of it

@@ -14,10 +14,14 @@ FALLBACK = "{urn:xmpp:fallback:0}"
 REPLY = "urn:xmpp:reply:0"
 REACTIONS = "urn:xmpp:reactions:0"
 RETRACT = "urn:xmpp:message-retract:1"
+REFERENCE = "urn:xmpp:reference:0"
+MENTIONS = "urn:xmpp:mentions:0"
+CHANNEL = f"{MENTIONS}#channel"
 
 
 _MUC_USER = "{http://jabber.org/protocol/muc#user}"
 _MOST_GUESTS = 20
+_MOST_REFERENCES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,20 @@ class Guest:
 
     jid: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Somebody whom a text names (XEP-0372 §3.2, XEP-0513 §3)."""
+
+    uri: str = ""
+    occupant: str = ""
+    group: str = ""
+    """What kind of people, if they are several."""
+    begin: int = 0
+    end: int = 0
+    """Of the body, in code points (XEP-0426); equal if no part of it does."""
+    notify: bool = True
 
 
 @dataclass(slots=True)
@@ -66,6 +84,7 @@ class IncomingMessage:
     reacts_to: str | None = None
     reactions: tuple[str, ...] = ()
     retracts: str | None = None
+    references: list[Reference] = field(default_factory=list)
 
     @property
     def has_content(self) -> bool:
@@ -159,6 +178,30 @@ def _fallback(message: IncomingMessage, child: Element) -> None:
             message.reply_parts += ((start, end),)
 
 
+def _reference(message: IncomingMessage, child: Element) -> None:
+    if child.get("type") == "mention":
+        _refers(message, child)
+
+
+def _refers(message: IncomingMessage, child: Element) -> None:
+    """One without a place names somebody, and one with a wrong place is forged."""
+    begin, end, get = _number(child.get("begin")), _number(child.get("end")), child.get
+    is_placed = "begin" in child.attrib or "end" in child.attrib
+    if len(message.references) >= _MOST_REFERENCES or (
+        is_placed and (begin is None or end is None or begin >= end)
+    ):
+        return
+    found = Reference(
+        uri=get("uri", "") or (f"xmpp:{get('jid')}" if get("jid") else ""),
+        occupant=get("occupantid", ""),
+        group=get("mentions", ""),
+        begin=begin or 0,
+        end=end or 0,
+        notify=child.find(f"{{{MENTIONS}}}noping") is None,
+    )
+    message.references.append(found)
+
+
 def _number(value: str | None) -> int | None:
     is_number = value is not None and value.isascii() and value.isdigit() and len(value) < 9
     return int(value) if value is not None and is_number else None
@@ -210,6 +253,8 @@ _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     "{urn:xmpp:message-correct:0}replace": _replace,
     f"{{{REPLY}}}reply": _reply,
     f"{FALLBACK}fallback": _fallback,
+    f"{{{REFERENCE}}}reference": _reference,
+    f"{{{MENTIONS}}}mention": _refers,
     f"{{{REACTIONS}}}reactions": _reactions,
     f"{{{RETRACT}}}retract": _retract,
     "{urn:xmpp:fasten:0}apply-to": _apply_to,

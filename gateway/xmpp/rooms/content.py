@@ -3,8 +3,15 @@
 
 from __future__ import annotations
 
-from gateway.events import Moderation, Reply, RoomMessage, Tombstone
-from gateway.xmpp.codec.incoming import REACTIONS, REPLY, RETRACT
+from gateway.events import Moderation, Reply, RoomMention, RoomMessage, Tombstone
+from gateway.xmpp.codec.incoming import (
+    CHANNEL,
+    MENTIONS,
+    REACTIONS,
+    REFERENCE,
+    REPLY,
+    RETRACT,
+)
 from gateway.xmpp.codec.outgoing import STORE, replacing, timestamp
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.rooms.place import Place, occupant_id
@@ -15,9 +22,10 @@ MODERATE = "urn:xmpp:message-moderate:1"
 def content(place: Place, said: RoomMessage) -> str:
     """Live and in the archive the same (REQ-582)."""
     if said.body:
+        about = replacing(said.replaces) + _mentions(place, said)
         if said.reply is None:
-            return f"<body>{text(said.body)}</body>{replacing(said.replaces)}"
-        return _reply(place, said.reply, said.body) + replacing(said.replaces)
+            return f"<body>{text(said.body)}</body>{about}"
+        return _reply(place, said.reply, said.body) + about
     if said.tombstone is not None:
         # Monal and Gajim show each tombstone as a message of its own: edits have none.
         return _tombstone(place, said.tombstone) if said.replaces is None else ""
@@ -41,6 +49,30 @@ def _reply(place: Place, reply: Reply, body: str) -> str:
     return (
         f"<body>{text(reply.quote + body)}</body>"
         f"<reply xmlns='{REPLY}' to='{to}' id='{attribute(reply.message)}'/>{quote}"
+    )
+
+
+def _mentions(place: Place, said: RoomMessage) -> str:
+    """XEP-0372 §3.2 for clients of today, XEP-0513 §3 for those to come (REQ-574). Places are
+    those in the body as it is sent, with what it quotes."""
+    if not said.mentions:
+        return ""
+    before = 0 if said.reply is None else len(said.reply.quote)
+    return "".join(_mention(place, each, before) for each in said.mentions)
+
+
+def _mention(place: Place, mention: RoomMention, before: int) -> str:
+    where = ""
+    if mention.begin != mention.end:
+        where = f" begin='{mention.begin + before}' end='{mention.end + before}'"
+    noping = "" if mention.notify else "<noping/>"
+    if not mention.nick:
+        return f"<mention xmlns='{MENTIONS}' mentions='{CHANNEL}'{where}>{noping}</mention>"
+    uri = attribute(place.uri(mention.nick))
+    return (
+        f"<reference xmlns='{REFERENCE}' type='mention'{where} uri='{uri}'/>"
+        f"<mention xmlns='{MENTIONS}' occupantid='{attribute(mention.occupant)}'{where}>"
+        f"{noping}</mention>"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from gateway.ids import RemoteUserId
 from gateway.xmpp import jid
@@ -28,6 +29,10 @@ class Place:
         """The address of an occupant; that of the room for who is none."""
         local, _, domain = self.room.partition("@")
         return jid.make(local, domain, nick) if nick else self.room
+
+    def uri(self, nick: str) -> str:
+        """The same as a URI (RFC 5122 §2.2)."""
+        return f"xmpp:{quote(self.room, safe='@.-_~')}/{quote(nick, safe='')}"
 
 
 def occupant_id(value: str) -> str:

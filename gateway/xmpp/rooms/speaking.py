@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from gateway.bridge.accounts import Account
+from gateway.bridge.rooms.addressing import Pointer
 from gateway.bridge.rooms.replies import without_fallback
 from gateway.bridge.rooms.wishes import IncomingReactions, IncomingRetraction, IncomingSpeech
 from gateway.ids import StanzaId
 from gateway.store.rooms import RoomRow
-from gateway.xmpp.codec.incoming import IncomingMessage
+from gateway.xmpp.codec.incoming import CHANNEL, IncomingMessage, Reference
+from gateway.xmpp.jid import split
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -62,8 +67,33 @@ class Speaking:
                     replaces=StanzaId(message.replaces) if message.replaces else None,
                     reply_to=StanzaId(message.reply_to) if message.reply_to else None,
                     unquoted=without_fallback(body, message.reply_parts),
+                    pointers=tuple(self._pointers(account, message)),
                 ),
             )
+
+    def _pointers(self, account: Account, message: IncomingMessage) -> Iterator[Pointer]:
+        """Whom the client means, as far as that can be somebody of the room."""
+        for found in message.references:
+            about = self._about(account, message.to, found)
+            if about is not None:
+                yield replace(about, begin=found.begin, end=found.end, notify=found.notify)
+
+    def _about(self, account: Account, room: str, found: Reference) -> Pointer | None:
+        if found.group:
+            return Pointer(is_everybody=True) if found.group == CHANNEL else None
+        if found.occupant:
+            return Pointer(occupant=found.occupant)
+        if not found.uri.startswith("xmpp:"):
+            return None
+        address = split(unquote(found.uri.removeprefix("xmpp:")))
+        if address.bare == split(room).bare:
+            return Pointer(nick=address.resource) if address.resource else None
+        if address.bare == account.user:
+            return Pointer(user=account.remote_id)
+        if address.domain != self._component.domain:
+            return None
+        user = self._component.network.addresses.contact(address.local)
+        return None if user is None else Pointer(user=user)
 
     def signals(self, account: Account, room: RoomRow, message: IncomingMessage) -> None:
         """What nobody waits for."""

@@ -19,7 +19,7 @@ from gateway.xmpp import disco
 from gateway.xmpp.asked import Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.incoming import REACTIONS, REPLY, RETRACT
+from gateway.xmpp.codec.incoming import CHANNEL, MENTIONS, REACTIONS, REFERENCE, REPLY, RETRACT
 from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.refusals import refused
 
@@ -40,6 +40,14 @@ def _of_clients(capabilities: Capabilities) -> Iterator[str]:
         yield REACTIONS
     if capabilities.retractions:
         yield RETRACT
+
+
+def _of_occupants(capabilities: Capabilities) -> Iterator[str]:
+    """A room that has the features of mentions says who may use them (XEP-0513 §3.6): ours knows
+    that, and takes no wishes."""
+    yield from _of_clients(capabilities)
+    if capabilities.mentions:
+        yield from (REFERENCE, MENTIONS, CHANNEL)
 
 
 def _of_rooms(capabilities: Capabilities, management: Management) -> Iterator[str]:
@@ -64,7 +72,7 @@ class Speech:
         self.features = tuple(_of_rooms(capabilities, self._management))
         """Of a room, as far as they depend on the network."""
         self.occupant = disco.puppet_client(
-            network.adapter.display_name, capabilities, _of_clients(capabilities)
+            network.adapter.display_name, capabilities, _of_occupants(capabilities)
         )
         """What an occupant says of itself."""
 

@@ -70,7 +70,9 @@ def test_req_525_who_is_shown_to_rule_can(
     [
         (None, 0, {"topic", "invite"}),  # before there are levels everybody may change the state
         ({}, 0, {"invite"}),
-        ({}, 50, {"topic", "invite"}),
+        ({}, 50, {"topic", "invite", "mention-all"}),
+        ({"notifications": {"room": 0}}, 0, {"invite", "mention-all"}),
+        ({"notifications": "odd"}, 49, {"invite"}),
         ({"invite": 50}, 0, set()),
         ({"invite": 50, "events": {"m.room.topic": 0}}, 0, {"topic"}),
         ({"state_default": 10}, 10, {"topic", "invite"}),

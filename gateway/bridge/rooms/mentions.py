@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is named in what people say in rooms (REQ-439, REQ-574): by nick, since clients look for
+that in the text, and by reference.
+
+Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from msgspec import structs
+
+from gateway.bridge.rooms.occupant_ids import occupant_id
+from gateway.bridge.splitting import split_text
+from gateway.events import Mention, RemoteRoomMessage, Reply, RoomMention
+from gateway.ids import RemoteUserId
+from gateway.store import rooms
+from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store.writer import Connection
+from gateway.text import clean, find_word
+
+MOST = 50
+"""In one message; there is no need for more."""
+
+Part = tuple[str, tuple[RoomMention, ...]]
+"""Of a text: its words, and who is named in them."""
+
+
+def parts(
+    db: Connection,
+    room: RoomRow,
+    own: RemoteUserId,
+    event: RemoteRoomMessage,
+    reply: Reply | None,
+) -> list[Part]:
+    """What somebody says, as the room is told it. ``own``: the account itself."""
+    said: Part = (clean(event.body), ())
+    if event.mentions:
+        said = _by_nicks(db, room, own, event, "" if reply is None else reply.nick)
+    told, start = [], 0
+    for part in split_text(said[0]):
+        told.append((part, tuple(_within(said[1], start, start + len(part)))))
+        start += len(part)
+    return told
+
+
+def noted(
+    db: Connection, room: RoomRow, body: str, mentions: Iterable[Mention]
+) -> tuple[RoomMention, ...]:
+    """Whom a user has named. Their text stays as it is."""
+    people = _people(db, room, mentions)
+    return tuple(
+        _seen(room, mention, people)
+        for mention in mentions
+        if mention.user in people and mention.end <= len(body)
+    )
+
+
+def placed(mentions: Iterable[Mention], length: int) -> list[Mention]:
+    """Those that name a part of a text of so many characters, in order, without what overlaps."""
+    kept, end = [], 0
+    for mention in sorted(mentions, key=lambda mention: (mention.begin, mention.end)):
+        if end <= mention.begin < mention.end <= length:
+            kept.append(mention)
+            end = mention.end
+    return kept
+
+
+_People = dict[RemoteUserId | None, MemberRow | None]
+"""Those who are mentioned, as far as they are there. None is everybody."""
+
+
+def _people(db: Connection, room: RoomRow, mentions: Iterable[Mention]) -> _People:
+    users = {mention.user for mention in mentions}
+    members = {user: rooms.member(db, room.id, user) for user in users if user is not None}
+    people: _People = {user: member for user, member in members.items() if member is not None}
+    return people | {None: None} if None in users else people
+
+
+def _seen(room: RoomRow, mention: Mention, people: _People) -> RoomMention:
+    member = people[mention.user]
+    return RoomMention(
+        nick="" if member is None else member.nick,
+        occupant="" if member is None else occupant_id(room.secret, member.user),
+        begin=mention.begin,
+        end=mention.end,
+        notify=mention.notify,
+    )
+
+
+def _by_nicks(
+    db: Connection, room: RoomRow, own: RemoteUserId, event: RemoteRoomMessage, answered: str
+) -> Part:
+    """The text with everybody called as in the room."""
+    said = event.mentions[:MOST]
+    people = _people(db, room, said)
+    known = [mention for mention in said if mention.user in people]
+    body = clean(event.body)
+    named = placed(_looked_for(body, known, people), len(body))
+    body, named = _renamed(body, named, people)
+    others = {mention.user: mention for mention in known}
+    for mention in named:
+        others.pop(mention.user, None)
+    me = people.get(own)
+    if own in others and me is not None and me.nick != answered and not body.startswith("/me "):
+        # The user's own clients look for the nick in the text. In a reply to them they have it.
+        by = len(me.nick) + 2
+        mine = structs.replace(others.pop(own), begin=0, end=len(me.nick))
+        body, named = f"{me.nick}: {body}", [mine, *(_moved(each, by) for each in named)]
+    nowhere = [structs.replace(mention, begin=0, end=0) for mention in others.values()]
+    return body, tuple(_seen(room, mention, people) for mention in [*named, *nowhere])
+
+
+def _looked_for(body: str, mentions: Iterable[Mention], people: _People) -> Iterator[Mention]:
+    """With their places. Apps that say only who is named, have called them by some name."""
+    for mention in mentions:
+        member = people[mention.user]
+        if mention.begin == mention.end and member is not None:
+            names = (name for name in (member.nick, member.name) if find_word(body, name) >= 0)
+            if name := next(names, ""):
+                begin = find_word(body, name)
+                mention = structs.replace(mention, begin=begin, end=begin + len(name))
+        yield mention
+
+
+def _renamed(body: str, named: list[Mention], people: _People) -> tuple[str, list[Mention]]:
+    written, end, length, renamed = [], 0, 0, []
+    for mention in named:
+        member, between = people[mention.user], body[end : mention.begin]
+        called = body[mention.begin : mention.end] if member is None else member.nick
+        written += [between, called]
+        begin = length + len(between)
+        end, length = mention.end, begin + len(called)
+        renamed.append(structs.replace(mention, begin=begin, end=length))
+    return "".join([*written, body[end:]]), renamed
+
+
+M = TypeVar("M", Mention, RoomMention)
+
+
+def _moved(mention: M, by: int) -> M:
+    return structs.replace(mention, begin=mention.begin + by, end=mention.end + by)
+
+
+def _within(mentions: Iterable[RoomMention], start: int, end: int) -> Iterator[RoomMention]:
+    """Those of one part of the text. Who is named nowhere is so in the first one."""
+    for mention in mentions:
+        if mention.begin == mention.end:
+            if not start:
+                yield mention
+        elif start <= mention.begin and mention.end <= end:
+            yield _moved(mention, -start)
