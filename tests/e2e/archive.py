@@ -1,6 +1,7 @@
 """What a user's server has kept for them, and how a client comes back to it."""
 
 import asyncio
+import time
 
 from tests.peers.process import PeerError
 from tests.peers.xmpp_client import Stanza, XmppClient
@@ -42,13 +43,15 @@ async def reconnect(client: XmppClient) -> None:
     await connect(client)
 
 
-async def connect(client: XmppClient) -> None:
+async def connect(client: XmppClient, timeout: float = 20) -> None:
     """Log in as soon as the server lets in anybody."""
-    async with asyncio.timeout(10):
-        while True:
-            try:
-                await client.connect()
-            except PeerError:
-                await asyncio.sleep(0.1)
-            else:
-                return
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            await client.connect()
+        except PeerError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.timeout(120)
 
 COUNT = 60
 _PAUSE_S = 0.01
+_AWAY_S = 60.0
 
 
 @dataclass
@@ -68,17 +70,21 @@ async def _friend_talks(way: _Way) -> None:
         await way.friend.send_text(way.room, f"{way.name} in {number}")
 
 
+async def _alice_says(scene: Scene, way: _Way, text: str) -> str:
+    deadline = time.monotonic() + _AWAY_S
+    while True:
+        try:
+            return scene.alice.send_message(way.jid, text)
+        except (NotConnectedError, PeerError):  # her server is away
+            assert time.monotonic() < deadline, f"alice has no connection to say {text!r}"
+            await asyncio.sleep(0.1)
+
+
 async def _alice_talks(scene: Scene, way: _Way) -> dict[str, str]:
     said = {}
     for number in range(COUNT):
         text = f"{way.name} out {number}"
-        while True:
-            try:
-                said[scene.alice.send_message(way.jid, text)] = text
-            except (NotConnectedError, PeerError):  # her server is away
-                await asyncio.sleep(0.1)
-            else:
-                break
+        said[await _alice_says(scene, way, text)] = text
         await asyncio.sleep(_PAUSE_S)
     return said
 

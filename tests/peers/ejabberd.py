@@ -66,21 +66,23 @@ class Ejabberd(XmppServer):
         self.config_file = self.directory / "ejabberd.yml"
         self._options = dict(options or {})
         self._global_routes = global_routes
-        self._new_users: dict[str, str] = {}
+        self._users: dict[str, str] = {}
 
     def add_user(self, user: str, password: str) -> str:
         """Make an account, or give it another password, and return its bare JID."""
+        self._users[user] = password
         if self.running:
             self._register(user, password)
-        else:
-            self._new_users[user] = password
         return f"{user}@{self.domain}"
 
     async def start(self) -> None:
-        """Start it and return when it takes connections and knows its users."""
+        """Start it and return when it takes connections and knows its users.
+
+        A killed ejabberd has forgotten the accounts of its last second.
+        """
         await super().start()
-        while self._new_users:
-            self._register(*self._new_users.popitem())
+        for user, password in self._users.items():
+            self._register(user, password)
 
     def _register(self, user: str, password: str) -> None:
         account = {"user": user, "host": self.domain}

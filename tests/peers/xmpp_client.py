@@ -4,6 +4,7 @@ import asyncio
 import copy
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -22,6 +23,9 @@ CHAT_STATES = "http://jabber.org/protocol/chatstates"
 MARKERS = "urn:xmpp:chat-markers:0"
 REPLACE = "urn:xmpp:message-correct:0"
 ROSTER = "jabber:iq:roster"
+
+_LOST_S = 2
+"""So long a connection that was cut may take to be over."""
 
 ChatState = Literal["active", "composing", "paused", "inactive", "gone"]
 
@@ -128,8 +132,9 @@ class XmppClient:
                 ready.set_exception(PeerError(repr(reason)))
 
         stream.add_event_handler("session_start", succeed)
-        for event in ("connection_failed", "disconnected", "failed_all_auth"):
+        for event in ("connection_failed", "disconnected"):
             stream.add_event_handler(event, fail)
+        stream.add_event_handler("failed_all_auth", lambda _: fail("the server knows them not"))
         self._stream = stream
         stream.connect(LOOPBACK, self._port)
         try:
@@ -138,6 +143,9 @@ class XmppClient:
         except (PeerError, TimeoutError) as error:
             await self.disconnect()
             raise PeerError(f"{self.jid} cannot log in: {error!r}") from None
+        except asyncio.CancelledError:
+            self.abort()
+            raise
         await self.roster()
         if available:
             self.send_presence()
@@ -160,12 +168,16 @@ class XmppClient:
         if stream.transport:
             gone = stream.disconnected
             await stream.disconnect()
-            await gone
+            # A connection that is lost within its TLS handshake never says so.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOST_S):
+                    await gone
 
     def abort(self) -> None:
         """Cut the connection without a word, as a lost network does."""
-        self._connected().abort()
-        self._stream = None
+        stream, self._stream = self._connected(), None
+        stream.cancel_connection_attempt()
+        stream.abort()
 
     async def __aenter__(self) -> Self:
         await self.connect()
