@@ -136,6 +136,7 @@ class Network:
             self.addresses,
             clock,
             self._tasks,
+            self._persist,
             self.room_management,
             self.rooms,
         )
@@ -243,6 +244,7 @@ class Network:
             self._notices.resume(account)
         self._outbound.load(by_id.get)
         self.registrations.load()
+        self.coming.load(by_id.keys())
         self._attendance.load()
 
     async def start(self, permits: Callable[[UserJid], bool] = lambda _: True) -> None:

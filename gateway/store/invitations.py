@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.ids import AccountId, RemoteMessageId, RemoteRoomId, RemoteUserId
@@ -99,6 +100,14 @@ def set_joining(
     db.execute(
         "UPDATE invitation SET joining = ? WHERE account = ? AND remote_id = ?",
         (is_joining, account, room),
+    )
+
+
+def nobody_joins(db: Transaction, accounts: Iterable[AccountId]) -> None:
+    """No session of these accounts waits at any door."""
+    db.executemany(
+        "UPDATE invitation SET joining = 0 WHERE account = ? AND joining",
+        ((account,) for account in accounts),
     )
 
 

@@ -120,6 +120,45 @@ async def test_req_590_who_is_at_the_door_is_not_told_of_the_room_once_more(
     assert house.query("SELECT address, joining FROM invitation") == [("#tea:net", 1)]
 
 
+@pytest.mark.parametrize("how", ["in vain", "killed"])
+async def test_req_590_whoever_was_at_a_door_once_is_told_of_the_next_invitation(
+    house: House, how: str
+) -> None:
+    await running(house)
+    house.network.aliases["#tea:net"] = "!tea"
+    _join(house, f"#tea%net@{GATEWAY}")
+    assert await _received(house) == []
+    if how == "killed":
+        await house.kill()
+        await house.start()
+        await house.connected()
+    else:
+        await house.clock.advance(16)
+        assert _conditions(await _received(house)) == ["remote-server-timeout"]
+    _invites(house, "!tea")
+    (address,) = _addresses(await _received(house))
+    assert address.startswith("#tea-")
+
+
+async def test_req_513_825_a_door_that_is_shut_for_now_takes_no_bookmark_away(
+    house: House,
+) -> None:
+    """Monal forgets a room after each error that is not of type wait."""
+    await running(house)
+    members = [{"user": "alice"}]
+    for number in range(MOST):
+        house.network.event("alice", "room", room=f"!{number}", members=members)
+        house.network.event("alice", "room-moved", room=f"!{number}", to=f"!new{number}")
+    while await _received(house):
+        pass
+    house.network.aliases["#tea:net"] = "!tea"
+    _join(house, f"#tea%net@{GATEWAY}")
+    (refused,) = await _received(house)
+    error = refused.find(f"{ACCEPT}error")
+    assert error is not None
+    assert error.get("type") == "wait"
+
+
 async def test_req_548_a_room_sends_its_people_not_everywhere(house: House) -> None:
     """Whoever rules rooms could let accounts come into very many others."""
     await running(house)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ import structlog
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
+from gateway.bridge.persist import Persist
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.errors import AdapterError, Forbidden, NotFound, Transient
@@ -35,6 +37,7 @@ _LIMIT_S = 15.0
 _FOLLOWED = 10
 """Rooms that an account follows within an hour: whoever rules one sends its people anywhere."""
 _HOUR_S = 3_600.0
+_TOO_MANY = "Too many groups wait for you. Please send “decline” first."
 _NOT_YET = "The network has not let you in yet. Please try again in a moment."
 
 
@@ -48,6 +51,7 @@ class Coming:
         addresses: Addresses,
         clock: Clock,
         tasks: Tasks,
+        persist: Persist,
         management: Management,
         rooms: Rooms,
     ) -> None:
@@ -56,6 +60,7 @@ class Coming:
         self._addresses = addresses
         self._clock = clock
         self._tasks = tasks
+        self._persist = persist
         self._management = management
         self._rooms = rooms
         self._waiting: dict[tuple[AccountId, RemoteRoomId], list[asyncio.Future[None]]] = {}
@@ -63,6 +68,10 @@ class Coming:
         self._followed: dict[AccountId, deque[float]] = defaultdict(deque)
 
     # --- what waits -----------------------------------------------------------------------------
+
+    def load(self, accounts: Collection[AccountId]) -> None:
+        """After a start no session waits at any door, whatever was so before."""
+        self._persist.write(lambda db: invitations.nobody_joins(db, accounts))
 
     def invitations(self, account: Account) -> list[Invitation]:
         """What waits for the account to come in, the oldest first."""
@@ -84,8 +93,6 @@ class Coming:
         )
         try:
             return await self._come(account, JoinRoom(address=invitation.address))
-        except Transient:
-            raise
         except AdapterError:
             await self._store.write(
                 lambda db: invitations.set_joining(db, account.id, room, is_joining=False)
@@ -104,7 +111,7 @@ class Coming:
         waiting = replace(waiting, localpart=localpart, is_joining=True)
         now = self._clock.now()
         if not await self._store.write(lambda db: invitations.put(db, account.id, waiting, now)):
-            raise Forbidden("Too many groups wait for you. Please send “decline” first.")
+            raise Transient(_TOO_MANY)
         try:
             return await self.accept(account, waiting)
         except Transient:
