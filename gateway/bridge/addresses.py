@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from gateway.adapter import Adapter
 from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId
@@ -127,6 +127,11 @@ class Addresses:
         # Only the one spelling that we would use ourselves, or a chat would split in two.
         return contact if contact is not None and self.localpart(contact) == localpart else None
 
+    def made_up(self, localpart: str, by_hash: Mapping[str, RemoteUserId]) -> RemoteUserId | None:
+        """Whose localpart it is that cannot be read back, among those of `by_hash`."""
+        contact = by_hash.get(localpart.rpartition("-")[2])
+        return contact if contact is not None and self.localpart(contact) == localpart else None
+
     def parse(self, typed: str) -> RemoteUserId | None:
         """The contact that a person means by what they typed."""
         contact = contained_now(self._adapter.contact_at, typed.strip())
@@ -152,6 +157,11 @@ class Addresses:
                 return localpart
         slug = re.sub(r"[^a-z0-9]+", "-", (readable or contact).lower()).strip("-")[:32]
         return f".{slug}-{_hash(contact)}"
+
+
+def by_hash(contacts: Iterable[RemoteUserId]) -> Mapping[str, RemoteUserId]:
+    """For `Addresses.made_up`."""
+    return {_hash(contact): contact for contact in contacts}
 
 
 def _hash(remote: RemoteUserId) -> str:

@@ -33,9 +33,7 @@ def listed(db: Connection, room: RoomId, wanted: Listed) -> list[MemberRow]:
     found = db.execute(
         f"SELECT {MEMBER} FROM member WHERE room = ? AND affiliation IN ({places})"
         " AND (? IS NULL OR may_speak = ?)"
-        f" ORDER BY {order}, (SELECT max(id) FROM archived"
-        " WHERE archived.room = member.room AND sender = member.remote_id) DESC, remote_id"
-        " LIMIT ?",
+        f" ORDER BY {order}, spoke_at DESC, remote_id LIMIT ?",
         (room, *wanted.affiliations, wanted.may_speak, wanted.may_speak, wanted.most),
     )
     return list(map(member_row, found))

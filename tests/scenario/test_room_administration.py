@@ -71,9 +71,9 @@ async def test_req_546_a_list_has_at_most_1_000_and_who_has_spoken_last_is_among
     house: House,
 ) -> None:
     room = await _club(house, [ALICE, {**BOB, "affiliation": "owner"}, *_many(1_500)])
-    for user in ("m01400", "m01499"):
+    for at, user in enumerate(("m01400", "m01499")):
         said = {"room": "!club", "sender": user, "id": f"said-{user}", "body": "hello"}
-        house.network.event("alice", "room-message", **said)
+        house.network.event("alice", "room-message", **said, sent_at=house.clock.now() - 2 + at)
     await house.clock.settle()
     found = await _list(house, room, "affiliation='member'")
     assert len(found) == 1_000

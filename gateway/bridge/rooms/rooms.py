@@ -28,6 +28,8 @@ MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
 MOST_HISTORY_BYTES = 1_000_000
 _HISTORY_PAGES = 10
+_LONGEST_NICK = 1023
+"""RFC 7622 §3.1. To fold what is much longer takes long."""
 MOST_OTHERS = 1_000
 """Occupants that a session is told of, and as many as may be set to be shown (`Cutoffs`). All
 that it is told is one row: with the bytes of the history it has to stay below what may wait for
@@ -116,6 +118,8 @@ class Rooms:
 
     def by_nick(self, room: RoomRow, nick: str) -> MemberRow | None:
         """Who is called so."""
+        if len(nick) > _LONGEST_NICK:
+            return None
         return rooms.by_nick(self._store.reader, room.id, fold(nick))
 
     def member(self, room: RoomRow, user: RemoteUserId) -> MemberRow | None:

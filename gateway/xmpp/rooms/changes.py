@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from gateway.bridge.accounts import Account
+from gateway.bridge.addresses import by_hash
 from gateway.bridge.rooms.rooms import is_ruler
 from gateway.bridge.splitting import brief
 from gateway.events import (
@@ -142,17 +144,18 @@ class Changes:
             name = network.adapter.display_name
             said = f"Only people of {name} can be in this group. {jid} is not the address of one."
             raise Refused(errors.NOT_ACCEPTABLE, said)
-        user = network.addresses.contact(address.local) or self._made_up(address.bare)
+        local, addresses = address.local, network.addresses
+        user = addresses.contact(local)
+        if user is None and local.startswith("."):
+            user = addresses.made_up(local, self._by_hash)
         if user is None:
             raise Refused(errors.ITEM_NOT_FOUND, f"There is nobody at {jid}.")
         return user
 
-    def _made_up(self, jid: str) -> RemoteUserId | None:
-        """An address that cannot be read back, of somebody in the room."""
-        if not jid.startswith("."):
-            return None
-        everybody = (member.user for member in self._rooms.members(self._room))
-        return next((user for user in everybody if self._component.puppet(user) == jid), None)
+    @cached_property
+    def _by_hash(self) -> Mapping[str, RemoteUserId]:
+        """Everybody in the room. There may be thousands, and as many are asked for as can be."""
+        return by_hash(member.user for member in self._rooms.members(self._room))
 
     # --- roles ----------------------------------------------------------------------------------
 
