@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gateway.text import clean
 
 MAX_PART_BYTES = 48 * 1024
@@ -10,6 +12,10 @@ MAX_PART_BYTES = 48 * 1024
 
 NAME_CHARS = 200
 """Names go into stanzas together with texts, which may not grow too large by them (REQ-105)."""
+
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""What turns around the direction of what follows, which then looks like something else
+(REQ-732)."""
 
 
 def split_text(text: str) -> list[str]:
@@ -31,6 +37,8 @@ def _bytes(text: str) -> int:
 def brief(text: str, limit: int = 1000) -> str:
     """A name, or a sentence of the network: legal, and short enough to stand beside others."""
     text = clean(text[: limit + 1])  # the rest is cut off, however long it is
+    if not text.isprintable():
+        text = _TURNS.sub("", text)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.splitting import brief
 from gateway.events import FailureReason
 from gateway.xmpp.codec import xml
 
@@ -22,7 +23,9 @@ class StanzaError:
 
     def xml(self, text: str = "", detail: str = "") -> str:
         """The ``<error/>`` element; ``detail`` is a condition of the application, as XML."""
-        said = f"<text xmlns='{_STANZAS}' xml:lang='en'>{xml.text(text)}</text>" if text else ""
+        # What was asked for may be in it, however long that is.
+        text = xml.text(brief(text))
+        said = f"<text xmlns='{_STANZAS}' xml:lang='en'>{text}</text>" if text else ""
         condition = f"<{self.condition} xmlns='{_STANZAS}'/>"
         if self.address:
             address = xml.text(self.address)

@@ -56,6 +56,7 @@ _OWN_NAME = "x-roomuser-item"
 _PUBSUB = "{http://jabber.org/protocol/pubsub}"
 _MOST_LISTED = 200
 """Occupants that are listed by disco#items (REQ-127)."""
+_LONGEST_NODE = 1_000
 
 
 class RoomAnswers:
@@ -212,6 +213,8 @@ class RoomAnswers:
         """REQ-127: occupants, of the room itself and where they are few."""
         account, room = self._room(request)
         node = request.payload.get("node", "")
+        if len(node) > _LONGEST_NODE:  # it would be in the answer
+            raise Refused(errors.ITEM_NOT_FOUND)
         if node or request.to.resource or self._rooms.count(room) > _MOST_LISTED:
             return disco.items(node)
         place = self._component.rooms.place(account, room)

@@ -28,6 +28,7 @@ _DATA = "jabber:x:data"
 _DELAY = "<delay xmlns='urn:xmpp:delay' stamp='{}'/>"
 MOST = 100
 """On one page (REQ-586)."""
+_MOST_ID_CHARS = 1_000
 _FIELDS = {
     "with": "jid-single",
     "start": "text-single",
@@ -62,6 +63,8 @@ class Query:
 
 def read(element: Element) -> Query:
     """Raises `Refused` for what is not known: to leave it out would give another answer."""
+    if len(element.get("queryid", "")) > _MOST_ID_CHARS:  # it is in each result
+        raise Refused(errors.BAD_REQUEST, "The id of this query is too long.")
     values = _form(element.find(f"{{{_DATA}}}x"))
     page = element.find(f"{{{_RSM}}}set")
     last = _text(page, "before")

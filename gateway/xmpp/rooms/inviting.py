@@ -188,15 +188,22 @@ class Inviting:
         ]
 
     def _what(self, told: RoomInvitation) -> str:
-        shown = f"“{told.name or 'without a name'}”"
+        shown = f"“{_in_line(told.name) or 'without a name'}”"
         if told.waiting is None:
             return f"You are in the group {shown} now."
-        said = f" ({told.reason})" if told.reason else ""
+        said = f" ({_in_line(told.reason)})" if told.reason else ""
         if told.inviter is None:
             return f"The group {shown} goes on at another address{said}."
         address = self._component.puppet(told.inviter)
-        who = f"{told.inviter_name} ({address})" if told.inviter_name else address
+        name = _in_line(told.inviter_name)
+        who = f"{name} ({address})" if name else address
         return f"{who} invites you to the group {shown}{said}."
+
+
+def _in_line(text: str) -> str:
+    """Words of a stranger within a sentence of ours: they cannot begin a line as if it were ours
+    too, and what is written as a link is none (REQ-732)."""
+    return " ".join(text.split()).replace("://", ":/ /")
 
 
 def _line(told: RoomInvitation, what: str, room: str) -> str:

@@ -189,7 +189,7 @@ class RoomService:
         if account is not None and room is not None:
             self._rooms.leave(room.id, session)
             occupant = self._own_address(account, room) or occupant
-        elif not has_waited:
+        elif account is None and not has_waited:
             return
         self._component.stream.send(stanzas.left(occupant, session, id=element.get("id", "")))
 
