@@ -70,6 +70,8 @@ class RemoteRoom(Record, frozen=True, kw_only=True):
     may: tuple[RoomRight, ...] | None = None
     """What the account may do there. None where it is what its affiliation says: owners and admins
     may all of it, and others nothing."""
+    slow_mode_s: int = 0
+    """Seconds between two messages of one person who is neither an owner nor an admin."""
 
 
 class RemoteMember(Record, frozen=True, kw_only=True):

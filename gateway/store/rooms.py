@@ -38,6 +38,8 @@ class RoomRow:
     secret: bytes = field(repr=False)
     moved_to: RemoteRoomId | None = None
     """The room in which it goes on."""
+    slow_mode_s: int = 0
+    """Seconds between two messages of one person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,8 @@ class MemberRow:
 
 _ROOM = (
     "room.id, conversation.id, room.account, room_link.remote_id, room.name, room.topic,"
-    " room.topic_by, room.topic_at, room.private, room.secret, room.moved_to, room.may"
+    " room.topic_by, room.topic_at, room.private, room.secret, room.moved_to, room.may,"
+    " room.slow_mode"
 )
 
 
@@ -78,6 +81,7 @@ def _room(values: tuple[object, ...] | None) -> RoomRow | None:
         secret=values[9],  # type: ignore[arg-type]
         moved_to=values[10],  # type: ignore[arg-type]
         may=None if values[11] is None else tuple(map(RoomRight, str(values[11]).split())),
+        slow_mode_s=values[12],  # type: ignore[arg-type]
     )
 
 
@@ -139,13 +143,14 @@ def describe(
     topic_at: float | None,
     private: bool,
     may: tuple[RoomRight, ...] | None,
+    slow_mode_s: int,
 ) -> None:
     """What a room is now."""
     rights = None if may is None else " ".join(may)
     db.execute(
-        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?, may = ?"
-        " WHERE id = ?",
-        (name, topic, topic_by, topic_at, private, rights, room),
+        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?, may = ?,"
+        " slow_mode = ? WHERE id = ?",
+        (name, topic, topic_by, topic_at, private, rights, slow_mode_s, room),
     )
 
 

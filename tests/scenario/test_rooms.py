@@ -391,6 +391,20 @@ async def test_req_712_what_a_session_is_told_that_joins_has_an_end(
     assert [stanza.findtext(f"{ACCEPT}body") for stanza in told[2:]] == ["four", "five", None]
 
 
+async def test_req_576_a_slow_room_says_how_slow_it_is(house: House) -> None:
+    room = await _club(house)
+    asked = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+    for seconds, said in ((0, None), (20, "20"), (-1, None), (10**9, "86400")):
+        house.network.event("alice", "room", room="!club", name="Club", slow_mode_s=seconds)
+        await house.clock.settle()
+        (answer,) = [
+            one for one in await _ask(house, room, asked, "get") if one.tag.endswith("iq")
+        ]
+        field = answer.find(".//*[@var='muc#roominfo_slow_mode_duration']")
+        value = None if field is None else field.findtext("{jabber:x:data}value")
+        assert value == said
+
+
 async def test_req_711_who_joins_too_often_waits(house: House) -> None:
     house.options.limits = Limits(joins=Rate((3, 60)))
     room = await _club(house)

@@ -70,6 +70,7 @@ XEPS_WITHOUT_FEATURE = {
     "0444": "rooms advertise it, where the network has it",
     "0461": "rooms advertise it, where the network has it",
     "0426": "how places in texts are counted",
+    "0500": "what the rooms of a slow group say of themselves",
     "0513": "as 0372",
     "0359": "origin-id alone; the feature is for those who assign stanza-ids",
     "0402": "in the PEP of users, by 0356",

@@ -16,6 +16,7 @@ from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.said import Said, what_is_said
+from gateway.bridge.rooms.slow_mode import LONGEST_S
 from gateway.bridge.rows import Committed, Rows
 from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.bridge.wellformed import honest_time
@@ -104,6 +105,7 @@ class RoomIntake:
         name = brief(event.name, NAME_CHARS)
         topic = brief(event.topic, _TOPIC_CHARS)
         topic_at = None if event.topic_at is None else honest_time(event.topic_at, now)
+        slow_mode_s = min(max(0, event.slow_mode_s), LONGEST_S)
         rooms.describe(
             db,
             room.id,
@@ -113,6 +115,7 @@ class RoomIntake:
             topic_at=topic_at,
             private=event.is_private,
             may=event.may,
+            slow_mode_s=slow_mode_s,
         )
         wanted = "" if waited is None else waited.localpart
         self.room_rows.rows.addresses.assign_room(db, event.room, name, wanted)
@@ -140,8 +143,8 @@ class RoomIntake:
                 now,
                 out,
             )
-        shape = (name, event.is_private, event.may)
-        if shape != (before.name, before.private, before.may):
+        shape = (name, event.is_private, event.may, slow_mode_s)
+        if shape != (before.name, before.private, before.may, before.slow_mode_s):
             sid = self.room_rows.id(room, "changed", *map(str, shape), str(now))
             is_private = event.is_private if event.is_private != before.private else None
             to = rooms.occupants(db, room.id)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gateway.adapter import Capabilities, Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText, Intents
-from gateway.bridge.rooms import reactions, references
+from gateway.bridge.rooms import reactions, references, slow_mode
 from gateway.bridge.rooms.addressing import Addressing, Pointer, once, within
 from gateway.bridge.rooms.targets import LATER
 from gateway.bridge.rows import Committed
@@ -38,6 +38,7 @@ _NO_RETRACTIONS = "What was said in groups of this network cannot be taken back.
 _UNKNOWN = "There is no such message in this group, or it was taken back."
 _NOT_YOURS = "This can only be changed by who has said it."
 _NOT_YOURS_TO_TAKE = "You can take back only what you have said yourself, or as a moderator."
+_SLOW = "This group is slow: one message in {every} s. Please wait {left} s."
 _NO_EMOJI = "One of these is too long for an emoji."
 _TOO_MANY = f"At most {reactions.MOST} emoji of one person can be at a message."
 
@@ -112,9 +113,11 @@ class RoomWishes:
 
     def say(self, account: Account, room: RoomRow, text: IncomingSpeech) -> None:
         """A text, perhaps in place of another one or in answer to one."""
-        self._intents.in_room(
-            account, room, text, lambda db: self._speech(db, account, room, text)
-        )
+
+        def plan(db: Transaction) -> Planned | Declined:
+            return self._slowed(db, account, room, text) or self._speech(db, account, room, text)
+
+        self._intents.in_room(account, room, text, plan)
 
     def react(self, account: Account, room: RoomRow, wanted: IncomingReactions) -> None:
         """Reactions to a message: these and no others."""
@@ -123,6 +126,16 @@ class RoomWishes:
     def retract(self, account: Account, room: RoomRow, wanted: IncomingRetraction) -> None:
         """A message is taken back."""
         self._intents.in_room(account, room, wanted, lambda db: self._retraction(db, room, wanted))
+
+    def _slowed(
+        self, db: Transaction, account: Account, room: RoomRow, text: IncomingSpeech
+    ) -> Declined | None:
+        """REQ-576."""
+        left = 0 if text.replaces else slow_mode.left_s(db, account, room, self._clock.now())
+        if not left:
+            return None
+        said = _SLOW.format(every=room.slow_mode_s, left=left)
+        return Declined(FailureReason.RATE_LIMITED, said)
 
     def _speech(
         self, db: Transaction, account: Account, room: RoomRow, text: IncomingSpeech

@@ -199,6 +199,8 @@ class RoomAnswers:
             "muc#roominfo_subject": room.topic,
             "muc#roominfo_occupants": str(self._rooms.count(room)),
         }
+        if room.slow_mode_s:
+            fields["muc#roominfo_slow_mode_duration"] = str(room.slow_mode_s)
         listed = "".join(
             f"<field var='{name}'{_HIDDEN if name == 'FORM_TYPE' else ''}>"
             f"<value>{text(value)}</value></field>"
