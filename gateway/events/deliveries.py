@@ -191,6 +191,8 @@ class RoomDisplayed(Record, frozen=True, kw_only=True):
     message: StanzaId
     """By the room's own id."""
     to: tuple[str, ...] = ()
+    is_elsewhere: bool = False
+    """It is the user, with another app of the network. Not only those in the room want to know."""
 
 
 class RoomSubject(Record, frozen=True, kw_only=True):

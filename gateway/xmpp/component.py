@@ -35,9 +35,11 @@ from gateway.xmpp.console.chat import Console
 from gateway.xmpp.console.model import Desk
 from gateway.xmpp.console.register import Registration
 from gateway.xmpp.dispatch import Dispatch
+from gateway.xmpp.displayed import DisplayedMarks
 from gateway.xmpp.iq import IqService
 from gateway.xmpp.limits import Guests, Kind, Limits, LimitSettings, Standing
 from gateway.xmpp.neighbours import Entrance, Neighbours
+from gateway.xmpp.pep import UserNodes
 from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
 from gateway.xmpp.rooms import private
@@ -99,7 +101,9 @@ class Component:
         self._local_domains = frozenset(settings.local_domains)
         self.privileges = Privileges(settings.local_domains, wanted=settings.use_privileges)
         self.rooms = RoomService(self)
+        self.nodes = UserNodes(self)
         self.bookmarks = Bookmarks(self, self._write_invitation)
+        self.displayed = DisplayedMarks(self)
         self.iqs = IqService(self)
         self.console = Console(self)
         self.commands = AdHoc(self)
@@ -240,6 +244,7 @@ class Component:
         """See `XmppPort.write`."""
         if self.bookmarks.takes(row):
             return 1
+        self.displayed.note(row)
         stanzas = self._stanzas_of(row)
         if not stanzas:
             asyncio.get_running_loop().call_soon(self.network.delivery.taken_over, [row])

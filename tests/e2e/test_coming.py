@@ -215,3 +215,37 @@ async def test_req_590_1009_new_groups_are_bookmarks(prosody_house: House) -> No
             lambda stanza: stanza.child("jabber:x:conference", "x") is not None
         )
         assert len(invitations) == 2
+
+
+_MARKS = "urn:xmpp:mds:displayed:0"
+
+
+async def _read_up_to(scene: Scene, room: str) -> str | None:
+    """The mark of a room, as all clients of alice find it (XEP-0490)."""
+    ask = f"<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='{_MARKS}'/></pubsub>"
+    answer = await scene.alice.iq(scene.alice.bare, ask)
+    for item in answer.xml.iter("{http://jabber.org/protocol/pubsub}item"):
+        found = item.find(f"{{{_MARKS}}}displayed/{{urn:xmpp:sid:0}}stanza-id")
+        if item.get("id") == room and found is not None and found.get("by") == room:
+            return found.get("id")
+    return None
+
+
+async def test_req_571_1010_what_is_read_elsewhere_is_read_for_all_clients(
+    prosody_house: House,
+) -> None:
+    async with prosody_house.own_server(bookmarks=True), prosody_house.linked() as scene:
+        group = await scene.bob.create_room(name="Tea", invite=[scene.phone.user_id])
+        room = await _invited(scene.alice)
+        await _join(scene.alice, room)
+        for text in ("milk?", "sugar?"):
+            said = await scene.bob.send_text(group, text)
+            heard = await scene.alice.wait_for(_in_room(room, text))
+            await scene.phone.wait_text(text, room_id=group)
+            await scene.phone.read(group, said)
+            mark = heard.child("urn:xmpp:sid:0", "stanza-id")
+            assert mark is not None
+            deadline = time.monotonic() + 20
+            while await _read_up_to(scene, room) != mark.get("id"):
+                assert time.monotonic() < deadline, "the mark is not there"
+                await asyncio.sleep(0.1)

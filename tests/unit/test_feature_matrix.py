@@ -73,6 +73,7 @@ XEPS_WITHOUT_FEATURE = {
     "0500": "what the rooms of a slow group say of themselves",
     "0513": "as 0372",
     "0359": "origin-id alone; the feature is for those who assign stanza-ids",
+    "0490": "in the PEP of users, by 0356",
     "0402": "in the PEP of users, by 0356",
 }
 """What is used without being advertised, and why that is right."""

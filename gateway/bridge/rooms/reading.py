@@ -39,7 +39,8 @@ class Reading:
             return
         if is_own and not conversations.advance_read(db, room.conversation, newest, by_user=True):
             return
-        self.tell(db, room, event.reader, newest, rooms.occupants(db, room.id), now, out)
+        to = rooms.occupants(db, room.id)
+        self.tell(db, room, event.reader, newest, to, now, out, is_elsewhere=is_own)
 
     def _is_of_interest(self, db: Transaction, room: RoomRow, reader: RemoteUserId) -> bool:
         return (
@@ -57,8 +58,10 @@ class Reading:
         to: tuple[str, ...],
         now: float,
         out: Committed,
+        *,
+        is_elsewhere: bool = False,
     ) -> None:
-        """These sessions."""
+        """These sessions, and the user's clients that are in no room."""
         text = texts.first(db, room.id, message)
         if text is None:
             return
@@ -68,5 +71,7 @@ class Reading:
             occupant=occupant_id(room.secret, reader),
             message=text.message.archive_id,
             to=to,
+            is_elsewhere=is_elsewhere,
         )
-        self.room_rows.tell(db, room, mark.id, mark, now, out)
+        say = self.room_rows.add if is_elsewhere else self.room_rows.tell
+        say(db, room, mark.id, mark, now, out)

@@ -155,6 +155,12 @@ class Rooms:
         me = self.me(account, room)
         return me is not None and is_ruler(me)
 
+    def is_after(self, room: RoomRow, message: StanzaId, other: StanzaId) -> bool:
+        """Whether a message of the archive came after another, which may be in none."""
+        found = archive.get(self._store.reader, room.id, message)
+        before = archive.get(self._store.reader, room.id, other)
+        return found is not None and (before is None or found.id > before.id)
+
     def is_in(self, room: RoomRow, jid: str) -> bool:
         """Whether a session has joined."""
         return rooms.is_in(self._store.reader, room.id, jid)
