@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, ClassVar
 from adapters.matrix import ids, links
 from adapters.matrix.guard import guarded_http
 from adapters.matrix.login import MatrixLogin
-from adapters.matrix.managing import COMING, RULING
+from adapters.matrix.managing import ALL
 from adapters.matrix.outbound import MAX_TEXT_BYTES
 from adapters.matrix.session import MatrixSession
 from adapters.matrix.settings import MatrixSettings
@@ -66,7 +66,7 @@ class MatrixAdapter(Adapter):
         reactions=True,
         retractions=True,
         mentions=True,
-        room_actions=frozenset((*COMING, *RULING)),
+        room_actions=ALL,
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )

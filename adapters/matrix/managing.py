@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from adapters.matrix.coming import Coming
@@ -27,36 +28,27 @@ from gateway.events import (
 from gateway.ids import RemoteRoomId
 
 Action = Callable[[Any], Awaitable[RemoteRoomId | None]]
+Actions = Mapping[type[RoomAction], Callable[[Any, Any], Awaitable[RemoteRoomId | None]]]
 
-COMING: tuple[type[RoomAction], ...] = (JoinRoom, FindRoom, CreateRoom, LeaveRoom, InviteToRoom)
+COMING: Actions = {
+    JoinRoom: Coming.join,
+    FindRoom: Coming.find,
+    CreateRoom: Coming.create,
+    LeaveRoom: Coming.leave,
+    InviteToRoom: Coming.invite,
+}
+RULING: Actions = {
+    RemoveFromRoom: Ruling.remove,
+    LiftBan: Ruling.lift_ban,
+    SetAffiliation: Ruling.affiliate,
+    SetVoice: Ruling.voice,
+    DescribeRoom: Ruling.describe,
+    ModerateMessage: Ruling.moderate,
+}
+ENDING: Actions = {DestroyRoom: Destroying.destroy}
+ALL = frozenset((*COMING, *RULING, *ENDING))
 
 
-def coming(of: Coming) -> dict[type[RoomAction], Action]:
-    """What each of them does."""
-    does: tuple[Action, ...] = (of.join, of.find, of.create, of.leave, of.invite)
-    return dict(zip(COMING, does, strict=True))
-
-
-RULING: tuple[type[RoomAction], ...] = (
-    RemoveFromRoom,
-    LiftBan,
-    SetAffiliation,
-    SetVoice,
-    DescribeRoom,
-    ModerateMessage,
-    DestroyRoom,
-)
-
-
-def ruling(of: Ruling, ending: Destroying) -> dict[type[RoomAction], Action]:
-    """The same."""
-    does: tuple[Action, ...] = (
-        of.remove,
-        of.lift_ban,
-        of.affiliate,
-        of.voice,
-        of.describe,
-        of.moderate,
-        ending.destroy,
-    )
-    return dict(zip(RULING, does, strict=True))
+def done_by(of: Coming | Ruling | Destroying, actions: Actions) -> dict[type[RoomAction], Action]:
+    """The actions of one account."""
+    return {kind: partial(does, of) for kind, does in actions.items()}

@@ -29,7 +29,7 @@ from adapters.matrix.http import LARGE, MIB, Answer, Api, beside, dismantle
 from adapters.matrix.inbound import Event, display_name
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
-from adapters.matrix.managing import Action, coming, ruling
+from adapters.matrix.managing import COMING, ENDING, RULING, Action, done_by
 from adapters.matrix.members import Members
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
@@ -121,7 +121,11 @@ class MatrixSession(Session):
             self._account, lambda: self._api, encrypts=lambda: self._encryption is not None
         )
         ending = Destroying(self._api, self._ruling, self._account.remote_id)
-        return {**coming(of), **ruling(self._ruling, ending)}
+        return {
+            **done_by(of, COMING),
+            **done_by(self._ruling, RULING),
+            **done_by(ending, ENDING),
+        }
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""

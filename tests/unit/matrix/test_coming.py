@@ -16,7 +16,7 @@ from adapters.matrix.filters import Mode, filter_for
 from adapters.matrix.group_sync import to_be_listed
 from adapters.matrix.http import Api
 from adapters.matrix.links import RoomLink, is_alias, link_to, parsed, room_at
-from adapters.matrix.managing import coming
+from adapters.matrix.managing import COMING, done_by
 from adapters.matrix.marks import GROUP_MARKER
 from adapters.matrix.rooms import Book
 from gateway.adapter import Linked
@@ -282,7 +282,7 @@ async def _do(
         account = MemoryAccount(Linked(realm="", remote_id=ALICE, secret=b""), http)
         of = Coming(account, lambda: Api(http, server.url, "T"), encrypts=lambda: encrypts)
         try:
-            done: Any = await coming(of)[type(action)](action)
+            done: Any = await done_by(of, COMING)[type(action)](action)
         except AdapterError as error:
             done = error
         return done, _only(server)
@@ -352,5 +352,4 @@ async def test_what_fails_says_why(
 
 
 def test_what_is_possible_is_done() -> None:
-    made = coming(Coming.__new__(Coming))
-    assert MatrixAdapter.capabilities.room_actions >= set(made)
+    assert MatrixAdapter.capabilities.room_actions >= set(COMING)
