@@ -252,8 +252,6 @@ class RoomKeys:
             raise Refused("it has no event in it")
         if kind == "m.room.encrypted":
             raise Refused("it is encrypted twice")
-        if kind == "m.room.redaction":  # homeservers see who may do that, in clear only
-            raise Refused("it would take something back")
         return clear
 
     def _once(self, missing: Missing, index: int, event: Mapping[str, Any], whose: str) -> None:

@@ -21,14 +21,16 @@ from adapters.matrix.e2e.megolm import ALGORITHM, Missing, RoomKeys
 from adapters.matrix.e2e.own import ALGORITHMS, OwnDevice
 from adapters.matrix.e2e.requests import Requests
 from adapters.matrix.e2e.signed import sign
+from adapters.matrix.filters import Mode
 from adapters.matrix.http import Api
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.opened import Opened, Unread
-from adapters.matrix.rooms import RoomId
+from adapters.matrix.rooms import Book, RoomId
 from adapters.matrix.secrets import Secrets
+from adapters.matrix.sync import translate
 from gateway.adapter import Linked
 from gateway.errors import Transient
-from gateway.events import RemoteUndecryptable
+from gateway.events import RemoteRoom, RemoteUndecryptable
 from gateway.ids import RemoteMessageId, RemoteUserId
 from tests.unit.matrix.memory import MemoryAccount
 
@@ -263,14 +265,24 @@ async def test_a_key_that_came_before_its_message_was_kept_opens_it() -> None:
 
 
 async def test_nobody_takes_back_what_others_have_said_where_homeservers_do_not_see_it() -> None:
-    """They check only redactions in clear."""
+    """They check only redactions in clear. Others say nothing, and are no unreadable messages."""
     async with _account() as account:
         _, machine, _ = _encryption(account, _Homeserver())
         session = vodozemac.GroupSession()
         machine._keys.add_shared(_key(session), BOB, "curve", "ed")
-        opened = await machine.open({ROOM: [_said(session, "$one", "m.room.redaction")]})
-        assert opened.clear == {}
-        assert list(opened.unread) == [(ROOM, "$one")]
+        event = _said(session, "$one", "m.room.redaction")
+        opened = await machine.open({ROOM: [event]})
+        assert opened.unread == {}
+        answer = {"rooms": {"join": {ROOM: {"timeline": {"events": [event]}}}}}
+        told = [
+            each
+            for part in translate(
+                answer, Book({}), mode=Mode.NEXT, account=ALICE, instance="here", fills={},
+                now=1.0, opened=opened,
+            )
+            for each in part.events
+        ]  # fmt: skip
+        assert [each for each in told if not isinstance(each, RemoteRoom)] == []
 
 
 async def test_after_a_start_what_can_be_read_is_read_and_the_rest_is_asked_for() -> None:
