@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from gateway.events import Command, FailureReason, Through
@@ -10,7 +11,7 @@ from gateway.ids import StanzaId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Incoming:
+class Incoming(ABC):
     """What a user wants, as read from a stanza."""
 
     id: StanzaId
@@ -23,14 +24,9 @@ class Incoming:
     """It was sent to an occupant."""
 
     @property
-    def quote(self) -> str:
-        """What it repeats of what it answers, if that stands above the text."""
-        return ""
-
-    @property
+    @abstractmethod
     def content(self) -> str:
         """What tells it from other stanzas under the same id (REQ-911)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)

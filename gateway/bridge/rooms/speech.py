@@ -17,7 +17,6 @@ from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.bridge.unread import line, storable
-from gateway.bridge.wanted import Incoming
 from gateway.bridge.wellformed import honest_time
 from gateway.events import (
     RemoteRoomMessage,
@@ -254,16 +253,18 @@ class Speech:
         db: Transaction,
         room: RoomRow,
         message: int,
-        wanted: Incoming,
+        to: str,
+        quote: str,
         now: float,
         out: Committed,
     ) -> None:
-        """A session has sent again what was reflected already: it has not seen that (REQ-911)."""
+        """A session has sent again what was reflected already: it has not seen that (REQ-911).
+        ``quote`` is what it repeats of what it answers."""
         stored = conversations.message(db, message)
         if stored is None:
             return
         said = archive.get(db, room.id, self.references.archive_id(room, stored))
         if said is not None and said.message.tombstone is None:
-            again = replies.with_quote(said.message, wanted.quote)
-            addressed = structs.replace(again, to=(wanted.sender,))
+            again = replies.with_quote(said.message, quote)
+            addressed = structs.replace(again, to=(to,))
             self.room_rows.tell(db, room, addressed.id, addressed, now, out)

@@ -56,7 +56,7 @@ class IncomingSpeech(IncomingText):
 
     @property
     def quote(self) -> str:
-        """See `Incoming.quote`."""
+        """See `IncomingText.quote`."""
         return self.body.removesuffix(self.unquoted) if self.unquoted else ""
 
     @property
