@@ -23,7 +23,7 @@ from gateway.xmpp.puppet_answers import NICK, forbidden, name_item
 from gateway.xmpp.rooms import archive, registration
 from gateway.xmpp.rooms.admin import Administration
 from gateway.xmpp.rooms.content import MODERATE
-from gateway.xmpp.rooms.doors import NO_ROOM
+from gateway.xmpp.rooms.doors import NO_ROOM, NOT_TOLD_YET
 from gateway.xmpp.rooms.owner import Configuration
 from gateway.xmpp.rooms.refusals import refused
 from gateway.xmpp.rooms.service import NOT_IN
@@ -107,6 +107,8 @@ class RoomAnswers:
             moved = self._component.rooms.doors.moved(request.account, request.to.local)
             if moved is not None:
                 raise Refused(errors.gone(moved), NO_ROOM)
+            if self._component.rooms.doors.may_open(request.account, request.to.local):
+                raise Refused(errors.UNAVAILABLE, NOT_TOLD_YET)
         raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
 
     def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:

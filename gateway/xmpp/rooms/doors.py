@@ -35,6 +35,7 @@ log = structlog.get_logger("doors")
 Refuse = Callable[[Element, StanzaError, str], None]
 Enter = Callable[[Account, RoomRow, str, Asked, Element], None]
 NO_ROOM = "There is no group at this address, or you are not in it."
+NOT_TOLD_YET = "The network has not told yet which groups you are in. Please try again later."
 _LEFT = "You are not in this group any more. Send “join” to {gateway} to come back."
 _LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
 _TOO_MANY = "Too many of your joins wait for the network. Please try again later."
@@ -77,19 +78,32 @@ class Doors:
         was_in = self._rooms.find(account, local) is not None
         return not was_in and self._component.network.addresses.room_address(local) is not None
 
+    def may_open(self, account: Account, local: str) -> bool:
+        """Whether the network has still to tell if there is such a room: after a login, and after
+        each absence. Clients forget a room of which they are told that it is none (REQ-825)."""
+        session = account.link.session if account.link is not None else None
+        is_unsure = account.status is AccountStatus.LINKED and session is None
+        return is_unsure and self._rooms.find(account, local) is None
+
     def knock(self, account: Account, to: Address, asked: Asked, element: Element) -> None:
         """A session wants to join a room in which its account is not."""
         moved = self.moved(account, to.local)
         if moved is not None:
             self._refuse(element, errors.gone(moved), _MOVED)
         elif not self.has_door(account, to.local):
-            was_in = self._rooms.find(account, to.local) is not None
-            left = _LEFT.format(gateway=self._component.domain)
-            self._refuse(element, errors.ITEM_NOT_FOUND, left if was_in else NO_ROOM)
+            self._refuse(element, *self._absence(account, to.local))
         elif account.status is not AccountStatus.LINKED:
             self._refuse(element, errors.UNAVAILABLE, _LOGGED_OUT)
         else:
             self._wait(account, to, asked, element)
+
+    def _absence(self, account: Account, local: str) -> tuple[StanzaError, str]:
+        """Why there is no way into a room."""
+        if self.may_open(account, local):
+            return errors.UNAVAILABLE, NOT_TOLD_YET
+        was_in = self._rooms.find(account, local) is not None
+        left = _LEFT.format(gateway=self._component.domain)
+        return errors.ITEM_NOT_FOUND, left if was_in else NO_ROOM
 
     def _wait(self, account: Account, to: Address, asked: Asked, element: Element) -> None:
         door = element.get("from", ""), to.local
