@@ -47,11 +47,6 @@ class IncomingText(Incoming):
         """The text."""
         return self.body
 
-    @property
-    def quote(self) -> str:
-        """What it repeats of what it answers, if that stands above the text."""
-        return ""
-
 
 _FULL = Declined(
     FailureReason.BUSY, "Too many of your messages wait for the network. Please try again later."
@@ -328,8 +323,8 @@ def _said_again(
     if intake is None or room is None or earlier.message is None:
         return None
     committed = Committed()
-    quote = wanted.quote if isinstance(wanted, IncomingText) else ""
-    intake.said.speech.say_again(db, room, earlier.message, wanted.sender, quote, now, committed)
+    body = wanted.body if isinstance(wanted, IncomingText) else ""
+    intake.said.speech.say_again(db, room, earlier.message, wanted.sender, body, now, committed)
     return next(iter(committed.inbound), None)
 
 

@@ -65,6 +65,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="Typing notices of your clients are passed on to the network.",
         ),
     ] = True
+    quotes_are_replies: Annotated[
+        bool,
+        msgspec.Meta(
+            title="Send quotes as replies",
+            description=(
+                "When you quote a message of a group above your words, as clients do that know no "
+                "replies, it becomes a reply to that message, if it is clear which one is meant."
+            ),
+        ),
+    ] = True
 
 
 _CHOICES: Mapping[enum.Enum, str] = {

@@ -32,6 +32,19 @@ def last(db: Connection, room: RoomId, message: int) -> Archived | None:
     return next(decoded(db.execute(f"{_TEXT} DESC LIMIT 1", (message, room))), None)
 
 
+def newest(db: Connection, room: RoomId, most: int) -> Iterator[tuple[int, RoomMessage]]:
+    """So many texts that were said last, the last one first, with the messages that they are of.
+    That of an edit is one too."""
+    found = db.execute(
+        "SELECT message, id, sender, payload FROM archived INDEXED BY archived_order"
+        " WHERE room = ? AND message IS NOT NULL ORDER BY id DESC LIMIT ?",
+        (room, most),
+    )
+    for message, *kept in found:
+        for text in decoded([(kept[0], kept[1], kept[2])]):
+            yield message, text.message
+
+
 def newest_first(db: Connection, room: RoomId, message: int) -> Iterator[Archived]:
     """All that it has said; one at a time, since it may have been edited very often."""
     found = db.execute(

@@ -41,6 +41,11 @@ def with_quote(said: RoomMessage, told: str) -> RoomMessage:
     return structs.replace(said, reply=structs.replace(said.reply, quote=told))
 
 
+def above(whole: str, text: str) -> str:
+    """What stands above a text that is the end of another one."""
+    return whole.removesuffix(text) if text and whole.endswith(text) else ""
+
+
 def without_fallback(body: str, parts: tuple[tuple[int, int], ...]) -> str:
     """The body without the parts that stand in for a reply, in code points (XEP-0428 §2.2). If one
     of them is not in the body, all of it is kept (REQ-435)."""

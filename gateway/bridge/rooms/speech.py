@@ -254,17 +254,17 @@ class Speech:
         room: RoomRow,
         message: int,
         to: str,
-        quote: str,
+        body: str,
         now: float,
         out: Committed,
     ) -> None:
         """A session has sent again what was reflected already: it has not seen that (REQ-911).
-        ``quote`` is what it repeats of what it answers."""
+        ``body``: as it came, with what it quotes."""
         stored = conversations.message(db, message)
         if stored is None:
             return
         said = archive.get(db, room.id, self.references.archive_id(room, stored))
         if said is not None and said.message.tombstone is None:
-            again = replies.with_quote(said.message, quote)
+            again = replies.with_quote(said.message, replies.above(body, said.message.body))
             addressed = structs.replace(again, to=(to,))
             self.room_rows.tell(db, room, addressed.id, addressed, now, out)

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from gateway.adapter import Capabilities, Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText, Intents
-from gateway.bridge.rooms import reactions, references, slow_mode
+from gateway.bridge.rooms import quotes, reactions, references, slow_mode
 from gateway.bridge.rooms.addressing import Addressing, Pointer, once, within
+from gateway.bridge.rooms.replies import above
 from gateway.bridge.rooms.targets import LATER
 from gateway.bridge.rows import Committed
 from gateway.bridge.wanted import Declined, Incoming, Planned
@@ -28,6 +29,7 @@ from gateway.events import (
 )
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store import Store, Transaction, conversations, journal, rooms, texts
+from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.journal import InboundRow, OutboundRow
 from gateway.store.rooms import RoomRow
@@ -53,11 +55,6 @@ class IncomingSpeech(IncomingText):
     """The text without what it quotes, if it is a reply."""
     pointers: tuple[Pointer, ...] = ()
     """Whom it names, as the client says."""
-
-    @property
-    def quote(self) -> str:
-        """See `IncomingText.quote`."""
-        return self.body.removesuffix(self.unquoted) if self.unquoted else ""
 
     @property
     def content(self) -> str:
@@ -140,31 +137,44 @@ class RoomWishes:
     def _speech(
         self, db: Transaction, account: Account, room: RoomRow, text: IncomingSpeech
     ) -> Planned | Declined:
-        reply = self._answered(db, room, text)
-        body = text.body if reply is None else text.unquoted
-        quote = "" if reply is None else text.quote
-        reply_to = None if reply is None else LATER
-        mentions = self._mentions(db, account, room, text, body)
-        if text.replaces is None:
-            command = SendRoomText(
-                room=room.remote_id, body=body, reply_to=reply_to, quote=quote, mentions=mentions
-            )
-            return Planned(command, None if reply is None else reply.id)
+        if text.replaces is not None:
+            return self._edit(db, account, room, text, text.replaces)
+        reply, body = self._answered(db, account, room, text)
+        command = SendRoomText(
+            room=room.remote_id,
+            body=body,
+            reply_to=None if reply is None else LATER,
+            quote=above(text.body, body),
+            mentions=self._mentions(db, account, room, text, body),
+        )
+        return Planned(command, None if reply is None else reply.id)
+
+    def _edit(
+        self,
+        db: Transaction,
+        account: Account,
+        room: RoomRow,
+        text: IncomingSpeech,
+        replaces: StanzaId,
+    ) -> Planned | Declined:
         if not self._capabilities.edits:
             return Declined(FailureReason.UNSUPPORTED, _NO_EDITS)
-        target = _known(db, room, text.replaces)
+        target = _known(db, room, replaces)
         if target is None:
             return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
         if target.origin is Origin.CONTACT:
             return Declined(FailureReason.FORBIDDEN, _NOT_YOURS)
-        reply_to = None if reply is None else reply.remote_id
         before = texts.last(db, room.id, target.id)
+        reply, body = self._answered(db, account, room, text)
+        if text.reply_to is None and not _answers(db, room, before, reply):
+            reply, body = None, text.body  # what was a quote stays one
+        mentions = self._mentions(db, account, room, text, body)
         command = SendRoomText(
             room=room.remote_id,
             body=body,
-            reply_to=reply_to,
+            reply_to=None if reply is None else reply.remote_id,
             edits=LATER,
-            quote=quote,
+            quote=above(text.body, body),
             mentions=once(room, mentions, () if before is None else before.message.mentions),
         )
         return Planned(command, target.id, is_edit=True)
@@ -177,12 +187,20 @@ class RoomWishes:
         pointers = within(text.pointers, text.body, body)
         return Addressing(db, room, account.remote_id).mentioned(body, pointers)
 
-    def _answered(self, db: Transaction, room: RoomRow, text: IncomingSpeech) -> MessageRow | None:
-        """What is answered. If that is not known, or the network has no replies, the quote of it
-        stays in the text."""
-        if text.reply_to is None or not self._capabilities.replies:
-            return None
-        return _known(db, room, text.reply_to)
+    def _answered(
+        self, db: Transaction, account: Account, room: RoomRow, text: IncomingSpeech
+    ) -> tuple[MessageRow | None, str]:
+        """What is answered, and the text without what it quotes of that. If it is not known, or
+        the network has no replies, the quote stays in the text."""
+        answered, rest = text.reply_to, text.unquoted
+        if not self._capabilities.replies:
+            return None, text.body
+        if answered is None and account.settings.quotes_are_replies:
+            quote = quotes.leading(text.body)
+            if quote is not None:
+                answered, rest = quotes.quoted(db, room, quote.words), quote.rest
+        reply = None if answered is None else _known(db, room, answered)
+        return (None, text.body) if reply is None else (reply, rest)
 
     def _reactions(
         self, db: Transaction, room: RoomRow, wanted: IncomingReactions
@@ -259,3 +277,12 @@ def _known(db: Transaction, room: RoomRow, id: StanzaId) -> MessageRow | None:
     if found is None or (found.origin is Origin.CONTACT and found.remote_id is None):
         return None
     return None if references.is_gone(texts.first(db, room.id, found.id)) else found
+
+
+def _answers(
+    db: Transaction, room: RoomRow, said: Archived | None, reply: MessageRow | None
+) -> bool:
+    """Whether something is a reply to this message."""
+    answered = None if said is None else said.message.reply
+    known = None if answered is None else texts.message_of(db, room.id, answered.message)
+    return reply is not None and known == reply.id
