@@ -407,6 +407,15 @@ class Session(ABC):
         """
         raise Unsupported("This network does not tell who is banned.")
 
+    async def tell_rooms(self, rooms: Sequence[RemoteRoomId] | None) -> None:
+        """Tell these rooms of the account whole, each with its members, by commits that follow;
+        all of its rooms if this is None. Returns at once.
+
+        Called where rooms are shared (`Adapter.shares_rooms`), and when that has changed. Raises
+        any `AdapterError`, and it is asked for again.
+        """
+        raise Unsupported("This network does not tell its rooms anew.")
+
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:  # noqa: B027
         """The user types in a room, or stopped. Best effort: errors are ignored."""
 
@@ -504,6 +513,12 @@ class Adapter(ABC):
         None if it can be no room. Every address begins with ``#``, in lower case. No I/O.
         """
         return None
+
+    def shares_rooms(self, realm: str) -> bool:
+        """Whether the rooms in a realm are one for all accounts there: what one of them is told
+        of a room, others are told by it. So its server must be one that the admin trusts. No I/O.
+        """
+        return False
 
     @abstractmethod
     def login(self, again: Relogin | None = None) -> LoginFlow:

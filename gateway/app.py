@@ -146,6 +146,7 @@ class Gateway:
             raise GatewayError("no network can be used; the log says why")
         log.info("started", version=__version__, networks=len(self._networks))
         for network in self._networks:
+            await network.settle()
             network.load()
         for component in self._components:
             self._tasks.spawn(component.run(), f"stream of {component.domain}")

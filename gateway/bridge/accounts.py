@@ -15,7 +15,7 @@ from gateway.bridge.attendance.devices import Devices
 from gateway.bridge.settings import Settings
 from gateway.errors import Forbidden, SecretUnreadable, SettingRefused
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
-from gateway.store import Store, Transaction, accounts, sealed
+from gateway.store import Store, Transaction, accounts, realms, sealed
 from gateway.store.accounts import AccountRow, AccountStatus
 from gateway.store.secrets import SecretBox
 
@@ -56,17 +56,38 @@ class Account:
 class Accounts:
     """All accounts of one network, by user."""
 
-    def __init__(self, network: NetworkName, store: Store, box: SecretBox, clock: Clock) -> None:
+    def __init__(
+        self,
+        network: NetworkName,
+        store: Store,
+        box: SecretBox,
+        clock: Clock,
+        shares_rooms: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._network = network
         self._store = store
         self._box = box
         self._clock = clock
+        self._shares_rooms = shares_rooms
         self._by_user: dict[UserJid, Account] = {}
+        self._by_id: dict[AccountId, Account] = {}
+
+    async def settle_realms(self) -> None:
+        """What the admin trusts may be another realm than before. Before `load`."""
+
+        def unit(db: Transaction) -> None:
+            for row in accounts.of_network(db, self._network):
+                self._settle_realm(db, row.id, row.realm)
+
+        await self._store.write(unit)
+
+    def _settle_realm(self, db: Transaction, account: AccountId, realm: str) -> None:
+        realms.settle(db, account, realm if self._shares_rooms(realm) else None)
 
     def load(self) -> list[Account]:
         """Read all accounts, most recently active first."""
         for row in accounts.of_network(self._store.reader, self._network):
-            self._by_user[row.user] = self._open(row)
+            self._keep(self._open(row))
         return list(self._by_user.values())
 
     def of(self, user: UserJid) -> Account | None:
@@ -75,7 +96,16 @@ class Accounts:
 
     def by_id(self, number: AccountId) -> Account | None:
         """The account with this number, unless it was removed."""
-        return next((account for account in self if account.id == number), None)
+        return self._by_id.get(number)
+
+    def is_live(self, number: AccountId) -> bool:
+        """Whether the account with this number has a session that is live."""
+        account = self.by_id(number)
+        return account is not None and account.link is not None and bool(account.link.session)
+
+    def _keep(self, account: Account) -> Account:
+        self._by_user[account.user] = self._by_id[account.id] = account
+        return account
 
     def __iter__(self) -> Iterator[Account]:
         return iter(tuple(self._by_user.values()))
@@ -123,6 +153,7 @@ class Accounts:
             )
             sealed = self._box.seal(linked.secret, _context(account))
             accounts.set_secret(db, account, sealed, AccountStatus.LINKED)
+            self._settle_realm(db, account, linked.realm)
             also(db)
             return accounts.get(db, account)
 
@@ -131,8 +162,7 @@ class Accounts:
             existing.secret, existing.status = linked.secret, AccountStatus.LINKED
             existing.sealed, existing.realm = row.secret, row.realm
             return existing
-        self._by_user[user] = account = self._open(row)
-        return account
+        return self._keep(self._open(row))
 
     async def set_status(self, account: Account, status: AccountStatus) -> None:
         """Remember that the account may or may not connect. A log-out forgets the secret."""
@@ -166,6 +196,7 @@ class Accounts:
         await self._store.write(lambda db: accounts.remove(db, account.id))
         if self._by_user.get(account.user) is account:
             del self._by_user[account.user]
+            del self._by_id[account.id]
 
     def _open(self, row: AccountRow) -> Account:
         status, secret = row.status, None

@@ -32,6 +32,7 @@ from gateway.events import (
     RemoteContactGone,
     RemoteEvent,
     RemoteGap,
+    RemoteIgnored,
     RemoteInvite,
     RemoteInviteGone,
     RemoteMessage,
@@ -50,7 +51,16 @@ from gateway.ids import (
     ConversationId,
     RemoteUserId,
 )
-from gateway.store import Transaction, contacts, conversations, dead_events, held, journal, rooms
+from gateway.store import (
+    Transaction,
+    contacts,
+    conversations,
+    dead_events,
+    held,
+    journal,
+    rooms,
+    sharing,
+)
 from gateway.store.contacts import Subscription
 from gateway.store.conversations import GATEWAY, Origin
 from gateway.store.writer import is_unavailable
@@ -154,6 +164,8 @@ class Intake:
                 self._notice(db, event, now, out)
             case RemoteGap():
                 self._gap(db, event, now, out)
+            case RemoteIgnored():
+                sharing.ignore(db, self.rows.account, event.users)
             case _:
                 self._apply_to_contact(db, event, now, out)
 
@@ -179,7 +191,7 @@ class Intake:
         if event.own and self._is_echo(db, conversation, event):
             held.release(db, conversation, event.id)
             return
-        if held.release(db, conversation, event.id):
+        if held.release(db, conversation, event.id) is not None:
             line = conversations.by_remote_id(db, conversation, event.id)
             if line is not None:
                 self.unread.replace(db, conversation, event, line, now, out)
@@ -233,7 +245,8 @@ class Intake:
         row = self.rows.sent_row(event.key)
         if row is None:
             return False
-        message = journal.echoed_message(db, conversation, row, event.id)
+        own = self.rooms.room_rows.own
+        message = journal.echoed_message(db, conversation, row, own, event.id)
         if message is not None:
             conversations.set_remote_id(db, message, event.id)
         return message is not None

@@ -48,6 +48,16 @@ class IncomingText(Incoming):
         return self.body
 
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """The conversations that a message belongs to; in a chat they are the same."""
+
+    queue: ConversationId
+    """In which the command waits."""
+    said_in: ConversationId
+    """That has the message."""
+
+
 _FULL = Declined(
     FailureReason.BUSY, "Too many of your messages wait for the network. Please try again later."
 )
@@ -106,11 +116,14 @@ class Intents:
                 found = conversations.chat(db, account.id, contact)
             return found
 
+        def where(db: Transaction) -> _Where:
+            return _Where(chat(db), chat(db))
+
         def plan(db: Transaction) -> Planned:
             self._note_way(db, account, chat(db), text.through)
             return Planned(SendText(contact=contact, body=text.body, through=text.through))
 
-        self._take(account, contact, text, chat, plan)
+        self._take(account, contact, text, where, plan)
 
     def in_room(
         self,
@@ -121,19 +134,20 @@ class Intents:
     ) -> None:
         """Commit what is wanted in a room; its reflection or the error follows."""
 
-        def conversation(db: Transaction) -> ConversationId | None:
-            is_member = rooms.member(db, room.id, account.remote_id) is not None
-            return room.conversation if is_member else None
+        def where(db: Transaction) -> _Where | None:
+            if rooms.member(db, room.id, account.remote_id) is None:
+                return None
+            return _Where(rooms.queue(db, room, account.id), room.conversation)
 
         contact = RemoteUserId(room.remote_id)
-        self._take(account, contact, wanted, conversation, plan, is_room=True)
+        self._take(account, contact, wanted, where, plan, is_room=True)
 
     def _take(
         self,
         account: Account,
         contact: RemoteUserId,
         wanted: Incoming,
-        find: Callable[[Transaction], ConversationId | None],
+        find: Callable[[Transaction], _Where | None],
         plan: Callable[[Transaction], Planned | Declined],
         *,
         is_room: bool = False,
@@ -154,24 +168,22 @@ class Intents:
         )
 
         def unit(db: Transaction) -> _Decision:
-            conversation = find(db)
-            if conversation is None:
+            where = find(db)
+            if where is None:
                 return _NOT_THERE
-            if not is_room and _is_our_copy(db, conversation, wanted):
+            if not is_room and _is_our_copy(db, where.said_in, wanted):
                 return None  # sent in the user's name, it comes back (REQ-1006)
-            earlier = _earlier(db, conversation, wanted, now)
+            earlier = _earlier(db, where, wanted, now)
             if earlier is not None:
                 return self._again(
-                    db, account, wanted, conversation, contact, earlier, now, is_room=is_room
+                    db, account, wanted, where.queue, contact, earlier, now, is_room=is_room
                 )
             if self._is_full(account):
                 return _FULL
             planned = plan(db)
             if isinstance(planned, Declined):
                 return planned
-            return _new(
-                db, account, contact, conversation, wanted, planned, now, attempted=attempted
-            )
+            return _new(db, account, contact, where, wanted, planned, now, attempted=attempted)
 
         written = self._store.write(
             unit, lambda decision: self._decided(account, contact, wanted, decision)
@@ -206,7 +218,7 @@ class Intents:
         """Answers come by the way by which the user has written last (REQ-575)."""
         room = None
         if through is not None:
-            room = rooms.find(db, self._network, account.id, through.room)
+            room = rooms.find(db, account.id, through.room)
         rooms.set_through(db, conversation, room.id if room is not None else None)
 
     def _repeated(
@@ -338,7 +350,7 @@ def _new(
     db: Transaction,
     account: Account,
     contact: RemoteUserId,
-    conversation: ConversationId,
+    where: _Where,
     wanted: Incoming,
     planned: Planned,
     now: float,
@@ -351,7 +363,7 @@ def _new(
         contacts.put(db, account.id, contact, replace(known_contact, invited=False))
     message = conversations.add_message(
         db,
-        conversation,
+        where.said_in,
         stanza_id=wanted.id,
         origin=Origin.USER,
         sent_at=now,
@@ -359,11 +371,11 @@ def _new(
     )
     if planned.is_edit and planned.target is not None:
         for alias in {wanted.id, wanted.origin_id or wanted.id} - {""}:
-            conversations.add_alias(db, conversation, StanzaId(alias), planned.target)
+            conversations.add_alias(db, where.said_in, StanzaId(alias), planned.target)
     return journal.add_outbound(
         db,
         account=account.id,
-        conversation=conversation,
+        conversation=where.queue,
         contact=contact,
         message=message,
         stanza_id=wanted.id,
@@ -379,14 +391,16 @@ def _new(
 
 
 def _earlier(
-    db: Transaction, conversation: ConversationId, wanted: Incoming, now: float
+    db: Transaction, where: _Where, wanted: Incoming, now: float
 ) -> journal.Earlier | None:
     """The row that this message repeats, unless the network has refused that one."""
     if not wanted.id:
         return None
     content = _digest(wanted)
     since = now - _DOUBLES_S
-    for row in journal.earlier_outbound(db, conversation, wanted.id, wanted.origin_id, since):
+    for row in journal.earlier_outbound(
+        db, where.queue, where.said_in, wanted.id, wanted.origin_id, since
+    ):
         if row.digest == content and row.state is not OutboundState.FAILED:
             return row
     return None

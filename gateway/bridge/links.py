@@ -21,7 +21,7 @@ from gateway.bridge.rows import Rows
 from gateway.bridge.sealed import Sealed
 from gateway.bridge.unread import Unread
 from gateway.errors import AdapterError
-from gateway.ids import NetworkName
+from gateway.ids import AccountId, NetworkName
 from gateway.store import Store
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained, within
@@ -49,6 +49,7 @@ class Links:
         cutoffs: Cutoffs,
         hooks: Callable[[Account], LinkHooks],
         begun: Callable[[Account], None],
+        is_live: Callable[[AccountId], bool],
     ) -> None:
         self._network = network
         self._adapter = adapter
@@ -61,6 +62,7 @@ class Links:
         self._cutoffs = cutoffs
         self._hooks = hooks
         self._begun = begun
+        self._is_live = is_live
         self._tasks = Tasks(f"links {network}")
         self._gate = StartGate(adapter.context.clock, self._tasks, concurrency)
 
@@ -75,7 +77,7 @@ class Links:
         )
         intake = Intake(
             rows=rows,
-            rooms=room_intake(rows, account.remote_id, self._cutoffs),
+            rooms=room_intake(rows, account.remote_id, self._cutoffs, self._is_live),
             unread=Unread(rows),
             auto_accept=self._auto_accept,
             is_cutting=self._backlog.is_cutting,

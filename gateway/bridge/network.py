@@ -33,6 +33,7 @@ from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
 from gateway.bridge.rooms.coming import Coming
+from gateway.bridge.rooms.leading import Leading
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.private import PrivateMessages
@@ -80,7 +81,7 @@ class Network:
         self._tasks = Tasks(f"network {name}")
         self._persist = Persist(store, self._clock, self._tasks)
         self._readiness = Readiness(name, adapter)
-        self.accounts = Accounts(name, store, box, self._clock)
+        self.accounts = Accounts(name, store, box, self._clock, adapter.shares_rooms)
         self.addresses = Addresses(name, adapter, store)
         self._build_traffic(settings, box)
         self._build_presence()
@@ -163,6 +164,7 @@ class Network:
             cutoffs=settings.cutoffs,
             hooks=self._hooks,
             begun=lambda account: self._attendance.link_changed(account),
+            is_live=self.accounts.is_live,
         )
 
     def _build_presence(self) -> None:
@@ -232,6 +234,10 @@ class Network:
 
     # --- start and stop --------------------------------------------------------------------------
 
+    async def settle(self) -> None:
+        """What is stored may not be as the configuration wants it now. Before `load`."""
+        await self.accounts.settle_realms()
+
     def load(self) -> None:
         """Read what is stored. Before the stream is up, so that the first stanza finds it."""
         by_id = {account.id: account for account in self.accounts.load()}
@@ -256,6 +262,8 @@ class Network:
         self._attendance.start()
         self._tasks.spawn(self._outbound.watch(), "watchdog")
         self._tasks.spawn(self._pending.watch(), "pending")
+        leading = Leading(self.name, self._store, self._clock, self.accounts)
+        self._tasks.spawn(leading.watch(), "leading")
         self._tasks.spawn(
             self._readiness.run(
                 lambda: self._connect(permits), lambda: self.accounts.each(self._hinder)
@@ -374,7 +382,8 @@ class Network:
             self._outbound.offer(account, row)
         if committed.held:
             self._pending.came()
-        self.coming.entered(account, committed.entered)
+        for entering, room in committed.entered:
+            self.coming.entered(entering, room)
         self.coming.follow(account, committed.followed)
 
     # --- what waits ------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def receipt(
     """The row that tells the user that the network has the message. ``sent``: to whom, if that
     was an occupant."""
     sid = stanza_id(network, account.user, row.contact, "receipt", row.id)
-    told = Receipt(id=sid, message=row.stanza_id, through=way_back(db, network, row, sent))
+    told = Receipt(id=sid, message=row.stanza_id, through=way_back(db, row, sent))
     return _add(db, account, row, sid, told, now)
 
 
@@ -165,7 +165,7 @@ def _told(
 ) -> list[InboundRow]:
     """The error for the device that sent it, and a line for all where that is not enough."""
     rows = []
-    text, through = brief(error.text), way_back(db, network, row, addressed(row))
+    text, through = brief(error.text), way_back(db, row, addressed(row))
     if row.sender:
         failure = Failure(
             message=row.stanza_id,

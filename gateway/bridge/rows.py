@@ -34,8 +34,8 @@ class Committed:
     outbound: list[OutboundRow] = field(default_factory=list)
     held: bool = False
     """Something was kept that cannot be read yet."""
-    entered: list[RemoteRoomId] = field(default_factory=list)
-    """Rooms that the account is in from now on."""
+    entered: list[tuple[AccountId, RemoteRoomId]] = field(default_factory=list)
+    """Rooms that accounts are in from now on: mostly this one, but rooms may be shared."""
     followed: list[RemoteRoomId] = field(default_factory=list)
     """Rooms in which those go on that the account was in."""
 

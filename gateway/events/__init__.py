@@ -80,6 +80,7 @@ from gateway.events.presence import (
 from gateway.events.remote import (
     RemoteContactGone,
     RemoteGap,
+    RemoteIgnored,
     RemoteInvite,
     RemoteInviteGone,
     RemoteMessage,
@@ -121,6 +122,7 @@ RemoteEvent = (
     | RemoteContactGone
     | RemoteProfile
     | RemoteGap
+    | RemoteIgnored
     | RemoteRoomEvent
 )
 
@@ -162,6 +164,7 @@ __all__ = [
     "RemoteContactGone",
     "RemoteEvent",
     "RemoteGap",
+    "RemoteIgnored",
     "RemoteInvite",
     "RemoteInviteGone",
     "RemoteMember",

@@ -28,6 +28,13 @@ class RemoteRead(Record, frozen=True, kw_only=True):
     own: bool = False
 
 
+class RemoteIgnored(Record, frozen=True, kw_only=True):
+    """Whom the account wants to hear nothing of: these, and nobody else. What they say is not told
+    by its session; in rooms that it shares with other accounts, others tell it."""
+
+    users: tuple[RemoteUserId, ...]
+
+
 class RemoteUndecryptable(Record, frozen=True, kw_only=True):
     """An encrypted message that cannot be read now. It is kept.
 

@@ -67,6 +67,8 @@ class RemoteRoom(Record, frozen=True, kw_only=True):
     change is told by a `RemoteMember`."""
     is_new: bool = False
     """The account has come into it just now: the user is told of it."""
+    shows_past: bool = False
+    """Who comes into it later may read what is said now. Never so where that is encrypted."""
     may: tuple[RoomRight, ...] | None = None
     """What the account may do there. None where it is what its affiliation says: owners and admins
     may all of it, and others nothing."""

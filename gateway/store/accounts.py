@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.errors import Forbidden
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
+from gateway.store import sharing
 from gateway.store.writer import Connection, Transaction
 
 
@@ -161,8 +162,9 @@ def set_cursor(db: Transaction, account: AccountId, cursor: str, now: float) -> 
 
 
 def remove(db: Transaction, account: AccountId) -> None:
-    """Delete the account and all that belongs to it."""
+    """Delete the account and all that belongs to it, also rooms that nobody else shares."""
     db.execute("DELETE FROM account WHERE id = ?", (account,))
+    sharing.sweep(db)
 
 
 def any_secret(db: Connection) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.events import RoomMessage
-from gateway.ids import RemoteUserId, RoomId, StanzaId
+from gateway.ids import AccountId, RemoteUserId, RoomId, StanzaId
 from gateway.store.journal import payload
+from gateway.store.sharing import DUE
 from gateway.store.writer import Connection, Transaction
 
 
@@ -35,6 +36,8 @@ class Wanted:
     """Seconds since the epoch, of when it was sent."""
     sender: RemoteUserId | None = None
     most: int
+    reader: AccountId | None = None
+    """Of a shared room: only what this account may read."""
     newest: bool = False
     """The last of them, not the first."""
 
@@ -46,15 +49,19 @@ def keep(
     message: RoomMessage,
     now: float,
     text_of: int | None = None,
+    *,
+    for_later: bool = False,
+    came_at: float | None = None,
 ) -> bool:
     """Keep what was said. False if it is there already. ``text_of``: the message whose text it is,
-    be it the first one or an edit."""
+    be it the first one or an edit. ``for_later``: also for who comes into the room later.
+    ``came_at``: when it came, if it could not be read then."""
     made = db.execute(
         "INSERT OR IGNORE INTO archived"
-        " (room, archive_id, sender, sent_at, stored_at, payload, message)"
+        " (room, archive_id, sender, sent_at, stored_at, payload, message, for_later, came_at)"
         " VALUES (?, ?, ?, ?, max(?, coalesce("
         "(SELECT stored_at FROM archived WHERE room = ? ORDER BY stored_at DESC LIMIT 1), 0)), ?,"
-        " ?)",
+        " ?, ?, ?)",
         (
             room,
             message.archive_id,
@@ -64,6 +71,8 @@ def keep(
             room,
             payload.encode(message),
             text_of,
+            for_later,
+            came_at,
         ),
     )
     return made.rowcount == 1
@@ -98,7 +107,8 @@ def read(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
         if first is None:
             return []
         after = max(after, first[0] - 1)
-    conditions, values = ["room = ?", "id > ?"], [room, after]
+    conditions = ["room = ?", "id > ?"]
+    values: list[object] = [room, after]
     for condition, value in (
         ("id < ?", wanted.before),
         ("sender = ?", wanted.sender),
@@ -107,7 +117,10 @@ def read(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
     ):
         if value is not None:
             conditions.append(condition)
-            values.append(value)  # type: ignore[arg-type]
+            values.append(value)
+    if wanted.reader is not None:
+        conditions.append(DUE)
+        values += [wanted.reader] * 3
     found = db.execute(
         f"SELECT id, sender, payload FROM archived WHERE {' AND '.join(conditions)}"
         f" ORDER BY id {'DESC' if wanted.newest else 'ASC'} LIMIT ?",
@@ -117,11 +130,14 @@ def read(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
     return kept[::-1] if wanted.newest else kept
 
 
-def get(db: Connection, room: RoomId, archive_id: StanzaId) -> Archived | None:
-    """One message, by the room's own id of it."""
+def get(
+    db: Connection, room: RoomId, archive_id: StanzaId, reader: AccountId | None = None
+) -> Archived | None:
+    """One message, by the room's own id of it. ``reader``: as in `Wanted`."""
+    may_read, readers = ("", ()) if reader is None else (f" AND {DUE}", (reader,) * 3)
     found = db.execute(
-        "SELECT id, sender, payload FROM archived WHERE room = ? AND archive_id = ?",
-        (room, archive_id),
+        f"SELECT id, sender, payload FROM archived WHERE room = ? AND archive_id = ?{may_read}",
+        (room, archive_id, *readers),
     )
     return next(decoded(found), None)
 

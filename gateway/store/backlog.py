@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.ids import AccountId, ConversationId, NetworkName, RemoteUserId, UserJid
-from gateway.store.conversations import CONTACT
+from gateway.store.conversations import CONTACT, OF_NETWORK
+from gateway.store.journal import OF_SHARED_ROOM
 from gateway.store.writer import Connection, Transaction
 
 
@@ -23,10 +24,10 @@ class Waiting:
 def waiting_inbound(db: Connection, network: NetworkName) -> list[Waiting]:
     """What waits for the users of a network, by account."""
     rows = db.execute(
-        "SELECT conversation.account, count(*), sum(length(inbound.payload)) FROM inbound"
-        " JOIN conversation ON conversation.id = inbound.conversation"
-        " JOIN account ON account.id = conversation.account"
-        " WHERE inbound.state < 2 AND account.network = ? GROUP BY conversation.account",
+        f"SELECT coalesce(conversation.account, {OF_SHARED_ROOM}) AS whose, count(*),"
+        " sum(length(inbound.payload)) FROM inbound"
+        f" JOIN conversation ON conversation.id = inbound.conversation{OF_NETWORK}"
+        " WHERE inbound.state < 2 AND coalesce(account.network, room.network) = ? GROUP BY whose",
         (network,),
     )
     return [Waiting(AccountId(account), count, size) for account, count, size in rows]

@@ -21,6 +21,13 @@ CONTACT = (
 """SQL: the remote id of what a conversation is with, be it a person or a room."""
 
 
+OF_NETWORK = (
+    " LEFT JOIN account ON account.id = conversation.account"
+    " LEFT JOIN room ON room.id = conversation.room"
+)
+"""SQL: what has the network of a conversation. That of a shared room belongs to no account."""
+
+
 class Origin(enum.IntEnum):
     """Who wrote a message."""
 
@@ -60,6 +67,14 @@ def find_chat(db: Connection, account: AccountId, contact: RemoteUserId) -> Conv
         "SELECT id FROM conversation WHERE account = ? AND contact = ?", (account, contact)
     ).fetchone()
     return ConversationId(found[0]) if found else None
+
+
+def account_of(db: Connection, conversation: ConversationId) -> AccountId | None:
+    """Whose conversation it is; None for that of a room which several share."""
+    (account,) = db.execute(
+        "SELECT account FROM conversation WHERE id = ?", (conversation,)
+    ).fetchone()
+    return None if account is None else AccountId(account)
 
 
 def is_room(db: Connection, conversation: ConversationId) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gateway.ids import NetworkName, RemoteUserId, RowId, UserJid
-from gateway.store.conversations import CONTACT
+from gateway.store.conversations import CONTACT, OF_NETWORK
 from gateway.store.journal import InboundState
 from gateway.store.writer import Connection, Transaction
 
@@ -34,10 +34,10 @@ class DeadLetter:
 def dead_letters(db: Connection) -> list[DeadLetter]:
     """All that are kept, in the order in which they were given up."""
     rows = db.execute(
-        f"SELECT inbound.id, account.network, account.user, {CONTACT}, inbound.payload,"
+        "SELECT inbound.id, coalesce(account.network, room.network), coalesce(account.user, ''),"
+        f" {CONTACT}, inbound.payload,"
         " inbound.bounces, inbound.committed_at, inbound.changed_at FROM inbound"
-        " JOIN conversation ON conversation.id = inbound.conversation"
-        " JOIN account ON account.id = conversation.account"
+        f" JOIN conversation ON conversation.id = inbound.conversation{OF_NETWORK}"
         " WHERE inbound.state >= 2 AND inbound.changed_at >= 0 AND inbound.state = ?"
         " ORDER BY inbound.changed_at, inbound.id",
         (InboundState.DEAD,),

@@ -33,6 +33,13 @@ _EVENT = (
 )
 
 
+_OF_ACCOUNT = (
+    "conversation.id IN (SELECT id FROM conversation WHERE account = ? UNION ALL"
+    " SELECT conversation.id FROM account_room"
+    " JOIN conversation ON conversation.room = account_room.room WHERE account_room.account = ?)"
+)
+
+
 def _event(values: tuple[object, ...]) -> RemoteUndecryptable:
     return RemoteUndecryptable(
         contact=values[0],  # type: ignore[arg-type]
@@ -94,12 +101,15 @@ def _bound(db: Transaction, conversation: ConversationId) -> None:
             return
 
 
-def release(db: Transaction, conversation: ConversationId, remote_id: RemoteMessageId) -> bool:
-    """It can be read now. Returns whether it was kept."""
+def release(
+    db: Transaction, conversation: ConversationId, remote_id: RemoteMessageId
+) -> float | None:
+    """It can be read now. Returns since when it was kept; None if it was not."""
     gone = db.execute(
-        "DELETE FROM held WHERE conversation = ? AND remote_id = ?", (conversation, remote_id)
-    )
-    return gone.rowcount == 1
+        "DELETE FROM held WHERE conversation = ? AND remote_id = ? RETURNING stored_at",
+        (conversation, remote_id),
+    ).fetchone()
+    return None if gone is None else float(gone[0])
 
 
 def waiting(db: Connection, account: AccountId, needs: str | None) -> list[RemoteUndecryptable]:
@@ -110,17 +120,16 @@ def waiting(db: Connection, account: AccountId, needs: str | None) -> list[Remot
             f"SELECT {_EVENT}, held.stored_at, held.rowid FROM held"
             " JOIN conversation ON conversation.id = held.conversation"
             " WHERE held.rowid IN (SELECT held.rowid FROM conversation"
-            " JOIN held ON held.conversation = conversation.id WHERE conversation.account = ?"
+            f" JOIN held ON held.conversation = conversation.id WHERE {_OF_ACCOUNT}"
             " ORDER BY held.stored_at DESC, held.rowid DESC LIMIT ?)",
-            (account, _AT_ONCE),
+            (account, account, _AT_ONCE),
         )
         return list(map(_event, sorted(rows, key=lambda values: values[-2:])))
     rows = db.execute(
         f"SELECT {_EVENT} FROM held"
         " JOIN conversation ON conversation.id = held.conversation"
-        " WHERE held.needs = ? AND conversation.account = ?"
-        " ORDER BY held.rowid DESC LIMIT ?",
-        (needs, account, _AT_ONCE),
+        f" WHERE held.needs = ? AND {_OF_ACCOUNT} ORDER BY held.rowid DESC LIMIT ?",
+        (needs, account, account, _AT_ONCE),
     )
     return list(map(_event, rows))[::-1]
 
@@ -130,7 +139,9 @@ def untold(db: Connection, network: NetworkName, before: float, limit: int) -> I
     rows = db.execute(
         f"SELECT {_EVENT}, account.id, conversation.id FROM held"
         " JOIN conversation ON conversation.id = held.conversation"
-        " JOIN account ON account.id = conversation.account"
+        " LEFT JOIN room ON room.id = conversation.room"
+        " JOIN account ON account.id = coalesce(conversation.account, room.leader,"
+        " (SELECT max(account) FROM account_room WHERE account_room.room = room.id))"
         " WHERE held.told = 0 AND held.needs > '' AND held.stored_at < ? AND account.network = ?"
         " ORDER BY held.stored_at LIMIT ?",
         (before, network, limit),

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rooms: what they are, who is in them, and which sessions have joined."""
+"""Rooms: what they are, who is in them, and which sessions have joined.
+
+For what several accounts share of one see `gateway.store.sharing`.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from gateway.ids import (
     RoomId,
     UserJid,
 )
+from gateway.store import conversations
 from gateway.store.writer import Connection, Transaction
 
 _SECRET_BYTES = 32
@@ -23,11 +27,11 @@ _SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoomRow:
-    """A room of one account."""
+    """A room as one account has it, or as all have it who share it."""
 
     id: RoomId
     conversation: ConversationId
-    account: AccountId
+    """In which everything is that is said there."""
     remote_id: RemoteRoomId
     name: str
     topic: str
@@ -40,6 +44,14 @@ class RoomRow:
     """The room in which it goes on."""
     slow_mode_s: int = 0
     """Seconds between two messages of one person."""
+    realm: str
+    """Within which it is one room."""
+    is_shared: bool = False
+    """Several accounts may be in it."""
+    shows_past: bool = False
+    """Members may read what was said before they came."""
+    leader: AccountId | None = None
+    """Whose session tells what a shared room is and who is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,47 +71,59 @@ class MemberRow:
 # --- rooms ------------------------------------------------------------------------------------
 
 _ROOM = (
-    "room.id, conversation.id, room.account, room_link.remote_id, room.name, room.topic,"
-    " room.topic_by, room.topic_at, room.private, room.secret, room.moved_to, room.may,"
-    " room.slow_mode"
+    "room.id, conversation.id, room_link.remote_id, room.name, room.topic, room.topic_by,"
+    " room.topic_at, room.private, room.secret, room.moved_to, room.realm, room.account IS NULL,"
+    " room.shows_past, room.leader, room.slow_mode"
+)
+_LINKED = (
+    " JOIN room_link ON room_link.room = room.id AND room_link.home"
+    " JOIN conversation ON conversation.room = room.id"
 )
 
 
-def _room(values: tuple[object, ...] | None) -> RoomRow | None:
+def realm_of(account: AccountId) -> str:
+    """Of rooms that are one account's alone."""
+    return f"account {account}"
+
+
+def _room(values: tuple[object, ...] | None, may: object = None) -> RoomRow | None:
     if values is None:
         return None
     return RoomRow(
         id=values[0],  # type: ignore[arg-type]
         conversation=values[1],  # type: ignore[arg-type]
-        account=values[2],  # type: ignore[arg-type]
-        remote_id=values[3],  # type: ignore[arg-type]
-        name=values[4],  # type: ignore[arg-type]
-        topic=values[5],  # type: ignore[arg-type]
-        topic_by=values[6],  # type: ignore[arg-type]
-        topic_at=values[7],  # type: ignore[arg-type]
-        private=bool(values[8]),
-        secret=values[9],  # type: ignore[arg-type]
-        moved_to=values[10],  # type: ignore[arg-type]
-        may=None if values[11] is None else tuple(map(RoomRight, str(values[11]).split())),
-        slow_mode_s=values[12],  # type: ignore[arg-type]
+        remote_id=values[2],  # type: ignore[arg-type]
+        name=values[3],  # type: ignore[arg-type]
+        topic=values[4],  # type: ignore[arg-type]
+        topic_by=values[5],  # type: ignore[arg-type]
+        topic_at=values[6],  # type: ignore[arg-type]
+        private=bool(values[7]),
+        secret=values[8],  # type: ignore[arg-type]
+        moved_to=values[9],  # type: ignore[arg-type]
+        realm=str(values[10]),
+        is_shared=bool(values[11]),
+        shows_past=bool(values[12]),
+        leader=values[13],  # type: ignore[arg-type]
+        slow_mode_s=values[14],  # type: ignore[arg-type]
+        may=None if may is None else tuple(map(RoomRight, str(may).split())),
     )
 
 
-def _realm(account: AccountId) -> str:
-    """Of rooms that are one account's alone."""
-    return f"account {account}"
+def _room_of_account(values: tuple[object, ...] | None) -> RoomRow | None:
+    return None if values is None else _room(values[:-1], values[-1])
 
 
-def find(
-    db: Connection, network: NetworkName, account: AccountId, remote_id: RemoteRoomId
-) -> RoomRow | None:
+def find(db: Connection, account: AccountId, remote_id: RemoteRoomId) -> RoomRow | None:
     """A room of an account, if it is known."""
-    return _room(
+    return _room_of_account(
         db.execute(
-            f"SELECT {_ROOM} FROM room_link JOIN room ON room.id = room_link.room"
-            " JOIN conversation ON conversation.room = room.id"
-            " WHERE room_link.network = ? AND room_link.realm = ? AND room_link.remote_id = ?",
-            (network, _realm(account), remote_id),
+            f"SELECT {_ROOM}, account_room.may FROM account"
+            " JOIN room_link ON room_link.network = account.network"
+            " AND room_link.realm = account.room_realm AND room_link.remote_id = ?"
+            " JOIN room ON room.id = room_link.room"
+            " JOIN account_room ON account_room.room = room.id AND account_room.account = ?"
+            " JOIN conversation ON conversation.room = room.id WHERE account.id = ?",
+            (remote_id, account, account),
         ).fetchone()
     )
 
@@ -107,30 +131,59 @@ def find(
 def of_account(db: Connection, account: AccountId) -> list[RoomRow]:
     """All rooms of an account."""
     found = db.execute(
-        f"SELECT {_ROOM} FROM room JOIN room_link ON room_link.room = room.id AND room_link.home"
-        " JOIN conversation ON conversation.room = room.id WHERE room.account = ?",
+        f"SELECT {_ROOM}, account_room.may FROM account_room"
+        f" JOIN room ON room.id = account_room.room{_LINKED} WHERE account_room.account = ?",
         (account,),
     )
-    return [row for values in found if (row := _room(values)) is not None]
+    return [row for values in found if (row := _room_of_account(values)) is not None]
 
 
-def add(
-    db: Transaction, network: NetworkName, account: AccountId, remote_id: RemoteRoomId
-) -> RoomRow:
-    """A room that an account has come into."""
-    realm = _realm(account)
-    made = db.execute(
-        "INSERT INTO room (network, realm, account, secret) VALUES (?, ?, ?, ?)",
-        (network, realm, account, secrets.token_bytes(_SECRET_BYTES)),
+def of_conversation(db: Connection, conversation: ConversationId) -> RoomRow | None:
+    """A room as all have it who share it."""
+    return _room(
+        db.execute(
+            f"SELECT {_ROOM} FROM room{_LINKED} WHERE conversation.id = ?", (conversation,)
+        ).fetchone()
     )
+
+
+def enter(db: Transaction, account: AccountId, remote_id: RemoteRoomId) -> RoomRow:
+    """A room that an account has come into: one that is shared may be there already."""
+    network, realm = db.execute(
+        "SELECT network, room_realm FROM account WHERE id = ?", (account,)
+    ).fetchone()
+    found = db.execute(
+        "SELECT room FROM room_link WHERE network = ? AND realm = ? AND remote_id = ?",
+        (network, realm, remote_id),
+    ).fetchone()
+    number = _make(db, network, realm, account, remote_id) if found is None else found[0]
     db.execute(
-        "INSERT INTO room_link (room, network, realm, remote_id, home) VALUES (?, ?, ?, ?, 1)",
-        (made.lastrowid, network, realm, remote_id),
+        "INSERT INTO account_room (room, account) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        (number, account),
     )
-    db.execute("INSERT INTO conversation (account, room) VALUES (?, ?)", (account, made.lastrowid))
-    room = find(db, network, account, remote_id)
+    room = find(db, account, remote_id)
     assert room is not None
     return room
+
+
+def _make(
+    db: Transaction,
+    network: NetworkName,
+    realm: str,
+    account: AccountId,
+    remote_id: RemoteRoomId,
+) -> RoomId:
+    owner = account if realm == realm_of(account) else None
+    (room,) = db.execute(
+        "INSERT INTO room (network, realm, account, secret) VALUES (?, ?, ?, ?) RETURNING id",
+        (network, realm, owner, secrets.token_bytes(_SECRET_BYTES)),
+    ).fetchone()
+    db.execute(
+        "INSERT INTO room_link (room, network, realm, remote_id, home) VALUES (?, ?, ?, ?, 1)",
+        (room, network, realm, remote_id),
+    )
+    db.execute("INSERT INTO conversation (account, room) VALUES (?, ?)", (owner, room))
+    return RoomId(room)
 
 
 def describe(
@@ -142,16 +195,42 @@ def describe(
     topic_by: RemoteUserId | None,
     topic_at: float | None,
     private: bool,
-    may: tuple[RoomRight, ...] | None,
+    shows_past: bool,
     slow_mode_s: int,
 ) -> None:
     """What a room is now."""
+    db.execute(
+        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?,"
+        " shows_past = ?, slow_mode = ? WHERE id = ?",
+        (name, topic, topic_by, topic_at, private, shows_past, slow_mode_s, room),
+    )
+
+
+def allow(
+    db: Transaction, room: RoomId, account: AccountId, may: tuple[RoomRight, ...] | None
+) -> None:
+    """What an account may do in a room now."""
     rights = None if may is None else " ".join(may)
     db.execute(
-        "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?, may = ?,"
-        " slow_mode = ? WHERE id = ?",
-        (name, topic, topic_by, topic_at, private, rights, slow_mode_s, room),
+        "UPDATE account_room SET may = ? WHERE room = ? AND account = ?", (rights, room, account)
     )
+
+
+def advance_read(db: Transaction, room: RoomId, account: AccountId, message: int) -> bool:
+    """The user of an account has read a room up to a message. False if that is not new."""
+    changed = db.execute(
+        "UPDATE account_room SET read_up_to = ? WHERE room = ? AND account = ? AND read_up_to < ?",
+        (message, room, account, message),
+    )
+    return changed.rowcount == 1
+
+
+def queue(db: Transaction, room: RoomRow, account: AccountId) -> ConversationId:
+    """The conversation in which the commands of an account for a room wait: beside those of
+    others, so that nobody waits for somebody else's."""
+    if not room.is_shared:
+        return room.conversation
+    return conversations.chat(db, account, RemoteUserId(room.remote_id))
 
 
 def set_moved(db: Transaction, room: RoomId, to: RemoteRoomId) -> None:
@@ -164,8 +243,7 @@ def through(db: Connection, chat: ConversationId) -> RoomRow | None:
     return _room(
         db.execute(
             f"SELECT {_ROOM} FROM conversation AS chat JOIN room ON room.id = chat.through"
-            " JOIN room_link ON room_link.room = room.id AND room_link.home"
-            " JOIN conversation ON conversation.room = room.id WHERE chat.id = ?",
+            f"{_LINKED} WHERE chat.id = ?",
             (chat,),
         ).fetchone()
     )
@@ -287,23 +365,27 @@ def show(db: Transaction, room: RoomId, user: RemoteUserId, *, is_shown: bool = 
     )
 
 
-_MAY_GO = f"room = ? AND shown AND NOT {_MODERATES} AND remote_id <> ?"
+_MAY_GO = (
+    f"room = ? AND shown AND NOT {_MODERATES} AND remote_id NOT IN (SELECT account.remote_id"
+    " FROM account_room JOIN account ON account.id = account_room.account"
+    " WHERE account_room.room = ?)"
+)
 
 
-def beyond_speakers(db: Connection, room: RoomId, own: RemoteUserId, most: int) -> list[MemberRow]:
+def beyond_speakers(db: Connection, room: RoomId, most: int) -> list[MemberRow]:
     """The occupants beyond so many who have spoken last, without those who moderate the room and
-    the account itself."""
+    those who are users of this gateway."""
     found = db.execute(
         f"SELECT {MEMBER} FROM member WHERE {_MAY_GO} ORDER BY spoke_at DESC LIMIT -1 OFFSET ?",
-        (room, own, most),
+        (room, room, most),
     )
     return list(map(member_row, found))
 
 
-def silent(db: Connection, room: RoomId, own: RemoteUserId, since: float) -> list[MemberRow]:
+def silent(db: Connection, room: RoomId, since: float) -> list[MemberRow]:
     """Those of them who have not spoken since a time."""
     found = db.execute(
-        f"SELECT {MEMBER} FROM member WHERE {_MAY_GO} AND spoke_at < ?", (room, own, since)
+        f"SELECT {MEMBER} FROM member WHERE {_MAY_GO} AND spoke_at < ?", (room, room, since)
     )
     return list(map(member_row, found))
 
@@ -317,21 +399,30 @@ def occupants(db: Connection, room: RoomId) -> tuple[str, ...]:
     return tuple(jid for (jid,) in found)
 
 
-def enter(db: Transaction, room: RoomId, jid: str, user: UserJid, now: float) -> None:
+def sessions(db: Connection, room: RoomId, account: AccountId) -> tuple[str, ...]:
+    """Those of one account."""
+    found = db.execute("SELECT jid FROM occupant WHERE room = ? AND account = ?", (room, account))
+    return tuple(jid for (jid,) in found)
+
+
+def come_in(
+    db: Transaction, room: RoomId, jid: str, account: AccountId, user: UserJid, now: float
+) -> None:
     """A session joins, perhaps again."""
     db.execute(
-        "INSERT INTO occupant (room, jid, user, joined_at) VALUES (?, ?, ?, ?)"
+        "INSERT INTO occupant (room, jid, account, user, joined_at) VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (room, jid) DO UPDATE SET joined_at = excluded.joined_at",
-        (room, jid, user, now),
+        (room, jid, account, user, now),
     )
 
 
-def beyond(db: Connection, room: RoomId, jid: str, most: int) -> list[str]:
-    """Sessions that are in a room beside this one and beyond so many: those of long ago."""
+def beyond(db: Connection, room: RoomId, jid: str, account: AccountId, most: int) -> list[str]:
+    """Sessions of an account that are in a room beside this one and beyond so many: those of long
+    ago."""
     found = db.execute(
-        "SELECT jid FROM occupant WHERE room = ? AND jid <> ? ORDER BY joined_at DESC"
-        " LIMIT -1 OFFSET ?",
-        (room, jid, most - 1),
+        "SELECT jid FROM occupant WHERE room = ? AND account = ? AND jid <> ?"
+        " ORDER BY joined_at DESC LIMIT -1 OFFSET ?",
+        (room, account, jid, most - 1),
     )
     return [other for (other,) in found]
 

@@ -132,7 +132,7 @@ async def _fill(
         now = time.time()
         event = RemoteRoom(room=room_id, name="Room", members=members)
         link.intake.unit(db, [event], now)
-        room = rooms.find(db, house.NETWORK, account.id, room_id)
+        room = rooms.find(db, account.id, room_id)
         assert room is not None
         for number in range(said):
             message = RoomMessage(

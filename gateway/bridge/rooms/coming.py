@@ -167,12 +167,11 @@ class Coming:
             if not waiting:
                 self._waiting.pop((account, room), None)
 
-    def entered(self, account: Account, rooms: list[RemoteRoomId]) -> None:
-        """An account is in these from now on."""
-        for room in rooms:
-            for came in self._waiting.get((account.id, room), ()):
-                if not came.done():
-                    came.set_result(None)
+    def entered(self, account: AccountId, room: RemoteRoomId) -> None:
+        """An account is in this one from now on."""
+        for came in self._waiting.get((account, room), ()):
+            if not came.done():
+                came.set_result(None)
 
     # --- going where a room has gone ------------------------------------------------------------
 

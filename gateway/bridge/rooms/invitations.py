@@ -21,7 +21,7 @@ from gateway.events import (
     RoomMoved,
 )
 from gateway.ids import RemoteRoomId
-from gateway.store import Transaction, conversations, invitations, rooms
+from gateway.store import Transaction, conversations, invitations, rooms, sharing
 from gateway.store.conversations import GATEWAY
 from gateway.store.invitations import MOST, Invitation
 from gateway.store.rooms import RoomRow
@@ -100,21 +100,23 @@ class InvitationIntake:
         self, db: Transaction, room: RoomRow, event: RemoteRoomMoved, now: float, out: Committed
     ) -> None:
         """The sessions are told where it goes on, and the account goes there too."""
-        if room.moved_to == event.to or event.to == room.remote_id:
+        was_told = room.moved_to == event.to
+        if event.to == room.remote_id or (was_told and not room.is_shared):
             return
         rows, reason = self.room_rows.rows, brief(event.reason)
-        rooms.set_moved(db, room.id, event.to)
-        rows.addresses.assign_room(db, event.to, room.name)
-        self._tell_sessions(db, room, event.to, reason, now, out)
-        if self._is_in(db, event.to):
+        if not was_told:
+            rooms.set_moved(db, room.id, event.to)
+            rows.addresses.assign_room(db, event.to, room.name)
+            self._tell_sessions(db, room, event.to, reason, now, out)
+        known = invitations.get(db, rows.account, event.to)
+        if self._is_in(db, event.to) or (was_told and known is not None):
             return
         waiting = Invitation(room=event.to, address=event.address or event.to, name=room.name)
-        known = invitations.get(db, rows.account, event.to)
         if known is None and not invitations.put(db, rows.account, waiting, now):
             self._tell_too_many(db, now, out)
             return
         out.followed.append(event.to)
-        sid = self.room_rows.id(room, "moved", event.to)
+        sid = self.room_rows.id(room, "moved", event.to, self.room_rows.own)
         told = RoomInvitation(
             id=sid,
             line_id=rows.id(sid, "line"),
@@ -133,9 +135,11 @@ class InvitationIntake:
         now: float,
         out: Committed,
     ) -> None:
-        me = rooms.member(db, room.id, self.room_rows.own)
-        to = rooms.occupants(db, room.id)
-        told = RoomMoved(nick=me.nick if me else "", new=new, reason=reason, to=to)
-        self.room_rows.tell(db, room, self.room_rows.id(room, "destroyed", new), told, now, out)
-        for jid in to:
-            rooms.leave(db, room.id, jid)
+        for user, account in sharing.accounts_of(db, room.id).items():
+            me = rooms.member(db, room.id, user)
+            to = rooms.sessions(db, room.id, account)
+            told = RoomMoved(nick=me.nick if me else "", new=new, reason=reason, to=to)
+            sid = self.room_rows.id(room, "destroyed", new, user)
+            self.room_rows.tell(db, room, sid, told, now, out)
+            for jid in to:
+                rooms.leave(db, room.id, jid)

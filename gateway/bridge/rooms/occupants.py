@@ -17,7 +17,7 @@ from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rows import Committed
 from gateway.events import Affiliation, Departure, Member, RoomPresence
 from gateway.ids import RemoteUserId, RoomId
-from gateway.store import Transaction, rooms
+from gateway.store import Transaction, rooms, sharing
 from gateway.store.rooms import MemberRow, RoomRow
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def is_shown(
     """Whether somebody who comes, or has changed, is an occupant."""
     return (
         (before is not None and before.is_shown)
-        or member.user == room_rows.own
+        or sharing.account_of(db, room.id, member.user) is not None
         or member.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
         or not rooms.has_more_members(db, room.id, room_rows.cutoffs.members - (before is None))
     )
@@ -110,7 +110,7 @@ def spoke(
     if member is None or member.is_shown:
         return
     to, most = rooms.occupants(db, room.id), room_rows.cutoffs.members
-    for quiet in rooms.beyond_speakers(db, room.id, room_rows.own, most - 1):
+    for quiet in rooms.beyond_speakers(db, room.id, most - 1):
         rooms.show(db, room.id, quiet.user, is_shown=False)
         left = Departure.LEFT
         present(room_rows, db, room, quiet, now, out, to=to, gone=left, is_hidden=True)
@@ -130,7 +130,7 @@ def show_if_small(
         present(room_rows, db, room, member, now, out, to=to)
 
 
-def begin(db: Transaction, room: RoomId, own: RemoteUserId, cutoffs: Cutoffs, now: float) -> None:
+def begin(db: Transaction, room: RoomId, cutoffs: Cutoffs, now: float) -> None:
     """A session comes in. If it is the first one, nobody knows who was shown until now."""
     if rooms.occupants(db, room):
         return
@@ -138,6 +138,6 @@ def begin(db: Transaction, room: RoomId, own: RemoteUserId, cutoffs: Cutoffs, no
         for member in rooms.hidden(db, room):  # of before the admin has changed the cut-offs
             rooms.show(db, room, member.user)
         return
-    silent = rooms.silent(db, room, own, now - cutoffs.lately_s)
-    for quiet in (*silent, *rooms.beyond_speakers(db, room, own, cutoffs.speakers)):
+    silent = rooms.silent(db, room, now - cutoffs.lately_s)
+    for quiet in (*silent, *rooms.beyond_speakers(db, room, cutoffs.speakers)):
         rooms.show(db, room, quiet.user, is_shown=False)

@@ -33,7 +33,8 @@ def way_of(db: Connection, chat: ConversationId, contact: RemoteUserId) -> Throu
     """By which occupant what a contact says now is told; None if by their puppet."""
     room = rooms.through(db, chat)
     member = rooms.member(db, room.id, contact) if room is not None else None
-    to = rooms.occupants(db, room.id) if room is not None else ()
+    account = conversations.account_of(db, chat)
+    to = rooms.sessions(db, room.id, account) if room is not None and account is not None else ()
     if room is None or member is None or not to:
         return None
     occupant = occupant_id(room.secret, contact)
@@ -45,14 +46,12 @@ def addressed(row: OutboundRow) -> Through | None:
     return row.command.through if isinstance(row.command, SendText) else None
 
 
-def way_back(
-    db: Transaction, network: NetworkName, row: OutboundRow, sent: Through | None
-) -> Through | None:
+def way_back(db: Transaction, row: OutboundRow, sent: Through | None) -> Through | None:
     """By which occupant the user learns what became of a message: the one it was sent to."""
-    room = rooms.find(db, network, row.account, sent.room) if sent is not None else None
+    room = rooms.find(db, row.account, sent.room) if sent is not None else None
     if sent is None or room is None:
         return sent
-    to = rooms.occupants(db, room.id)
+    to = rooms.sessions(db, room.id, row.account)
     occupant = occupant_id(room.secret, row.contact)
     return structs.replace(sent, occupant=occupant, to=to or (row.sender,))
 

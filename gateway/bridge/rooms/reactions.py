@@ -100,7 +100,7 @@ class Reactions:
         now: float,
         out: Committed,
     ) -> None:
-        if sender == self.room_rows.own and self._is_under_way(db, room, message):
+        if self._is_under_way(db, message, sender):
             return  # told with what the user's client wants, when that is done
         sid = self.room_rows.id(room, "reaction", scope)
         archive_id = self.room_rows.id(room, "archive", "reaction", scope)
@@ -109,8 +109,8 @@ class Reactions:
         if said is not None:
             self.room_rows.say(db, room, sender, said, now, out)
 
-    def _is_under_way(self, db: Transaction, room: RoomRow, message: int) -> bool:
-        waiting = journal.open_about(db, room.conversation, message)
+    def _is_under_way(self, db: Transaction, message: int, sender: RemoteUserId) -> bool:
+        waiting = journal.open_about(db, message, sender)
         return any(isinstance(command, ReactInRoom) for _, command in waiting)
 
     def _is_there(self, db: Transaction, room: RoomRow, message: int) -> bool:

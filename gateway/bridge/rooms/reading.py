@@ -37,9 +37,10 @@ class Reading:
         newest = None if seen is None else texts.last_message(db, room.id, seen.id)
         if newest is None:
             return
-        if is_own and not conversations.advance_read(db, room.conversation, newest, by_user=True):
+        account = self.room_rows.rows.account
+        if is_own and not rooms.advance_read(db, room.id, account, newest):
             return
-        to = rooms.occupants(db, room.id)
+        to = rooms.sessions(db, room.id, account) if is_own else rooms.occupants(db, room.id)
         self.tell(db, room, event.reader, newest, to, now, out, is_elsewhere=is_own)
 
     def _is_of_interest(self, db: Transaction, room: RoomRow, reader: RemoteUserId) -> bool:

@@ -56,13 +56,12 @@ class Retractions:
         waited = held.release(db, room.conversation, event.message)
         row = conversations.by_remote_id(db, room.conversation, event.message)
         if row is None:
-            if waited:
+            if waited is not None:
                 self._never_said(db, room, event, now)
             return
         original = self.references.original(db, room, row)
         if original.remote_id == row.remote_id:
-            if event.by == self.room_rows.own:
-                self._came_back(db, room, original, now, out)
+            self._came_back(db, room, original, event.by, now, out)
             for part in conversations.parts(db, room.conversation, event.message):
                 self.take_back(db, room, part, event.by, event.reason, now, out)
         else:
@@ -171,12 +170,18 @@ class Retractions:
     # --- by the user ----------------------------------------------------------------------------
 
     def _came_back(
-        self, db: Transaction, room: RoomRow, target: MessageRow, now: float, out: Committed
+        self,
+        db: Transaction,
+        room: RoomRow,
+        target: MessageRow,
+        by: RemoteUserId,
+        now: float,
+        out: Committed,
     ) -> None:
         """Before the network has answered."""
-        for message, command in journal.open_about(db, room.conversation, target.id):
+        for message, command in journal.open_about(db, target.id, by):
             if message is not None and isinstance(command, RetractInRoom):
-                self._reflect(db, room, message, target, now, out)
+                self._reflect(db, room, message, target, by, now, out)
                 return
 
     def accepted(
@@ -187,7 +192,7 @@ class Retractions:
         target = None if row.target is None else conversations.message(db, row.target)
         if target is None or row.message is None:
             return
-        self._reflect(db, room, row.message, target, now, out)
+        self._reflect(db, room, row.message, target, self.room_rows.own, now, out)
         for part in self._parts(db, room, target):
             self.take_back(db, room, part, self.room_rows.own, "", now, out)
 
@@ -197,6 +202,7 @@ class Retractions:
         room: RoomRow,
         message: int,
         target: MessageRow,
+        by: RemoteUserId,
         now: float,
         out: Committed,
     ) -> None:
@@ -207,13 +213,13 @@ class Retractions:
         said = RoomMessage(
             id=stored.stanza_id or self.room_rows.id(room, "own", stored.id),
             archive_id=self.references.archive_id(room, stored),
-            nick=self.room_rows.called(db, room, self.room_rows.own),
-            occupant=occupant_id(room.secret, self.room_rows.own),
+            nick=self.room_rows.called(db, room, by),
+            occupant=occupant_id(room.secret, by),
             body="",
             sent_at=now,
             retracts=first.message.archive_id,
         )
-        self.room_rows.say(db, room, self.room_rows.own, said, now, out)
+        self.room_rows.say(db, room, by, said, now, out)
 
     def is_done(self, db: Transaction, room: RoomRow, row: OutboundRow) -> bool:
         """Whether the message is gone, whatever the network has answered."""

@@ -12,9 +12,10 @@ from gateway.bridge.rooms.nicks import nick
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rows import Committed, Rows
 from gateway.events import RoomDelivery, RoomInvitation, RoomMessage
-from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
-from gateway.store import Transaction, archive, conversations, journal, rooms
+from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid, stanza_id
+from gateway.store import Transaction, archive, conversations, journal, rooms, sharing
 from gateway.store.conversations import Origin
+from gateway.store.journal import OF_SHARED_ROOM
 from gateway.store.rooms import RoomRow
 
 
@@ -29,11 +30,11 @@ class RoomRows:
 
     def find(self, db: Transaction, remote_id: RemoteRoomId) -> RoomRow | None:
         """A room that the account is in."""
-        return rooms.find(db, self.rows.network, self.rows.account, remote_id)
+        return rooms.find(db, self.rows.account, remote_id)
 
-    def make(self, db: Transaction, remote_id: RemoteRoomId) -> RoomRow:
+    def enter(self, db: Transaction, remote_id: RemoteRoomId) -> RoomRow:
         """A room that the account has come into."""
-        return rooms.add(db, self.rows.network, self.rows.account, remote_id)
+        return rooms.enter(db, self.rows.account, remote_id)
 
     def nick(self, db: Transaction, room: RoomRow, name: str, user: RemoteUserId) -> str:
         """What somebody of this name is called there."""
@@ -62,16 +63,25 @@ class RoomRows:
         now: float,
         out: Committed,
         text_of: int | None = None,
+        *,
+        came_at: float | None = None,
     ) -> None:
         """Something that is kept in the archive, once. ``text_of``: the message whose text it is;
-        both ids mean that one from now on."""
-        if not archive.keep(db, room.id, sender, replies.with_quote(said, ""), now, text_of):
+        both ids mean that one from now on. ``came_at``: when it came, if it could not be read
+        then."""
+        kept, later = replies.with_quote(said, ""), room.shows_past
+        if not archive.keep(
+            db, room.id, sender, kept, now, text_of, for_later=later, came_at=came_at
+        ):
             return
         if text_of is not None:
             conversations.add_alias(db, room.conversation, said.archive_id, text_of)
         if said.nick:
             occupants.spoke(self, db, room, sender, said.sent_at, now, out)
-        addressed = structs.replace(said, to=rooms.occupants(db, room.id))
+        to = rooms.occupants(db, room.id)
+        if room.is_shared and said.nick:
+            to = sharing.hearers(db, room.id, sender, None if later else came_at)
+        addressed = structs.replace(said, to=to)
         self.tell(db, room, said.id, addressed, now, out)
 
     def tell(
@@ -96,13 +106,16 @@ class RoomRows:
         now: float,
         out: Committed,
     ) -> None:
-        """A row of the room's conversation."""
+        """A row of the room's conversation; an invitation is for the user of the account alone."""
+        is_own = isinstance(told, RoomInvitation) or not room.is_shared
         out.inbound.append(
             journal.add_inbound(
                 db,
-                account=self.rows.account,
-                conversation=room.conversation,
-                user=self.rows.user,
+                account=self.rows.account if is_own else OF_SHARED_ROOM,
+                conversation=(
+                    rooms.queue(db, room, self.rows.account) if is_own else room.conversation
+                ),
+                user=self.rows.user if is_own else UserJid(""),
                 contact=RemoteUserId(room.remote_id),
                 stanza_id=sid,
                 delivery=told,
@@ -111,5 +124,8 @@ class RoomRows:
         )
 
     def id(self, room: RoomRow, *scope: str | int) -> StanzaId:
-        """The id of something in the room: the same whenever it is made of the same."""
+        """The id of something in the room: the same whenever it is made of the same, by whichever
+        account that shares it."""
+        if room.is_shared:
+            return stanza_id(self.rows.network, room.realm, "room", room.remote_id, *scope)
         return self.rows.id("room", room.remote_id, *scope)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from gateway.adapter import Clock
@@ -16,11 +16,20 @@ from gateway.bridge.rooms import occupants, references, replies
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
-from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, RoomId, StanzaId, stanza_id
-from gateway.store import Store, Transaction, archive, journal, member_lists, rooms, texts
+from gateway.ids import (
+    ConversationId,
+    NetworkName,
+    RemoteRoomId,
+    RemoteUserId,
+    RoomId,
+    StanzaId,
+    UserJid,
+    stanza_id,
+)
+from gateway.store import Store, Transaction, archive, journal, member_lists, rooms, sharing, texts
 from gateway.store.archive import Archived, Wanted
 from gateway.store.conversations import MessageRow
-from gateway.store.journal import InboundRow
+from gateway.store.journal import OF_SHARED_ROOM, InboundRow
 from gateway.store.member_lists import Listed
 from gateway.store.rooms import MemberRow, RoomRow
 
@@ -110,7 +119,15 @@ class Rooms:
 
     def known(self, account: Account, remote_id: RemoteRoomId) -> RoomRow | None:
         """A room as this account has it, or had it."""
-        return rooms.find(self._store.reader, self._network, account.id, remote_id)
+        return rooms.find(self._store.reader, account.id, remote_id)
+
+    def told_in(self, conversation: ConversationId) -> RoomRow | None:
+        """The room of a row that is for the sessions of several accounts."""
+        return rooms.of_conversation(self._store.reader, conversation)
+
+    def users(self, room: RoomRow) -> dict[RemoteUserId, UserJid]:
+        """The members of a room who are users of this gateway, as far as that is known there."""
+        return sharing.users(self._store.reader, room.id)
 
     def me(self, account: Account, room: RoomRow) -> MemberRow | None:
         """The account's own membership; None if it is not in the room any more."""
@@ -180,9 +197,9 @@ class Rooms:
         def unit(db: Transaction) -> tuple[InboundRow, list[str]] | None:
             if rooms.member(db, room.id, account.remote_id) is None:
                 return None
-            occupants.begin(db, room.id, account.remote_id, self._cutoffs, now)
-            rooms.enter(db, room.id, jid, account.user, now)
-            displaced = rooms.beyond(db, room.id, jid, MOST_SESSIONS)
+            occupants.begin(db, room.id, self._cutoffs, now)
+            rooms.come_in(db, room.id, jid, account.id, account.user, now)
+            displaced = rooms.beyond(db, room.id, jid, account.id, MOST_SESSIONS)
             for other in displaced:
                 rooms.leave(db, room.id, other)
             told = RoomJoined(
@@ -196,9 +213,9 @@ class Rooms:
             )
             row = journal.add_inbound(
                 db,
-                account=account.id,
+                account=OF_SHARED_ROOM if room.is_shared else account.id,
                 conversation=room.conversation,
-                user=account.user,
+                user=UserJid("") if room.is_shared else account.user,
                 contact=RemoteUserId(room.remote_id),
                 stanza_id=stanza_id(self._network, account.user, "room", room.id, "joined", jid),
                 delivery=told,
@@ -224,16 +241,18 @@ class Rooms:
             return None
         shown = rooms.shown(reader, room.id, MOST_OTHERS + 1)
         others = [member for member in shown if member != me][:MOST_OTHERS]
-        return Joined(room=room, me=me, others=others, history=self._history(room, told))
+        return Joined(room=room, me=me, others=others, history=self._history(account, room, told))
 
-    def _history(self, room: RoomRow, wanted: RoomJoined) -> Sequence[RoomMessage]:
+    def _history(
+        self, account: Account, room: RoomRow, wanted: RoomJoined
+    ) -> Sequence[RoomMessage]:
         """Texts alone (REQ-509)."""
         most = min(wanted.most, MOST_HISTORY)
         chars, octets = wanted.most_chars, MOST_HISTORY_BYTES
         if chars == 0:
             return ()
         kept: list[RoomMessage] = []
-        for said in islice(self._texts_back(room, wanted, most), max(0, most)):
+        for said in islice(self._texts_back(account, room, wanted, most), max(0, most)):
             octets -= len(said.body.encode())
             if chars is not None:
                 chars -= len(said.body)
@@ -242,12 +261,14 @@ class Rooms:
             kept.append(self.shown(room, said))
         return kept[::-1]
 
-    def _texts_back(self, room: RoomRow, wanted: RoomJoined, most: int) -> Iterator[RoomMessage]:
+    def _texts_back(
+        self, account: Account, room: RoomRow, wanted: RoomJoined, most: int
+    ) -> Iterator[RoomMessage]:
         """The newest first. Not for ever: people may have reacted a thousand times since."""
         before = wanted.newest + 1
         for _ in range(_HISTORY_PAGES):
             part = Wanted(before=before, start=wanted.since, most=most, newest=True)
-            found = archive.read(self._store.reader, room.id, part)
+            found = self.read_archive(account, room, part)
             yield from (said.message for said in reversed(found) if said.message.body)
             if len(found) < most:
                 return
@@ -257,12 +278,15 @@ class Rooms:
         """What the archive has, as it is written."""
         return replies.quoted(self._store.reader, room, said)
 
-    def archived(self, room: RoomRow, archive_id: StanzaId) -> Archived | None:
-        """Something that was said, by the room's own id of it."""
-        return archive.get(self._store.reader, room.id, archive_id)
+    def archived(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived | None:
+        """Something that was said, by the room's own id of it, if the account may read it."""
+        reader = account.id if room.is_shared else None
+        return archive.get(self._store.reader, room.id, archive_id, reader)
 
-    def read_archive(self, room: RoomRow, wanted: Wanted) -> list[Archived]:
-        """A part of the archive."""
+    def read_archive(self, account: Account, room: RoomRow, wanted: Wanted) -> list[Archived]:
+        """A part of the archive, as far as the account may read it."""
+        if room.is_shared:
+            wanted = replace(wanted, reader=account.id)
         return archive.read(self._store.reader, room.id, wanted)
 
     def meant(self, room: RoomRow, id: StanzaId) -> MessageRow | None:
@@ -281,7 +305,7 @@ class Rooms:
             found = [
                 (room, jid)
                 for room in rooms.of_account(db, account.id)
-                for jid in rooms.occupants(db, room.id)
+                for jid in rooms.sessions(db, room.id, account.id)
             ]
             for room, jid in found:
                 rooms.leave(db, room.id, jid)
@@ -305,10 +329,13 @@ class Rooms:
     ) -> None:
         """Somebody types (REQ-572)."""
         reader = self._store.reader
-        room = rooms.find(reader, self._network, account.id, remote_id)
+        room = rooms.find(reader, account.id, remote_id)
         if room is None or user == account.remote_id or not self.shows_typing(room):
             return
-        member, to = rooms.member(reader, room.id, user), rooms.occupants(reader, room.id)
+        member, to = (
+            rooms.member(reader, room.id, user),
+            rooms.sessions(reader, room.id, account.id),
+        )
         if member is not None and to:
             self._port.room_typing(remote_id, member.nick, active, to)
 

@@ -90,7 +90,8 @@ class Said:
         """What a user wanted is done, and is reflected (REQ-560); or it is not."""
         match row.command:
             case SendRoomText() if row.message is not None and isinstance(outcome, Sent):
-                self.speech.reflect(db, room, row.message, row.command, now, out)
+                own = self.speech.room_rows.own
+                self.speech.reflect(db, room, row.message, own, row.command, now, out)
             case ReactInRoom() if isinstance(outcome, Sent):
                 self.reactions.accepted(db, room, row, outcome, now, out)
             case ReactInRoom():

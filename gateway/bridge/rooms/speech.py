@@ -25,6 +25,7 @@ from gateway.events import (
     RoomMessage,
     SendRoomText,
 )
+from gateway.ids import RemoteUserId
 from gateway.store import Transaction, archive, conversations, held, journal
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import RoomRow
@@ -48,21 +49,23 @@ class Speech:
         out: Committed,
     ) -> None:
         """A text of somebody, or what a user sent coming back."""
-        if event.sender == self.room_rows.own and self._is_echo(db, room, event, now, out):
+        if self._is_echo(db, room, event, now, out):
             return
-        if held.release(db, room.conversation, event.id):
+        came_at = held.release(db, room.conversation, event.id)
+        if came_at is not None:
             shown = conversations.by_remote_id(db, room.conversation, event.id)
             if shown is not None:
-                self._readable(db, room, event, shown, now, out)
+                self._readable(db, room, event, shown, came_at, now, out)
                 return
         if event.edits is None or not self.edits.edited(db, room, event, now, out):
-            self._said(db, room, event, now, out)
+            self._said(db, room, event, came_at, now, out)
 
     def _said(
         self,
         db: Transaction,
         room: RoomRow,
         event: RemoteRoomMessage,
+        came_at: float | None,
         now: float,
         out: Committed,
     ) -> None:
@@ -94,7 +97,7 @@ class Speech:
                 reply=None if part else reply,
                 mentions=named,
             )
-            self.room_rows.say(db, room, event.sender, said, now, out, stored)
+            self.room_rows.say(db, room, event.sender, said, now, out, stored, came_at=came_at)
 
     # --- what cannot be read yet ----------------------------------------------------------------
 
@@ -144,6 +147,7 @@ class Speech:
         room: RoomRow,
         event: RemoteRoomMessage,
         before: MessageRow,
+        came_at: float,
         now: float,
         out: Committed,
     ) -> None:
@@ -174,7 +178,7 @@ class Speech:
                 mentions=named,
             )
             conversations.add_alias(db, room.conversation, said.id, before.id)
-            self.room_rows.say(db, room, event.sender, said, now, out, before.id)
+            self.room_rows.say(db, room, event.sender, said, now, out, before.id, came_at=came_at)
 
     # --- what the user says ---------------------------------------------------------------------
 
@@ -191,7 +195,7 @@ class Speech:
         row = self.room_rows.rows.sent_row(event.key)
         if row is None:
             return False
-        message = journal.echoed_message(db, room.conversation, row, event.id)
+        message = journal.echoed_message(db, room.conversation, row, event.sender, event.id)
         if message is None:
             return False
         conversations.set_remote_id(db, message, event.id)
@@ -204,7 +208,7 @@ class Speech:
             edits=event.edits,
             mentions=sent.mentions if isinstance(sent, SendRoomText) else (),
         )
-        self.reflect(db, room, message, command, now, out)
+        self.reflect(db, room, message, event.sender, command, now, out)
         return True
 
     def reflect(
@@ -212,6 +216,7 @@ class Speech:
         db: Transaction,
         room: RoomRow,
         message: int,
+        sender: RemoteUserId,
         command: SendRoomText,
         now: float,
         out: Committed,
@@ -226,8 +231,8 @@ class Speech:
         said = RoomMessage(
             id=stored.stanza_id or self.room_rows.id(room, "own", message),
             archive_id=self.references.archive_id(room, stored),
-            nick=self.room_rows.called(db, room, self.room_rows.own),
-            occupant=occupant_id(room.secret, self.room_rows.own),
+            nick=self.room_rows.called(db, room, sender),
+            occupant=occupant_id(room.secret, sender),
             body=body,
             sent_at=now,
             origin_id=journal.origin_id(db, message),
@@ -236,7 +241,7 @@ class Speech:
             mentions=mentions.noted(db, room, body, command.mentions),
         )
         of = message if edited is None else edited.message
-        self.room_rows.say(db, room, self.room_rows.own, said, now, out, of)
+        self.room_rows.say(db, room, sender, said, now, out, of)
 
     def _own_reply(
         self, db: Transaction, room: RoomRow, command: SendRoomText, edited: Text | None

@@ -122,7 +122,9 @@ class RoomWishes:
 
     def retract(self, account: Account, room: RoomRow, wanted: IncomingRetraction) -> None:
         """A message is taken back."""
-        self._intents.in_room(account, room, wanted, lambda db: self._retraction(db, room, wanted))
+        self._intents.in_room(
+            account, room, wanted, lambda db: self._retraction(db, account, room, wanted)
+        )
 
     def _slowed(
         self, db: Transaction, account: Account, room: RoomRow, text: IncomingSpeech
@@ -162,7 +164,7 @@ class RoomWishes:
         target = _known(db, room, replaces)
         if target is None:
             return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
-        if target.origin is Origin.CONTACT:
+        if not _is_by(db, account, room, target):
             return Declined(FailureReason.FORBIDDEN, _NOT_YOURS)
         before = texts.last(db, room.id, target.id)
         reply, body = self._answered(db, account, room, text)
@@ -218,14 +220,14 @@ class RoomWishes:
         return Planned(command, target.id)
 
     def _retraction(
-        self, db: Transaction, room: RoomRow, wanted: IncomingRetraction
+        self, db: Transaction, account: Account, room: RoomRow, wanted: IncomingRetraction
     ) -> Planned | Declined:
         if not self._capabilities.retractions:
             return Declined(FailureReason.UNSUPPORTED, _NO_RETRACTIONS)
         target = references.meant(db, room, wanted.message)  # also again: clients may repeat it
         if target is None:
             return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
-        if target.origin is Origin.CONTACT:
+        if not _is_by(db, account, room, target):
             return Declined(FailureReason.FORBIDDEN, _NOT_YOURS_TO_TAKE)
         return Planned(RetractInRoom(room=room.remote_id, message=LATER), target.id)
 
@@ -240,12 +242,11 @@ class RoomWishes:
             out = Committed()
             seen = references.meant(db, room, message)
             newest = None if seen is None else texts.last_message(db, room.id, seen.id)
-            if newest is None or not conversations.advance_read(
-                db, room.conversation, newest, by_user=True
-            ):
+            if newest is None or not rooms.advance_read(db, room.id, account.id, newest):
                 return out
             if account.link is not None:
-                others = tuple(jid for jid in rooms.occupants(db, room.id) if jid != session)
+                own = rooms.sessions(db, room.id, account.id)
+                others = tuple(jid for jid in own if jid != session)
                 reading = account.link.intake.rooms.said.reading
                 reading.tell(db, room, account.remote_id, newest, others, now, out)
             up_to = conversations.remote_id_of(db, newest)
@@ -254,7 +255,7 @@ class RoomWishes:
                     journal.add_outbound(
                         db,
                         account=account.id,
-                        conversation=room.conversation,
+                        conversation=rooms.queue(db, room, account.id),
                         contact=RemoteUserId(room.remote_id),
                         command=MarkRoomRead(room=room.remote_id, up_to=up_to),
                         now=now,
@@ -268,6 +269,14 @@ class RoomWishes:
                 self._send(account, row)
 
         self._store.write(unit, committed)
+
+
+def _is_by(db: Transaction, account: Account, room: RoomRow, target: MessageRow) -> bool:
+    """Whether the user of an account has said it. What is not in the archive yet is on its way."""
+    said = texts.first(db, room.id, target.id)
+    if said is not None:
+        return said.sender == account.remote_id
+    return journal.is_sent_by(db, target.id, account.id)
 
 
 def _known(db: Transaction, room: RoomRow, id: StanzaId) -> MessageRow | None:

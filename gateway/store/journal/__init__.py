@@ -2,6 +2,7 @@
 """The two journals. A row stays open until its fate is known for certain."""
 
 from gateway.store.journal.inbound import (
+    OF_SHARED_ROOM,
     InboundRow,
     InboundState,
     add_inbound,
@@ -23,6 +24,7 @@ from gateway.store.journal.outbound import (
     command_of,
     earlier_outbound,
     echoed_message,
+    is_sent_by,
     mark_attempted,
     open_about,
     open_outbound,
@@ -34,6 +36,7 @@ from gateway.store.journal.outbound import (
 
 __all__ = [
     "NO_STANZA",
+    "OF_SHARED_ROOM",
     "Earlier",
     "InboundRow",
     "InboundState",
@@ -46,6 +49,7 @@ __all__ = [
     "command_of",
     "earlier_outbound",
     "echoed_message",
+    "is_sent_by",
     "mark_attempted",
     "newest_inbound",
     "open_about",

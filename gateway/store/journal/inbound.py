@@ -17,7 +17,7 @@ from gateway.ids import (
     StanzaId,
     UserJid,
 )
-from gateway.store.conversations import CONTACT
+from gateway.store.conversations import CONTACT, OF_NETWORK
 from gateway.store.journal import payload
 from gateway.store.writer import Connection, Transaction
 
@@ -98,12 +98,16 @@ def add_inbound(
     )
 
 
+OF_SHARED_ROOM = AccountId(0)
+"""Whose rows those of a shared room are: nobody's alone, and so without a user."""
+
 _INBOUND = (
-    f"inbound.id, conversation.account, inbound.conversation, account.user, {CONTACT},"
+    f"inbound.id, coalesce(conversation.account, {OF_SHARED_ROOM}), inbound.conversation,"
+    f" coalesce(account.user, ''), {CONTACT},"
     " inbound.stanza_id, inbound.payload, inbound.committed_at, inbound.state, inbound.bounces,"
     " inbound.changed_at"
     " FROM inbound JOIN conversation ON conversation.id = inbound.conversation"
-    " JOIN account ON account.id = conversation.account"
+    " LEFT JOIN account ON account.id = conversation.account"
 )
 
 
@@ -155,10 +159,9 @@ def open_inbound_conversations(
 ) -> list[tuple[AccountId, ConversationId]]:
     """Conversations of a network with unsettled rows."""
     rows = db.execute(
-        "SELECT DISTINCT conversation.account, inbound.conversation FROM inbound"
-        " JOIN conversation ON conversation.id = inbound.conversation"
-        " JOIN account ON account.id = conversation.account"
-        " WHERE inbound.state < 2 AND account.network = ?",
+        f"SELECT DISTINCT coalesce(conversation.account, {OF_SHARED_ROOM}), inbound.conversation"
+        f" FROM inbound JOIN conversation ON conversation.id = inbound.conversation{OF_NETWORK}"
+        " WHERE inbound.state < 2 AND coalesce(account.network, room.network) = ?",
         (network,),
     )
     return [(AccountId(account), ConversationId(conversation)) for account, conversation in rows]

@@ -146,13 +146,17 @@ def open_outbound(
 
 
 def open_about(
-    db: Connection, conversation: ConversationId, target: int
+    db: Connection, target: int, sender: RemoteUserId
 ) -> list[tuple[int | None, Command]]:
-    """The undecided commands that are about a message, each with the message that it makes."""
+    """Somebody's undecided commands that are about a message, each with the message that it
+    makes."""
     found = db.execute(
-        "SELECT message, payload FROM outbound"
-        " WHERE conversation = ? AND state = 0 AND target = ? ORDER BY id",
-        (conversation, target),
+        "SELECT outbound.message, outbound.payload FROM outbound"
+        " JOIN conversation ON conversation.id = outbound.conversation"
+        " JOIN account ON account.id = conversation.account"
+        " WHERE outbound.target = ? AND outbound.state = 0 AND account.remote_id = ?"
+        " ORDER BY outbound.id",
+        (target, sender),
     )
     return [
         (message, command)
@@ -187,25 +191,37 @@ class Earlier:
 
 def earlier_outbound(
     db: Connection,
-    conversation: ConversationId,
+    queue: ConversationId,
+    said_in: ConversationId,
     stanza_id: StanzaId,
     origin_id: StanzaId | None,
     since: float,
 ) -> list[Earlier]:
-    """Rows of the last days under a stanza's ids, newest first: the key for doubles (REQ-911)."""
+    """Rows of the last days under a stanza's ids, newest first: the key for doubles (REQ-911).
+    ``said_in``: the conversation that has the messages of those that wait in ``queue``."""
     rows = db.execute(
         "SELECT id, state, digest, message FROM outbound WHERE conversation = ? AND stanza_id = ?"
         " AND committed_at >= ? UNION"
         " SELECT outbound.id, state, digest, outbound.message FROM alias"
         " JOIN outbound ON outbound.message = alias.message"
-        " WHERE alias.conversation = ? AND alias.value = ? AND committed_at >= ?"
-        " ORDER BY id DESC",
-        (conversation, stanza_id, since, conversation, origin_id, since),
+        " WHERE alias.conversation = ? AND alias.value = ? AND outbound.conversation = ?"
+        " AND committed_at >= ? ORDER BY id DESC",
+        (queue, stanza_id, since, said_in, origin_id, queue, since),
     )
     return [
         Earlier(RowId(row), OutboundState(state), digest, message)
         for row, state, digest, message in rows
     ]
+
+
+def is_sent_by(db: Connection, message: int, account: AccountId) -> bool:
+    """Whether a user of an account has sent a message by XMPP."""
+    found = db.execute(
+        "SELECT 1 FROM outbound JOIN conversation ON conversation.id = outbound.conversation"
+        " WHERE outbound.message = ? AND conversation.account = ?",
+        (message, account),
+    )
+    return found.fetchone() is not None
 
 
 def command_of(db: Connection, row: RowId) -> Command | None:
@@ -232,17 +248,24 @@ def readdress(db: Transaction, row: OutboundRow) -> None:
 
 
 def echoed_message(
-    db: Connection, conversation: ConversationId, row: RowId, remote_id: RemoteMessageId
+    db: Connection,
+    conversation: ConversationId,
+    row: RowId,
+    sender: RemoteUserId,
+    remote_id: RemoteMessageId,
 ) -> int | None:
-    """The message of an outbound row, if ``remote_id`` can be its echo.
+    """The message of an outbound row of a sender, if ``remote_id`` can be its echo, whoever is
+    told of it first.
 
     A forwarded copy may carry the key as well: it has another conversation or another id.
     """
     found = db.execute(
         "SELECT message.id FROM outbound JOIN message ON message.id = outbound.message"
-        " WHERE outbound.id = ? AND outbound.conversation = ?"
+        " JOIN conversation ON conversation.id = outbound.conversation"
+        " JOIN account ON account.id = conversation.account"
+        " WHERE outbound.id = ? AND message.conversation = ? AND account.remote_id = ?"
         " AND coalesce(message.remote_id, ?) = ?",
-        (row, conversation, remote_id, remote_id),
+        (row, conversation, sender, remote_id, remote_id),
     ).fetchone()
     return found[0] if found else None
 

@@ -18,6 +18,7 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute
 from gateway.xmpp.rooms.changes import ADMIN, ONLY_RULERS, Changes
+from gateway.xmpp.rooms.place import Place
 from gateway.xmpp.rooms.refusals import refused
 from gateway.xmpp.rooms.stanzas import role_of
 
@@ -85,15 +86,27 @@ class Administration:
         found = self._rooms.listed(room, wanted)
         # Converse.js 14 takes a role in a list of affiliations for what the nick is.
         has_role = asked[0] == "role"
-        return _query(self._item(account, room, me, one, has_role=has_role) for one in found)
+        place = self._component.rooms.place(account, room)
+        return _query(
+            self._item(account, room, place, me, one, has_role=has_role) for one in found
+        )
 
     def _item(
-        self, account: Account, room: RoomRow, me: MemberRow, member: MemberRow, *, has_role: bool
+        self,
+        account: Account,
+        room: RoomRow,
+        place: Place,
+        me: MemberRow,
+        member: MemberRow,
+        *,
+        has_role: bool,
     ) -> str:
         jid = ""
         if member.user == account.remote_id:
             jid = account.user
-        elif room.private or is_ruler(me):
+        elif room.private:
+            jid = place.jid_of(member.user)
+        elif is_ruler(me):
             jid = self._component.puppet(member.user)
         return _written(
             affiliation=member.affiliation,

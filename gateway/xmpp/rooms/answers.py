@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError
 from gateway.events import DescribeRoom, InviteToRoom, RoomAction, RoomRight
-from gateway.ids import RemoteUserId, StanzaId
+from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.accounts import AccountStatus
 from gateway.store.archive import Archived, Wanted
 from gateway.store.invitations import Invitation
@@ -248,9 +248,9 @@ class RoomAnswers:
         """XEP-0012: since when an occupant has said nothing here."""
         if not request.to.resource:
             raise Refused(errors.SERVICE_UNAVAILABLE)
-        _, room, member = self._occupant(request)
+        account, room, member = self._occupant(request)
         wanted = Wanted(sender=member.user, most=1, newest=True)
-        said = self._rooms.read_archive(room, wanted)
+        said = self._rooms.read_archive(account, room, wanted)
         if not said:
             raise Refused(errors.SERVICE_UNAVAILABLE, f"{member.nick} has said nothing yet.")
         now = self._component.network.adapter.context.clock.now()
@@ -280,9 +280,9 @@ class RoomAnswers:
         return archive.form()
 
     def _archive_ends(self, request: Request) -> str:
-        _, room = self._archive_room(request)
+        account, room = self._archive_room(request)
         ends = (
-            self._rooms.read_archive(room, Wanted(most=1, newest=newest))
+            self._rooms.read_archive(account, room, Wanted(most=1, newest=newest))
             for newest in (False, True)
         )
         first, last = (found[0] if found else None for found in ends)
@@ -291,22 +291,28 @@ class RoomAnswers:
     def _archive(self, request: Request) -> str:
         account, room = self._archive_room(request)
         query = archive.read(request.payload)
-        page, complete = self._page(room, query)
+        page, complete = self._page(account, room, query)
         place = self._component.rooms.place(account, room)
         for said in reversed(page) if query.flipped else page:
             shown = self._rooms.shown(room, said.message)
             self._component.stream.send(archive.result(place, query, shown, request.sender))
         return archive.fin(page, complete=complete)
 
-    def _page(self, room: RoomRow, query: archive.Query) -> tuple[list[Archived], bool]:
+    def _page(
+        self, account: Account, room: RoomRow, query: archive.Query
+    ) -> tuple[list[Archived], bool]:
         """The page, and whether nothing is left in its direction."""
         if query.ids:
-            return self._page_of_ids(room, query)
+            return self._page_of_ids(account, room, query)
         sender = self._sender(room, query.sender)
         if query.sender and sender is None:
             return [], True
-        after = max(self._place(room, query.after), self._place(room, query.page_after))
-        ends = [self._place(room, end) for end in (query.before, query.page_before) if end]
+        after = max(
+            self._place(account, room, query.after), self._place(account, room, query.page_after)
+        )
+        ends = [
+            self._place(account, room, end) for end in (query.before, query.page_before) if end
+        ]
         wanted = Wanted(
             after=after,
             before=min(ends) if ends else None,
@@ -316,28 +322,30 @@ class RoomAnswers:
             most=query.most + 1,
             newest=query.backwards,
         )
-        found = self._rooms.read_archive(room, wanted)
+        found = self._rooms.read_archive(account, room, wanted)
         complete = len(found) <= query.most
         if not complete:
             found = found[1:] if query.backwards else found[:-1]
         return found, complete
 
-    def _page_of_ids(self, room: RoomRow, query: archive.Query) -> tuple[list[Archived], bool]:
-        said = {one.id: one for one in (self._said(room, wanted) for wanted in query.ids)}
-        after = self._place(room, query.page_after)
-        before = self._place(room, query.page_before) or max(said) + 1
+    def _page_of_ids(
+        self, account: Account, room: RoomRow, query: archive.Query
+    ) -> tuple[list[Archived], bool]:
+        said = {one.id: one for one in (self._said(account, room, wanted) for wanted in query.ids)}
+        after = self._place(account, room, query.page_after)
+        before = self._place(account, room, query.page_before) or max(said) + 1
         found = [said[place] for place in sorted(said) if after < place < before]
         cut = max(0, len(found) - query.most)
         return (found[cut:] if query.backwards else found[: query.most]), not cut
 
-    def _said(self, room: RoomRow, archive_id: StanzaId) -> Archived:
-        said = self._rooms.archived(room, archive_id)
+    def _said(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived:
+        said = self._rooms.archived(account, room, archive_id)
         if said is None:
             raise Refused(errors.ITEM_NOT_FOUND, "There is no such message in the archive.")
         return said
 
-    def _place(self, room: RoomRow, archive_id: StanzaId | None) -> int:
-        return 0 if archive_id is None else self._said(room, archive_id).id
+    def _place(self, account: Account, room: RoomRow, archive_id: StanzaId | None) -> int:
+        return 0 if archive_id is None else self._said(account, room, archive_id).id
 
     def _sender(self, room: RoomRow, wanted: str) -> RemoteUserId | None:
         """By the address of the occupant, or of the puppet where that is known."""
@@ -347,7 +355,10 @@ class RoomAnswers:
             return member.user if member is not None else None
         if not wanted or not room.private:
             return None
-        return self._component.network.addresses.contact(address.local)
+        by_user = {user: member for member, user in self._rooms.users(room).items()}
+        return by_user.get(UserJid(address.bare)) or self._component.network.addresses.contact(
+            address.local
+        )
 
     def _card(self, request: Request) -> str:
         if request.to.resource:

@@ -137,8 +137,8 @@ class Changes:
         if address.bare == self._account.user:
             return self._account.remote_id
         network = self._component.network
-        guest = network.accounts.of(address.bare) if is_invited else None
-        if guest is not None:
+        guest = network.accounts.of(address.bare)
+        if guest is not None and (is_invited or self._knows(guest)):
             return guest.remote_id
         if address.domain != self._component.domain:
             name = network.adapter.display_name
@@ -156,6 +156,10 @@ class Changes:
     def _by_hash(self) -> Mapping[str, RemoteUserId]:
         """Everybody in the room. There may be thousands, and as many are asked for as can be."""
         return by_hash(member.user for member in self._rooms.members(self._room))
+
+    def _knows(self, other: Account) -> bool:
+        """Whether who somebody is by XMPP is shown in this room."""
+        return self._room.private and other.remote_id in self._rooms.users(self._room)
 
     # --- roles ----------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -19,11 +19,21 @@ class Place:
     room: str
     """Bare JID."""
     puppet: Callable[[RemoteUserId], str]
-    own: RemoteUserId
-    """The member who is the user of this room."""
+    users: Mapping[RemoteUserId, str]
+    """The members who are users of this gateway, with their bare JIDs: one, where the room is not
+    shared."""
     is_private: bool
     caps: str = ""
     """Those of all occupants but the user (XEP-0115)."""
+
+    def is_of(self, member: RemoteUserId, session: str) -> bool:
+        """Whether a session is that of a member."""
+        user = self.users.get(member)
+        return user is not None and (len(self.users) == 1 or user == jid.split(session).bare)
+
+    def jid_of(self, member: RemoteUserId) -> str:
+        """Who a member is, where everybody knows that (REQ-521)."""
+        return self.users.get(member) or self.puppet(member)
 
     def occupant(self, nick: str) -> str:
         """The address of an occupant; that of the room for who is none."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
@@ -72,10 +72,14 @@ class RoomService:
 
     def place(self, account: Account, room: RoomRow) -> Place:
         """A room as it is written into stanzas."""
+        users = self._rooms.users(room) if room.is_shared else {account.remote_id: account.user}
+        return self._place(room, users)
+
+    def _place(self, room: RoomRow, users: Mapping[RemoteUserId, str]) -> Place:
         return Place(
             room=self.address(room),
             puppet=self._component.puppet,
-            own=account.remote_id,
+            users=users,
             is_private=room.private,
             caps=self._component.iqs.rooms.occupant.caps(),
         )
@@ -83,9 +87,7 @@ class RoomService:
     def occupant(self, room: RemoteRoomId, nick: str) -> str:
         """Full JID of somebody in a room."""
         address = self._component.puppet(RemoteUserId(room))
-        return Place(address, self._component.puppet, RemoteUserId(""), is_private=True).occupant(
-            nick
-        )
+        return Place(address, self._component.puppet, {}, is_private=True).occupant(nick)
 
     def address(self, room: RoomRow) -> str:
         """Bare JID of a room."""
@@ -274,21 +276,21 @@ class RoomService:
 
     def stanzas_of(self, row: InboundRow) -> list[Stanza]:
         """Those of a row of a room. Raises `StanzaRefused`."""
-        account = self._component.network.accounts.of(row.user)
-        address = self._component.puppet(row.contact)
         if isinstance(row.delivery, RoomInvitation):
             return self.inviting.stanzas_of(row, row.delivery)
-        room = self._rooms.find(account, split(address).local) if account is not None else None
-        if account is None or room is None:
+        room = self._rooms.told_in(row.conversation)
+        if room is None:
             return []
-        place = self.place(account, room)
+        place = self._place(room, self._rooms.users(room))
         if not isinstance(row.delivery, RoomJoined):
             return stanzas.of_row(row, place, self._clock.now())
-        joined = self._rooms.joined(account, room, row.delivery)
-        if joined is None:
-            return []
         return [
             stanza
             for to in row.delivery.to
-            for stanza in sequence(place, joined, row.delivery, to)
+            for stanza in self._joined(row.delivery, room, place, to)
         ]
+
+    def _joined(self, told: RoomJoined, room: RoomRow, place: Place, to: str) -> Iterator[Stanza]:
+        account = self._component.account_of(split(to).bare)
+        joined = self._rooms.joined(account, room, told) if account is not None else None
+        return sequence(place, joined, told, to) if joined is not None else iter(())

@@ -44,13 +44,13 @@ def presence(
 ) -> Stanza:
     """An occupant's presence for one session. It is told the real JID where the room is private
     (REQ-521), and its own always."""
-    is_self = told.member == place.own
+    is_self = place.is_of(told.member, to)
     codes = {*codes, *_codes(told, is_self=is_self)}
     item = _item(told)
     if is_self:
         item["jid"] = to
     elif place.is_private:
-        item["jid"] = place.puppet(told.member)
+        item["jid"] = place.jid_of(told.member)
     written = "".join(f" {name}='{attribute(value)}'" for name, value in item.items())
     actor = f"<actor nick='{attribute(told.actor)}'/>" if told.actor else ""
     reason = f"<reason>{text(told.reason)}</reason>" if told.reason else ""

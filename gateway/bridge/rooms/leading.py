@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sees to it that every shared room has a leader with a session (`gateway.bridge.rooms.leads`).
+
+When there is none, the session of another account in the room is asked to tell it whole, and with
+that it leads. The same is asked of an account whose rooms are in another realm than before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import structlog
+
+from gateway.adapter import Clock
+from gateway.bridge.accounts import Account, Accounts
+from gateway.errors import AdapterError, StoreUnavailable
+from gateway.ids import AccountId, NetworkName, RemoteRoomId, RoomId
+from gateway.store import Store, realms, sharing
+from gateway.tasks import contained
+
+log = structlog.get_logger("rooms")
+
+_EVERY_S = 30.0
+_PATIENCE_S = 60.0
+"""A session that comes back within that leads on: most do, and to tell a room whole costs much."""
+_ROOMS = 100
+"""Of one leader, at a time."""
+
+
+class Leading:
+    """In the shared rooms of one network."""
+
+    def __init__(
+        self, network: NetworkName, store: Store, clock: Clock, accounts: Accounts
+    ) -> None:
+        self._network = network
+        self._store = store
+        self._clock = clock
+        self._accounts = accounts
+        self._missing_since: dict[AccountId, float] = {}
+
+    async def watch(self) -> None:
+        """Look again and again."""
+        while True:
+            await self._clock.sleep(_EVERY_S)
+            try:
+                await self._look()
+            except StoreUnavailable as error:
+                log.info("leaders_not_looked_for", network=self._network, reason=str(error))
+            except Exception:  # else rooms would never have a leader again
+                log.exception("leaders_not_looked_for", network=self._network)
+
+    async def _look(self) -> None:
+        wanted: dict[AccountId, list[RemoteRoomId]] = defaultdict(list)
+        for leader in sharing.led(self._store.reader, self._network):
+            if leader is None or self._is_missing(leader):
+                for room, remote_id in sharing.led_by(
+                    self._store.reader, self._network, leader, _ROOMS
+                ):
+                    if (other := self._other(room)) is not None:
+                        wanted[other].append(remote_id)
+        for number, rooms in wanted.items():
+            await self._ask(number, rooms)
+        for number in realms.untold(self._store.reader, self._network):
+            if self._accounts.is_live(number) and await self._ask(number, None):
+                await self._store.write(lambda db: realms.told(db, number))  # noqa: B023
+
+    def _is_missing(self, leader: AccountId) -> bool:
+        now = self._clock.monotonic()
+        if self._accounts.is_live(leader):
+            self._missing_since.pop(leader, None)
+            return False
+        return now - self._missing_since.setdefault(leader, now) >= _PATIENCE_S
+
+    def _other(self, room: RoomId) -> AccountId | None:
+        """Who may lead it: somebody who is in it, and has a session."""
+        inside = sharing.staying(self._store.reader, room)
+        return next(filter(self._accounts.is_live, inside), None)
+
+    async def _ask(self, number: AccountId, rooms: list[RemoteRoomId] | None) -> bool:
+        account: Account | None = self._accounts.by_id(number)
+        session = None if account is None or account.link is None else account.link.session
+        if session is None:
+            return False
+        try:
+            await contained(session.tell_rooms, rooms)
+        except AdapterError as error:
+            log.info("rooms_not_told", network=self._network, reason=error.text)
+            return False
+        return True

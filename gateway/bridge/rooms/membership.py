@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is in a room: from events to the list of its members, and to rows for the sessions in it.
+
+Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.bridge.rooms import occupants
+from gateway.bridge.rooms.leads import Leads
+from gateway.bridge.rooms.nicks import fold
+from gateway.bridge.rooms.room_rows import RoomRows
+from gateway.bridge.rows import Committed
+from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.events import Departure, Member, RemoteMemberGone, RoomMoved
+from gateway.ids import AccountId, RemoteUserId
+from gateway.store import Transaction, rooms, sharing
+from gateway.store.rooms import MemberRow, RoomRow
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """In the rooms of one account."""
+
+    room_rows: RoomRows
+    leads: Leads
+
+    def all(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        members: tuple[Member, ...],
+        now: float,
+        out: Committed,
+    ) -> None:
+        """These are in it, and nobody else; but that accounts with a session of their own have
+        left is told by that one."""
+        listed = {member.user for member in members}
+        for known in rooms.members(db, room.id):
+            if known.user not in listed and not self._tells_itself(db, room, known.user):
+                gone = RemoteMemberGone(room=room.remote_id, user=known.user)
+                self._remove(db, room, known, gone, now, out)
+        for member in members:
+            self.member(db, room, member, now, out)
+        occupants.show_if_small(self.room_rows, db, room, now, out)
+
+    def _tells_itself(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> bool:
+        account = sharing.account_of(db, room.id, user) if room.is_shared else None
+        is_other = account is not None and account != self.leads.account
+        return is_other and account is not None and self.leads.is_live(account)
+
+    def own(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        members: tuple[Member, ...],
+        now: float,
+        out: Committed,
+    ) -> None:
+        """The account is among these; another one's session tells of the others."""
+        for member in members:
+            if member.user == self.room_rows.own:
+                self.member(db, room, member, now, out)
+
+    def member(
+        self, db: Transaction, room: RoomRow, member: Member, now: float, out: Committed
+    ) -> None:
+        """Somebody is in it, as this."""
+        before = rooms.member(db, room.id, member.user)
+        name = brief(member.name, NAME_CHARS)
+        if before is not None and before.name == name:
+            called = before.nick
+        else:
+            called = self.room_rows.nick(db, room, name, member.user)
+        after = MemberRow(
+            user=member.user,
+            name=name,
+            nick=called,
+            affiliation=member.affiliation,
+            may_speak=member.may_speak,
+            title=brief(member.title, NAME_CHARS),
+            is_shown=occupants.is_shown(self.room_rows, db, room, member, before),
+        )
+        if after == before:
+            return
+        known = Member(
+            user=member.user,
+            name=name,
+            affiliation=member.affiliation,
+            may_speak=member.may_speak,
+            title=after.title,
+        )
+        rooms.put_member(db, room.id, known, called, fold(called), is_shown=after.is_shown)
+        account = sharing.account_of(db, room.id, member.user) if before is None else None
+        if account is not None:
+            self._came_in(db, room, account, now, out)
+        to = rooms.occupants(db, room.id)
+        if not to:
+            return
+        if before is not None and before.nick != called:
+            self._present(db, room, before, now, out, gone=Departure.LEFT, new_nick=called, to=to)
+        self._present(db, room, after, now, out, to=to)
+
+    def _came_in(
+        self, db: Transaction, room: RoomRow, account: AccountId, now: float, out: Committed
+    ) -> None:
+        out.entered.append((account, room.remote_id))
+        if room.is_shared:
+            sharing.begin_stay(db, room.id, account, now)
+
+    def gone(
+        self, db: Transaction, room: RoomRow, event: RemoteMemberGone, now: float, out: Committed
+    ) -> None:
+        """Somebody is no longer in it."""
+        known = rooms.member(db, room.id, event.user)
+        if known is None:
+            return
+        self._remove(db, room, known, event, now, out)
+        occupants.show_if_small(self.room_rows, db, room, now, out)
+
+    def _remove(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        known: MemberRow,
+        event: RemoteMemberGone,
+        now: float,
+        out: Committed,
+    ) -> None:
+        account = sharing.account_of(db, room.id, known.user)
+        to = rooms.occupants(db, room.id)
+        if event.how is Departure.DESTROYED and account is not None:
+            own = rooms.sessions(db, room.id, account)
+            to = tuple(jid for jid in to if jid not in own)
+            sid = self.room_rows.id(room, "destroyed", known.user, str(now))
+            told = RoomMoved(nick=known.nick, reason=brief(event.reason), to=own)
+            self.room_rows.tell(db, room, sid, told, now, out)
+        if to:
+            actor = rooms.member(db, room.id, event.actor) if event.actor else None
+            self._present(
+                db,
+                room,
+                known,
+                now,
+                out,
+                gone=event.how,
+                actor=actor.nick if actor else "",
+                reason=brief(event.reason),
+                to=to,
+            )
+        rooms.remove_member(db, room.id, known.user)
+        if account is not None:
+            self._went_out(db, room, account)
+
+    def _went_out(self, db: Transaction, room: RoomRow, account: AccountId) -> None:
+        for jid in rooms.sessions(db, room.id, account):
+            rooms.leave(db, room.id, jid)
+        if room.is_shared:
+            sharing.end_stay(db, room.id, account)
+            if room.leader == account:
+                sharing.lead(db, room.id, None)
+
+    def _present(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        member: MemberRow,
+        now: float,
+        out: Committed,
+        *,
+        to: tuple[str, ...],
+        gone: Departure | None = None,
+        new_nick: str = "",
+        actor: str = "",
+        reason: str = "",
+    ) -> None:
+        """Nothing is told of who is not shown."""
+        if not member.is_shown:
+            return
+        occupants.present(
+            self.room_rows,
+            db,
+            room,
+            member,
+            now,
+            out,
+            to=to,
+            gone=gone,
+            new_nick=new_nick,
+            actor=actor,
+            reason=reason,
+        )

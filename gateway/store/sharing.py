@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rooms that several accounts share: who of them is in, since when, and who is told what.
+
+A room has one list of members and one archive in its realm, which is one account or a homeserver
+that the admin trusts. What an account may read of a shared archive is what was said during its
+stays, and before them where the room shows its past; never what somebody says of whom it wants to
+hear nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.ids import AccountId, NetworkName, RemoteRoomId, RemoteUserId, RoomId, UserJid
+from gateway.store.writer import Connection, Transaction
+
+
+def accounts_of(db: Connection, room: RoomId) -> dict[RemoteUserId, AccountId]:
+    """Whose room it is, or was, each as the member that they are."""
+    found = db.execute(
+        "SELECT account.remote_id, account.id FROM account_room"
+        " JOIN account ON account.id = account_room.account WHERE account_room.room = ?",
+        (room,),
+    )
+    return {RemoteUserId(remote_id): AccountId(account) for remote_id, account in found}
+
+
+def account_of(db: Connection, room: RoomId, user: RemoteUserId) -> AccountId | None:
+    """The account in a room that is one of its members."""
+    found = db.execute(
+        "SELECT account.id FROM account_room JOIN account ON account.id = account_room.account"
+        " WHERE account_room.room = ? AND account.remote_id = ?",
+        (room, user),
+    ).fetchone()
+    return None if found is None else AccountId(found[0])
+
+
+def users(db: Connection, room: RoomId) -> dict[RemoteUserId, UserJid]:
+    """The members of a room who are users of this gateway."""
+    found = db.execute(
+        "SELECT account.remote_id, account.user FROM account_room"
+        " JOIN account ON account.id = account_room.account WHERE account_room.room = ?",
+        (room,),
+    )
+    return {RemoteUserId(remote_id): UserJid(user) for remote_id, user in found}
+
+
+# --- who leads ----------------------------------------------------------------------------------
+
+
+def lead(db: Transaction, room: RoomId, account: AccountId | None) -> None:
+    """From now on this account's session tells what the room is and who is there; none, if it is
+    None."""
+    db.execute("UPDATE room SET leader = ? WHERE id = ?", (account, room))
+
+
+def led(db: Connection, network: NetworkName) -> list[AccountId | None]:
+    """Who leads shared rooms; None if one has no leader."""
+    found = db.execute(
+        "SELECT DISTINCT leader FROM room WHERE network = ? AND account IS NULL", (network,)
+    )
+    return [leader for (leader,) in found]
+
+
+def led_by(
+    db: Connection, network: NetworkName, leader: AccountId | None, most: int
+) -> list[tuple[RoomId, RemoteRoomId]]:
+    """Rooms of a leader, each with what the network calls it."""
+    found = db.execute(
+        "SELECT room.id, room_link.remote_id FROM room"
+        " JOIN room_link ON room_link.room = room.id AND room_link.home"
+        " WHERE room.network = ? AND room.account IS NULL AND room.leader IS ? LIMIT ?",
+        (network, leader, most),
+    )
+    return [(RoomId(room), RemoteRoomId(remote_id)) for room, remote_id in found]
+
+
+# --- since when ---------------------------------------------------------------------------------
+
+
+def begin_stay(db: Transaction, room: RoomId, account: AccountId, now: float) -> None:
+    """An account is in from here on, if it was not."""
+    db.execute(
+        "INSERT INTO stay (room, account, after, since)"
+        " SELECT ?, ?, coalesce((SELECT max(id) FROM archived WHERE room = ?), 0), ?"
+        " WHERE NOT EXISTS"
+        " (SELECT 1 FROM stay WHERE room = ? AND account = ? AND up_to IS NULL)"
+        # Nothing was said since it went.
+        " ON CONFLICT (room, account, after) DO UPDATE SET up_to = NULL, since = excluded.since",
+        (room, account, room, now, room, account),
+    )
+
+
+def end_stay(db: Transaction, room: RoomId, account: AccountId) -> None:
+    """An account is not in any more."""
+    db.execute(
+        "UPDATE stay SET up_to = coalesce((SELECT max(id) FROM archived WHERE room = ?), 0)"
+        " WHERE room = ? AND account = ? AND up_to IS NULL",
+        (room, room, account),
+    )
+
+
+def staying(db: Connection, room: RoomId) -> list[AccountId]:
+    """The accounts that are in a shared room, the most recently active first."""
+    found = db.execute(
+        "SELECT account.id FROM stay JOIN account ON account.id = stay.account"
+        " WHERE stay.room = ? AND stay.up_to IS NULL ORDER BY account.active_at DESC",
+        (room,),
+    )
+    return [AccountId(account) for (account,) in found]
+
+
+DUE = (
+    "(EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room AND stay.account = ?"
+    " AND stay.after < archived.id AND (stay.up_to IS NULL OR archived.id <= stay.up_to)"
+    " AND (archived.came_at IS NULL OR archived.came_at >= stay.since))"
+    " OR (archived.for_later AND EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room"
+    " AND stay.account = ? AND (stay.up_to IS NULL OR archived.id <= stay.up_to))))"
+    " AND archived.sender NOT IN (SELECT remote_id FROM ignored WHERE ignored.account = ?)"
+)
+"""SQL: whether an account, which it takes three times, may read what a shared archive has."""
+
+
+def hearers(
+    db: Connection, room: RoomId, sender: RemoteUserId, came_at: float | None
+) -> tuple[str, ...]:
+    """The sessions in a shared room that are told what somebody says. ``came_at``: when it came,
+    if it could not be read then, and is not for who came later."""
+    found = db.execute(
+        "SELECT occupant.jid FROM occupant WHERE occupant.room = ?"
+        " AND occupant.account NOT IN (SELECT account FROM ignored WHERE remote_id = ?)"
+        " AND (? IS NULL OR EXISTS (SELECT 1 FROM stay WHERE stay.room = occupant.room"
+        " AND stay.account = occupant.account AND stay.up_to IS NULL AND stay.since <= ?))",
+        (room, sender, came_at, came_at),
+    )
+    return tuple(jid for (jid,) in found)
+
+
+def ignore(db: Transaction, account: AccountId, users: Iterable[RemoteUserId]) -> None:
+    """An account wants to hear nothing of these, and of everybody else."""
+    db.execute("DELETE FROM ignored WHERE account = ?", (account,))
+    db.executemany("INSERT OR IGNORE INTO ignored VALUES (?, ?)", [(account, u) for u in users])
+
+
+def sweep(db: Transaction) -> None:
+    """Drop shared rooms in which nobody is any more."""
+    db.execute(
+        "DELETE FROM room WHERE account IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM account_room WHERE account_room.room = room.id)"
+    )
