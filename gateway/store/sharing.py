@@ -11,7 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.ids import AccountId, NetworkName, RemoteRoomId, RemoteUserId, RoomId, UserJid
+from gateway.ids import (
+    AccountId,
+    NetworkName,
+    RemoteRoomId,
+    RemoteUserId,
+    RoomId,
+    StanzaId,
+    UserJid,
+)
 from gateway.store.writer import Connection, Transaction
 
 
@@ -79,16 +87,33 @@ def led_by(
 
 
 def begin_stay(db: Transaction, room: RoomId, account: AccountId, now: float) -> None:
-    """An account is in from here on, if it was not."""
+    """An account is in from here on."""
     db.execute(
         "INSERT INTO stay (room, account, after, since)"
-        " SELECT ?, ?, coalesce((SELECT max(id) FROM archived WHERE room = ?), 0), ?"
-        " WHERE NOT EXISTS"
-        " (SELECT 1 FROM stay WHERE room = ? AND account = ? AND up_to IS NULL)"
+        " VALUES (?, ?, coalesce((SELECT max(id) FROM archived WHERE room = ?), 0), ?)"
         # Nothing was said since it went.
         " ON CONFLICT (room, account, after) DO UPDATE SET up_to = NULL, since = excluded.since",
-        (room, account, room, now, room, account),
+        (room, account, room, now),
     )
+
+
+def reach_back(db: Transaction, room: RoomId, account: AccountId, archive_id: StanzaId) -> None:
+    """The network has told an account what another one was told before: so it is due to it, and
+    what came since. It had come in already when that was said."""
+    db.execute(
+        "UPDATE stay SET after = said.id - 1 FROM archived AS said"
+        " WHERE said.room = ? AND said.archive_id = ? AND stay.room = said.room"
+        " AND stay.account = ? AND stay.up_to IS NULL AND stay.after >= said.id",
+        (room, archive_id, account),
+    )
+
+
+def is_staying(db: Connection, room: RoomId, account: AccountId) -> bool:
+    """Whether an account is in a shared room."""
+    found = db.execute(
+        "SELECT 1 FROM stay WHERE room = ? AND account = ? AND up_to IS NULL", (room, account)
+    )
+    return found.fetchone() is not None
 
 
 def end_stay(db: Transaction, room: RoomId, account: AccountId) -> None:

@@ -74,6 +74,14 @@ class LiveAdapter(ScriptedAdapter):
     capabilities = replace(ScriptedAdapter.capabilities, live_only=True)
 
 
+class TrustedAdapter(ScriptedAdapter):
+    """A network whose server is trusted, so that its accounts share rooms."""
+
+    def shares_rooms(self, realm: str) -> bool:
+        """All of them are of one realm."""
+        return True
+
+
 class UnmadeAdapter(ScriptedAdapter):
     """Cannot be made: its network has a component that says so, and nothing else."""
 
@@ -88,6 +96,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "plain": PlainAdapter,
     "live-only": LiveAdapter,
     "stepwise": StepwiseAdapter,
+    "trusted": TrustedAdapter,
     "unmade": UnmadeAdapter,
 }
 

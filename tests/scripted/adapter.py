@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 import msgspec
@@ -49,6 +49,7 @@ from gateway.events import (
     RemoteContactGone,
     RemoteEvent,
     RemoteGap,
+    RemoteIgnored,
     RemoteInvite,
     RemoteInviteGone,
     RemoteMember,
@@ -358,7 +359,8 @@ class ScriptedSession(Session):
             self._account.presence(RemoteUserId(push["presence"]), presence)
         else:
             event = push["event"]
-            convert = self._room_event if event and "room" in event else self._event
+            is_of_room = event and event["type"].startswith(("room", "member"))
+            convert = self._room_event if is_of_room else self._event
             events = [] if event is None else [convert(event)]
             await self._account.commit(events, cursor=str(push["pos"]))
             wire.write({"op": "ack", "pos": push["pos"]})
@@ -406,7 +408,7 @@ class ScriptedSession(Session):
 
     def _room_event(self, event: dict[str, Any]) -> RemoteEvent:
         fields = {name: value for name, value in event.items() if name != "type"}
-        kinds: dict[str, type[RemoteRoomEvent | RemoteUndecryptable]] = {
+        kinds: dict[str, type[RemoteRoomEvent | RemoteUndecryptable | RemoteIgnored]] = {
             "room": RemoteRoom,
             "member": RemoteMember,
             "member-gone": RemoteMemberGone,
@@ -420,6 +422,7 @@ class ScriptedSession(Session):
             "room-notice": RemoteRoomNotice,
             "room-gap": RemoteRoomGap,
             "room-encrypted": RemoteUndecryptable,
+            "room-ignored": RemoteIgnored,
         }
         kind = kinds[event["type"]]
         if "sent_at" in kind.__struct_fields__:
@@ -480,6 +483,10 @@ class ScriptedSession(Session):
             raise Transient("There is no connection.", is_certain=True)
         reply = await self._wire.request({"op": "banned", "room": room})
         return list(map(RemoteUserId, reply["users"]))
+
+    async def tell_rooms(self, rooms: Sequence[RemoteRoomId] | None) -> None:
+        if self._wire is not None:
+            await self._wire.request({"op": "tell-rooms", "rooms": rooms})
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
         if self._wire is not None:

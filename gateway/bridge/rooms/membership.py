@@ -83,6 +83,8 @@ class Membership:
             title=brief(member.title, NAME_CHARS),
             is_shown=occupants.is_shown(self.room_rows, db, room, member, before),
         )
+        if before is None or member.user == self.room_rows.own:
+            self._came_in(db, room, member.user, now, out, is_new=before is None)
         if after == before:
             return
         known = Member(
@@ -93,9 +95,6 @@ class Membership:
             title=after.title,
         )
         rooms.put_member(db, room.id, known, called, fold(called), is_shown=after.is_shown)
-        account = sharing.account_of(db, room.id, member.user) if before is None else None
-        if account is not None:
-            self._came_in(db, room, account, now, out)
         to = rooms.occupants(db, room.id)
         if not to:
             return
@@ -104,11 +103,25 @@ class Membership:
         self._present(db, room, after, now, out, to=to)
 
     def _came_in(
-        self, db: Transaction, room: RoomRow, account: AccountId, now: float, out: Committed
+        self,
+        db: Transaction,
+        room: RoomRow,
+        user: RemoteUserId,
+        now: float,
+        out: Committed,
+        *,
+        is_new: bool,
     ) -> None:
-        out.entered.append((account, room.remote_id))
-        if room.is_shared:
+        """If that is somebody with an account here. Another one's session may have told of them
+        before their own did."""
+        account = sharing.account_of(db, room.id, user)
+        if account is None:
+            return
+        if room.is_shared and not sharing.is_staying(db, room.id, account):
             sharing.begin_stay(db, room.id, account, now)
+            is_new = True
+        if is_new:
+            out.entered.append((account, room.remote_id))
 
     def gone(
         self, db: Transaction, room: RoomRow, event: RemoteMemberGone, now: float, out: Committed

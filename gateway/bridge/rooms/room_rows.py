@@ -84,6 +84,11 @@ class RoomRows:
         addressed = structs.replace(said, to=to)
         self.tell(db, room, said.id, addressed, now, out)
 
+    def told_again(self, db: Transaction, room: RoomRow, archive_id: StanzaId) -> None:
+        """The account was told what is in the archive already."""
+        if room.is_shared:
+            sharing.reach_back(db, room.id, self.rows.account, archive_id)
+
     def tell(
         self,
         db: Transaction,

@@ -85,11 +85,13 @@ class Speech:
                 part=part,
                 now=now,
             )
+            archive_id = self.room_rows.id(room, "archive", event.id, part)
             if stored is None:
+                self.room_rows.told_again(db, room, archive_id)
                 return
             said = RoomMessage(
                 id=sid,
-                archive_id=self.room_rows.id(room, "archive", event.id, part),
+                archive_id=archive_id,
                 nick=called,
                 occupant=occupant_id(room.secret, event.sender),
                 body=body,

@@ -264,6 +264,20 @@ def _encryption(db: sqlite3.Connection) -> None:
     db.execute("UPDATE held SET needs = 'k1', reason = 'Why.' WHERE rowid = 1")
 
 
+def _shared_rooms(db: sqlite3.Connection) -> None:
+    """Alice's account was in a room that others share, and wants to hear nothing of eve."""
+    _insert(
+        db,
+        "room",
+        [(3, "net", "realm net", None, "Tea", "", None, None, 1, b"t" * 32, None, 1, 0)],
+    )
+    _insert(db, "room_link", [(3, "net", "realm net", "!tea", 1)])
+    _insert(db, "conversation", [(6, None, None, 3, 0, 0, None)])
+    _insert(db, "account_room", [(3, 1, None, 0)])
+    _insert(db, "stay", [(3, 1, 0, 1, NOW - 100)])
+    _insert(db, "ignored", [(1, "eve")])
+
+
 def _rooms(db: sqlite3.Connection) -> None:
     """Alice is in a group with bob, from one of her devices, and something was said."""
     encode = msgspec.msgpack.Encoder().encode
@@ -365,6 +379,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     9: _rooms,
     10: _references,
     11: _invitations,
+    14: _shared_rooms,
 }
 """What a migration's new tables hold, by its number."""
 
