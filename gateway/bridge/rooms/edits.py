@@ -147,7 +147,7 @@ class Edits:
         scope = ("readable",) if late else ()
         before = [text, *self._other_parts(db, room, text)]
         reply = self.references.same_reply(db, room, text.first.reply)
-        told = mentions.parts(db, room, self.room_rows.own, event, reply)
+        told = mentions.parts(db, room, self.room_rows.users(db, room), event, reply)
         for part, (old, new) in enumerate(zip_longest(before, told)):
             shown, named = new if new and new[0] else (_NOTHING_MORE, ())
             if old is not None and old.last.body == shown:

@@ -7,7 +7,7 @@ Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeVar
 
 from msgspec import structs
@@ -31,14 +31,15 @@ Part = tuple[str, tuple[RoomMention, ...]]
 def parts(
     db: Connection,
     room: RoomRow,
-    own: RemoteUserId,
+    users: Collection[RemoteUserId],
     event: RemoteRoomMessage,
     reply: Reply | None,
 ) -> list[Part]:
-    """What somebody says, as the room is told it. ``own``: the account itself."""
+    """What somebody says, as the room is told it. ``users``: the members who have clients of
+    XMPP."""
     said: Part = (clean(event.body), ())
     if event.mentions:
-        said = _by_nicks(db, room, own, event, "" if reply is None else reply.nick)
+        said = _by_nicks(db, room, users, event, "" if reply is None else reply.nick)
     told, start = [], 0
     for part in split_text(said[0]):
         told.append((part, tuple(_within(said[1], start, start + len(part)))))
@@ -91,7 +92,11 @@ def _seen(room: RoomRow, mention: Mention, people: _People) -> RoomMention:
 
 
 def _by_nicks(
-    db: Connection, room: RoomRow, own: RemoteUserId, event: RemoteRoomMessage, answered: str
+    db: Connection,
+    room: RoomRow,
+    users: Collection[RemoteUserId],
+    event: RemoteRoomMessage,
+    answered: str,
 ) -> Part:
     """The text with everybody called as in the room."""
     said = event.mentions[:MOST]
@@ -103,12 +108,14 @@ def _by_nicks(
     others = {mention.user: mention for mention in known}
     for mention in named:
         others.pop(mention.user, None)
-    me = people.get(own)
-    if own in others and me is not None and me.nick != answered and not body.startswith("/me "):
+    for user in [user for user in others if user in users]:
+        called = people[user]
+        if called is None or called.nick == answered or body.startswith("/me "):
+            continue
         # The user's own clients look for the nick in the text. In a reply to them they have it.
-        by = len(me.nick) + 2
-        mine = structs.replace(others.pop(own), begin=0, end=len(me.nick))
-        body, named = f"{me.nick}: {body}", [mine, *(_moved(each, by) for each in named)]
+        by = len(called.nick) + 2
+        first = structs.replace(others.pop(user), begin=0, end=len(called.nick))
+        body, named = f"{called.nick}: {body}", [first, *(_moved(each, by) for each in named)]
     nowhere = [structs.replace(mention, begin=0, end=0) for mention in others.values()]
     return body, tuple(_seen(room, mention, people) for mention in [*named, *nowhere])
 

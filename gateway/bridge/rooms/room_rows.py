@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -27,6 +28,10 @@ class RoomRows:
     own: RemoteUserId
     """The account itself."""
     cutoffs: Cutoffs
+
+    def users(self, db: Transaction, room: RoomRow) -> Collection[RemoteUserId]:
+        """The members who have clients of XMPP."""
+        return sharing.accounts_of(db, room.id) if room.is_shared else (self.own,)
 
     def find(self, db: Transaction, remote_id: RemoteRoomId) -> RoomRow | None:
         """A room that the account is in."""

@@ -72,7 +72,7 @@ class Speech:
         called = self.room_rows.called(db, room, event.sender)
         sent_at = honest_time(event.sent_at, now)
         reply = self.references.reply(db, room, event.reply_to)
-        told = mentions.parts(db, room, self.room_rows.own, event, reply)
+        told = mentions.parts(db, room, self.room_rows.users(db, room), event, reply)
         for part, (body, named) in enumerate(told):
             sid = self.room_rows.id(room, event.id, part)
             stored = conversations.add_message(
@@ -162,7 +162,7 @@ class Speech:
         is_newest = shown is not None and shown.id == archive.newest(db, room.id)
         sent_at = honest_time(event.sent_at, now)
         answered = self.references.reply(db, room, event.reply_to)
-        told = mentions.parts(db, room, self.room_rows.own, event, answered)
+        told = mentions.parts(db, room, self.room_rows.users(db, room), event, answered)
         for part, (body, named) in enumerate(told):
             reply = None if part else answered
             if shown is not None and not part:
