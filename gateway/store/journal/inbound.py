@@ -161,7 +161,8 @@ def open_inbound_conversations(
     rows = db.execute(
         f"SELECT DISTINCT coalesce(conversation.account, {OF_SHARED_ROOM}), inbound.conversation"
         f" FROM inbound JOIN conversation ON conversation.id = inbound.conversation{OF_NETWORK}"
-        " WHERE inbound.state < 2 AND coalesce(account.network, room.network) = ?",
+        " WHERE inbound.state < 2 AND coalesce(account.network, room.network) = ?"
+        " ORDER BY 1, 2",
         (network,),
     )
     return [(AccountId(account), ConversationId(conversation)) for account, conversation in rows]

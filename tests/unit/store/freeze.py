@@ -269,7 +269,7 @@ def _shared_rooms(db: sqlite3.Connection) -> None:
     _insert(
         db,
         "room",
-        [(3, "net", "realm net", None, "Tea", "", None, None, 1, b"t" * 32, None, 1, 0)],
+        [(3, "net", "realm net", None, "Tea", "", None, None, 1, b"t" * 32, None, 0, 1, 0)],
     )
     _insert(db, "room_link", [(3, "net", "realm net", "!tea", 1)])
     _insert(db, "conversation", [(6, None, None, 3, 0, 0, None)])
@@ -379,7 +379,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     9: _rooms,
     10: _references,
     11: _invitations,
-    14: _shared_rooms,
+    15: _shared_rooms,
 }
 """What a migration's new tables hold, by its number."""
 
