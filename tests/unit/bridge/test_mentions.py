@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bridge.rooms.addressing import Pointer, within
+from gateway.bridge.rooms.addressing import Addressing, Pointer, within
 from gateway.bridge.rooms.mentions import placed
-from gateway.events import Mention
-from gateway.ids import RemoteUserId
+from gateway.events import Affiliation, Mention, RoomRight
+from gateway.ids import AccountId, ConversationId, RemoteRoomId, RemoteUserId, RoomId
+from gateway.store import rooms
+from gateway.store.rooms import MemberRow, RoomRow
 from gateway.text import find_word
 from gateway.xmpp.codec.incoming import Reference, read_message
 
@@ -94,3 +96,60 @@ def test_req_439_what_clients_say(xml: str, found: list[Reference]) -> None:
 def test_there_is_an_end_to_references() -> None:
     one = "<mention xmlns='urn:xmpp:mentions:0' occupantid='o'/>"
     assert len(read_message(_parse(one * 5_000)).references) <= 100
+
+
+_ROOM = RoomRow(
+    id=RoomId(1),
+    conversation=ConversationId(1),
+    account=AccountId(1),
+    remote_id=RemoteRoomId("!club"),
+    name="",
+    topic="",
+    topic_by=None,
+    topic_at=None,
+    private=True,
+    may=(RoomRight.MENTION_ALL,),
+    secret=b"",
+)
+_NICKS = ("bob", "bob b", "b", "ann :", "@", "ł☺")
+
+
+@given(
+    st.lists(st.sampled_from([*_NICKS, "@", ":", ",", " ", "\n", "> ", "room", "x", "."])),
+    st.lists(
+        st.builds(
+            Pointer,
+            begin=st.integers(-9, 40),
+            end=st.integers(-9, 40),
+            nick=st.sampled_from([*_NICKS, "", "nobody"]),
+            is_everybody=st.booleans(),
+        ),
+        max_size=5,
+    ),
+)
+def test_req_439_whatever_is_said_places_are_in_the_text_and_apart(
+    words: list[str], pointers: list[Pointer]
+) -> None:
+    """With the look-ups of a room in which these are."""
+    body, people = "".join(words), {nick: _member(nick) for nick in _NICKS}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rooms, "by_nick", lambda _db, _room, folded: people.get(folded))
+        patch.setattr(rooms, "member", lambda _db, _room, user: people.get(user))
+        found = Addressing(None, _ROOM, BOB).mentioned(body, pointers)  # type: ignore[arg-type]
+    end = 0
+    for mention in found:
+        if mention.begin != mention.end:
+            assert end <= mention.begin < mention.end <= len(body)
+            end = mention.end
+    nowhere = [mention.user for mention in found if mention.begin == mention.end]
+    assert len(set(nowhere)) == len(nowhere)
+
+
+def _member(nick: str) -> MemberRow:
+    return MemberRow(
+        user=RemoteUserId(nick),
+        name=nick,
+        nick=nick,
+        affiliation=Affiliation.MEMBER,
+        may_speak=True,
+    )
