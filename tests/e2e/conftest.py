@@ -7,6 +7,7 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -64,3 +65,10 @@ def house(xmpp_server: XmppServer, synapse: Synapse, tmp_path: Path) -> House:
 def prosody_house(prosody: Prosody, synapse: Synapse, tmp_path: Path) -> House:
     """The same, for what only Prosody can."""
     return House(prosody, synapse, tmp_path)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """What adapters ask their servers with."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield session

@@ -1,11 +1,8 @@
 """The Matrix adapter on a real Synapse, driven through the contract."""
 
 import asyncio
-import itertools
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -13,7 +10,6 @@ import pytest
 from aiohttp import web
 
 from adapters.matrix import MatrixAdapter
-from gateway.adapter import Linked
 from gateway.errors import (
     AuthExpired,
     BadLogin,
@@ -35,76 +31,17 @@ from gateway.events import (
     SendText,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
+from tests.e2e.matrix_worlds import ChatWorld, chat_world, link
 from tests.peers.matrix_client import MatrixClient
 from tests.peers.synapse import Synapse
-from tests.unit.matrix.memory import MemoryAccount, MemoryNetwork, Running
+from tests.unit.matrix.memory import MemoryAccount, MemoryNetwork
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
-_numbers = itertools.count()
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield session
-
-
-@dataclass
-class World:
-    """A linked account, another client of the same user, and a contact."""
-
-    synapse: Synapse
-    adapter: MatrixAdapter
-    account: MemoryAccount
-    phone: MatrixClient
-    bob: MatrixClient
-
-    @property
-    def contact(self) -> RemoteUserId:
-        return RemoteUserId(self.bob.user_id)
-
-    @property
-    def alice(self) -> str:
-        return self.phone.user_id
-
-    def running(self) -> Running:
-        return Running(self.adapter, self.account)
-
-    async def chat(self) -> str:
-        """A direct room of both, made by other clients, before the session began."""
-        room = await self.phone.create_direct(self.bob.user_id)
-        await self.bob.join(room)
-        await self.phone.wait_member(room, self.bob.user_id)
-        return room
-
-
-async def _link(adapter: MatrixAdapter, url: str, user: str, password: str = "secret") -> Linked:
-    linked = await adapter.login().submit(
-        {"homeserver": url, "username": user, "password": password}
-    )
-    assert isinstance(linked, Linked)
-    return linked
-
-
-@asynccontextmanager
-async def _world(
-    synapse: Synapse, http: aiohttp.ClientSession, **settings: Any
-) -> AsyncIterator[World]:
-    number = next(_numbers)
-    alice, bob = f"ma{number}", f"mb{number}"
-    await synapse.add_user(alice, "secret")
-    await synapse.add_user(bob, "secret")
-    adapter = MatrixAdapter(MemoryNetwork(http, **settings))
-    account = MemoryAccount(await _link(adapter, synapse.url, alice), http)
-    async with AsyncExitStack() as stack:
-        phone = await stack.enter_async_context(MatrixClient(synapse.url, alice, "secret"))
-        other = await stack.enter_async_context(MatrixClient(synapse.url, bob, "secret"))
-        yield World(synapse, adapter, account, phone, other)
-
-
-@pytest.fixture
-async def world(synapse: Synapse, http: aiohttp.ClientSession) -> AsyncIterator[World]:
-    async with _world(synapse, http) as made:
+async def world(synapse: Synapse, http: aiohttp.ClientSession) -> AsyncIterator[ChatWorld]:
+    async with chat_world(synapse, http) as made:
         yield made
 
 
@@ -118,13 +55,13 @@ async def _rooms(client: MatrixClient) -> list[str]:
 async def test_login_by_url_and_full_id(synapse: Synapse, http: aiohttp.ClientSession) -> None:
     await synapse.add_user("login1", "secret")
     adapter = MatrixAdapter(MemoryNetwork(http, default_homeserver=synapse.url))
-    linked = await _link(adapter, synapse.url + "/", "@login1:localhost")
+    linked = await link(adapter, synapse.url + "/", "@login1:localhost")
     assert linked.remote_id == "@login1:localhost"
     assert linked.realm == synapse.url
     assert json.loads(linked.secret).keys() == {
         "homeserver", "user_id", "device_id", "access_token"
     }  # fmt: skip
-    assert (await _link(adapter, "", "login1")).remote_id == linked.remote_id
+    assert (await link(adapter, "", "login1")).remote_id == linked.remote_id
     session = adapter.session(MemoryAccount(linked, http))
     await session.log_out()
     await session.log_out()
@@ -138,7 +75,7 @@ async def test_login_with_a_wrong_password_asks_for_it_again(
     await synapse.add_user("login2", "secret")
     adapter = MatrixAdapter(MemoryNetwork(http))
     with pytest.raises(BadLogin, match="password") as caught:
-        await _link(adapter, synapse.url, "login2", "wrong")
+        await link(adapter, synapse.url, "login2", "wrong")
     assert caught.value.field == "password"
 
 
@@ -149,7 +86,7 @@ async def test_login_at_a_wrong_homeserver_asks_for_it_again(
     http: aiohttp.ClientSession, typed: str
 ) -> None:
     with pytest.raises(BadLogin) as caught:
-        await _link(MatrixAdapter(MemoryNetwork(http)), typed, "bob")
+        await link(MatrixAdapter(MemoryNetwork(http)), typed, "bob")
     assert caught.value.field == "homeserver"
 
 
@@ -165,7 +102,7 @@ async def test_login_at_a_web_site_that_is_no_homeserver(http: aiohttp.ClientSes
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         port = runner.addresses[0][1]
         with pytest.raises(BadLogin, match="not a Matrix homeserver") as caught:
-            await _link(MatrixAdapter(MemoryNetwork(http)), f"http://127.0.0.1:{port}", "bob")
+            await link(MatrixAdapter(MemoryNetwork(http)), f"http://127.0.0.1:{port}", "bob")
         assert caught.value.field == "homeserver"
     finally:
         await runner.cleanup()
@@ -180,7 +117,7 @@ async def test_private_homeservers_are_refused_unless_allowed(
         f"http://localhost:{synapse.port}",
     ):
         with pytest.raises((Forbidden, BadLogin), match=r"private network|http://"):
-            await _link(adapter, url, "bob")
+            await link(adapter, url, "bob")
     await adapter.stop()
 
 
@@ -197,14 +134,14 @@ async def test_a_name_that_leads_to_a_private_address_is_refused(
         MemoryNetwork(http, allow_private_homeservers=False, allow_insecure_homeservers=True)
     )
     with pytest.raises(Forbidden, match="private network"):
-        await _link(adapter, f"http://hs.example:{synapse.port}", "bob")
+        await link(adapter, f"http://hs.example:{synapse.port}", "bob")
     await adapter.stop()
 
 
 # --- messages -----------------------------------------------------------------------------------
 
 
-async def test_messages_both_ways_and_echo_of_another_client(world: World) -> None:
+async def test_messages_both_ways_and_echo_of_another_client(world: ChatWorld) -> None:
     room = await world.chat()
     await world.bob.send_text(room, "before the link")
     async with world.running() as session:
@@ -235,7 +172,7 @@ async def test_messages_both_ways_and_echo_of_another_client(world: World) -> No
     assert bodies == ["hello bob"]
 
 
-async def test_an_absence_is_filled_in_order(world: World) -> None:
+async def test_an_absence_is_filled_in_order(world: ChatWorld) -> None:
     room = await world.chat()
     async with world.running():
         await world.bob.send_text(room, "first")
@@ -252,7 +189,7 @@ async def test_an_absence_is_filled_in_order(world: World) -> None:
 async def test_a_gap_beyond_the_bound_is_named(
     synapse: Synapse, http: aiohttp.ClientSession
 ) -> None:
-    async with _world(synapse, http, max_gap=20) as world:
+    async with chat_world(synapse, http, max_gap=20) as world:
         room = await world.chat()
         async with world.running():
             pass
@@ -269,7 +206,7 @@ async def test_a_gap_beyond_the_bound_is_named(
         )
 
 
-async def test_a_refused_cursor_costs_nothing(world: World) -> None:
+async def test_a_refused_cursor_costs_nothing(world: ChatWorld) -> None:
     room = await world.chat()
     async with world.running():
         await world.bob.send_text(room, "first")
@@ -284,7 +221,7 @@ async def test_a_refused_cursor_costs_nothing(world: World) -> None:
     assert bodies == ["first", *(f"missed {number}" for number in range(70)), "last"]
 
 
-async def test_nothing_is_lost_when_a_commit_fails(world: World) -> None:
+async def test_nothing_is_lost_when_a_commit_fails(world: ChatWorld) -> None:
     room = await world.chat()
     running = world.running()
     await running.__aenter__()
@@ -299,7 +236,7 @@ async def test_nothing_is_lost_when_a_commit_fails(world: World) -> None:
         await world.account.wait_text("during the fault")
 
 
-async def test_a_revoked_token_ends_the_session(world: World) -> None:
+async def test_a_revoked_token_ends_the_session(world: ChatWorld) -> None:
     running = world.running()
     await running.__aenter__()
     await world.phone.request("POST", "logout/all")
@@ -311,7 +248,7 @@ async def test_a_revoked_token_ends_the_session(world: World) -> None:
 # --- invitations --------------------------------------------------------------------------------
 
 
-async def test_an_invitation_is_accepted(world: World) -> None:
+async def test_an_invitation_is_accepted(world: ChatWorld) -> None:
     async with world.running() as session:
         room = await world.bob.create_direct(world.alice)
         await world.bob.send_text(room, "are you there?")
@@ -327,7 +264,7 @@ async def test_an_invitation_is_accepted(world: World) -> None:
     assert not world.account.inbox.find(lambda item: isinstance(item, RemoteInviteGone))
 
 
-async def test_a_message_accepts_an_invitation_from_before_the_link(world: World) -> None:
+async def test_a_message_accepts_an_invitation_from_before_the_link(world: ChatWorld) -> None:
     room = await world.bob.create_direct(world.alice)
     async with world.running() as session:
         await world.account.wait(RemoteInvite)
@@ -335,7 +272,7 @@ async def test_a_message_accepts_an_invitation_from_before_the_link(world: World
         await world.bob.wait_text("here I am", room_id=room)
 
 
-async def test_an_invitation_is_declined_and_can_come_again(world: World) -> None:
+async def test_an_invitation_is_declined_and_can_come_again(world: ChatWorld) -> None:
     async with world.running() as session:
         room = await world.bob.create_direct(world.alice)
         first = await world.account.wait(RemoteInvite)
@@ -347,7 +284,7 @@ async def test_an_invitation_is_declined_and_can_come_again(world: World) -> Non
         assert again.id != first.id
 
 
-async def test_a_withdrawn_invitation_is_told(world: World) -> None:
+async def test_a_withdrawn_invitation_is_told(world: ChatWorld) -> None:
     async with world.running() as session:
         body = {"preset": "private_chat", "is_direct": True, "invite": [world.alice]}
         room = (await world.bob.request("POST", "createRoom", body))["room_id"]
@@ -358,7 +295,7 @@ async def test_a_withdrawn_invitation_is_told(world: World) -> None:
             await session.send(AcceptInvite(contact=world.contact), "accept")
 
 
-async def test_an_invitation_to_a_group_is_not_told(world: World) -> None:
+async def test_an_invitation_to_a_group_is_not_told(world: ChatWorld) -> None:
     async with world.running():
         await world.bob.create_room(name="group", invite=[world.alice])
         await world.bob.create_direct(world.alice)
@@ -369,7 +306,7 @@ async def test_an_invitation_to_a_group_is_not_told(world: World) -> None:
 # --- rooms --------------------------------------------------------------------------------------
 
 
-async def test_the_first_message_makes_one_direct_room(world: World) -> None:
+async def test_the_first_message_makes_one_direct_room(world: ChatWorld) -> None:
     async with world.running() as session:
         await session.send(SendText(contact=world.contact, body="one"), "k1")
         room = await world.bob.wait_invite(sender=world.alice)
@@ -386,7 +323,7 @@ async def test_the_first_message_makes_one_direct_room(world: World) -> None:
 
 @pytest.mark.parametrize("lost", ["answer", "commit"])
 async def test_a_room_that_was_made_before_a_crash_is_found_again(
-    world: World, lost: str, monkeypatch: pytest.MonkeyPatch
+    world: ChatWorld, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = SendText(contact=world.contact, body="hello")
     async with world.running() as session:
@@ -421,7 +358,7 @@ async def test_a_room_that_was_made_before_a_crash_is_found_again(
     assert not [key for key in world.account.stored if key.startswith("opening:")]
 
 
-async def test_a_contact_who_does_not_exist_leaves_no_room(world: World) -> None:
+async def test_a_contact_who_does_not_exist_leaves_no_room(world: ChatWorld) -> None:
     nobody = RemoteUserId("@nobody:localhost")
     foreign = RemoteUserId("@nobody:elsewhere.invalid")
     async with world.running() as session:
@@ -436,7 +373,7 @@ async def test_a_contact_who_does_not_exist_leaves_no_room(world: World) -> None
     assert not [key for key in world.account.stored if key.startswith("opening:")]
 
 
-async def test_a_room_made_by_another_client_is_used(world: World) -> None:
+async def test_a_room_made_by_another_client_is_used(world: ChatWorld) -> None:
     async with world.running() as session:
         room = await world.chat()
         await world.bob.send_text(room, "here")
@@ -446,7 +383,7 @@ async def test_a_room_made_by_another_client_is_used(world: World) -> None:
     assert await _rooms(world.phone) == [room]
 
 
-async def test_a_message_after_the_user_left_opens_another_room(world: World) -> None:
+async def test_a_message_after_the_user_left_opens_another_room(world: ChatWorld) -> None:
     first = await world.chat()
     async with world.running() as session:
         await session.send(SendText(contact=world.contact, body="one"), "k1")
@@ -463,11 +400,11 @@ async def test_a_message_after_the_user_left_opens_another_room(world: World) ->
 async def test_without_encryption_nothing_is_sent_to_an_encrypted_room(
     synapse: Synapse, http: aiohttp.ClientSession
 ) -> None:
-    async with _world(synapse, http, encryption=False) as world:
+    async with chat_world(synapse, http, encryption=False) as world:
         await _nothing_is_sent(world)
 
 
-async def _nothing_is_sent(world: World) -> None:
+async def _nothing_is_sent(world: ChatWorld) -> None:
     room = await world.phone.create_direct(world.bob.user_id, encrypted=True)
     await world.bob.join(room)
     content = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"}
@@ -482,7 +419,7 @@ async def _nothing_is_sent(world: World) -> None:
     assert len(await _rooms(world.phone)) == 1
 
 
-async def test_encryption_that_is_switched_on_counts_at_once(world: World) -> None:
+async def test_encryption_that_is_switched_on_counts_at_once(world: ChatWorld) -> None:
     room = await world.chat()
     async with world.running() as session:
         await session.send(SendText(contact=world.contact, body="clear"), "k1")
@@ -505,7 +442,7 @@ async def test_encryption_that_is_switched_on_counts_at_once(world: World) -> No
 # --- names, typing, read marks ------------------------------------------------------------------
 
 
-async def test_names_are_told_on_change(world: World) -> None:
+async def test_names_are_told_on_change(world: ChatWorld) -> None:
     room = await world.chat()
     async with world.running():
         profile = await world.account.wait(RemoteProfile)
@@ -517,8 +454,8 @@ async def test_names_are_told_on_change(world: World) -> None:
     assert len(world.account.inbox.find(lambda item: isinstance(item, RemoteProfile))) == 2
 
 
-async def test_a_third_person_is_named(world: World) -> None:
-    await world.synapse.add_user(third := f"third{next(_numbers)}", "secret")
+async def test_a_third_person_is_named(world: ChatWorld) -> None:
+    await world.synapse.add_user(third := f"third-{world.bob.user}", "secret")
     room = await world.chat()
     async with world.running(), MatrixClient(world.synapse.url, third, "secret") as carol:
         await carol.set_displayname("Carol")
@@ -529,7 +466,7 @@ async def test_a_third_person_is_named(world: World) -> None:
         assert message.contact == world.contact
 
 
-async def test_typing_both_ways(world: World) -> None:
+async def test_typing_both_ways(world: ChatWorld) -> None:
     room = await world.chat()
     async with world.running() as session:
         await world.bob.typing(room)
@@ -547,7 +484,7 @@ def _is(wanted: object) -> Callable[[object], bool]:
     return lambda item: item == wanted
 
 
-async def test_read_marks_both_ways(world: World) -> None:
+async def test_read_marks_both_ways(world: ChatWorld) -> None:
     room = await world.chat()
     async with world.running() as session:
         sent = await session.send(SendText(contact=world.contact, body="read this"), "k")

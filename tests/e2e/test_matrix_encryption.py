@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,85 +16,22 @@ import nio
 import pytest
 import vodozemac
 
-from adapters.matrix import MatrixAdapter
 from adapters.matrix.e2e.own import ALGORITHMS
 from adapters.matrix.e2e.signed import sign
-from gateway.adapter import Linked, LoginStep, Session
+from gateway.adapter import LoginStep, Session
 from gateway.errors import AdapterError, BadLogin, Transient
-from gateway.events import AcceptInvite, RemoteInvite, RemoteNotice, RemoteUndecryptable, SendText
+from gateway.events import RemoteNotice, RemoteUndecryptable, SendText
 from gateway.ids import RemoteUserId
+from tests.e2e.matrix_worlds import Pair, pair_of
 from tests.peers.element import Element
 from tests.peers.synapse import Synapse
-from tests.unit.matrix.memory import MemoryAccount, MemoryNetwork, Running
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield session
-
-
-@dataclass
-class Pair:
-    """Alice, whom the gateway has linked, and bob, who uses Element."""
-
-    synapse: Synapse
-    adapter: MatrixAdapter
-    account: MemoryAccount
-    bob: Element
-
-    @property
-    def contact(self) -> RemoteUserId:
-        return RemoteUserId(self.bob.user_id)
-
-    def running(self) -> Running:
-        return Running(self.adapter, self.account)
-
-    async def begin(self, session: Session) -> str:
-        """Bob begins an encrypted chat, and alice accepts; returns the room."""
-        room = await self.bob.create_direct(self.account.remote_id)
-        await self.account.wait(RemoteInvite)
-        await session.send(AcceptInvite(contact=self.contact), "k0")
-        await self.bob.wait_member(room, self.account.remote_id)
-        return room
-
-
-@asynccontextmanager
-async def _pair(
-    synapse: Synapse, http: aiohttp.ClientSession, directory: Path, **settings: Any
-) -> AsyncIterator[Pair]:
-    number = next(_numbers)
-    alice, bob = f"enc-alice{number}", f"enc-bob{number}"
-    for user in alice, bob:
-        await synapse.add_user(user, "secret")
-    adapter = MatrixAdapter(MemoryNetwork(http, **settings))
-    linked = await adapter.login().submit(
-        {"homeserver": synapse.url, "username": alice, "password": "secret"}
-    )
-    assert isinstance(linked, Linked)
-    async with AsyncExitStack() as stack:
-        element = Element(synapse.url, bob, "secret", directory=directory)
-        await stack.enter_async_context(element)
-        await _reachable(element)
-        yield Pair(synapse, adapter, MemoryAccount(linked, http), element)
-
-
-async def _reachable(element: Element) -> None:
-    """Its keys go out beside its first sync; before that nobody can encrypt to it."""
-    for _ in range(100):
-        if await element.one_time_keys():
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError("its keys were not uploaded within 10 s")
 
 
 @pytest.fixture
 async def pair(
     synapse: Synapse, http: aiohttp.ClientSession, tmp_path: Path
 ) -> AsyncIterator[Pair]:
-    async with _pair(synapse, http, tmp_path) as made:
+    async with pair_of(synapse, http, tmp_path) as made:
         yield made
 
 
@@ -520,7 +455,7 @@ async def test_somebody_with_ten_thousand_devices_can_be_written_to(
     """All of them are good, and none of the others has ever been seen; one is signed by its owner,
     and that is the one which is used."""
     directory = tmp_path / "synapse"
-    async with Synapse(directory) as synapse, _pair(synapse, http, tmp_path) as pair:
+    async with Synapse(directory) as synapse, pair_of(synapse, http, tmp_path) as pair:
         await pair.bob.set_up(backup=False)
         await synapse.stop()
         await asyncio.to_thread(_give_devices, directory, pair.bob.user_id, 10_000)
@@ -576,7 +511,7 @@ async def test_a_homeserver_that_restarts_and_an_old_token_change_nothing(
     http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     directory = tmp_path / "synapse"
-    async with Synapse(directory) as synapse, _pair(synapse, http, tmp_path) as pair:
+    async with Synapse(directory) as synapse, pair_of(synapse, http, tmp_path) as pair:
         room = await _talking(pair)
         old = pair.account.cursor
         with suppress(Transient):
@@ -608,7 +543,7 @@ async def test_with_a_client_of_nio(
 ) -> None:
     """Its machine is another one than ours, and than that of Element."""
     async with (
-        _pair(synapse, http, tmp_path) as pair,
+        pair_of(synapse, http, tmp_path) as pair,
         Nio(synapse, tmp_path) as carl,
         pair.running() as session,
     ):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 
 from gateway.adapter import Session
@@ -26,15 +27,16 @@ from gateway.events import (
     SendRoomText,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId
-from tests.e2e.test_matrix_groups import (
-    World,
-    http,  # noqa: F401 - fixtures
-    make_world,
-    world,  # noqa: F401
-)
+from tests.e2e.matrix_worlds import GroupWorld, group_world
 from tests.peers.element import Element
 from tests.peers.matrix_client import MatrixClient, MatrixEvent
 from tests.peers.synapse import Synapse
+
+
+@pytest.fixture
+async def world(synapse: Synapse, http: aiohttp.ClientSession) -> AsyncIterator[GroupWorld]:
+    async with group_world(synapse, http) as made:
+        yield made
 
 
 async def _react(session: Session, room: str, message: str, key: str, *emoji: str) -> Any:
@@ -75,7 +77,7 @@ async def _sees(client: MatrixClient, message: str, *emoji: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["9", "10", "11", "12"])
-async def test_what_others_do_comes_in_its_order(world: World, version: str) -> None:  # noqa: F811
+async def test_what_others_do_comes_in_its_order(world: GroupWorld, version: str) -> None:
     """In rooms where a redaction names its target beside its content, and within."""
     room = await world.group(room_version=version)
     async with world.running():
@@ -117,7 +119,7 @@ async def test_what_others_do_comes_in_its_order(world: World, version: str) -> 
     ]
 
 
-async def test_what_was_missed_comes_as_it_is_now(world: World) -> None:  # noqa: F811
+async def test_what_was_missed_comes_as_it_is_now(world: GroupWorld) -> None:
     """What was redacted meanwhile comes as nothing, and its redaction all the same."""
     room = await world.group()
     async with world.running():
@@ -141,8 +143,8 @@ async def test_what_was_missed_comes_as_it_is_now(world: World) -> None:  # noqa
     assert not [item for item in items if isinstance(item, RemoteRoomGap)]
 
 
-async def test_a_gap_is_told_in_the_group(synapse: Synapse, http: Any) -> None:  # noqa: F811
-    async with make_world(synapse, http, max_gap=20) as small:
+async def test_a_gap_is_told_in_the_group(synapse: Synapse, http: aiohttp.ClientSession) -> None:
+    async with group_world(synapse, http, max_gap=20) as small:
         room = await small.group()
         async with small.running():
             await small.wait_room(room)
@@ -158,7 +160,7 @@ async def test_a_gap_is_told_in_the_group(synapse: Synapse, http: Any) -> None: 
         assert first.body == "missed 30"
 
 
-async def test_what_the_user_does(world: World) -> None:  # noqa: F811
+async def test_what_the_user_does(world: GroupWorld) -> None:
     room = await world.group()
     async with world.running() as session:
         await world.wait_room(room)
@@ -190,7 +192,7 @@ async def test_what_the_user_does(world: World) -> None:  # noqa: F811
     assert len(redactions) == 2
 
 
-async def test_a_reaction_of_another_app_is_known_and_can_be_taken_back(world: World) -> None:  # noqa: F811
+async def test_a_reaction_of_another_app_is_known_and_can_be_taken_back(world: GroupWorld) -> None:
     room = await world.group()
     before = await world.bob.send_text(room, "before the link")
     old = await world.phone.react(room, before, "👍")
@@ -208,7 +210,7 @@ async def test_a_reaction_of_another_app_is_known_and_can_be_taken_back(world: W
         await _sees(world.bob, said)
 
 
-def _made(world: World, message: str, emoji: str) -> str:  # noqa: F811
+def _made(world: GroupWorld, message: str, emoji: str) -> str:
     for event in world.bob.inbox.items:
         relation = event.content.get("m.relates_to", {})
         if (relation.get("event_id"), relation.get("key")) == (message, emoji):
@@ -216,12 +218,12 @@ def _made(world: World, message: str, emoji: str) -> str:  # noqa: F811
     return ""
 
 
-async def _wait_made(world: World, message: str, emoji: str) -> str:  # noqa: F811
+async def _wait_made(world: GroupWorld, message: str, emoji: str) -> str:
     await world.bob.wait_for(lambda _: bool(_made(world, message, emoji)))
     return _made(world, message, emoji)
 
 
-async def test_reading_and_typing(world: World) -> None:  # noqa: F811
+async def test_reading_and_typing(world: GroupWorld) -> None:
     room = await world.group()
     async with world.running() as session:
         await world.wait_room(room)
@@ -259,7 +261,7 @@ async def test_reading_and_typing(world: World) -> None:  # noqa: F811
     ]  # fmt: skip
 
 
-async def test_pins_and_encryption_are_noticed(world: World) -> None:  # noqa: F811
+async def test_pins_and_encryption_are_noticed(world: GroupWorld) -> None:
     room = await world.group()
     async with world.running():
         await world.wait_room(room)
@@ -283,7 +285,9 @@ async def test_pins_and_encryption_are_noticed(world: World) -> None:  # noqa: F
 
 
 @asynccontextmanager
-async def _encrypted(world: World, directory: Path) -> AsyncIterator[tuple[Element, Session, str]]:  # noqa: F811
+async def _encrypted(
+    world: GroupWorld, directory: Path
+) -> AsyncIterator[tuple[Element, Session, str]]:
     user = f"sp{world.bob.user}"
     await world.synapse.add_user(user, "secret")
     async with (
@@ -298,7 +302,7 @@ async def _encrypted(world: World, directory: Path) -> AsyncIterator[tuple[Eleme
         yield element, session, room
 
 
-async def test_what_others_do_in_an_encrypted_group(world: World, tmp_path: Path) -> None:  # noqa: F811
+async def test_what_others_do_in_an_encrypted_group(world: GroupWorld, tmp_path: Path) -> None:
     async with _encrypted(world, tmp_path) as (element, _, room):
         said = await element.send_text(room, "helo")
         await world.wait_said("helo")
@@ -324,7 +328,7 @@ async def test_what_others_do_in_an_encrypted_group(world: World, tmp_path: Path
     assert waiting == []
 
 
-async def test_what_the_user_does_in_an_encrypted_group(world: World, tmp_path: Path) -> None:  # noqa: F811
+async def test_what_the_user_does_in_an_encrypted_group(world: GroupWorld, tmp_path: Path) -> None:
     """Nothing but the emoji, and what it all is about, is in clear."""
     async with _encrypted(world, tmp_path) as (element, session, room):
         said = await element.send_text(room, "lunch?")

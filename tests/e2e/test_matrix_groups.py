@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +11,6 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from adapters.matrix import MatrixAdapter
-from gateway.adapter import Linked
 from gateway.errors import Forbidden
 from gateway.events import (
     Affiliation,
@@ -31,68 +26,10 @@ from gateway.events import (
     SendText,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
+from tests.e2e.matrix_worlds import GroupWorld, group_world
 from tests.peers.element import Element
 from tests.peers.matrix_client import MatrixClient
 from tests.peers.synapse import Synapse
-from tests.unit.matrix.memory import MemoryAccount, MemoryNetwork, Running
-
-_numbers = itertools.count()
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield session
-
-
-@dataclass
-class World:
-    """Alice, whom the gateway has linked, with another app of hers; bob and carol."""
-
-    synapse: Synapse
-    adapter: MatrixAdapter
-    account: MemoryAccount
-    phone: MatrixClient
-    bob: MatrixClient
-    carol: MatrixClient
-
-    @property
-    def alice(self) -> str:
-        return self.phone.user_id
-
-    def running(self) -> Running:
-        return Running(self.adapter, self.account)
-
-    async def group(self, *, joined: bool = True, **creation: Any) -> str:
-        """A group of bob's, with carol in it, and alice in it or invited."""
-        body = {"preset": "private_chat", "name": "Tea", "topic": "Green", **creation}
-        room = str((await self.bob.request("POST", "createRoom", body))["room_id"])
-        for other in self.carol, self.phone:
-            await self.bob.invite(room, other.user_id)
-        await self.carol.join(room)
-        if joined:
-            await self.phone.join(room)
-        return room
-
-    async def wait_room(self, room: str, since: int = 0, **fields: Any) -> RemoteRoom:
-        """The first that is told of a room with these fields."""
-        return await self.account.wait(
-            RemoteRoom,
-            lambda told: (
-                told.room == room
-                and all(getattr(told, name) == value for name, value in fields.items())
-            ),
-            since,
-        )
-
-    async def wait_said(self, body: str, since: int = 0) -> RemoteRoomMessage:
-        """The message with this text."""
-        return await self.account.wait(RemoteRoomMessage, lambda said: said.body == body, since)
-
-    def said(self) -> list[str]:
-        """All that was said in rooms."""
-        items = self.account.inbox.items
-        return [item.body for item in items if isinstance(item, RemoteRoomMessage)]
 
 
 async def _state(client: MatrixClient, room: str, kind: str, content: Any) -> None:
@@ -112,38 +49,16 @@ def _member(room: RemoteRoom, user_id: str) -> Member:
     return found
 
 
-@asynccontextmanager
-async def make_world(
-    synapse: Synapse, http: aiohttp.ClientSession, **settings: Any
-) -> AsyncIterator[World]:
-    """People of a test's own, and an adapter with these settings."""
-    number = next(_numbers)
-    names = [f"g{name}{number}" for name in ("alice", "bob", "carol")]
-    for name in names:
-        await synapse.add_user(name, "secret")
-    adapter = MatrixAdapter(MemoryNetwork(http, **settings))
-    linked = await adapter.login().submit(
-        {"homeserver": synapse.url, "username": names[0], "password": "secret"}
-    )
-    assert isinstance(linked, Linked)
-    async with AsyncExitStack() as stack:
-        clients = [
-            await stack.enter_async_context(MatrixClient(synapse.url, name, "secret"))
-            for name in names
-        ]
-        yield World(synapse, adapter, MemoryAccount(linked, http), *clients)
-
-
 @pytest.fixture
-async def world(synapse: Synapse, http: aiohttp.ClientSession) -> AsyncIterator[World]:
-    async with make_world(synapse, http) as made:
+async def world(synapse: Synapse, http: aiohttp.ClientSession) -> AsyncIterator[GroupWorld]:
+    async with group_world(synapse, http) as made:
         yield made
 
 
 # --- what is said -------------------------------------------------------------------------------
 
 
-async def test_a_group_of_three_and_texts_both_ways(world: World) -> None:
+async def test_a_group_of_three_and_texts_both_ways(world: GroupWorld) -> None:
     room = await world.group()
     await world.bob.send_text(room, "before the link")
     async with world.running() as session:
@@ -184,7 +99,7 @@ async def test_a_group_of_three_and_texts_both_ways(world: World) -> None:
     assert world.account.messages() == []
 
 
-async def test_an_absence_is_filled_in_order(world: World) -> None:
+async def test_an_absence_is_filled_in_order(world: GroupWorld) -> None:
     room = await world.group()
     async with world.running():
         await world.bob.send_text(room, "first")
@@ -210,7 +125,7 @@ async def test_an_absence_is_filled_in_order(world: World) -> None:
 async def test_more_than_the_bound_is_left_out_and_the_members_are_right(
     synapse: Synapse, http: aiohttp.ClientSession
 ) -> None:
-    async with make_world(synapse, http, max_gap=20) as world:
+    async with group_world(synapse, http, max_gap=20) as world:
         room = await world.group()
         async with world.running():
             await world.wait_room(room)
@@ -228,7 +143,7 @@ async def test_more_than_the_bound_is_left_out_and_the_members_are_right(
         assert world.said() == [*(f"missed {number}" for number in range(30, 100)), "last"]
 
 
-async def test_a_refused_cursor_costs_nothing(world: World) -> None:
+async def test_a_refused_cursor_costs_nothing(world: GroupWorld) -> None:
     room = await world.group()
     async with world.running():
         await world.bob.send_text(room, "first")
@@ -251,7 +166,7 @@ async def test_a_refused_cursor_costs_nothing(world: World) -> None:
 # --- who is there -------------------------------------------------------------------------------
 
 
-async def test_a_group_that_another_app_joins(world: World) -> None:
+async def test_a_group_that_another_app_joins(world: GroupWorld) -> None:
     async with world.running():
         room = await world.group(joined=False)
         await world.bob.send_text(room, "before")
@@ -269,7 +184,7 @@ async def test_a_group_that_another_app_joins(world: World) -> None:
     assert world.said() == ["welcome"]
 
 
-async def test_what_changes_is_told(world: World) -> None:
+async def test_what_changes_is_told(world: GroupWorld) -> None:
     room = await world.group()
     async with world.running():
         await world.wait_room(room)
@@ -295,7 +210,7 @@ async def test_what_changes_is_told(world: World) -> None:
         assert renamed.member.user == world.carol.user_id
 
 
-async def test_power_levels_become_affiliations_and_voice(world: World) -> None:
+async def test_power_levels_become_affiliations_and_voice(world: GroupWorld) -> None:
     room = await world.group()
     async with world.running():
         await world.wait_room(room)
@@ -311,7 +226,7 @@ async def test_power_levels_become_affiliations_and_voice(world: World) -> None:
         assert not _member(told, world.alice).may_speak
 
 
-async def test_leaving_kicking_and_banning(world: World) -> None:
+async def test_leaving_kicking_and_banning(world: GroupWorld) -> None:
     room = await world.group()
     carol = world.carol.user_id
     async with world.running():
@@ -336,7 +251,7 @@ async def test_leaving_kicking_and_banning(world: World) -> None:
     [("kick", Departure.KICKED), ("ban", Departure.BANNED), ("leave", Departure.LEFT)],
 )
 async def test_the_account_comes_out_and_in_again(
-    world: World, action: str, how: Departure
+    world: GroupWorld, action: str, how: Departure
 ) -> None:
     room = await world.group()
     command = SendRoomText(room=RemoteRoomId(room), body="still there?")
@@ -365,7 +280,7 @@ async def test_the_account_comes_out_and_in_again(
         await world.bob.wait_text("still there?")
 
 
-async def test_creators_of_a_new_room_version_are_owners(world: World) -> None:
+async def test_creators_of_a_new_room_version_are_owners(world: GroupWorld) -> None:
     room = await world.group(room_version="12")
     async with world.running():
         told = await world.wait_room(room)
@@ -376,7 +291,7 @@ async def test_creators_of_a_new_room_version_are_owners(world: World) -> None:
 # --- which rooms are groups ---------------------------------------------------------------------
 
 
-async def test_groups_that_an_earlier_version_left_out_are_told(world: World) -> None:
+async def test_groups_that_an_earlier_version_left_out_are_told(world: GroupWorld) -> None:
     room = await world.group()
     await world.bob.create_room(name="Quiet", invite=[world.alice])
     async with world.running():
@@ -394,7 +309,7 @@ async def test_groups_that_an_earlier_version_left_out_are_told(world: World) ->
     assert world.account.stored["groups"] == "1"
 
 
-async def test_spaces_are_not_told(world: World) -> None:
+async def test_spaces_are_not_told(world: GroupWorld) -> None:
     space = await world.group(creation_content={"type": "m.space"})
     room = await world.group()
     async with world.running():
@@ -407,7 +322,7 @@ async def test_spaces_are_not_told(world: World) -> None:
     assert told == {room}
 
 
-async def test_a_chat_that_another_app_begins_is_no_group(world: World) -> None:
+async def test_a_chat_that_another_app_begins_is_no_group(world: GroupWorld) -> None:
     async with world.running():
         room = await world.phone.create_direct(world.bob.user_id)
         await world.bob.join(room)
@@ -421,7 +336,7 @@ async def test_a_chat_that_another_app_begins_is_no_group(world: World) -> None:
     assert not [item for item in world.account.inbox.items if isinstance(item, RemoteRoom)]
 
 
-async def test_a_group_that_is_made_a_chat_is_over_as_a_group(world: World) -> None:
+async def test_a_group_that_is_made_a_chat_is_over_as_a_group(world: GroupWorld) -> None:
     room = await world.group()
     async with world.running() as session:
         await world.bob.send_text(room, "in the group")
@@ -441,7 +356,7 @@ async def test_a_group_that_is_made_a_chat_is_over_as_a_group(world: World) -> N
 # --- encryption ---------------------------------------------------------------------------------
 
 
-async def test_an_encrypted_group_both_ways(world: World, tmp_path: Path) -> None:
+async def test_an_encrypted_group_both_ways(world: GroupWorld, tmp_path: Path) -> None:
     """With a client whose crypto is not ours."""
     await world.synapse.add_user(f"el{world.bob.user}", "secret")
     user = f"el{world.bob.user}"
