@@ -152,20 +152,12 @@ class Intents:
         *,
         is_room: bool = False,
     ) -> None:
-        if account.leaving:
-            why = "Your account here is being deleted."
-            self._refuse(contact, wanted, FailureReason.UNREGISTERED, why)
-            return
-        limit = self._capabilities.max_text_bytes
-        if len(wanted.content.encode("utf-8", "surrogatepass")) > limit:
-            why = f"Too long for the network: it takes {limit // 1000} kB of text."
-            self._refuse(contact, wanted, FailureReason.TOO_LARGE, why)
+        if (declined := self._declined(account, wanted)) is not None:
+            self._refuse(contact, wanted, declined.reason, declined.text)
             return
         now = self._clock.now()
-        link = account.link
-        attempted = (
-            self._capabilities.idempotent_send and link is not None and link.session is not None
-        )
+        is_live = account.link is not None and account.link.session is not None
+        attempted = self._capabilities.idempotent_send and is_live
 
         def unit(db: Transaction) -> _Decision:
             where = find(db)
@@ -189,6 +181,16 @@ class Intents:
             unit, lambda decision: self._decided(account, contact, wanted, decision)
         )
         written.add_done_callback(lambda done: self._if_refused(done, contact, wanted))
+
+    def _declined(self, account: Account, wanted: Incoming) -> Declined | None:
+        """What is not even looked up."""
+        if account.leaving:
+            return Declined(FailureReason.UNREGISTERED, "Your account here is being deleted.")
+        limit = self._capabilities.max_text_bytes
+        if len(wanted.content.encode("utf-8", "surrogatepass")) > limit:
+            said = f"Too long for the network: it takes {limit // 1000} kB of text."
+            return Declined(FailureReason.TOO_LARGE, said)
+        return None
 
     def _again(
         self,

@@ -75,18 +75,7 @@ class Machine:
         self._requests = Requests(account, self._server, self._own, secrets)
         self._publishing = Publishing(account, self._server, self._own, flush)
         self._asking = Asking(account, self._server, self._own, self._people, self._learnt)
-        self._sharing = Sharing(
-            account,
-            api,
-            self._server,
-            self._own,
-            self._people,
-            self._olm,
-            self._keys,
-            flush=flush,
-            ask=self._asking.ask,
-            signed_only=lambda: self.trust.signed_only,
-        )
+        self._sharing = self._made_sharing(account, api)
         self._wedged = Wedged(
             account,
             self._server,
@@ -103,7 +92,24 @@ class Machine:
         )
         self._said = asyncio.Event()
         """A person waits for what is to be done: it does not wait behind the exchange of keys."""
-        self.trust = Trust(
+        self.trust = self._made_trust(account, api, secrets)
+
+    def _made_sharing(self, account: AccountContext, api: Api) -> Sharing:
+        return Sharing(
+            account,
+            api,
+            self._server,
+            self._own,
+            self._people,
+            self._olm,
+            self._keys,
+            flush=self._flush,
+            ask=self._asking.ask,
+            signed_only=lambda: self.trust.signed_only,
+        )
+
+    def _made_trust(self, account: AccountContext, api: Api, secrets: Secrets) -> Trust:
+        return Trust(
             account,
             api,
             self._server,
@@ -113,7 +119,7 @@ class Machine:
             secrets,
             ask=self._asking.ask,
             publish=self._publishing.ensure,
-            flush=flush,
+            flush=self._flush,
             opened=self._restoring.all,
             wake=self._said.set,
         )

@@ -76,25 +76,12 @@ def add_outbound(
     """Append to the outbound journal. ``attempted``: it is going to be at once, so that no unit of
     its own has to say so."""
     attempted_at = now if attempted else None
-    encoded = payload.encode(command)
+    said = (conversation, message, stanza_id, sender, digest, receipt, payload.encode(command))
     made = db.execute(
         "INSERT INTO outbound (conversation, message, stanza_id, sender, digest, receipt, payload,"
         " attempted_at, committed_at, changed_at, target, origin_id)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            conversation,
-            message,
-            stanza_id,
-            sender,
-            digest,
-            receipt,
-            encoded,
-            attempted_at,
-            now,
-            now,
-            target,
-            origin_id,
-        ),
+        (*said, attempted_at, now, now, target, origin_id),
     )
     assert made.lastrowid is not None
     return OutboundRow(
