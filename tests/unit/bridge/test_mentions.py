@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.bridge.rooms.addressing import Addressing, Pointer, within
 from gateway.bridge.rooms.mentions import placed
 from gateway.events import Affiliation, Mention, RoomRight
-from gateway.ids import AccountId, ConversationId, RemoteRoomId, RemoteUserId, RoomId
+from gateway.ids import ConversationId, RemoteRoomId, RemoteUserId, RoomId
 from gateway.store import rooms
 from gateway.store.rooms import MemberRow, RoomRow
 from gateway.text import find_word
@@ -101,7 +101,7 @@ def test_there_is_an_end_to_references() -> None:
 _ROOM = RoomRow(
     id=RoomId(1),
     conversation=ConversationId(1),
-    account=AccountId(1),
+    realm="account 1",
     remote_id=RemoteRoomId("!club"),
     name="",
     topic="",
