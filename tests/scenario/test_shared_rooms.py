@@ -467,6 +467,23 @@ async def test_read_marks_are_each_ones_own(town: Town) -> None:
     assert len(marked) == 2
 
 
+async def test_req_571_read_in_another_app(town: Town) -> None:
+    await town.both_join()
+    town.says(("alice", "carol"), "bob", "hello", "m1")
+    await town.settle()
+    town.tell("carol", "room-read", reader="carol", up_to="m1")
+    told = await town.settle()
+    assert [each.get("from") for each in told["carol"]] == [f"{town.room}/Carol"]
+    assert not told["alice"]
+    rows = town.house.query(
+        "SELECT account.user, payload FROM inbound"
+        " JOIN conversation ON conversation.id = inbound.conversation"
+        " JOIN account ON account.id = conversation.account"
+    )
+    marks = [user for user, payload in rows if b"RoomDisplayed" in payload]
+    assert marks == [CAROL]  # whose server is asked to keep it
+
+
 async def test_nobody_waits_for_what_somebody_else_says(town: Town) -> None:
     """Each account's commands are carried out apart from those of others."""
     await town.both_join()

@@ -12,7 +12,7 @@ from gateway.bridge.rooms import occupants, replies
 from gateway.bridge.rooms.nicks import nick
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rows import Committed, Rows
-from gateway.events import RoomDelivery, RoomInvitation, RoomMessage
+from gateway.events import RoomDelivery, RoomDisplayed, RoomInvitation, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid, stanza_id
 from gateway.store import Transaction, archive, conversations, journal, rooms, sharing
 from gateway.store.conversations import Origin
@@ -116,8 +116,8 @@ class RoomRows:
         now: float,
         out: Committed,
     ) -> None:
-        """A row of the room's conversation; an invitation is for the user of the account alone."""
-        is_own = isinstance(told, RoomInvitation) or not room.is_shared
+        """A row of the room's conversation; or what is for the user of the account alone."""
+        is_own = _is_for_one(told) or not room.is_shared
         out.inbound.append(
             journal.add_inbound(
                 db,
@@ -139,3 +139,9 @@ class RoomRows:
         if room.is_shared:
             return stanza_id(self.rows.network, room.realm, "room", room.remote_id, *scope)
         return self.rows.id("room", room.remote_id, *scope)
+
+
+def _is_for_one(told: RoomDelivery | RoomInvitation) -> bool:
+    """Whether it concerns a user who may be in no room by any session."""
+    is_own_mark = isinstance(told, RoomDisplayed) and told.is_elsewhere
+    return isinstance(told, RoomInvitation) or is_own_mark

@@ -17,7 +17,6 @@ from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import (
-    ConversationId,
     NetworkName,
     RemoteRoomId,
     RemoteUserId,
@@ -121,9 +120,11 @@ class Rooms:
         """A room as this account has it, or had it."""
         return rooms.find(self._store.reader, account.id, remote_id)
 
-    def told_in(self, conversation: ConversationId) -> RoomRow | None:
-        """The room of a row that is for the sessions of several accounts."""
-        return rooms.of_conversation(self._store.reader, conversation)
+    def told_in(self, row: InboundRow) -> RoomRow | None:
+        """The room of a row, be it for the sessions of several accounts or for those of one."""
+        if row.account == OF_SHARED_ROOM:
+            return rooms.of_conversation(self._store.reader, row.conversation)
+        return rooms.find(self._store.reader, row.account, RemoteRoomId(row.contact))
 
     def users(self, room: RoomRow) -> dict[RemoteUserId, UserJid]:
         """The members of a room who are users of this gateway, as far as that is known there."""

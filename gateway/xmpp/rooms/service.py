@@ -278,7 +278,7 @@ class RoomService:
         """Those of a row of a room. Raises `StanzaRefused`."""
         if isinstance(row.delivery, RoomInvitation):
             return self.inviting.stanzas_of(row, row.delivery)
-        room = self._rooms.told_in(row.conversation)
+        room = self._rooms.told_in(row)
         if room is None:
             return []
         place = self._place(room, self._rooms.users(room))
