@@ -496,6 +496,21 @@ async def test_nobody_waits_for_what_somebody_else_says(town: Town) -> None:
     assert _texts(_groupchat(told["alice"])) == ["quick"]
 
 
+async def test_req_549_nobody_waits_for_the_subject_of_somebody_else(town: Town) -> None:
+    members = [{**_member(name), "affiliation": "admin"} for name in town.members]
+    for account in ("alice", "carol"):
+        town.describe(account, members=members)
+    await town.both_join()
+    town.house.network.mute = True
+    for number, name in enumerate(("alice", "carol", "carol")):
+        to_room = f"from='{USERS[name]}/phone' to='{town.room}' type='groupchat'"
+        town.house.server.send(
+            f"<message id='s{number}' {to_room}><subject>{name}</subject></message>"
+        )
+    refused = [each for found in (await town.settle()).values() for each in found]
+    assert [(each.get("type"), each.get("id")) for each in refused] == [("error", "s2")]
+
+
 async def test_the_same_id_of_two_clients_is_two_messages(town: Town) -> None:
     await town.both_join()
     for name in ("alice", "carol"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError
 from gateway.events import DescribeRoom, RoomRight
-from gateway.ids import RoomId
+from gateway.ids import AccountId, RoomId
 from gateway.store.rooms import RoomRow
 from gateway.xmpp.codec import errors
 from gateway.xmpp.rooms.refusals import refused
@@ -30,8 +30,8 @@ class Subjects:
     def __init__(self, component: Component) -> None:
         self._component = component
         self._network = component.network
-        self._open: set[RoomId] = set()
-        """One at a time, or a later one might be overtaken."""
+        self._open: set[tuple[AccountId, RoomId]] = set()
+        """One at a time of each account, or a later one might be overtaken."""
 
     def change(
         self,
@@ -41,16 +41,17 @@ class Subjects:
         refuse: Callable[[errors.StanzaError, str], None],
     ) -> None:
         """The subject is to be this. ``refuse`` answers with an error."""
+        one = account.id, room.id
         if not self._network.room_management.is_possible(DescribeRoom):
             refuse(errors.NOT_ALLOWED, "The topic of this group cannot be changed from here.")
         elif not self._network.rooms.may(account, room, RoomRight.TOPIC):
             refuse(errors.FORBIDDEN, _NOT_ALLOWED)
-        elif room.id in self._open:
+        elif one in self._open:
             refuse(errors.RESOURCE_CONSTRAINT, _ONE_AT_A_TIME)
         else:
-            self._open.add(room.id)
+            self._open.add(one)
             work = self._change(account, DescribeRoom(room=room.remote_id, topic=topic), refuse)
-            self._component.tasks.spawn(work, "subject", done=lambda: self._open.discard(room.id))
+            self._component.tasks.spawn(work, "subject", done=lambda: self._open.discard(one))
 
     async def _change(
         self,
