@@ -48,7 +48,15 @@ from gateway.errors import Unsupported
 if TYPE_CHECKING:
     import aiohttp
 
-    from gateway.events import Command, Presence, RemoteEvent, RemoteUndecryptable, RoomAction
+    from gateway.events import (
+        Command,
+        FoundRooms,
+        Presence,
+        RemoteEvent,
+        RemoteUndecryptable,
+        RoomAction,
+        SearchRooms,
+    )
     from gateway.ids import NetworkName, RemoteMessageId, RemoteRoomId, RemoteUserId
 
 __all__ = [
@@ -125,6 +133,8 @@ class Capabilities:
     works."""
     room_actions: frozenset[type[RoomAction]] = frozenset()
     """What of these `Session.manage` can do at all."""
+    room_search: bool = False
+    """`Session.search_rooms` works."""
     edits: bool = False
     """In rooms, `SendRoomText.edits` works, and `RemoteRoomMessage.edits` is reported."""
     replies: bool = False
@@ -407,6 +417,13 @@ class Session(ABC):
         """
         raise Unsupported("This network does not tell who is banned.")
 
+    async def search_rooms(self, wanted: SearchRooms) -> FoundRooms:
+        """Rooms that anybody may find, the largest first, within 20 s, for a user who waits.
+
+        Raises any `AdapterError`.
+        """
+        raise Unsupported("Groups of this network cannot be searched for.")
+
     async def tell_rooms(self, rooms: Sequence[RemoteRoomId] | None) -> None:
         """Tell these rooms of the account whole, each with its members, by commits that follow;
         all of its rooms if this is None. Returns at once.
@@ -512,6 +529,10 @@ class Adapter(ABC):
 
         None if it can be no room. Every address begins with ``#``, in lower case. No I/O.
         """
+        return None
+
+    def room_address(self, called: str) -> str | None:
+        """The inverse: the address of a room that the network calls so. No I/O."""
         return None
 
     def shares_rooms(self, realm: str) -> bool:

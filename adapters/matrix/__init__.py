@@ -11,6 +11,7 @@
                       ``members`` asks who is in it
 ``managing``          what users do with them at once: ``ruling`` is for moderators, and
                       ``powers`` reckons with levels; ``destroying`` ends a group
+``searching``         groups in the directory of a server
 ``outbound``          commands, ``group_outbound`` those for groups; ``opening`` finds or makes the
                       room for them, ``saying`` has the requests
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
@@ -67,6 +68,7 @@ class MatrixAdapter(Adapter):
         retractions=True,
         mentions=True,
         room_actions=ALL,
+        room_search=True,
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )
@@ -93,6 +95,10 @@ class MatrixAdapter(Adapter):
     def room_at(self, address: str) -> str | None:
         """``#tea:example.org`` for ``#tea%example.org``."""
         return links.room_at(address)
+
+    def room_address(self, called: str) -> str | None:
+        """``#tea%example.org`` for ``#tea:example.org``."""
+        return links.room_address(called)
 
     def login(self, again: Relogin | None = None) -> LoginFlow:
         """By password or access token."""

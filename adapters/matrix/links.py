@@ -50,6 +50,12 @@ def room_at(address: str) -> str | None:
     return alias if percent and ":" not in local and is_alias(alias) else None
 
 
+def room_address(alias: str) -> str | None:
+    """The inverse."""
+    local, _, server = alias.partition(":")
+    return f"{local}%{server}" if is_alias(alias) else None
+
+
 def parsed(typed: str) -> RoomLink | None:
     """What somebody has typed. None if it can be no room."""
     typed = typed.strip()

@@ -38,12 +38,13 @@ from adapters.matrix.parts import MAX_EVENTS, Outcome, Tally
 from adapters.matrix.presences import Contacts, Own
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.ruling import Ruling
+from adapters.matrix.searching import search
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.sync import NOTHING, translate
 from adapters.matrix.typists import GroupTypists, Typists
 from gateway.adapter import AccountContext, Contact, EncryptionFlow, Sent, Session
 from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
-from gateway.events import Command, Presence, RoomAction
+from gateway.events import Command, FoundRooms, Presence, RoomAction, SearchRooms
 from gateway.ids import RemoteRoomId, RemoteUserId
 
 if TYPE_CHECKING:
@@ -126,6 +127,10 @@ class MatrixSession(Session):
             **done_by(self._ruling, RULING),
             **done_by(ending, ENDING),
         }
+
+    async def search_rooms(self, wanted: SearchRooms) -> FoundRooms:
+        """In the directory of a server."""
+        return await search(self._api, wanted)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""

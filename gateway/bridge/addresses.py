@@ -94,6 +94,12 @@ class Addresses:
             return None
         return contained_now(self._adapter.room_at, unescape(localpart)) or None
 
+    def of_room_called(self, called: str) -> str | None:
+        """The localpart at which a room is joined that the network calls so: the inverse."""
+        address = contained_now(self._adapter.room_address, called)
+        localpart = escape(address) if address else ""
+        return localpart if localpart and self.room_address(localpart) == called else None
+
     def assign_room(
         self, db: Transaction, room: RemoteRoomId, name: str, wanted: str = ""
     ) -> None:

@@ -116,6 +116,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of one user."""
     joins: Rate = Rate((1000, 600))
     """Of one user, of rooms."""
+    searches: Rate = Rate((60, 600))
+    """Of one user: pages of rooms of the network that were searched for."""
     logins: Rate = Rate((30, 600))
     """Of one user: attempts to log in to the network."""
     stranger: Rate = Rate((60, 60))

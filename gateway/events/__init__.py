@@ -8,6 +8,7 @@ union              from → to                  kept in
 ``Delivery``       core → XMPP                the inbound journal
 ``Command``        core → adapter             the outbound journal
 ``RoomAction``     core → adapter             nowhere; the user waits for the answer
+``SearchRooms``    core → adapter             likewise
 =================  =========================  ==============================================
 
 Deliveries and commands are stored, so a record only ever gains optional fields: rows that an older
@@ -109,6 +110,7 @@ from gateway.events.remote_rooms import (
     RemoteRoomRetraction,
     RoomRight,
 )
+from gateway.events.search import FoundRoom, FoundRooms, SearchRooms
 from gateway.events.through import Through
 
 RemoteEvent = (
@@ -144,6 +146,8 @@ __all__ = [
     "Failure",
     "FailureReason",
     "FindRoom",
+    "FoundRoom",
+    "FoundRooms",
     "GatewayNotice",
     "InviteToRoom",
     "JoinRoom",
@@ -202,6 +206,7 @@ __all__ = [
     "RoomPresence",
     "RoomRight",
     "RoomSubject",
+    "SearchRooms",
     "SendRoomText",
     "SendText",
     "SetAffiliation",

@@ -177,13 +177,20 @@ class Component:
             network=self.network,
             tasks=self.tasks,
             may_log_in=self.may_log_in,
+            may_search=self.may_search,
             approvals=self.approvals,
             tell=self.console.tell,
             room_uri=lambda room: uri(self.rooms.address(room)),
             room_at=self._room_at,
+            room_called=self.room_called,
             address_of=self.puppet,
             person=self._person,
         )
+
+    def room_called(self, called: str) -> str | None:
+        """The address at which a room is joined that the network calls so, if it can be here."""
+        local = self.network.addresses.of_room_called(called)
+        return None if local is None else jid.make(local, self.domain)
 
     def _room_at(self, typed: str) -> str | None:
         address = jid.split(unquote(typed.strip().removeprefix("xmpp:").removesuffix("?join")))
@@ -201,6 +208,11 @@ class Component:
         """Whether another attempt to log in to the network is not too much (REQ-711)."""
         standing = self.standing(user)
         return self.limits.takes(Kind.LOGINS, user, standing, self._clock.monotonic())
+
+    def may_search(self, user: UserJid) -> bool:
+        """Whether another search for rooms of the network is not too much (REQ-711)."""
+        standing = self.standing(user)
+        return self.limits.takes(Kind.SEARCHES, user, standing, self._clock.monotonic())
 
     def _talks_with(self, user: UserJid) -> bool:
         """Whether a command of theirs is under way."""

@@ -123,7 +123,9 @@ class Entity:
         )
 
 
-def gateway_entity(network_type: str, name: str, admins: Sequence[str]) -> Entity:
+def gateway_entity(
+    network_type: str, name: str, admins: Sequence[str], more: Iterable[str] = ()
+) -> Entity:
     """The gateway itself (REQ-108). The order of identities matters to clients."""
     addresses = tuple(f"xmpp:{admin}" for admin in admins)
     return Entity(
@@ -131,7 +133,7 @@ def gateway_entity(network_type: str, name: str, admins: Sequence[str]) -> Entit
             Identity(category="gateway", type=network_type, name=name),
             Identity(category="account", type="registered", name=name),
         ),
-        features=_GATEWAY_FEATURES,
+        features=(*_GATEWAY_FEATURES, *more),
         contact_addresses=(("admin-addresses", addresses),) if addresses else (),
     )
 
@@ -183,6 +185,6 @@ def command_node(title: str) -> Entity:
 
 
 def items(node: str = "") -> str:
-    """An empty answer to disco#items: nothing is listed to anybody (REQ-111)."""
+    """An empty answer to disco#items."""
     named = f" node='{attribute(node)}'" if node else ""
     return f"<query xmlns='{ITEMS}'{named}/>"

@@ -14,6 +14,8 @@ from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import text
 from gateway.xmpp.console import register
 from gateway.xmpp.jid import split
+from gateway.xmpp.rooms import listing
+from gateway.xmpp.rooms.searching import SEARCH, ChannelSearch
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -25,7 +27,10 @@ class GatewayAnswers:
     def __init__(self, component: Component) -> None:
         self._component = component
         self._adapter = component.network.adapter
-        self.entity = disco.gateway_entity(component.kind, component.name, component.admins)
+        searches = (SEARCH,) if self._adapter.capabilities.room_search else ()
+        self.entity = disco.gateway_entity(
+            component.kind, component.name, component.admins, searches
+        )
         self._started = self._adapter.context.clock.now()
         self.now: dict[tuple[str, str], Answer] = {
             ("get", f"{{{disco.INFO}}}query"): self._info,
@@ -42,6 +47,7 @@ class GatewayAnswers:
         self.later: dict[tuple[str, str], LaterAnswer] = {
             ("set", f"{{{disco.COMMANDS}}}command"): self._command,
             ("set", f"{{{register.NS}}}query"): self._register,
+            **ChannelSearch(component).later,
         }
 
     def _info(self, request: Request) -> str:
@@ -68,7 +74,15 @@ class GatewayAnswers:
             return self._component.commands.items(split(request.sender).bare)
         if node:
             raise Refused(errors.ITEM_NOT_FOUND)
-        return disco.items(node)
+        return listing.items(request.payload, self._rooms_of(request))
+
+    def _rooms_of(self, request: Request) -> dict[str, str]:
+        """REQ-111: the asker's own, and nobody else's."""
+        account, rooms = request.account, self._component.rooms
+        if account is None:
+            return {}
+        found = self._component.network.rooms.of(account)
+        return {rooms.address(room): room.name for room in found}
 
     def _version(self, _: Request) -> str:
         return version("Dragoman")

@@ -51,6 +51,8 @@ class Kind(enum.Enum):
     SUBSCRIPTIONS = "subscriptions"
     JOINS = "joins"
     """Of rooms; each is answered with all that are in it."""
+    SEARCHES = "searches"
+    """For rooms of the network."""
     LOGINS = "logins"
     """Answers of a login dialogue that are tried at the network."""
 
@@ -81,6 +83,7 @@ class LimitSettings:
     iqs: Rate
     subscriptions: Rate
     joins: Rate
+    searches: Rate
     logins: Rate
     stranger: Rate
     strange_domain: Rate

@@ -282,6 +282,11 @@ class MatrixPeer(Peer):
         await self._bob.join(room)
         return RemoteRoomId(room)
 
+    async def publishes_group(self, name: str, topic: str) -> RemoteRoomId:
+        body = {"preset": "public_chat", "visibility": "public", "name": name, "topic": topic}
+        made = await self._bob.request("POST", "createRoom", body)
+        return RemoteRoomId(made["room_id"])
+
     async def sees_action(self, action: RoomAction) -> None:
         match action:
             case RemoveFromRoom():

@@ -153,6 +153,10 @@ class Peer(ABC):
         """Alice makes a group with another client, and bob is in it."""
 
     @abstractmethod
+    async def publishes_group(self, name: str, topic: str) -> RemoteRoomId:
+        """Bob makes a group that anybody may find and join."""
+
+    @abstractmethod
     async def sees_action(self, action: RoomAction) -> None:
         """The network has done it."""
 

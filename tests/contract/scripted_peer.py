@@ -186,6 +186,11 @@ class ScriptedPeer(Peer):
         self.network.event("alice", "room", room="!own", name=name, members=members)
         return RemoteRoomId("!own")
 
+    async def publishes_group(self, name: str, topic: str) -> RemoteRoomId:
+        listed = {"room": "!listed", "name": name, "topic": topic, "members": 1}
+        self.network.directory.append({**listed, "address": "!listed"})
+        return RemoteRoomId("!listed")
+
     async def sees_action(self, action: RoomAction) -> None:
         await self._did({"op": "manage", "do": type(action).__name__, **fields_of(action)})
 

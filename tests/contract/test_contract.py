@@ -53,6 +53,7 @@ from gateway.events import (
     RemoteUndecryptable,
     RemoveFromRoom,
     RoomAction,
+    SearchRooms,
     SendRoomText,
     SendText,
     SetAffiliation,
@@ -595,6 +596,22 @@ async def _room_actions(peer: Peer) -> None:
     await _ruling(peer)
 
 
+async def _room_search(peer: Peer) -> None:
+    """What anybody may find is found, and leads into the group."""
+    account = await peer.account()
+    async with peer.running(account) as session:
+        name = f"Group for {peer.alice[:10]} to find"
+        group = await peer.publishes_group(name, "All about tea")
+        found = await session.search_rooms(SearchRooms(words=name))
+        (room,) = [room for room in found.rooms if room.room == group]
+        assert (room.name, room.topic, room.members) == (name, "All about tea", 1)
+        assert room.is_open
+        assert await session.manage(JoinRoom(address=room.address)) == group
+        page = await session.search_rooms(SearchRooms(most=1))
+        assert len(page.rooms) == 1
+        assert not (await session.search_rooms(SearchRooms(words="no such group"))).rooms
+
+
 _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "idempotent_send": _idempotent_send,
     "echoes_key": _echoes_key,
@@ -606,6 +623,7 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "rooms": _rooms,
     **group_speech.EXERCISES,
     "room_actions": _room_actions,
+    "room_search": _room_search,
     "encryption": _encryption,
     "max_text_bytes": _max_text_bytes,
 }

@@ -161,6 +161,33 @@ async def test_req_513_a_channel_is_joined_by_its_alias(prosody_house: House) ->
         await scene.talk.ask(f"join #nowhere{name}:localhost", "There is no such group.")
 
 
+async def test_req_228_a_group_is_found_and_joined(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        await scene.live()
+        name, topic = f"find{scene.bob.user}", "All about tea"
+        body = {"preset": "public_chat", "visibility": "public", "name": name, "topic": topic}
+        alias = {"room_alias_name": name}
+        group = (await scene.bob.request("POST", "createRoom", {**body, **alias}))["room_id"]
+        other = (await scene.bob.request("POST", "createRoom", body))["room_id"]
+        await scene.talk.ask(f"search {name}", "On which server?")
+        await scene.talk.ask("-", f"send “join {other}”")
+        await scene.talk.hear("Groups found: 2.")
+        asked = (
+            "<search xmlns='urn:xmpp:channel-search:0:search'><x xmlns='jabber:x:data'"
+            f" type='submit'><field var='q'><value>{name}</value></field></x></search>"
+        )
+        answer = await scene.alice.iq(scene.house.domain, asked)
+        room = f"#{name}%localhost@{scene.house.domain}"
+        found = answer.xml.iter("{urn:xmpp:channel-search:0:search}item")
+        assert [item.get("address") for item in found] == [room]
+        await _join(scene.alice, room)
+        assert group in await _own_groups(scene)
+        items = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
+        listed = (await scene.alice.iq(scene.house.domain, items)).xml
+        named = [item.get("name") for item in listed.iter() if item.get("name")]
+        assert name in named
+
+
 async def test_req_548_a_group_that_is_upgraded_is_followed(house: House) -> None:
     async with house.linked() as scene:
         alice = scene.alice

@@ -133,6 +133,7 @@ class Synapse(Server):
             "url_preview_enabled": False,
             "presence": {"enabled": True},
             "max_upload_size": "64M",
+            "room_list_publication_rules": [{"action": "allow"}],
             "bcrypt_rounds": 4,
             "app_service_config_files": [str(path) for path in self._appservices],
             **_rate_limits(),

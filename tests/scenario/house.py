@@ -65,6 +65,7 @@ class PlainAdapter(ScriptedAdapter):
         mentions=False,
         read_marks=False,
         room_actions=frozenset(),
+        room_search=False,
     )
 
 

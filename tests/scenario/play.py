@@ -374,6 +374,10 @@ class Play:
     async def bans(self, user: str) -> None:
         self.network.banned.append(user)
 
+    @step("network lists <json>")
+    async def lists(self, fields: str) -> None:
+        self.network.directory.append(json.loads(fields))
+
     @step("network calls (\\S+) (\\S+)")
     async def calls(self, room: str, name: str) -> None:
         self.network.aliases[name] = room

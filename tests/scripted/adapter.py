@@ -41,6 +41,7 @@ from gateway.events import (
     AcceptInvite,
     Command,
     DeclineInvite,
+    FoundRooms,
     MarkRead,
     MarkRoomRead,
     Mention,
@@ -72,6 +73,7 @@ from gateway.events import (
     RemoteUndecryptable,
     RetractInRoom,
     RoomAction,
+    SearchRooms,
     SendRoomText,
     SendText,
 )
@@ -108,6 +110,7 @@ class ScriptedAdapter(Adapter):
         contact_list=True,
         rooms=True,
         room_actions=frozenset(get_args(RoomAction)),
+        room_search=True,
         edits=True,
         replies=True,
         reactions=True,
@@ -128,6 +131,11 @@ class ScriptedAdapter(Adapter):
         """``#tea%net`` for what people call ``#tea:net``."""
         name, sign, net = address.partition("%")
         return f"{name}:{net}" if sign and net == "net" else None
+
+    def room_address(self, called: str) -> str | None:
+        """The inverse."""
+        name, sign, net = called.partition(":")
+        return f"{name}%{net}" if sign and net == "net" else None
 
     def login(self, again: Relogin | None = None) -> LoginFlow:
         """User and password."""
@@ -310,7 +318,7 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
     raise _ERRORS[kind](line.get("text", kind))
 
 
-def fields_of(record: Command | RoomAction | Mention) -> dict[str, Any]:
+def fields_of(record: Command | RoomAction | SearchRooms | Mention) -> dict[str, Any]:
     """What is not left at its default."""
     fields = dict(msgspec.to_builtins(record))
     fields.pop("type")
@@ -487,6 +495,12 @@ class ScriptedSession(Session):
     async def tell_rooms(self, rooms: Sequence[RemoteRoomId] | None) -> None:
         if self._wire is not None:
             await self._wire.request({"op": "tell-rooms", "rooms": rooms})
+
+    async def search_rooms(self, wanted: SearchRooms) -> FoundRooms:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        reply = await self._wire.request({"op": "search", **fields_of(wanted)})
+        return msgspec.convert(reply["found"], FoundRooms)
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
         if self._wire is not None:

@@ -41,6 +41,8 @@ class ScriptedNetwork:
     aliases: dict[str, str] = field(default_factory=dict)
     """Rooms by what people call them."""
     banned: list[str] = field(default_factory=list)
+    directory: list[dict[str, Any]] = field(default_factory=list)
+    """Rooms that anybody may find."""
     """Of all rooms."""
     mute: bool = False
     """Nothing is answered."""
@@ -218,12 +220,24 @@ class ScriptedNetwork:
             return self._send(request, account)
         if op == "banned":
             return self.faults.pop(0) if self.faults else {"users": self.banned}
-        if op in ("react", "retract", "manage"):
+        if op in ("react", "retract", "manage", "search"):
             return self._act(request, account)
         if op == "logout":
             self.tokens.pop(request["token"], None)
         self.commands.append({k: v for k, v in request.items() if k not in ("re", "token")})
         return {}
+
+    def _found(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A page of the directory."""
+        words, start, most = (
+            request.get("words", ""),
+            int(request.get("page") or 0),
+            request.get("most", 50),
+        )
+        found = [room for room in self.directory if words in room.get("name", "")]
+        after = str(start + most) if len(found) > start + most else ""
+        rooms = [{"type": "FoundRoom", **room} for room in found[start : start + most]]
+        return {"type": "FoundRooms", "rooms": rooms, "next": after}
 
     def _send(self, request: dict[str, Any], account: str) -> dict[str, Any] | None:
         if self.idempotent:
@@ -264,6 +278,8 @@ class ScriptedNetwork:
         if "error" in fault:
             return fault
         self.commands.append({k: v for k, v in request.items() if k not in ("re", "key")})
+        if request["op"] == "search":
+            return {"found": self._found(request)}
         if request["op"] == "manage":
             self._ban(request)
             return {"room": self.aliases.get(request.get("address", ""), request.get("address"))}

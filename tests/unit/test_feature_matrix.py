@@ -17,6 +17,7 @@ import pytest
 
 from gateway.adapter import Capabilities
 from gateway.xmpp import disco
+from gateway.xmpp.rooms.searching import SEARCH
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -44,6 +45,7 @@ XEPS_OF_FEATURES = {
     "urn:xmpp:chat-markers:0": "0333",
     "urn:xmpp:ping": "0199",
     "urn:xmpp:receipts": "0184",
+    "urn:xmpp:channel-search:0:search": "0433",
     "urn:xmpp:time": "0202",
     "vcard-temp": "0054",
 }
@@ -293,7 +295,7 @@ def advertised() -> set[str]:
     """All features of all entities, on a network that can everything."""
     everything = Capabilities(idempotent_send=True, typing=True, read_marks=True)
     entities = (
-        disco.gateway_entity("matrix", "Matrix", ["admin@example.org"]),
+        disco.gateway_entity("matrix", "Matrix", ["admin@example.org"], [SEARCH]),
         disco.PUPPET_ACCOUNT,
         disco.puppet_client("Matrix", everything),
         disco.COMMAND_LIST,

@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 import structlog
+from msgspec import structs
 
 from gateway.adapter import Adapter, Session
 from gateway.bridge.accounts import Account
+from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.errors import AdapterError, Transient, Unsupported
-from gateway.events import LiftBan, RoomAction
+from gateway.events import FoundRoom, FoundRooms, LiftBan, RoomAction, SearchRooms
+from gateway.events.record import Record
 from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.tasks import contained, within
 
@@ -20,6 +23,7 @@ log = structlog.get_logger("rooms")
 T = TypeVar("T")
 
 _LIMIT_S = 20.0
+_MOST_TOPIC_CHARS = 200
 
 
 class Management:
@@ -27,6 +31,7 @@ class Management:
 
     def __init__(self, adapter: Adapter) -> None:
         self._possible = adapter.capabilities.room_actions
+        self.can_search = adapter.capabilities.room_search
         self._clock = adapter.context.clock
 
     def is_possible(self, kind: type[RoomAction]) -> bool:
@@ -44,15 +49,26 @@ class Management:
         session = self._session(account, LiftBan)
         return await self._answer(account, LiftBan, contained(session.banned, room))
 
+    async def search(self, account: Account, wanted: SearchRooms) -> FoundRooms:
+        """Rooms that anybody may find. Raises as `do`."""
+        if not self.can_search:
+            raise Unsupported("Groups of this network cannot be searched for.")
+        work = contained(self._live(account).search_rooms, wanted)
+        found = await self._answer(account, SearchRooms, work)
+        return structs.replace(found, rooms=tuple(map(_brief, found.rooms[: wanted.most])))
+
     def _session(self, account: Account, kind: type[RoomAction]) -> Session:
         if not self.is_possible(kind):
             raise Unsupported("This cannot be done with groups of this network.")
+        return self._live(account)
+
+    def _live(self, account: Account) -> Session:
         session = account.link.session if account.link is not None else None
         if session is None:
             raise Transient("There is no connection to the network now. Please try again later.")
         return session
 
-    async def _answer(self, account: Account, kind: type[RoomAction], work: Awaitable[T]) -> T:
+    async def _answer(self, account: Account, kind: type[Record], work: Awaitable[T]) -> T:
         try:
             return await within(self._clock, _LIMIT_S, work)
         except AdapterError:
@@ -64,3 +80,8 @@ class Management:
         except Exception as error:
             log.exception("room_action_failed", account=account.id, kind=kind.__name__)
             raise Transient("Internal error of the gateway.") from error
+
+
+def _brief(found: FoundRoom) -> FoundRoom:
+    name, topic = brief(found.name, NAME_CHARS), brief(found.topic, _MOST_TOPIC_CHARS)
+    return structs.replace(found, name=name, topic=topic)

@@ -179,6 +179,8 @@ class Desk:
     tasks: Tasks
     may_log_in: Callable[[UserJid], bool]
     """Whether another attempt is not too much."""
+    may_search: Callable[[UserJid], bool]
+    """The same of searches."""
     approvals: Approvals
     tell: Callable[[UserJid, str], None]
     """A line of the gateway to somebody."""
@@ -186,6 +188,8 @@ class Desk:
     """What joins a room when it is clicked."""
     room_at: Callable[[str], str | None]
     """The localpart of the room whose address here somebody has typed, or a link to it."""
+    room_called: Callable[[str], str | None]
+    """The address at which a room is joined that the network calls so, if it can be here."""
     address_of: Callable[[RemoteUserId], str]
     """Of a contact or a room."""
     person: Callable[[str], RemoteUserId | None]
@@ -203,8 +207,10 @@ class Dialogue(ABC):
         self.approvals = desk.approvals
         self.network = desk.network
         self.may_log_in = desk.may_log_in
+        self.may_search = desk.may_search
         self.room_uri = desk.room_uri
         self.room_at = desk.room_at
+        self.room_called = desk.room_called
         self.address_of = desk.address_of
         self.person = desk.person
         self.tell = desk.tell
@@ -340,6 +346,12 @@ def can(*actions: type[RoomAction]) -> Callable[[Account | None], bool]:
         return link is not None and link.adapter.capabilities.room_actions.issuperset(actions)
 
     return fits
+
+
+def can_search(account: Account | None) -> bool:
+    """For `Command.fits`: groups of the network can be searched for."""
+    link = None if account is None else account.link
+    return link is not None and link.adapter.capabilities.room_search
 
 
 def may_encrypt(account: Account | None) -> bool:

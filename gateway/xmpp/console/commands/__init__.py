@@ -14,10 +14,12 @@ from gateway.xmpp.console.commands.encryption import set_up_encryption
 from gateway.xmpp.console.commands.groups import create, decline, destroy, invite, join, leave
 from gateway.xmpp.console.commands.login import log_in
 from gateway.xmpp.console.commands.rooms import list_rooms
+from gateway.xmpp.console.commands.search import search
 from gateway.xmpp.console.commands.settings import change_settings
 from gateway.xmpp.console.model import (
     Command,
     can,
+    can_search,
     has_account,
     has_none,
     has_rooms,
@@ -66,6 +68,16 @@ _ALL = (
         needs_account=True,
         is_particular=True,
         fits=has_rooms,
+    ),
+    Command(
+        name="search",
+        title="Search for groups",
+        summary="look for groups of the network that anybody may join",
+        run=search,
+        needs_account=True,
+        takes_word=True,
+        is_particular=True,
+        fits=can_search,
     ),
     Command(
         name="join",
