@@ -583,3 +583,23 @@ async def test_untrusted_accounts_share_nothing(tmp_path: Path) -> None:
         told = await town.settle()
         assert not _groupchat(told["alice"])
         assert _texts(_groupchat(told["carol"])) == ["forged"]
+
+
+async def test_req_576_in_a_slow_shared_room_everybody_waits_for_themselves(town: Town) -> None:
+    await town.both_join()
+    town.describe("alice", slow_mode_s=30)
+    town.describe("carol", slow_mode_s=30)
+    await town.settle()
+    town.house.network.faults.append({"silent": "before"})
+    town.send("alice", "one", "a1")
+    await town.settle()
+    town.send("carol", "two", "c1")
+    town.send("alice", "three", "a2")
+    told = await town.settle()
+    refused = [
+        stanza.get("id")
+        for name in ("alice", "carol")
+        for stanza in told[name]
+        if stanza.get("type") == "error"
+    ]
+    assert refused == ["a2"]

@@ -39,9 +39,10 @@ def _last_said(db: Transaction, account: Account, room: RoomRow, now: float) -> 
     wanted = Wanted(sender=account.remote_id, start=since, most=_MOST, newest=True)
     said = (one.message for one in archive.read(db, room.id, wanted))
     times = [text.sent_at for text in said if text.body and text.replaces is None]
+    queue = rooms.queue(db, room, account.id)
     times += [
         row.committed_at
-        for row in journal.open_outbound(db, room.conversation, RowId(0), _MOST)
+        for row in journal.open_outbound(db, queue, RowId(0), _MOST)
         if isinstance(row.command, SendRoomText) and row.command.edits is None
     ]
     return max(times, default=since)
