@@ -145,6 +145,9 @@ class Capabilities:
     """In rooms, `RetractInRoom` works, and `RemoteRoomRetraction` is reported."""
     mentions: bool = False
     """In rooms, `SendRoomText.mentions` works, and `RemoteRoomMessage.mentions` is reported."""
+    avatars: bool = False
+    """`Session.avatar` works, and `gateway.events.RemoteRoom` and `gateway.events.Member` say who
+    has a picture."""
     encryption: bool = False
     """`Session.encryption` lets the user set up end-to-end encryption."""
     max_text_bytes: int = 65536
@@ -432,6 +435,18 @@ class Session(ABC):
         any `AdapterError`, and it is asked for again.
         """
         raise Unsupported("This network does not tell its rooms anew.")
+
+    async def avatar(self, reference: str) -> bytes:
+        """Fetch the picture that the network calls so, of at most 8 MiB, within 30 s.
+
+        Where the network makes small ones, one of some 256 pixels is enough. It may be anything:
+        the gateway looks at it in a process of its own. ``reference`` is what
+        `gateway.events.Member` or `gateway.events.RemoteRoom` said, perhaps to an earlier session
+        of this account, and always means the same picture: whoever gets another one has another
+        reference. Called in the background, for few at a time. Raises any `AdapterError`, and is
+        called again some times.
+        """
+        raise Unsupported("This network has no pictures.")
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:  # noqa: B027
         """The user types in a room, or stopped. Best effort: errors are ignored."""

@@ -26,6 +26,7 @@ from gateway.config import Config
 from gateway.config.tree import Network as NetworkConfig
 from gateway.errors import GatewayError
 from gateway.ids import NetworkName
+from gateway.media.images import Images
 from gateway.ops.logs import set_up_logs
 from gateway.ops.loopwatch import LoopWatch
 from gateway.registry import Adapters, adapter_class
@@ -117,6 +118,7 @@ class Gateway:
         self._closed: list[ClosedComponent] = []
         """Of networks that cannot be used."""
         self._neighbours = Neighbours(clock)
+        self.images = Images()
         access = config.access
         self._access = AccessList(access.allow, access.deny, access.ask)
         self._approvals: Approvals
@@ -200,6 +202,7 @@ class Gateway:
             adapter,
             store,
             box,
+            self.images,
         )
         self._networks.append(network)
         self._components.append(Component(self._component(settings), network, self._neighbours))

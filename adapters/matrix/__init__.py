@@ -10,7 +10,8 @@
                       is, ``group_speech`` and ``group_events`` what is said and done there;
                       ``members`` asks who is in it
 ``managing``          what users do with them at once: ``ruling`` is for moderators, and
-                      ``powers`` reckons with levels; ``destroying`` ends a group
+                      ``powers`` reckons with levels; ``destroying`` ends a group,
+                      ``media`` has pictures
 ``searching``         groups in the directory of a server
 ``outbound``          commands, ``group_outbound`` those for groups; ``opening`` finds or makes the
                       room for them, ``saying`` has the requests
@@ -69,6 +70,7 @@ class MatrixAdapter(Adapter):
         mentions=True,
         room_actions=ALL,
         room_search=True,
+        avatars=True,
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )

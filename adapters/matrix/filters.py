@@ -20,6 +20,7 @@ _STATE = (
     "m.room.name",
     "m.room.canonical_alias",
     "m.room.topic",
+    "m.room.avatar",
     "m.room.join_rules",
     "m.room.power_levels",
     "m.room.tombstone",

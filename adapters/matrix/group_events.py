@@ -22,6 +22,7 @@ from adapters.matrix.inbound import (
     timestamp_of,
     undecryptable,
 )
+from adapters.matrix.media import avatar_in
 from adapters.matrix.mentions import mentions_in
 from adapters.matrix.opened import Unread
 from adapters.matrix.text import clean
@@ -42,6 +43,7 @@ _MAX_REASON_BYTES = 512
 _REDACTS_WITHIN = 11
 """Room version since which a redaction says within its content what it takes back."""
 PINS = "m.room.pinned_events"
+_AVATAR = "m.room.avatar"
 _ENCRYPTED = "This group is end-to-end encrypted from now on."
 
 
@@ -82,7 +84,7 @@ def done_in(
         return None
     if event.get("type") == "m.room.redaction":
         return _retraction(room, event, now, version)
-    if event.get("type") in (PINS, "m.room.encryption"):
+    if event.get("type") in (PINS, _AVATAR, "m.room.encryption"):
         return _notice(room, event)
     return None
 
@@ -186,8 +188,11 @@ def _notice(room: RemoteRoomId, event: Event) -> RemoteRoomNotice | None:
     before = as_dict(as_dict(event.get("unsigned")).get("prev_content"))
     if event.get("state_key") != "":
         return None
+    content = as_dict(event.get("content"))
     if event["type"] == PINS:
-        text = _pinned(as_dict(event.get("content")).get("pinned"), before.get("pinned"))
+        text = _pinned(content.get("pinned"), before.get("pinned"))
+    elif event["type"] == _AVATAR:
+        text = _pictured(avatar_in(content, "url"), avatar_in(before, "url"))
     else:
         text = "" if before else _ENCRYPTED
     if not text:
@@ -201,6 +206,12 @@ def _pinned(now: object, before: object) -> str:
     if new - old:
         return "A message was pinned."
     return "A message is no longer pinned." if old - new else ""
+
+
+def _pictured(now: str, before: str) -> str:
+    if now == before:
+        return ""
+    return "The group has a new picture." if now else "The group has no picture any more."
 
 
 def _texts(value: object) -> set[str]:

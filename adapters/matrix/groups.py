@@ -17,6 +17,7 @@ from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import Event, as_dict, display_name, timestamp_of
 from adapters.matrix.links import link_to
 from adapters.matrix.marks import DESTROYED, GROUP_MARKER
+from adapters.matrix.media import avatar_in
 from adapters.matrix.rooms import Group, Levels, RoomId
 from adapters.matrix.text import clean
 from gateway.events import (
@@ -42,6 +43,7 @@ _OWNER = 100
 _ADMIN = 50
 _CREATORS_RULE = 12
 """Room version since which creators stand above all levels."""
+_SHOWN = ("m.room.name", "m.room.avatar", "m.room.canonical_alias")
 Rights = tuple[object, ...]
 
 
@@ -64,11 +66,8 @@ def described(group: Group, event: Event, now: float) -> Group:
     kind = event.get("type")
     if kind == "m.room.create":
         return _created(group, event.get("sender"), content)
-    if kind == "m.room.name":
-        return replace(group, name=_line(content.get("name")))
-    if kind == "m.room.canonical_alias":
-        alias = _line(content.get("alias"))
-        return replace(group, alias=alias if alias.startswith("#") and ":" in alias else "")
+    if kind in _SHOWN:
+        return _shown(group, kind, content)
     if kind == "m.room.topic":
         topic, sender = content.get("topic"), event.get("sender")
         return replace(
@@ -88,6 +87,15 @@ def described(group: Group, event: Event, now: float) -> Group:
         is_room = isinstance(new, str) and len(new) <= _MAX_NAME_BYTES and new.isprintable()
         return replace(group, moved_to=str(new) if is_room else "")
     return group
+
+
+def _shown(group: Group, kind: str, content: Mapping[str, Any]) -> Group:
+    if kind == "m.room.name":
+        return replace(group, name=_line(content.get("name")))
+    if kind == "m.room.avatar":
+        return replace(group, avatar=avatar_in(content, "url"))
+    alias = _line(content.get("alias"))
+    return replace(group, alias=alias if alias.startswith("#") and ":" in alias else "")
 
 
 def _created(group: Group, founder: object, content: Mapping[str, Any]) -> Group:
@@ -126,6 +134,7 @@ def levels_in(content: Mapping[str, Any]) -> Levels:
         invite=_level(content.get("invite")),
         name=_level(needed.get("m.room.name"), of_state),
         topic=_level(needed.get("m.room.topic"), of_state),
+        avatar=_level(needed.get("m.room.avatar"), of_state),
         join_rules=_level(needed.get("m.room.join_rules"), of_state),
         power_levels=_level(needed.get("m.room.power_levels"), of_state),
         mention_all=_level(as_dict(content.get("notifications")).get("room"), _ADMIN),
@@ -152,6 +161,7 @@ def seen(room_id: RoomId, group: Group, account: RemoteUserId) -> RemoteRoom:
         topic_at=group.topic_at,
         is_private=group.is_private,
         may=_may(group, account),
+        avatar=group.avatar,
     )
 
 
@@ -250,7 +260,7 @@ def effective(group: Group) -> Levels:
     if group.levels is not None:
         return group.levels
     users = {group.founder: _OWNER} if group.founder else {}
-    return Levels(users=users, name=0, topic=0, join_rules=0, power_levels=0)
+    return Levels(users=users, name=0, topic=0, avatar=0, join_rules=0, power_levels=0)
 
 
 def to_speak(group: Group) -> int:
@@ -283,12 +293,13 @@ def affiliation_at(group: Group, level: int) -> Affiliation:
     return Affiliation.MEMBER if group.is_private else Affiliation.NONE
 
 
-def member_of(group: Group, user_id: str, name: str) -> Member:
-    """What somebody is in the group."""
+def member_of(group: Group, user_id: str, content: Mapping[str, Any]) -> Member:
+    """What somebody is in the group, by what their member event says."""
     level = level_of(group, user_id)
     return Member(
         user=RemoteUserId(user_id),
-        name=name,
+        name=display_name(content),
+        avatar=avatar_in(content, "avatar_url"),
         affiliation=affiliation_at(group, level),
         may_speak=level >= to_speak(group),
     )
@@ -296,19 +307,19 @@ def member_of(group: Group, user_id: str, name: str) -> Member:
 
 def everybody(group: Group, events: Iterable[Event], account: RemoteUserId) -> tuple[Member, ...]:
     """Those who are in by these events, and the account, which is told nothing where it is not."""
-    names: dict[str, str] = {account: ""}
+    joined: dict[str, Mapping[str, Any]] = {account: {}}
     for event in events:
         user_id = event.get("state_key")
         content = as_dict(event.get("content"))
         if event.get("type") == "m.room.member" and is_user_id(user_id):
             if content.get("membership") == "join":
-                names[user_id] = display_name(content)
+                joined[user_id] = content
             elif user_id != account:
-                names.pop(user_id, None)
-    listed = list(names)
+                joined.pop(user_id, None)
+    listed = list(joined)
     if len(listed) > _MAX_MEMBERS:
         listed.sort(key=lambda user_id: (user_id != account, -level_of(group, user_id), user_id))
-    return tuple(member_of(group, each, names[each]) for each in listed[:_MAX_MEMBERS])
+    return tuple(member_of(group, each, joined[each]) for each in listed[:_MAX_MEMBERS])
 
 
 def has_others(events: Iterable[Event], account: RemoteUserId) -> bool:

@@ -42,6 +42,10 @@ class Fetched:
     """May have an access token in it."""
 
 
+class TooMuch(Transient):
+    """An answer is longer than was allowed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A JSON object, and whether it is so large that work on it has to be done in a thread."""
@@ -118,6 +122,44 @@ class Api:
         path = ("rooms", room_id, "relations", event_id, "m.annotation", "m.reaction")
         return await self.request("GET", f"{self._url('v1', *path)}?{urlencode(query)}")
 
+    async def media(
+        self, *path: str, query: Mapping[str, str], is_old: bool, limit: int
+    ) -> Fetched:
+        """GET below ``/_matrix/client/v1/media``, or where that was before Matrix 1.11."""
+        below = "media/v3/" if is_old else "client/v1/media/"
+        url = f"{self._base}/_matrix/{below}{_quoted(path)}?{urlencode(query)}"
+        answer = await fetch(
+            self._http, "GET", url, headers=self._headers, timeout_s=30, limit=limit
+        )
+        if answer.status in (307, 308):  # spec: to where the bytes are; it gets no token
+            location = answer.headers.get("Location", "")
+            if not location.startswith("https://" if url.startswith("https://") else "http"):
+                raise not_matrix(answer.status, answer.headers)
+            answer = await fetch(self._http, "GET", location, timeout_s=30, limit=limit)
+        if answer.status != 200:
+            content = _object(answer.body)
+            if content is None:
+                raise not_matrix(answer.status, answer.headers)
+            raise error_of(answer.status, content, answer.headers)
+        return answer
+
+    async def upload(self, data: bytes, kind: str) -> str:
+        """Spec, "POST /_matrix/media/v3/upload". Returns the ``mxc:`` URI."""
+        headers = {**self._headers, "Content-Type": kind}
+        url = f"{self._base}/_matrix/media/v3/upload"
+        answer = await fetch(
+            self._http, "POST", url, headers=headers, body=data, timeout_s=30, limit=KIB
+        )
+        content = _object(answer.body)
+        if content is None:
+            raise not_matrix(answer.status, answer.headers)
+        if answer.status != 200:
+            raise error_of(answer.status, content, answer.headers)
+        uri = content.get("content_uri")
+        if not isinstance(uri, str):
+            raise Transient("The homeserver's answer is not one of Matrix.")
+        return uri
+
     async def versions(self) -> dict[str, Any]:
         """Spec, "GET /_matrix/client/versions"."""
         return await self.request("GET", self._url("versions"), timeout_s=10)
@@ -159,7 +201,11 @@ class Api:
         return Answer(content, is_large, len(answer.body))
 
     def _url(self, *path: str) -> str:
-        return f"{self._base}/_matrix/client/" + "/".join(quote(part, safe="") for part in path)
+        return f"{self._base}/_matrix/client/" + _quoted(path)
+
+
+def _quoted(path: Sequence[str]) -> str:
+    return "/".join(quote(part, safe="") for part in path)
 
 
 async def fetch(
@@ -194,7 +240,7 @@ async def _bounded(answer: aiohttp.ClientResponse, host: str, limit: int) -> byt
     async for chunk in answer.content.iter_chunked(64 * KIB):
         content += chunk
         if len(content) > limit:
-            raise Transient(f"{host} answered with more than {limit // MIB or 1} MiB.")
+            raise TooMuch(f"{host} answered with more than {limit // MIB or 1} MiB.")
     return bytes(content)
 
 

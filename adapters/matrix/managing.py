@@ -23,6 +23,7 @@ from gateway.events import (
     RemoveFromRoom,
     RoomAction,
     SetAffiliation,
+    SetRoomAvatar,
     SetVoice,
 )
 from gateway.ids import RemoteRoomId
@@ -43,6 +44,7 @@ RULING: Actions = {
     SetAffiliation: Ruling.affiliate,
     SetVoice: Ruling.voice,
     DescribeRoom: Ruling.describe,
+    SetRoomAvatar: Ruling.picture,
     ModerateMessage: Ruling.moderate,
 }
 ENDING: Actions = {DestroyRoom: Destroying.destroy}

@@ -220,7 +220,7 @@ class OneGroup:
             name = display_name(content)
             self.group = renamed(self.group, user_id, name)
             if tell:
-                member = member_of(self.group, user_id, name)
+                member = member_of(self.group, user_id, content)
                 self._parts.say(RemoteMember(room=RemoteRoomId(self._room_id), member=member))
         elif tell and (gone := departure(self._room_id, event)) is not None:
             self._parts.say(gone)

@@ -20,6 +20,7 @@ RoomId = NewType("RoomId", str)
 _ROOM = "room:"
 _GROUP = "group:"
 _GROUPS = "groups"
+_AVATARS = "avatars"
 _NAME = "name:"
 _OPENING = "opening:"
 _INVITED = "invited:"
@@ -77,6 +78,7 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: int = 50
     """Needed for ``m.room.name``, and so on."""
     topic: int = 50
+    avatar: int = 50
     join_rules: int = 50
     power_levels: int = 50
     mention_all: int = 50
@@ -100,6 +102,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     topic: str = ""
     topic_by: str = ""
     topic_at: float | None = None
+    avatar: str = ""
     is_private: bool = True
     encrypted: bool | None = None
     """As `Room.encrypted`."""
@@ -160,6 +163,11 @@ class Book:
     def knows_groups(self) -> bool:
         """Whether all groups were told. An earlier version left them out."""
         return _GROUPS in self._entries
+
+    @property
+    def knows_avatars(self) -> bool:
+        """Whether the pictures of all groups and members were told, likewise."""
+        return _AVATARS in self._entries
 
     def rooms(self) -> Mapping[RoomId, Room]:
         """All direct rooms."""
@@ -260,9 +268,15 @@ class Draft:
             self.changed_groups[room_id] = group
 
     def put_groups_known(self) -> None:
-        """All groups were told."""
+        """All groups were told. After an earlier version their members are listed again."""
         if not self._book.knows_groups:
             self.changed_entries[_GROUPS] = "1"
+        if not self._book.knows_avatars:
+            self.changed_entries[_AVATARS] = "1"
+            for room_id in self._book.groups():
+                group = self.group(room_id)
+                if group is not None and not group.is_space and not group.is_hidden:
+                    self.put_group(room_id, msgspec.structs.replace(group, is_stale=True))
 
     def name(self, user_id: str) -> str:
         """As `Book.name`, with the changes."""

@@ -20,6 +20,7 @@ from adapters.matrix.http import MIB, Api
 from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dicts
 from adapters.matrix.ledger import Ledger
+from adapters.matrix.media import Media
 from adapters.matrix.powers import Content, affiliated, initial, voiced
 from adapters.matrix.rooms import Group, RoomId
 from gateway.errors import Forbidden, NotFound
@@ -29,6 +30,7 @@ from gateway.events import (
     ModerateMessage,
     RemoveFromRoom,
     SetAffiliation,
+    SetRoomAvatar,
     SetVoice,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
@@ -42,8 +44,9 @@ _GONE = "You are not in this group any more."
 class Ruling:
     """Of one account."""
 
-    def __init__(self, api: Api, ledger: Ledger, own: RemoteUserId) -> None:
+    def __init__(self, api: Api, ledger: Ledger, own: RemoteUserId, media: Media) -> None:
         self._api = api
+        self._media = media
         self._ledger = ledger
         self._own = own
 
@@ -139,6 +142,16 @@ class Ruling:
                 raise Forbidden(f"Your rights there are not enough for its {said}.")
         for kind, put, _, _ in wanted:
             await self.put_state(action.room, kind, put)
+
+    async def picture(self, action: SetRoomAvatar) -> None:
+        """Whether it is permitted is asked before anything is uploaded: that stays."""
+        with _refused("You may not change the picture of this group."):
+            group, content = await self.levels(action.room)
+            levels = levels_in(content)
+            if level_of(replace(group, levels=levels), self._own) < levels.avatar:
+                raise Forbidden("Your rights there are not enough.")
+            url = await self._media.upload(action.data, action.media_type) if action.data else ""
+            await self.put_state(action.room, "m.room.avatar", {"url": url} if url else {})
 
     async def moderate(self, action: ModerateMessage) -> None:
         """Redact. To do it again changes nothing. The reason is not encrypted, and so is not sent

@@ -30,6 +30,7 @@ from adapters.matrix.inbound import Event, display_name
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
 from adapters.matrix.managing import COMING, ENDING, RULING, Action, done_by
+from adapters.matrix.media import Media
 from adapters.matrix.members import Members
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
@@ -77,7 +78,9 @@ class MatrixSession(Session):
         self._own_presence = Own(account, lambda: self._api)
         self._filters = Filters(account.remote_id, lambda: self._api)
         self._members = Members(account, lambda: self._api)
-        self._wants_state = not self._ledger.book.knows_groups
+        self._wants_state = not (
+            self._ledger.book.knows_groups and self._ledger.book.knows_avatars
+        )
         """The next answer shall have the whole state of all rooms."""
         self._state_not_before = 0.0
         """Monotonic; in which it is not wanted once more."""
@@ -114,7 +117,11 @@ class MatrixSession(Session):
 
     @cached_property
     def _ruling(self) -> Ruling:
-        return Ruling(self._api, self._ledger, self._account.remote_id)
+        return Ruling(self._api, self._ledger, self._account.remote_id, self._media)
+
+    @cached_property
+    def _media(self) -> Media:
+        return Media(self._api)
 
     @cached_property
     def _managing(self) -> dict[type[RoomAction], Action]:
@@ -278,6 +285,10 @@ class MatrixSession(Session):
     async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
         """See `gateway.adapter.Session.banned`."""
         return await self._ruling.banned(room)
+
+    async def avatar(self, reference: str) -> bytes:
+        """See `gateway.adapter.Session.avatar`."""
+        return await self._media.thumbnail(reference)
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""

@@ -32,6 +32,7 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
+from gateway.bridge.rooms.avatars import Avatars
 from gateway.bridge.rooms.coming import Coming
 from gateway.bridge.rooms.leading import Leading
 from gateway.bridge.rooms.management import Management
@@ -44,6 +45,7 @@ from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
 from gateway.errors import Forbidden, Transient
 from gateway.ids import AccountId, NetworkName, RemoteRoomId, RemoteUserId, UserJid
+from gateway.media.images import Images
 from gateway.store import Store, backlog, contacts
 from gateway.store.accounts import AccountStatus
 from gateway.store.rooms import RoomRow
@@ -71,7 +73,12 @@ class Network:
     """One configured network. Create, `attach` the XMPP side, then `start`."""
 
     def __init__(
-        self, settings: NetworkSettings, adapter: Adapter, store: Store, box: SecretBox
+        self,
+        settings: NetworkSettings,
+        adapter: Adapter,
+        store: Store,
+        box: SecretBox,
+        images: Images,
     ) -> None:
         self.name = name = settings.name
         self.adapter = adapter
@@ -83,11 +90,11 @@ class Network:
         self._readiness = Readiness(name, adapter)
         self.accounts = Accounts(name, store, box, self._clock, adapter.shares_rooms)
         self.addresses = Addresses(name, adapter, store)
-        self._build_traffic(settings, box)
+        self._build_traffic(settings, box, images)
         self._build_presence()
         self._build_life(box)
 
-    def _build_traffic(self, settings: NetworkSettings, box: SecretBox) -> None:
+    def _build_traffic(self, settings: NetworkSettings, box: SecretBox, images: Images) -> None:
         """Both directions, and the links that feed them."""
         adapter, store, clock = self.adapter, self._store, self._clock
         self._backlog = Backlog(
@@ -129,6 +136,10 @@ class Network:
             self._persist,
             self.delivery.offer,
             settings.cutoffs,
+            entered=lambda account, room: self.avatars.wake(account, [room]),
+        )
+        self.avatars = Avatars(
+            adapter, store, self._tasks, self._persist, images, self.delivery.offer
         )
         self.room_management = Management(adapter)
         self.coming = Coming(
@@ -264,6 +275,7 @@ class Network:
         self._tasks.spawn(self._pending.watch(), "pending")
         leading = Leading(self.name, self._store, self._clock, self.accounts)
         self._tasks.spawn(leading.watch(), "leading")
+        self._tasks.spawn(self.avatars.watch(), "avatars")
         self._tasks.spawn(
             self._readiness.run(
                 lambda: self._connect(permits), lambda: self.accounts.each(self._hinder)
@@ -373,6 +385,7 @@ class Network:
         self._attendance.link_changed(account)
         if link.session is not None:
             self.contacts.went_live(account)
+            self.avatars.went_live(account, self.rooms)
 
     def _committed(self, account: Account, committed: Committed) -> None:
         for inbound in committed.inbound:
@@ -385,6 +398,7 @@ class Network:
         for entering, room in committed.entered:
             self.coming.entered(entering, room)
         self.coming.follow(account, committed.followed)
+        self.avatars.wake(account, committed.pictured)
 
     # --- what waits ------------------------------------------------------------------------------
 

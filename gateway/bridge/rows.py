@@ -14,6 +14,7 @@ from gateway.ids import (
     NetworkName,
     RemoteRoomId,
     RemoteUserId,
+    RoomId,
     RowId,
     StanzaId,
     UserJid,
@@ -38,6 +39,8 @@ class Committed:
     """Rooms that accounts are in from now on: mostly this one, but rooms may be shared."""
     followed: list[RemoteRoomId] = field(default_factory=list)
     """Rooms in which those go on that the account was in."""
+    pictured: list[RoomId] = field(default_factory=list)
+    """Rooms in which sessions see somebody, or the room itself, whose picture is not known."""
 
     def add(self, other: Committed) -> None:
         """What comes after it in the same unit."""
@@ -46,6 +49,7 @@ class Committed:
         self.held |= other.held
         self.entered += other.entered
         self.followed += other.followed
+        self.pictured += other.pictured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

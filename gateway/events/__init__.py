@@ -30,6 +30,7 @@ from gateway.events.actions import (
     RemoveFromRoom,
     RoomAction,
     SetAffiliation,
+    SetRoomAvatar,
     SetVoice,
 )
 from gateway.events.commands import (
@@ -210,6 +211,7 @@ __all__ = [
     "SendRoomText",
     "SendText",
     "SetAffiliation",
+    "SetRoomAvatar",
     "SetVoice",
     "SubscriptionRequest",
     "Through",

@@ -96,6 +96,16 @@ class DestroyRoom(Record, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class SetRoomAvatar(Record, frozen=True, kw_only=True):
+    """Give a room this picture, or take away the one that it has."""
+
+    room: RemoteRoomId
+    data: bytes = b""
+    """A small PNG or JPEG; empty to take it away."""
+    media_type: str = ""
+    """``image/png`` or ``image/jpeg``."""
+
+
 class ModerateMessage(Record, frozen=True, kw_only=True):
     """Take somebody's message back, as a moderator."""
 
@@ -116,5 +126,6 @@ RoomAction = (
     | SetVoice
     | DescribeRoom
     | DestroyRoom
+    | SetRoomAvatar
     | ModerateMessage
 )

@@ -222,15 +222,19 @@ class RoomPresence(Record, frozen=True, kw_only=True):
     actor: str = ""
     """Nick of who has removed them."""
     reason: str = ""
+    picture: str | None = None
+    """Hash of theirs, empty if they have none; None if it is not known."""
     to: tuple[str, ...] = ()
 
 
 class RoomChanged(Record, frozen=True, kw_only=True):
-    """The room has another name, or is of another kind."""
+    """The room has another name or picture, or is of another kind."""
 
     id: StanzaId
     is_private: bool | None = None
     """As in `gateway.events.RemoteRoom`, where it is so from now on."""
+    picture: str | None = None
+    """Hash of its picture, empty if it has none from now on; None if that is as it was."""
     to: tuple[str, ...] = ()
 
 

@@ -29,6 +29,8 @@ class Member(Record, frozen=True, kw_only=True):
     may_speak: bool = True
     title: str = ""
     """What the network calls them beside their name, such as "bot"."""
+    avatar: str = ""
+    """Of their picture there; see `gateway.adapter.Session.avatar`. Empty if they have none."""
 
 
 class RoomRight(enum.StrEnum):
@@ -74,6 +76,8 @@ class RemoteRoom(Record, frozen=True, kw_only=True):
     may all of it, and others nothing."""
     slow_mode_s: int = 0
     """Seconds between two messages of one person who is neither an owner nor an admin."""
+    avatar: str = ""
+    """As in `Member`."""
 
 
 class RemoteMember(Record, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.errors import Forbidden
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
-from gateway.store import sharing
+from gateway.store import avatars, sharing
 from gateway.store.writer import Connection, Transaction
 
 
@@ -163,6 +163,7 @@ def set_cursor(db: Transaction, account: AccountId, cursor: str, now: float) -> 
 
 def remove(db: Transaction, account: AccountId) -> None:
     """Delete the account and all that belongs to it, also rooms that nobody else shares."""
+    avatars.forget(db, account)
     db.execute("DELETE FROM account WHERE id = ?", (account,))
     sharing.sweep(db)
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from gateway.errors import StoreUnavailable
+from gateway.store import avatars
 from gateway.store.database import Store
 from gateway.store.writer import Transaction
 
@@ -24,6 +25,8 @@ _BOUNCES_S = 15 * 60.0
 _JUMP_S = 7 * 86400.0
 _DOUBT_S = 86400.0
 """How long a clock that jumped so far ahead may be put right before it is believed."""
+_PICTURES_S = 86400.0
+"""How often each is looked for whether anybody still has it."""
 _DOUBLES_S = 7 * 86400.0
 """How long a sent message is known by its id (REQ-911)."""
 
@@ -53,6 +56,7 @@ class Pruning:
             (prune_archived, alias_retention_s),
             (prune_held, alias_retention_s),
             (prune_told, alias_retention_s),
+            (prune_avatars, _PICTURES_S),
         )
 
     async def run(self) -> None:
@@ -161,3 +165,8 @@ def prune_told(db: Transaction, before: float) -> int:
         " (SELECT conversation, notice FROM told WHERE told_at > 0 AND told_at < ? LIMIT ?)",
         (before, _BATCH),
     ).rowcount
+
+
+def prune_avatars(db: Transaction, before: float) -> int:
+    """Drop pictures that nobody has any more. Returns at how many it has looked."""
+    return avatars.prune(db, before, before + _PICTURES_S, _BATCH)

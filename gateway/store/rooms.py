@@ -19,7 +19,7 @@ from gateway.ids import (
     RoomId,
     UserJid,
 )
-from gateway.store import conversations
+from gateway.store import avatars, conversations
 from gateway.store.writer import Connection, Transaction
 
 _SECRET_BYTES = 32
@@ -52,6 +52,10 @@ class RoomRow:
     """Members may read what was said before they came."""
     leader: AccountId | None = None
     """Whose session tells what a shared room is and who is there."""
+    avatar: str = ""
+    """What the network calls its picture; empty if there is none."""
+    picture: str | None = ""
+    """The hash of it; None if that is not known yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,9 @@ class MemberRow:
     title: str = ""
     is_shown: bool = True
     """An occupant of the room. In large groups most are not."""
+    avatar: str = ""
+    """As in `RoomRow`, and so is the next one."""
+    picture: str | None = ""
 
 
 # --- rooms ------------------------------------------------------------------------------------
@@ -73,7 +80,8 @@ class MemberRow:
 _ROOM = (
     "room.id, conversation.id, room_link.remote_id, room.name, room.topic, room.topic_by,"
     " room.topic_at, room.private, room.secret, room.moved_to, room.realm, room.account IS NULL,"
-    " room.shows_past, room.leader, room.slow_mode"
+    " room.shows_past, room.leader, room.slow_mode,"
+    f" room.avatar, {avatars.HASH.format(of='room', room='room.id')}"
 )
 _LINKED = (
     " JOIN room_link ON room_link.room = room.id AND room_link.home"
@@ -105,6 +113,8 @@ def _room(values: tuple[object, ...] | None, may: object = None) -> RoomRow | No
         shows_past=bool(values[12]),
         leader=values[13],  # type: ignore[arg-type]
         slow_mode_s=values[14],  # type: ignore[arg-type]
+        avatar=str(values[15]),
+        picture=values[16],  # type: ignore[arg-type]
         may=None if may is None else tuple(map(RoomRight, str(may).split())),
     )
 
@@ -197,12 +207,13 @@ def describe(
     private: bool,
     shows_past: bool,
     slow_mode_s: int,
+    avatar: str,
 ) -> None:
     """What a room is now."""
     db.execute(
         "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?,"
-        " shows_past = ?, slow_mode = ? WHERE id = ?",
-        (name, topic, topic_by, topic_at, private, shows_past, slow_mode_s, room),
+        " shows_past = ?, slow_mode = ?, avatar = ? WHERE id = ?",
+        (name, topic, topic_by, topic_at, private, shows_past, slow_mode_s, avatar, room),
     )
 
 
@@ -259,7 +270,10 @@ def set_through(db: Transaction, chat: ConversationId, room: RoomId | None) -> N
 
 # --- members ----------------------------------------------------------------------------------
 
-MEMBER = "remote_id, name, nick, affiliation, may_speak, title, shown"
+MEMBER = (
+    "remote_id, name, nick, affiliation, may_speak, title, shown, avatar,"
+    f" {avatars.HASH.format(of='member', room='member.room')}"
+)
 
 
 def member_row(values: tuple[object, ...]) -> MemberRow:
@@ -272,6 +286,8 @@ def member_row(values: tuple[object, ...]) -> MemberRow:
         may_speak=bool(values[4]),
         title=str(values[5]),
         is_shown=bool(values[6]),
+        avatar=str(values[7]),
+        picture=values[8],  # type: ignore[arg-type]
     )
 
 
@@ -309,12 +325,23 @@ def put_member(
     """Somebody is in a room, as this."""
     db.execute(
         "INSERT INTO member"
-        " (room, remote_id, name, nick, folded, affiliation, may_speak, title, shown)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, remote_id) DO UPDATE SET"
+        " (room, remote_id, name, nick, folded, affiliation, may_speak, title, shown, avatar)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room, remote_id) DO UPDATE SET"
         " name = excluded.name, nick = excluded.nick, folded = excluded.folded,"
         " affiliation = excluded.affiliation, may_speak = excluded.may_speak,"
-        " title = excluded.title, shown = excluded.shown",
-        (room, of.user, of.name, nick, folded, of.affiliation, of.may_speak, of.title, is_shown),
+        " title = excluded.title, shown = excluded.shown, avatar = excluded.avatar",
+        (
+            room,
+            of.user,
+            of.name,
+            nick,
+            folded,
+            of.affiliation,
+            of.may_speak,
+            of.title,
+            is_shown,
+            of.avatar,
+        ),
     )
 
 

@@ -50,8 +50,3 @@ def version(name: str) -> str:
         f"<query xmlns='jabber:iq:version'><name>{text(name)}</name>"
         f"<version>{__version__}</version></query>"
     )
-
-
-def card(name: str) -> str:
-    """XEP-0054."""
-    return f"<vCard xmlns='vcard-temp'><FN>{text(name)}</FN></vCard>"

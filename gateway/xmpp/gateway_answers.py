@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gateway.bridge.splitting import brief
-from gateway.xmpp import disco
-from gateway.xmpp.asked import Answer, LaterAnswer, Request, card, empty, version
+from gateway.xmpp import avatars, disco
+from gateway.xmpp.asked import Answer, LaterAnswer, Request, empty, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import text
@@ -118,4 +118,4 @@ class GatewayAnswers:
         return f"<query xmlns='jabber:iq:gateway'><jid>{jid}</jid><prompt>{jid}</prompt></query>"
 
     def _card(self, _: Request) -> str:
-        return card(self._component.name)
+        return avatars.card(self._component.name)

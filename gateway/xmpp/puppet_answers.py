@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
 from gateway.ids import RemoteUserId
-from gateway.xmpp import disco
-from gateway.xmpp.asked import Answer, Request, card, version
+from gateway.xmpp import avatars, disco
+from gateway.xmpp.asked import Answer, Request, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.outgoing import nick
@@ -100,7 +100,8 @@ class PuppetAnswers:
 
     def _card(self, request: Request) -> str:
         account, contact = self._require_known(request)
-        return card(self._network.contacts.name(account, contact) or contact)
+        name = self._network.contacts.name(account, contact) or contact
+        return avatars.card(name, self._network.avatars.of_person(account, contact))
 
 
 def name_item(name: str) -> str:

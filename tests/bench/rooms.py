@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.events import Affiliation, Member, RemoteRoom, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
-from gateway.store import Transaction, archive, rooms
+from gateway.store import Transaction, archive, avatars, rooms
 from tests.bench import house, sink, stanzas
 from tests.bench.measure import Figure, Group, settle_garbage
 from tests.bench.peer_process import peers
@@ -125,7 +125,8 @@ async def _fill(
     link = bench.network._links.prepare(account)
     people = [account.remote_id, *(RemoteUserId(f"member{n}") for n in range(count - 1))]
     members = tuple(
-        Member(user=user, name=f"Member {user}", affiliation=affiliation) for user in people
+        Member(user=user, name=f"Member {user}", affiliation=affiliation, avatar=user)
+        for user in people
     )
 
     def unit(db: Transaction) -> None:
@@ -134,6 +135,8 @@ async def _fill(
         link.intake.unit(db, [event], now)
         room = rooms.find(db, account.id, room_id)
         assert room is not None
+        for number, user in enumerate(people):
+            avatars.know(db, room.id, user, f"{number:040x}", now)
         for number in range(said):
             message = RoomMessage(
                 id=StanzaId(f"id-{number}"),

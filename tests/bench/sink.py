@@ -21,6 +21,7 @@ from gateway.bridge.actors import Limits
 from gateway.bridge.intents import IncomingText
 from gateway.bridge.network import Network, NetworkSettings
 from gateway.ids import RemoteUserId
+from gateway.media.images import Images
 from gateway.store import Store
 from gateway.tasks import SystemClock
 from gateway.xmpp.access import AccessList
@@ -32,7 +33,7 @@ from gateway.xmpp.limits import LimitSettings, Rate
 from gateway.xmpp.neighbours import Neighbours
 from gateway.xmpp.stream import ServerSettings
 from tests.bench import house, stanzas
-from tests.scripted.adapter import ScriptedAdapter, ScriptedSettings
+from tests.scripted.adapter import IllustratedAdapter, ScriptedSettings
 
 
 class Sink(asyncio.Transport):
@@ -106,9 +107,10 @@ async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
         )
         network = CountingNetwork(
             NetworkSettings(name=house.NETWORK, limits=Limits()),
-            ScriptedAdapter(context),
+            IllustratedAdapter(context),
             store,
             house.secret_box(directory),
+            Images(),
         )
         linked = [await house.link(network.accounts, store, number) for number in range(accounts)]
         component = Component(_settings(store), network, Neighbours(context.clock))

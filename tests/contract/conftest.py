@@ -13,7 +13,7 @@ from tests.contract.matrix_peer import matrix_peer
 from tests.contract.peer import Peer
 from tests.contract.scripted_peer import ScriptedPeer
 from tests.peers.synapse import Synapse
-from tests.scripted.adapter import ForgetfulAdapter, ScriptedAdapter
+from tests.scripted.adapter import ForgetfulAdapter, IllustratedAdapter
 from tests.scripted.server import ScriptedNetwork
 
 PEERS = ["scripted", "forgetful", "matrix"]
@@ -57,6 +57,6 @@ async def peer(
         async with matrix_peer(homeserver, http) as made:
             yield made
     else:
-        kind = ScriptedAdapter if network_name == "scripted" else ForgetfulAdapter
+        kind = IllustratedAdapter if network_name == "scripted" else ForgetfulAdapter
         async with ScriptedNetwork() as network:
             yield ScriptedPeer(kind, network, http)

@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from gateway.adapter import Session
+from gateway.errors import AdapterError
 from gateway.events import (
     MarkRoomRead,
     Mention,
     ReactInRoom,
+    RemoteMember,
     RemoteRoom,
     RemoteRoomMessage,
     RemoteRoomReaction,
@@ -23,6 +28,12 @@ from gateway.events import (
 from gateway.ids import RemoteMessageId, RemoteRoomId
 from tests.contract.account import Account
 from tests.contract.peer import Peer
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgAQMAAABJtOi3AAAABlBMVEX/AAD///9BHTQRAAAADElEQVQI12NgGNwAAACgAAFh"
+    "JX1HAAAAAElFTkSuQmCC"
+)
+"""A small red picture."""
 
 
 @asynccontextmanager
@@ -46,6 +57,20 @@ async def _says(session: Session, group: RemoteRoomId, key: str, **about: Any) -
 
 async def _told(account: Account, message: RemoteMessageId) -> RemoteRoomMessage:
     return await account.first(RemoteRoomMessage, lambda event: event.id == message)
+
+
+async def avatars(peer: Peer) -> None:
+    """Who has a picture is told, and it can be had; what is none cannot."""
+    async with _group(peer) as (account, session, group):
+        await peer.pictures(group, PNG)
+        room = await account.first(RemoteRoom, lambda event: bool(event.avatar))
+        told = await account.first(RemoteMember, lambda event: bool(event.member.avatar))
+        assert (room.room, told.room, told.member.user) == (group, group, peer.bob)
+        for reference in (room.avatar, told.member.avatar):
+            assert (await session.avatar(reference)).startswith(PNG[:8])
+        for nothing in ("", "no picture", f"{room.avatar}x"):
+            with pytest.raises(AdapterError):
+                await session.avatar(nothing)
 
 
 async def edits(peer: Peer) -> None:
@@ -165,6 +190,7 @@ async def typing(peer: Peer) -> None:
 
 
 EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
+    "avatars": avatars,
     "edits": edits,
     "replies": replies,
     "reactions": reactions,

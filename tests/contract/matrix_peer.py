@@ -25,6 +25,7 @@ from gateway.events import (
     RemoveFromRoom,
     RoomAction,
     SetAffiliation,
+    SetRoomAvatar,
     SetVoice,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
@@ -287,6 +288,11 @@ class MatrixPeer(Peer):
         made = await self._bob.request("POST", "createRoom", body)
         return RemoteRoomId(made["room_id"])
 
+    async def pictures(self, group: RemoteRoomId, png: bytes) -> None:
+        uri = await self._bob.upload(png, "image/png")
+        await self._bob.set_avatar(uri)
+        await self._bob.set_room_avatar(group, uri)
+
     async def sees_action(self, action: RoomAction) -> None:
         match action:
             case RemoveFromRoom():
@@ -314,6 +320,9 @@ class MatrixPeer(Peer):
                 assert (await self._state(action.room, "m.room.name"))["name"] == action.name
                 assert (await self._state(action.room, "m.room.topic"))["topic"] == action.topic
                 assert (await self._state(action.room, "m.room.join_rules"))["join_rule"] == rule
+            case SetRoomAvatar():
+                given = (await self._state(action.room, "m.room.avatar")).get("url", "")
+                assert given.startswith("mxc://") is bool(action.data)
             case ModerateMessage():
                 path = (
                     f"rooms/{quote(action.room, safe='')}/event/{quote(action.message, safe='')}"

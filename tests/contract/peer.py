@@ -161,6 +161,10 @@ class Peer(ABC):
         """The network has done it."""
 
     @abstractmethod
+    async def pictures(self, group: RemoteRoomId, png: bytes) -> None:
+        """Bob gives this picture to himself and to a group."""
+
+    @abstractmethod
     async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
         """Bob removes alice."""
 

@@ -191,6 +191,12 @@ class ScriptedPeer(Peer):
         self.network.directory.append({**listed, "address": "!listed"})
         return RemoteRoomId("!listed")
 
+    async def pictures(self, group: RemoteRoomId, png: bytes) -> None:
+        self.network.avatars["p1"] = png
+        bob = {"user": "bob", "name": "Bob", "affiliation": "owner", "avatar": "p1"}
+        self.network.event("alice", "member", room=group, member=bob)
+        self.network.event("alice", "room", room=group, name="Group of the suite", avatar="p1")
+
     async def sees_action(self, action: RoomAction) -> None:
         await self._did({"op": "manage", "do": type(action).__name__, **fields_of(action)})
 

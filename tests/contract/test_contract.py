@@ -57,6 +57,7 @@ from gateway.events import (
     SendRoomText,
     SendText,
     SetAffiliation,
+    SetRoomAvatar,
     SetVoice,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId
@@ -562,6 +563,8 @@ def _actions(peer: Peer, group: RemoteRoomId, message: RemoteMessageId) -> Itera
     for may_speak in (False, True):
         yield SetVoice(room=group, user=peer.bob, may_speak=may_speak)
     yield DescribeRoom(room=group, name="Ruled", topic="Tea", is_private=False)
+    for png in (group_speech.PNG, b""):
+        yield SetRoomAvatar(room=group, data=png, media_type="image/png" if png else "")
     yield InviteToRoom(room=group, user=peer.carol)
     yield RemoveFromRoom(room=group, user=peer.bob, reason="enough")
     yield RemoveFromRoom(room=group, user=peer.carol, is_ban=True, reason="for good")

@@ -109,6 +109,10 @@ async def _refuse(route: Route) -> None:
     await route.abort()
 
 
+def _image(avatar: Locator) -> Locator:
+    return avatar.locator("image, img").first
+
+
 class Converse:
     """One user's page."""
 
@@ -204,6 +208,10 @@ class Converse:
         """Wait until so many messages are shown as taken back."""
         gone = self._room().locator(".chat-msg--retracted")
         await gone.nth(count - 1).wait_for()
+
+    async def sees_avatar_of_room(self) -> None:
+        """Wait until the room is shown with one."""
+        await _image(self._room().locator(".chat-head converse-avatar")).wait_for()
 
     async def occupants(self) -> list[str]:
         """Names in the list beside the room."""

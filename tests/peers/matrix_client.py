@@ -259,6 +259,24 @@ class MatrixClient:
         path = f"profile/{_q(self.user_id)}/displayname"
         await self.request("PUT", path, {"displayname": name})
 
+    async def upload(self, data: bytes, content_type: str) -> str:
+        """Store a file, and return its ``mxc:`` URI."""
+        if self._http is None:
+            raise PeerError(f"{self.user} is not connected")
+        url, headers = f"{self.url}/_matrix/media/v3/upload", {"Content-Type": content_type}
+        async with self._http.post(url, data=data, headers=headers) as answer:
+            return str((await answer.json())["content_uri"])
+
+    async def set_avatar(self, uri: str) -> None:
+        """Change the picture others see; the empty one takes it away."""
+        path = f"profile/{_q(self.user_id)}/avatar_url"
+        await self.request("PUT", path, {"avatar_url": uri})
+
+    async def set_room_avatar(self, room_id: str, uri: str) -> None:
+        """Give a room a picture."""
+        path = f"rooms/{_q(room_id)}/state/m.room.avatar/"
+        await self.request("PUT", path, {"url": uri} if uri else {})
+
     # Waiting
 
     async def wait_for(

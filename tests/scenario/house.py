@@ -29,6 +29,7 @@ from tests.clock import VirtualClock
 from tests.scenario.server import FakeServer
 from tests.scripted.adapter import (
     ForgetfulAdapter,
+    IllustratedAdapter,
     ScriptedAdapter,
     ScriptedSettings,
     StepwiseAdapter,
@@ -95,6 +96,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "forgetful": ForgetfulAdapter,
     "silent": SilentAdapter,
     "plain": PlainAdapter,
+    "illustrated": IllustratedAdapter,
     "live-only": LiveAdapter,
     "stepwise": StepwiseAdapter,
     "trusted": TrustedAdapter,
@@ -255,8 +257,12 @@ class House:
         self.gateway = None
 
     async def _drain(self) -> bool:
-        if self.gateway is None or self.store._writer._idle.is_set():
+        if self.gateway is None:
             return False
+        images, writer = self.gateway.images.idle, self.store._writer._idle
+        if images.is_set() and writer.is_set():
+            return False
+        await images.wait()
         await self.store.drain()
         return True
 

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, get_args
 
 import msgspec
@@ -144,6 +146,12 @@ class ScriptedAdapter(Adapter):
     def session(self, account: AccountContext) -> Session:
         """A session."""
         return ScriptedSession(account, self.context.settings.port)
+
+
+class IllustratedAdapter(ScriptedAdapter):
+    """The same network with pictures of people and groups."""
+
+    capabilities = replace(ScriptedAdapter.capabilities, avatars=True)
 
 
 class ForgetfulAdapter(ScriptedAdapter):
@@ -501,6 +509,12 @@ class ScriptedSession(Session):
             raise Transient("There is no connection.", is_certain=True)
         reply = await self._wire.request({"op": "search", **fields_of(wanted)})
         return msgspec.convert(reply["found"], FoundRooms)
+
+    async def avatar(self, reference: str) -> bytes:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        reply = await self._wire.request({"op": "avatar", "avatar": reference})
+        return base64.b64decode(reply["data"])
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
         if self._wire is not None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections import defaultdict
 from collections.abc import Callable
@@ -44,6 +45,10 @@ class ScriptedNetwork:
     directory: list[dict[str, Any]] = field(default_factory=list)
     """Rooms that anybody may find."""
     """Of all rooms."""
+    avatars: dict[str, bytes] = field(default_factory=dict)
+    """Pictures, by what they are called."""
+    fetched: list[str] = field(default_factory=list)
+    """Those that were asked for."""
     mute: bool = False
     """Nothing is answered."""
     answer_s: float = 0.0
@@ -216,6 +221,8 @@ class ScriptedNetwork:
         if op == "ack":
             self.acknowledged[account] = max(self.acknowledged[account], request["pos"])
             return None
+        if op == "avatar":
+            return self._avatar(request["avatar"])
         if op in ("send", "say"):
             return self._send(request, account)
         if op == "banned":
@@ -238,6 +245,15 @@ class ScriptedNetwork:
         after = str(start + most) if len(found) > start + most else ""
         rooms = [{"type": "FoundRoom", **room} for room in found[start : start + most]]
         return {"type": "FoundRooms", "rooms": rooms, "next": after}
+
+    def _avatar(self, reference: str) -> dict[str, Any]:
+        self.fetched.append(reference)
+        if self.faults:
+            return self.faults.pop(0)
+        data = self.avatars.get(reference)
+        if data is None:
+            return {"error": "not-found", "text": "There is no such picture."}
+        return {"data": base64.b64encode(data).decode()}
 
     def _send(self, request: dict[str, Any], account: str) -> dict[str, Any] | None:
         if self.idempotent:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from gateway.bridge.rooms.invitations import InvitationIntake
 from gateway.bridge.rooms.leads import Leads
-from gateway.bridge.rooms.membership import Membership
+from gateway.bridge.rooms.membership import Membership, reference
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.said import Said, what_is_said
@@ -37,7 +37,7 @@ from gateway.events import (
     RoomSubject,
 )
 from gateway.ids import AccountId, RemoteRoomId, RemoteUserId
-from gateway.store import Transaction, rooms
+from gateway.store import Transaction, avatars, rooms
 from gateway.store.rooms import RoomRow
 
 _TOPIC_CHARS = 2_000
@@ -159,6 +159,7 @@ class RoomIntake:
             private=event.is_private,
             shows_past=event.shows_past,
             slow_mode_s=_slow_mode_s(event),
+            avatar=reference(event.avatar),
         )
         if topic == room.topic:
             return
@@ -195,16 +196,31 @@ class RoomIntake:
         """REQ-542. What the account may do concerns its own sessions alone."""
         shape = (brief(event.name, NAME_CHARS), event.is_private, _slow_mode_s(event))
         is_private = None
-        if is_described and shape != (room.name, room.private, room.slow_mode_s):
+        picture = self._new_picture(db, room, event, out) if is_described else None
+        is_other = shape != (room.name, room.private, room.slow_mode_s) or picture is not None
+        if is_described and is_other:
             to = rooms.occupants(db, room.id)
             is_private = event.is_private if event.is_private != room.private else None
         elif event.may != room.may:
             to = rooms.sessions(db, room.id, self.room_rows.rows.account)
         else:
             return
-        sid = self.room_rows.id(room, "changed", *map(str, (*shape, event.may)), str(now))
-        changed = RoomChanged(id=sid, is_private=is_private, to=to)
+        sid = self.room_rows.id(room, "changed", *map(str, (*shape, event.may, picture)), str(now))
+        changed = RoomChanged(id=sid, is_private=is_private, picture=picture, to=to)
         self.room_rows.tell(db, room, sid, changed, now, out)
+
+    def _new_picture(
+        self, db: Transaction, room: RoomRow, event: RemoteRoom, out: Committed
+    ) -> str | None:
+        """The hash of another one; None if it is as it was. One that is not there yet is told when
+        it is."""
+        avatar = reference(event.avatar)
+        if avatar == room.avatar:
+            return None
+        picture = avatars.hash_of(db, room.id, avatar)
+        if picture is None and rooms.occupants(db, room.id):
+            out.pictured.append(room.id)
+        return picture
 
 
 def _slow_mode_s(event: RemoteRoom) -> int:

@@ -6,7 +6,7 @@ Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.bridge.rooms import occupants
 from gateway.bridge.rooms.leads import Leads
@@ -16,8 +16,24 @@ from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.events import Departure, Member, RemoteMemberGone, RoomMoved
 from gateway.ids import AccountId, RemoteUserId
-from gateway.store import Transaction, rooms, sharing
+from gateway.store import Transaction, avatars, rooms, sharing
 from gateway.store.rooms import MemberRow, RoomRow
+
+_REFERENCE_CHARS = 2_000
+
+
+def reference(avatar: str) -> str:
+    """What the network calls a picture. What is very long names none."""
+    return avatar if len(avatar) <= _REFERENCE_CHARS else ""
+
+
+def _is_only_unseen(before: MemberRow | None, after: MemberRow) -> bool:
+    """Whether nothing is new but a picture that is told when it is there."""
+    return (
+        before is not None
+        and after.picture is None
+        and replace(before, avatar=after.avatar, picture=None) == after
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +98,8 @@ class Membership:
             may_speak=member.may_speak,
             title=brief(member.title, NAME_CHARS),
             is_shown=occupants.is_shown(self.room_rows, db, room, member, before),
+            avatar=reference(member.avatar),
+            picture=avatars.hash_of(db, room.id, reference(member.avatar)),
         )
         if before is None or member.user == self.room_rows.own:
             self._came_in(db, room, member.user, now, out, is_new=before is None)
@@ -93,10 +111,14 @@ class Membership:
             affiliation=member.affiliation,
             may_speak=member.may_speak,
             title=after.title,
+            avatar=after.avatar,
         )
         rooms.put_member(db, room.id, known, called, fold(called), is_shown=after.is_shown)
         to = rooms.occupants(db, room.id)
         if not to:
+            return
+        if _is_only_unseen(before, after):
+            out.pictured.append(room.id)
             return
         if before is not None and before.nick != called:
             self._present(db, room, before, now, out, gone=Departure.LEFT, new_nick=called, to=to)

@@ -45,6 +45,7 @@ def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
         affiliation=member.affiliation,
         may_speak=member.may_speak,
         title=member.title,
+        picture=member.picture,
     )
 
 
@@ -77,8 +78,11 @@ def present(
         new_nick=new_nick,
         actor=actor,
         reason=reason,
+        picture=member.picture,
         to=to,
     )
+    if to and gone is None and member.picture is None:
+        out.pictured.append(room.id)
     room_rows.tell(db, room, room_rows.id(room, *scope), told, now, out)
 
 

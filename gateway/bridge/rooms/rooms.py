@@ -89,6 +89,7 @@ class Rooms:
         persist: Persist,
         deliver: Callable[[list[InboundRow]], None],
         cutoffs: Cutoffs,
+        entered: Callable[[Account, RoomId], None],
     ) -> None:
         self._network = network
         self._store = store
@@ -97,6 +98,8 @@ class Rooms:
         self._persist = persist
         self._deliver = deliver
         self._cutoffs = cutoffs
+        self._entered = entered
+        """A session is in a room."""
         self._port: XmppPort
 
     def attach(self, port: XmppPort) -> None:
@@ -230,6 +233,7 @@ class Rooms:
                 return
             row, displaced = entered
             self._deliver([row])
+            self._entered(account, room.id)
             self._tell_out(account, room, displaced)
 
         self._persist.write(unit, committed)

@@ -14,14 +14,14 @@ from gateway.store.archive import Archived, Wanted
 from gateway.store.invitations import Invitation
 from gateway.store.rooms import MemberRow, RoomRow
 from gateway.xmpp import disco
-from gateway.xmpp.asked import Answer, LaterAnswer, Request, card, version
+from gateway.xmpp.asked import Answer, LaterAnswer, Request, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
-from gateway.xmpp.puppet_answers import NICK, forbidden, name_item
 from gateway.xmpp.rooms import archive, registration
 from gateway.xmpp.rooms.admin import Administration
+from gateway.xmpp.rooms.cards import Cards
 from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.doors import NO_ROOM, NOT_TOLD_YET
 from gateway.xmpp.rooms.owner import Configuration
@@ -53,7 +53,6 @@ _FEATURES = (
 _PRIVATE = ("muc_hidden", "muc_membersonly", "muc_nonanonymous")
 _CHANNEL = ("muc_hidden", "muc_open", "muc_semianonymous")
 _OWN_NAME = "x-roomuser-item"
-_PUBSUB = "{http://jabber.org/protocol/pubsub}"
 _MOST_LISTED = 200
 """Occupants that are listed by disco#items (REQ-127)."""
 _LONGEST_NODE = 1_000
@@ -74,9 +73,6 @@ class RoomAnswers:
             ("get", "{jabber:iq:last}query"): self._last,
             ("get", f"{{{registration.REGISTER}}}query"): self._registered,
             ("set", f"{{{registration.REGISTER}}}query"): self._register,
-            ("get", "{vcard-temp}vCard"): self._card,
-            ("get", f"{_PUBSUB}pubsub"): self._pep,
-            ("set", f"{_PUBSUB}pubsub"): forbidden,
             ("get", f"{{{archive.MAM}}}query"): self._archive_form,
             ("set", f"{{{archive.MAM}}}query"): self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
@@ -85,10 +81,12 @@ class RoomAnswers:
         self.occupant = self._speech.occupant
         """What all occupants say of themselves."""
         self._admin = Administration(component, self._room)
-        self.now |= self._admin.now
+        cards = Cards(component, self._room, self._occupant)
+        self.now |= self._admin.now | cards.now
         self.later: dict[tuple[str, str], LaterAnswer] = {
             ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
             **self._admin.later,
+            **cards.later,
             **Configuration(component, self._room).later,
         }
 
@@ -203,6 +201,8 @@ class RoomAnswers:
         }
         if room.slow_mode_s:
             fields["muc#roominfo_slow_mode_duration"] = str(room.slow_mode_s)
+        if room.picture:  # XEP-0486 §3.3
+            fields["muc#roominfo_avatarhash"] = room.picture
         listed = "".join(
             f"<field var='{name}'{_HIDDEN if name == 'FORM_TYPE' else ''}>"
             f"<value>{text(value)}</value></field>"
@@ -359,24 +359,6 @@ class RoomAnswers:
         return by_user.get(UserJid(address.bare)) or self._component.network.addresses.contact(
             address.local
         )
-
-    def _card(self, request: Request) -> str:
-        if request.to.resource:
-            member = self._occupant(request)[2]
-            return card(member.name or member.nick)
-        _, room = self._room(request)
-        if not room.name:
-            raise Refused(errors.ITEM_NOT_FOUND)
-        return card(room.name)
-
-    def _pep(self, request: Request) -> str:
-        """Nothing is published but the name."""
-        asked = request.payload.find(f"{_PUBSUB}items")
-        node = asked.get("node", "") if asked is not None else ""
-        member = self._occupant(request)[2] if request.to.resource else None
-        if member is None or node != NICK:
-            raise Refused(errors.ITEM_NOT_FOUND)
-        return name_item(member.name or member.nick)
 
 
 _HIDDEN = " type='hidden'"

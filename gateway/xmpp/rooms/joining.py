@@ -67,6 +67,8 @@ def sequence(place: Place, joined: Joined, asked: RoomJoined, to: str) -> Iterat
     if fold(asked.nick) != fold(joined.me.nick):
         codes.add(NICK_CHANGED)
     yield stanzas.presence(place, presence_of(room, joined.me), to, codes, asked.id)
+    if place.has_avatars and room.picture is not None:
+        yield stanzas.picture(place, room.picture, to)
     for said in joined.history:
         yield stanzas.message(place, said, to, late=True)
     setters = {member.user: member.nick for member in (*joined.others, joined.me)}

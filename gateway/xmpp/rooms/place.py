@@ -25,6 +25,8 @@ class Place:
     is_private: bool
     caps: str = ""
     """Those of all occupants but the user (XEP-0115)."""
+    has_avatars: bool = False
+    """The network says who has a picture, and who has none."""
 
     def is_of(self, member: RemoteUserId, session: str) -> bool:
         """Whether a session is that of a member."""

@@ -19,6 +19,7 @@ from gateway.events import (
 )
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.journal import InboundRow
+from gateway.xmpp import avatars
 from gateway.xmpp.codec.outgoing import NO_STORE, delay
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.rooms.content import content
@@ -59,8 +60,14 @@ def presence(
     sender = place.occupant(told.nick)
     if told.gone is not None:
         return Stanza("presence", sender, to, "unavailable", id, x)
+    x += avatars.update(told.picture) if place.has_avatars else ""
     caps = "" if is_self else place.caps
     return Stanza("presence", sender, to, "", id, x + _hats(told.title) + caps)
+
+
+def picture(place: Place, hash: str, to: str) -> Stanza:
+    """REQ-593: of the room itself, for clients that do not ask what it is (XEP-0486 §5.2)."""
+    return Stanza("presence", place.room, to, inner=avatars.update(hash))
 
 
 def _hats(title: str) -> str:
@@ -169,6 +176,14 @@ def _of_change(told: RoomChanged) -> Iterator[int]:
         yield _NOW_NON_ANONYMOUS if told.is_private else _NOW_SEMI_ANONYMOUS
 
 
+def _change(place: Place, told: RoomChanged) -> Iterator[Stanza]:
+    inner = f"<x xmlns='{_USER}'>{statuses(_of_change(told))}</x>"
+    for to in told.to:
+        yield Stanza("message", place.room, to, "groupchat", told.id, inner)
+        if told.picture is not None and place.has_avatars:
+            yield picture(place, told.picture, to)
+
+
 def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
     """One for each session that was in the room when the row was committed (REQ-556)."""
     told: Any = row.delivery
@@ -187,8 +202,5 @@ def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
                 subject(place, told.nick, told.topic, told.sent_at, to, told.id) for to in told.to
             ]
         case RoomChanged():
-            inner = f"<x xmlns='{_USER}'>{statuses(_of_change(told))}</x>"
-            return [
-                Stanza("message", place.room, to, "groupchat", told.id, inner) for to in told.to
-            ]
+            return list(_change(place, told))
     raise AssertionError(f"a {type(told).__name__} is not of a room")

@@ -17,6 +17,7 @@ class Request:
     path: str
     query: dict[str, str]
     body: Any
+    token: str = ""
 
 
 Answer = tuple[int, Any] | web.Response
@@ -33,12 +34,14 @@ class Homeserver:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One request."""
-        text = await request.text()
+        is_json = request.content_type == "application/json"
+        text = await request.text() if is_json else ""
         asked = Request(
             request.method,
             request.path.removeprefix("/_matrix/client/v3"),
             dict(request.query),
             json.loads(text) if text else None,
+            request.headers.get("Authorization", ""),
         )
         self.requests.append(asked)
         for end, handler in self.handlers.items():

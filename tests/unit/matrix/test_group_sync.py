@@ -57,7 +57,7 @@ LIST = [member(ALICE, "join", "Alice"), member(BOB, "join", "Bob"), member(CAROL
 
 def _known() -> Book:
     """Of an account whose groups were all told."""
-    known = Book({"groups": "1"})
+    known = Book({"groups": "1", "avatars": "1"})
     assert known.knows_groups
     return known
 

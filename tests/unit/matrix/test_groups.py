@@ -156,7 +156,7 @@ def _levels(**content: Any) -> Any:
 
 
 def _is(group: Group, user: str) -> tuple[Affiliation, bool]:
-    found = member_of(group, user, "")
+    found = member_of(group, user, {})
     return found.affiliation, found.may_speak
 
 
@@ -174,9 +174,9 @@ OWNER, ADMIN, MEMBER, NONE = Affiliation.OWNER, Affiliation.ADMIN, Affiliation.M
 )  # fmt: skip
 def test_levels_become_affiliations(level: Any, affiliation: Affiliation) -> None:
     group = _group(created(), _levels(users={CAROL: level}))
-    assert member_of(group, CAROL, "").affiliation is affiliation
+    assert member_of(group, CAROL, {}).affiliation is affiliation
     msgspec.json.encode(group)
-    assert member_of(_group(_levels(users_default=level)), DAN, "").affiliation is affiliation
+    assert member_of(_group(_levels(users_default=level)), DAN, {}).affiliation is affiliation
 
 
 @pytest.mark.parametrize(
@@ -195,14 +195,14 @@ def test_levels_become_affiliations(level: Any, affiliation: Affiliation) -> Non
     ],
 )
 def test_voice(content: dict[str, Any], may_speak: bool) -> None:
-    assert member_of(_group(created(), _levels(**content)), CAROL, "").may_speak is may_speak
+    assert member_of(_group(created(), _levels(**content)), CAROL, {}).may_speak is may_speak
 
 
 def test_in_an_encrypted_group_the_level_of_encrypted_events_counts() -> None:
     levels = _levels(events={"m.room.message": 100, "m.room.encrypted": 0})
-    assert not member_of(_group(created(), levels), CAROL, "").may_speak
+    assert not member_of(_group(created(), levels), CAROL, {}).may_speak
     encryption = state("m.room.encryption", "", {})
-    assert member_of(_group(created(), levels, encryption), CAROL, "").may_speak
+    assert member_of(_group(created(), levels, encryption), CAROL, {}).may_speak
 
 
 def test_in_a_public_room_others_have_no_affiliation() -> None:
@@ -232,7 +232,7 @@ def test_creators(create: Any, levels: Any, bob: Affiliation, carol: Affiliation
     more = [] if levels is None else [_levels(**levels)]
     for events in ([create, *more], [*more, create]):
         group = _group(*events)
-        found = [member_of(group, user, "").affiliation for user in (BOB, CAROL)]
+        found = [member_of(group, user, {}).affiliation for user in (BOB, CAROL)]
         assert found == [bob, carol]
 
 

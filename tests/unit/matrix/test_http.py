@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from adapters.matrix.errors import error_of, status_of
-from adapters.matrix.http import MIB, Api
+from adapters.matrix.http import MIB, Api, TooMuch
 from gateway.errors import (
     AdapterError,
     AuthExpired,
@@ -89,7 +89,7 @@ def _page(status: int, text: str = "<html>oops</html>", **headers: str) -> web.R
         (web.Response(body=b"[" * 100_000), Transient, "else"),
         (web.Response(text="[1]", content_type="application/json"), Transient, "else"),
         (web.Response(text="9" * 10_000), Transient, "else"),
-        (web.Response(body=b" " * (3 * 2**20)), Transient, "more than 2 MiB"),
+        (web.Response(body=b" " * (3 * 2**20)), TooMuch, "more than 2 MiB"),
     ],
 )
 async def test_answers_that_are_not_matrix(

@@ -62,7 +62,7 @@ def test_req_525_who_is_shown_to_rule_can(
     levels: Any, level: int, affiliation: Affiliation
 ) -> None:
     group = _group({**levels, "users": {CAROL: level}})
-    assert member_of(group, CAROL, "").affiliation is affiliation
+    assert member_of(group, CAROL, {}).affiliation is affiliation
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_change_of_affiliation(user: str, affiliation: Affiliation, level: int
     assert changed is not None
     users = {**USUAL["users"], user: level}
     assert changed == {**USUAL, "users": {k: v for k, v in users.items() if v is not None}}
-    assert member_of(_group(changed), user, "").affiliation is affiliation
+    assert member_of(_group(changed), user, {}).affiliation is affiliation
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_voice_is_a_level(content: Any, may_speak: bool, users: Any) -> None:
         assert changed is None
     else:
         assert changed == {**levels, "users": {ALICE: 100, **users}}
-        assert member_of(_group(changed), CAROL, "").may_speak is may_speak
+        assert member_of(_group(changed), CAROL, {}).may_speak is may_speak
 
 
 def test_in_an_encrypted_group_voice_is_about_encrypted_messages() -> None:
@@ -287,4 +287,4 @@ def test_a_change_does_what_it_says_or_is_refused(
         }
         assert max(levels[user], before[user]) <= before[own] or user == own
     if changes[1] is not None:
-        assert member_of(_group(changes[1]), user, "").may_speak is may_speak
+        assert member_of(_group(changes[1]), user, {}).may_speak is may_speak

@@ -11,6 +11,7 @@ from adapters.matrix.destroying import Destroying
 from adapters.matrix.http import Api
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.managing import ENDING, RULING, done_by
+from adapters.matrix.media import Media
 from adapters.matrix.rooms import Group, Levels
 from adapters.matrix.ruling import Ruling
 from gateway.adapter import Linked
@@ -24,6 +25,7 @@ from gateway.events import (
     RemoveFromRoom,
     RoomAction,
     SetAffiliation,
+    SetRoomAvatar,
     SetVoice,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId
@@ -44,6 +46,11 @@ def _levels(content: Any) -> Handler:
     return answer
 
 
+def _ruling(http: aiohttp.ClientSession, server: Homeserver, ledger: Ledger) -> Ruling:
+    api = Api(http, server.url, "T")
+    return Ruling(api, ledger, ALICE, Media(api))
+
+
 async def _do(
     action: RoomAction, handlers: dict[str, Handler], **group: Any
 ) -> tuple[Homeserver, AdapterError | None]:
@@ -53,7 +60,7 @@ async def _do(
         ledger = Ledger(MemoryAccount(linked, http))
         ledger.book = group_book(**group)
         api = Api(http, server.url, "T")
-        of = Ruling(api, ledger, ALICE)
+        of = Ruling(api, ledger, ALICE, Media(api))
         does = done_by(of, RULING) | done_by(Destroying(api, of, ALICE), ENDING)
         try:
             assert await does[type(action)](action) is None
@@ -168,6 +175,30 @@ async def test_req_544_of_what_is_not_all_permitted_nothing_is_done() -> None:
     assert server.paths("PUT") == []
 
 
+@pytest.mark.parametrize(("level", "is_done"), [(100, True), (49, False)])
+async def test_req_593_a_picture_is_uploaded_and_given_to_the_group(
+    level: int, is_done: bool
+) -> None:
+    handlers: dict[str, Handler] = {
+        LEVELS: _levels({"users": {ALICE: level}}),
+        "/upload": lambda _: (200, {"content_uri": "mxc://example.org/abc"}),
+        "/": lambda _: (200, {"event_id": "$x"}),
+    }
+    action = SetRoomAvatar(room=TEA, data=b"png", media_type="image/png")
+    server, error = await _do(action, handlers)
+    assert (error is None) is is_done
+    uploads = [asked for asked in server.requests if asked.path.endswith("/upload")]
+    puts = [(asked.path, asked.body) for asked in server.requests if asked.method == "PUT"]
+    path = f"/rooms/{ROOM}/state/m.room.avatar/"
+    assert len(uploads) == is_done
+    assert puts == [(path, {"url": "mxc://example.org/abc"})] * is_done
+    if is_done:
+        server, error = await _do(SetRoomAvatar(room=TEA), handlers)
+        assert error is None
+        puts = [(asked.path, asked.body) for asked in server.requests if asked.method == "PUT"]
+        assert puts == [(path, {})]
+
+
 async def test_a_message_is_taken_back() -> None:
     action = ModerateMessage(room=TEA, message=RemoteMessageId("$1"), reason="spam")
     keys = set()
@@ -204,6 +235,7 @@ async def test_the_reason_is_not_sent_in_clear_to_an_encrypted_group(
         ),
         (SetVoice(room=TEA, user=BOB, may_speak=False), "You may not decide whether they speak"),
         (DescribeRoom(room=TEA, name="x"), "You may not change this group"),
+        (SetRoomAvatar(room=TEA), "You may not change the picture of this group"),
         (
             ModerateMessage(room=TEA, message=RemoteMessageId("$1")),
             "You may not take back this message",
@@ -221,7 +253,7 @@ async def test_what_is_forbidden_is_said_in_words(action: RoomAction, said: str)
 async def test_every_action_is_tried_here() -> None:
     assert {*RULING, *ENDING} == {
         DestroyRoom,
-        RemoveFromRoom, LiftBan, SetAffiliation, SetVoice, DescribeRoom,
+        RemoveFromRoom, LiftBan, SetAffiliation, SetVoice, DescribeRoom, SetRoomAvatar,
         ModerateMessage,
     }  # fmt: skip
 
@@ -258,7 +290,7 @@ async def test_who_is_banned() -> None:
     async with misbehaving(**handlers) as server, aiohttp.ClientSession() as http:
         linked = Linked(realm=server.url, remote_id=ALICE, secret=b"")
         ledger = Ledger(MemoryAccount(linked, http))
-        found = await Ruling(Api(http, server.url, "T"), ledger, ALICE).banned(TEA)
+        found = await _ruling(http, server, ledger).banned(TEA)
     assert list(found) == [BOB, CAROL]
     assert server.requests[0].query == {"membership": "ban"}
 

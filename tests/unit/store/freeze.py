@@ -368,6 +368,16 @@ def _invitations(db: sqlite3.Connection) -> None:
     db.execute("UPDATE room SET moved_to = '!pub' WHERE id = 2")
 
 
+def _avatars(db: sqlite3.Connection) -> None:
+    """Bob has a picture; that of the group cannot be fetched now."""
+    db.execute("UPDATE room SET avatar = 'p-club' WHERE id = 2")
+    db.execute("UPDATE member SET avatar = 'p-bob' WHERE remote_id = 'bob'")
+    known = ("net", "account 1", "p-bob", "0" * 40, 0, 0, NOW)
+    later = ("net", "account 1", "p-club", None, 2, NOW + 600, NOW)
+    _insert(db, "avatar", [known, later])
+    _insert(db, "picture", [("0" * 40, "image/png", 1, 1, b"png")])
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -380,6 +390,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     10: _references,
     11: _invitations,
     15: _shared_rooms,
+    16: _avatars,
 }
 """What a migration's new tables hold, by its number."""
 

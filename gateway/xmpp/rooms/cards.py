@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names and pictures of rooms and their occupants, and how the picture of a room is changed.
+
+What is told of an occupant is what the network shows of them in the room, whoever they are: also
+of the users themselves nothing else is told, so no address is (REQ-552, REQ-709).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from gateway.bridge.accounts import Account
+from gateway.errors import AdapterError
+from gateway.events import SetRoomAvatar
+from gateway.media.images import BadPicture
+from gateway.store.avatars import PictureRow
+from gateway.store.rooms import MemberRow, RoomRow
+from gateway.xmpp import avatars
+from gateway.xmpp.asked import Answer, LaterAnswer, Request
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.puppet_answers import NICK, forbidden, name_item
+from gateway.xmpp.rooms.refusals import refused
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+_TEMP = "{vcard-temp}"
+_PUBSUB = "{http://jabber.org/protocol/pubsub}"
+_NO_PICTURES = "Pictures of groups cannot be set in this network."
+_NO_SUCH_PICTURE = "This is no picture that can be shown to everybody. Please take a PNG or JPEG."
+
+
+class Cards:
+    """All rooms of one component."""
+
+    def __init__(
+        self,
+        component: Component,
+        room_of: Callable[[Request], tuple[Account, RoomRow]],
+        occupant_of: Callable[[Request], tuple[Account, RoomRow, MemberRow]],
+    ) -> None:
+        self._avatars = component.network.avatars
+        self._management = component.network.room_management
+        self._room_of, self._occupant_of = room_of, occupant_of
+        self.now: dict[tuple[str, str], Answer] = {
+            ("get", f"{_TEMP}vCard"): self._card,
+            ("get", f"{{{avatars.VCARD4}}}vcard"): self._card4,
+            ("get", f"{_PUBSUB}pubsub"): self._published,
+            ("set", f"{_PUBSUB}pubsub"): forbidden,
+        }
+        self.later: dict[tuple[str, str], LaterAnswer] = {("set", f"{_TEMP}vCard"): self._set}
+
+    def _whose(self, request: Request) -> tuple[str, PictureRow | None]:
+        """Name and picture."""
+        shown: MemberRow | RoomRow
+        if request.to.resource:
+            shown = self._occupant_of(request)[2]
+            return shown.name or shown.nick, self._avatars.picture(shown.picture)
+        shown = self._room_of(request)[1]
+        return shown.name, self._avatars.picture(shown.picture)
+
+    def _card(self, request: Request) -> str:
+        name, picture = self._whose(request)
+        if not name and picture is None:
+            raise Refused(errors.ITEM_NOT_FOUND)
+        return avatars.card(name, picture)
+
+    def _card4(self, request: Request) -> str:
+        name, picture = self._whose(request)
+        return avatars.card4(name, "individual" if request.to.resource else "group", picture)
+
+    def _published(self, request: Request) -> str:
+        """Of occupants. Of an avatar only what is the picture now."""
+        if not request.to.resource:
+            raise Refused(errors.ITEM_NOT_FOUND)
+        name, picture = self._whose(request)
+        asked = request.payload.find(f"{_PUBSUB}items")
+        node = asked.get("node", "") if asked is not None else ""
+        ids = [item.get("id") for item in asked] if asked is not None else []
+        if node == NICK:
+            return name_item(name)
+        if node == avatars.VCARD4_NODE:
+            return avatars.card4_item(self._card4(request))
+        made = {avatars.METADATA: avatars.metadata, avatars.DATA: avatars.data}.get(node)
+        if made is None or picture is None or (ids and picture.hash not in ids):
+            raise Refused(errors.ITEM_NOT_FOUND)
+        return made(picture)
+
+    async def _set(self, request: Request) -> str:
+        """XEP-0486 §3.2. Whether they may is for the network to say; it tells of the change too.
+        A card without a picture takes it away."""
+        if request.to.resource:
+            raise Refused(errors.FORBIDDEN)
+        account, room = self._room_of(request)
+        if not self._management.is_possible(SetRoomAvatar):
+            raise Refused(errors.SERVICE_UNAVAILABLE, _NO_PICTURES)
+        sent = _sent(request.payload)
+        action = SetRoomAvatar(room=room.remote_id)
+        if sent:
+            try:
+                shown = await self._avatars.images.shrink(sent, is_awaited=True)
+            except BadPicture as error:
+                raise Refused(errors.NOT_ACCEPTABLE, _NO_SUCH_PICTURE) from error
+            action = SetRoomAvatar(room=room.remote_id, data=shown.data, media_type=shown.type)
+        try:
+            await self._management.do(account, action)
+        except AdapterError as error:
+            raise refused(error) from error
+        return ""
+
+
+def _sent(card: Element) -> bytes:
+    """Clients fold the lines as they like."""
+    coded = card.findtext(f"{_TEMP}PHOTO/{_TEMP}BINVAL") or ""
+    try:
+        return base64.b64decode("".join(coded.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Refused(errors.BAD_REQUEST, "The picture is not in Base64.") from error
