@@ -69,6 +69,7 @@ class Delivery:
         self._pumping = False
         self._rests = False
         """Others have their turn of the loop."""
+        self._will_go_on = False
         self._reads = 0
         self._stanzas = 0
         self._earlier = RowId(0)
@@ -111,7 +112,6 @@ class Delivery:
         if self._pumping or self._rests:
             return
         self._pumping = True
-        self._reads = self._stanzas = 0
         try:
             for _ in range(_TURNS):
                 if not self._port.has_room():
@@ -129,14 +129,19 @@ class Delivery:
                     continue
                 if again:
                     self._queues.enqueue(queue)
+            self._rests = True
         finally:
             self._pumping = False
-        self._rests = True
-        asyncio.get_running_loop().call_soon(self._go_on)
+            if not self._will_go_on and (self._rests or self._reads or self._stanzas):
+                self._will_go_on = True
+                asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
-        self._rests = False
-        self.pump()
+        """The loop has had a turn, however often this was called in the last one."""
+        rested, self._rests, self._will_go_on = self._rests, False, False
+        self._reads = self._stanzas = 0
+        if rested:
+            self.pump()
 
     def taken_over(self, rows: Sequence[InboundRow]) -> None:
         """Our server has answered a barrier that was sent after these rows."""

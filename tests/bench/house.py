@@ -103,15 +103,19 @@ def config(directory: Path, ports: Ports) -> Config:
 SERVER = stanzas.SERVER
 
 
-def gateway(directory: Path, ports: Ports) -> Gateway:
+def gateway(
+    directory: Path, ports: Ports, adapter: type[ScriptedAdapter] = ScriptedAdapter
+) -> Gateway:
     """The whole gateway, with the scripted adapter."""
-    return Gateway(config(directory, ports), SystemClock(), {NETWORK: lambda: ScriptedAdapter})
+    return Gateway(config(directory, ports), SystemClock(), {NETWORK: lambda: adapter})
 
 
 @asynccontextmanager
-async def running(directory: Path, ports: Ports) -> AsyncIterator[None]:
+async def running(
+    directory: Path, ports: Ports, adapter: type[ScriptedAdapter] = ScriptedAdapter
+) -> AsyncIterator[None]:
     """The whole gateway on this loop."""
-    whole = gateway(directory, ports)
+    whole = gateway(directory, ports, adapter)
     async with AsyncExitStack() as stack:
         await whole.start(stack)
         settle_garbage()

@@ -49,9 +49,9 @@ class Peers:
         """Ask for the presence of every contact, until each has answered."""
         await self._ask(op="probe", accounts=accounts, contacts_each=contacts_each)
 
-    async def enter(self, sessions: int, members: int = 2) -> None:
-        """So many sessions of the first user are in their room, which has so many members."""
-        await self._ask(op="enter", sessions=sessions, members=members)
+    async def enter(self, sessions: int, members: int = 2, accounts: int = 1) -> None:
+        """So many sessions of so many users are in a room, which has so many members beside."""
+        await self._ask(op="enter", sessions=sessions, members=members, accounts=accounts)
 
     async def speak(self, count: int, sessions: int) -> None:
         """Say so much in the room, one thing when all sessions have the last one."""

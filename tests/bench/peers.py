@@ -76,7 +76,9 @@ class _Both:
         )
         self._traffic: list[_Traffic] = []
         self._room = ""
-        self._invitation = asyncio.Event()
+        self._invited_to = asyncio.Event()
+        self._accounts = 0
+        """So many share the room, and each is told all that is said there."""
         self._sessions: set[str] = set()
         self.server.on_message = self._arrived
 
@@ -108,7 +110,7 @@ class _Both:
             case "probe":
                 return await self._probe(request["accounts"], request["contacts_each"])
             case "enter":
-                return await self._enter(request["sessions"], request["members"])
+                return await self._enter(**request)
             case "busy":
                 return await self._busy(**request)
             case "speak":
@@ -124,15 +126,22 @@ class _Both:
 
     # --- a room ---------------------------------------------------------------------------------
 
-    async def _enter(self, sessions: int, members: int) -> dict[str, Any]:
-        me, friend = stanzas.person(0), stanzas.contact(0)
+    async def _enter(
+        self, *, sessions: int, members: int, accounts: int, **_: Any
+    ) -> dict[str, Any]:
         if not self._room:
-            listed = [{"user": me, "name": "Me"}, {"user": friend, "name": "Friend"}]
+            listed = [{"user": stanzas.contact(0), "name": "Friend"}]
+            listed += ({"user": stanzas.person(n), "name": f"Me {n}"} for n in range(accounts))
             listed += ({"user": f"m{n}", "name": f"Member {n}"} for n in range(members - 2))
-            self.network.event(me, "room", room="!room", members=listed, is_new=True)
             self.server.on_invitation = self._invited
-            await self._invitation.wait()
-        missing = {f"{stanzas.user(0)}/s{number}" for number in range(sessions)} - self._sessions
+            for number in range(accounts):
+                me, told = stanzas.person(number), {"members": listed, "is_new": True}
+                self._invited_to.clear()
+                self.network.event(me, "room", room="!room", **told)
+                await self._invited_to.wait()
+            self._accounts = accounts
+        devices = (f"{stanzas.user(n % accounts)}/s{n}" for n in range(sessions))
+        missing = set(devices) - self._sessions
         self._sessions |= missing
         self.server.on_entered = missing.discard
         for session in tuple(missing):
@@ -147,7 +156,7 @@ class _Both:
 
     def _invited(self, room: str) -> None:
         self._room = room
-        self._invitation.set()
+        self._invited_to.set()
 
     async def _speak(self, count: int, sessions: int) -> dict[str, Any]:
         done, left = asyncio.Event(), count * sessions
@@ -191,9 +200,10 @@ class _Both:
         if number % 3:
             said = {"sender": f"m{number % (members - 2)}", "id": f"b{number}"}
             event = {"room": "!room", "body": f"text {number}", **said}
-            self.network.event(stanzas.person(0), "room-message", **event)
+            for account in range(self._accounts):
+                self.network.event(stanzas.person(account), "room-message", **event)
         else:
-            session = f"{stanzas.user(0)}/s{number % len(self._sessions)}"
+            session = sorted(self._sessions)[number % len(self._sessions)]
             said_by_xmpp = (
                 f"<message from='{session}' to='{self._room}' type='groupchat' id='b{number}'>"
                 f"<body>text {number}</body></message>"
@@ -203,7 +213,8 @@ class _Both:
     def _say(self) -> None:
         message = f"r{next(self.ids)}"
         said = {"sender": stanzas.contact(0), "id": message, "body": stanzas.BODY}
-        self.network.event(stanzas.person(0), "room-message", room="!room", **said)
+        for account in range(self._accounts):
+            self.network.event(stanzas.person(account), "room-message", room="!room", **said)
 
     async def _probe(self, accounts: int, contacts_each: int) -> dict[str, Any]:
         """Every user asks for the presence of all their contacts, some users at a time: the pace

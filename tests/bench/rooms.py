@@ -13,6 +13,7 @@ from gateway.store import Transaction, archive, avatars, rooms
 from tests.bench import house, sink, stanzas
 from tests.bench.measure import Figure, Group, settle_garbage
 from tests.bench.peer_process import peers
+from tests.scripted.adapter import TrustedAdapter
 
 _MEMBERS = 1_000
 _SAID = 50_000
@@ -30,12 +31,14 @@ _LIMIT_S = 30.0
 async def measure(directory: Path, repetitions: int) -> Group:
     """Without a server where the answer is one; else as chats are measured."""
     figures = await _spoken(directory / "spoken", repetitions)
+    figures.append(await _shared(directory / "shared", repetitions))
     figures += await _joined_and_read(directory / "joined", repetitions)
     return Group(
         title="Rooms",
         note=(
             "Inbound: the loop's CPU per message, the whole gateway, journal and archive on disk; "
-            f"the {_SESSIONS} sessions are of one user. Join: wall time from the presence to the "
+            f"the {_SESSIONS} sessions are of one user, or of {_SESSIONS} users with an account "
+            "each, all of which are told each message. Join: wall time from the presence to the "
             f"last byte of the sequence; {_MEMBERS:,} members who moderate, so that all of them "
             f"are sent, and {_CROWD:,} of whom most are not shown. Archive: wall time from the "
             f"query to the end of its answer, out of {_SAID:,} messages."
@@ -72,6 +75,33 @@ async def _spoken(directory: Path, repetitions: int) -> list[Figure]:
         )
         for sessions, values in found.items()
     ]
+
+
+async def _shared(directory: Path, repetitions: int) -> Figure:
+    """As many accounts as sessions, in a room that they share."""
+    directory.mkdir()  # noqa: ASYNC240 - nothing else runs here
+    await house.seed(directory, _SESSIONS)
+    values: list[float] = []
+    async with (
+        peers(_SESSIONS) as other,
+        house.running(directory, other.ports, TrustedAdapter),
+    ):
+        await other.up()
+        await other.live(_SESSIONS)
+        await other.enter(_SESSIONS, accounts=_SESSIONS)
+        await other.speak(_COUNT // 20, _SESSIONS)
+        settle_garbage()
+        for _ in range(repetitions):
+            loop = time.thread_time()
+            await other.speak(_COUNT // 5, _SESSIONS)
+            values.append((time.thread_time() - loop) / (_COUNT // 5) * 1e3)
+    return Figure(
+        what=f"inbound message, {_SESSIONS} accounts that share the room: loop",
+        unit="ms",
+        values=values,
+        goal=_GOAL_MANY_MS,
+        less_is_better=True,
+    )
 
 
 # --- coming in, and reading ---------------------------------------------------------------------

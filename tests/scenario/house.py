@@ -33,6 +33,7 @@ from tests.scripted.adapter import (
     ScriptedAdapter,
     ScriptedSettings,
     StepwiseAdapter,
+    TrustedAdapter,
 )
 from tests.scripted.server import ScriptedNetwork
 
@@ -74,14 +75,6 @@ class LiveAdapter(ScriptedAdapter):
     """A network that keeps nothing."""
 
     capabilities = replace(ScriptedAdapter.capabilities, live_only=True)
-
-
-class TrustedAdapter(ScriptedAdapter):
-    """A network whose server is trusted, so that its accounts share rooms."""
-
-    def shares_rooms(self, realm: str) -> bool:
-        """All of them are of one realm."""
-        return True
 
 
 class UnmadeAdapter(ScriptedAdapter):

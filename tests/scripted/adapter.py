@@ -154,6 +154,14 @@ class IllustratedAdapter(ScriptedAdapter):
     capabilities = replace(ScriptedAdapter.capabilities, avatars=True)
 
 
+class TrustedAdapter(ScriptedAdapter):
+    """A network whose server is trusted, so that its accounts share rooms."""
+
+    def shares_rooms(self, realm: str) -> bool:
+        """All of them are of one realm."""
+        return True
+
+
 class ForgetfulAdapter(ScriptedAdapter):
     """The same network without keys: what was sent cannot be recognised."""
 
