@@ -66,6 +66,7 @@ __all__ = [
     "Clock",
     "Contact",
     "EncryptionFlow",
+    "HistoryPage",
     "Linked",
     "Logger",
     "LoginField",
@@ -148,6 +149,8 @@ class Capabilities:
     avatars: bool = False
     """`Session.avatar` works, and `gateway.events.RemoteRoom` and `gateway.events.Member` say who
     has a picture."""
+    history: bool = False
+    """`Session.history` tells what was said in rooms before the account was linked."""
     encryption: bool = False
     """`Session.encryption` lets the user set up end-to-end encryption."""
     max_text_bytes: int = 65536
@@ -277,6 +280,17 @@ class Sent:
     """Id of the message that it made, if it made one."""
     reactions: Mapping[str, RemoteMessageId] = field(default_factory=dict)
     """After a `gateway.events.ReactInRoom`: the account's reactions, with their ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPage:
+    """Some of what was said in a room."""
+
+    events: Sequence[RemoteEvent]
+    """The oldest first: texts, edits, reactions, retractions, notices, and what cannot be read. A
+    text that was taken back is there as one without words, followed by its retraction."""
+    cursor: str | None
+    """What comes before them; None if there is nothing."""
 
 
 class AccountContext(Protocol):
@@ -447,6 +461,25 @@ class Session(ABC):
         called again some times.
         """
         raise Unsupported("This network has no pictures.")
+
+    async def history(
+        self,
+        room: RemoteRoomId,
+        before: str | None,
+        known: RemoteMessageId | None,
+        limit: int,
+    ) -> HistoryPage:
+        """A page of what was said before, for a user who waits, within 30 s.
+
+        ``before`` is the cursor of the last page. Without one the page begins before ``known``,
+        the oldest message that the gateway has, or, if it has none, before all that was and will
+        be handed over by `AccountContext.commit`. It has about ``limit`` events, or none; those
+        that the gateway has are ignored. They are told to nobody who does not ask for them. A
+        cursor that the network does not take any more is none. Only what the account may see is
+        there. Raises any `AdapterError`; then the same is asked for again later. Called only
+        where `Capabilities.history` says so.
+        """
+        raise Unsupported("This network does not tell what was said before.")
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:  # noqa: B027
         """The user types in a room, or stopped. Best effort: errors are ignored."""

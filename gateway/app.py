@@ -198,6 +198,7 @@ class Gateway:
                     speakers=rooms.shown_speakers,
                     lately_s=rooms.spoken_within,
                 ),
+                keeps_s=delivery.alias_retention,
             ),
             adapter,
             store,

@@ -9,6 +9,7 @@
 ``group_sync``        the same for groups: ``one_group`` has one of them, ``groups`` reads what it
                       is, ``group_speech`` and ``group_events`` what is said and done there;
                       ``members`` asks who is in it
+``past``              what was said in groups before, when somebody asks for it
 ``managing``          what users do with them at once: ``ruling`` is for moderators, and
                       ``powers`` reckons with levels; ``destroying`` ends a group,
                       ``media`` has pictures
@@ -71,6 +72,7 @@ class MatrixAdapter(Adapter):
         room_actions=ALL,
         room_search=True,
         avatars=True,
+        history=True,
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )

@@ -62,6 +62,13 @@ def filter_for(mode: Mode, people: Sequence[str] = ()) -> str:
 
 
 HISTORY_FILTER = json.dumps({"types": _TIMELINE, "lazy_load_members": True})
+PAST_FILTER = json.dumps(
+    {
+        "types": (*MESSAGE_TYPES, "m.reaction", PINS, "m.room.encryption"),
+        "lazy_load_members": True,
+    }
+)
+"""What was said, and nothing of who has come and gone."""
 
 
 def _compact(value: object) -> str:

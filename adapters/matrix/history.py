@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from adapters.matrix.filters import HISTORY_FILTER
 from adapters.matrix.gaps import Fill, Gap, begins_here
-from adapters.matrix.http import MIB, Api
+from adapters.matrix.http import MIB, Answer, Api
 from adapters.matrix.inbound import Event, as_dicts
 from adapters.matrix.rooms import RoomId
 from gateway.errors import Forbidden, NotFound, Unsupported
@@ -21,6 +21,12 @@ _PAGE = 100
 _PAGE_LIMIT = 32 * MIB
 _AT_ONCE = 32 * MIB
 """Of what one answer left out in all its rooms: it is held in memory until it is committed."""
+
+
+async def page(api: Api, room_id: RoomId, token: str, wanted: str, limit: int = _PAGE) -> Answer:
+    """Events before this point, the newest first. Raises any `AdapterError`."""
+    query = {"dir": "b", "from": token, "limit": str(limit), "filter": wanted}
+    return await api.get_answer("rooms", room_id, "messages", query=query, limit=_PAGE_LIMIT)
 
 
 async def fill_all(
@@ -45,28 +51,17 @@ async def fill(
         if size >= max_bytes:
             break
         try:
-            answer = await api.get_answer(
-                "rooms",
-                gap.room_id,
-                "messages",
-                query={
-                    "dir": "b",
-                    "from": token,
-                    "limit": str(_PAGE),
-                    "filter": HISTORY_FILTER,
-                },
-                limit=_PAGE_LIMIT,
-            )
+            answer = await page(api, gap.room_id, token, HISTORY_FILTER)
         except (Forbidden, NotFound, Unsupported):
             break
-        page, size = answer.content, size + answer.size
-        for event in as_dicts(page.get("chunk")):
+        content, size = answer.content, size + answer.size
+        for event in as_dicts(content.get("chunk")):
             if begins_here(event, gap.last, account, gap.entry):
                 return Fill(newest_first[::-1], True, size)
             if len(newest_first) >= max_events:
                 return Fill(newest_first[::-1], False, size)
             newest_first.append(event)
-        following = page.get("end")
+        following = content.get("end")
         if not isinstance(following, str) or following == token:
             return Fill(newest_first[::-1], True, size)
         token = following

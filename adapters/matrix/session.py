@@ -36,6 +36,7 @@ from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
 from adapters.matrix.pace import Pace
 from adapters.matrix.parts import MAX_EVENTS, Outcome, Tally
+from adapters.matrix.past import Past
 from adapters.matrix.presences import Contacts, Own
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.ruling import Ruling
@@ -43,10 +44,17 @@ from adapters.matrix.searching import search
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.sync import NOTHING, translate
 from adapters.matrix.typists import GroupTypists, Typists
-from gateway.adapter import AccountContext, Contact, EncryptionFlow, Sent, Session
+from gateway.adapter import (
+    AccountContext,
+    Contact,
+    EncryptionFlow,
+    HistoryPage,
+    Sent,
+    Session,
+)
 from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
 from gateway.events import Command, FoundRooms, Presence, RoomAction, SearchRooms
-from gateway.ids import RemoteRoomId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 if TYPE_CHECKING:
     from adapters.matrix.e2e.encryption import Encryption
@@ -138,6 +146,10 @@ class MatrixSession(Session):
     async def search_rooms(self, wanted: SearchRooms) -> FoundRooms:
         """In the directory of a server."""
         return await search(self._api, wanted)
+
+    @cached_property
+    def _past(self) -> Past:
+        return Past(self._account, lambda: self._api, self._ledger, lambda: self._encryption)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
@@ -289,6 +301,12 @@ class MatrixSession(Session):
     async def avatar(self, reference: str) -> bytes:
         """See `gateway.adapter.Session.avatar`."""
         return await self._media.thumbnail(reference)
+
+    async def history(
+        self, room: RemoteRoomId, before: str | None, known: RemoteMessageId | None, limit: int
+    ) -> HistoryPage:
+        """See `gateway.adapter.Session.history`."""
+        return await self._past.page(room, before, known, limit)
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""

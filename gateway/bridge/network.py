@@ -34,6 +34,7 @@ from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
 from gateway.bridge.rooms.avatars import Avatars
 from gateway.bridge.rooms.coming import Coming
+from gateway.bridge.rooms.history import History
 from gateway.bridge.rooms.leading import Leading
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.occupants import Cutoffs
@@ -67,6 +68,8 @@ class NetworkSettings:
     marks: Marks = field(default_factory=Marks)
     login_concurrency: int = 8
     cutoffs: Cutoffs = field(default_factory=Cutoffs)
+    keeps_s: float = 400 * 86_400
+    """How long what was said is kept."""
 
 
 class Network:
@@ -141,6 +144,7 @@ class Network:
         self.avatars = Avatars(
             adapter, store, self._tasks, self._persist, images, self.delivery.offer
         )
+        self.history = History(adapter, store, self._tasks, settings.keeps_s)
         self.room_management = Management(adapter)
         self.coming = Coming(
             self.name,

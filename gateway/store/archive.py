@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was said in rooms, in the order in which it was committed."""
+"""What was said in rooms, each at a place of its own in an order that never changes.
+
+What is committed comes after all that is there. What is fetched later, because it was said before,
+is placed before all that is there: places count down from zero, page by page, and up within a
+page, as that is the order in which things were said.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +32,7 @@ class Archived:
 class Wanted:
     """Which part of an archive is wanted."""
 
-    after: int = 0
+    after: int | None = None
     """A place; what is wanted comes after it,"""
     before: int | None = None
     """and before this one."""
@@ -52,30 +57,89 @@ def keep(
     *,
     for_later: bool = False,
     came_at: float | None = None,
+    place: int | None = None,
 ) -> bool:
     """Keep what was said. False if it is there already. ``text_of``: the message whose text it is,
     be it the first one or an edit. ``for_later``: also for who comes into the room later.
-    ``came_at``: when it came, if it could not be read then."""
+    ``came_at``: when it came, if it could not be read then. ``place``: where it belongs, if that
+    is not the end; then see `level`."""
     made = db.execute(
         "INSERT OR IGNORE INTO archived"
-        " (room, archive_id, sender, sent_at, stored_at, payload, message, for_later, came_at)"
-        " VALUES (?, ?, ?, ?, max(?, coalesce("
-        "(SELECT stored_at FROM archived WHERE room = ? ORDER BY stored_at DESC LIMIT 1), 0)), ?,"
-        " ?, ?, ?)",
+        " (id, room, archive_id, sender, sent_at, stored_at, payload, message, for_later, came_at)"
+        f" VALUES (?, ?, ?, ?, ?, {_GROWS if place is None else '?'}, ?, ?, ?, ?)",
         (
+            place,
             room,
             message.archive_id,
             sender,
             message.sent_at,
-            now,
-            room,
+            *((now, room) if place is None else (message.sent_at,)),
             payload.encode(message),
             text_of,
-            for_later,
+            for_later and place is None,  # what is past is for the account that has fetched it
             came_at,
         ),
     )
     return made.rowcount == 1
+
+
+_GROWS = (
+    "max(?, coalesce("
+    "(SELECT stored_at FROM archived WHERE room = ? ORDER BY stored_at DESC LIMIT 1), 0))"
+)
+
+
+class Beginning:
+    """Places before all that is there, for one page. Messages are numbered with them, so that the
+    older one of two always has the smaller number."""
+
+    def __init__(self, db: Transaction) -> None:
+        used = (db.execute(oldest).fetchone()[0] for oldest in _OLDEST)
+        self._end = min(0, *map(int, used))
+        self._next = self._end - _PAGE
+
+    def place(self) -> int:
+        """The next one. Raises `OverflowError` if a page has more than any can have."""
+        if self._next >= self._end:
+            raise OverflowError("too much for one page of history")
+        self._next += 1
+        return self._next - 1
+
+
+def is_past(said: Archived) -> bool:
+    """Whether it comes from the network's history: no session was ever told of it."""
+    return said.id < 0
+
+
+_PAGE = 1_000_000
+_OLDEST = (
+    "SELECT coalesce(min(id), 0) FROM archived",
+    "SELECT coalesce(min(id), 0) FROM message",
+    "SELECT coalesce(min(place), 0) FROM early",
+)
+
+
+def begun_at(db: Connection, room: RoomId) -> float | None:
+    """When the first was stored that did not come from the network's history: what did was said
+    before."""
+    found = db.execute(
+        "SELECT stored_at FROM archived WHERE room = ? AND id > 0 ORDER BY id LIMIT 1", (room,)
+    ).fetchone()
+    return None if found is None else float(found[0])
+
+
+def level(db: Transaction, room: RoomId) -> None:
+    """After a page was placed before all else: nothing is sent after it is stored, and times of
+    storing grow with the places. So what was said first counts as stored when it was sent, but
+    not before what is said to be older."""
+    latest = 0.0
+    found = db.execute(
+        "SELECT id, stored_at FROM archived WHERE room = ? AND id < 0 ORDER BY id", (room,)
+    )
+    for place, stored_at in found.fetchall():
+        if stored_at < latest:
+            db.execute("UPDATE archived SET stored_at = ? WHERE id = ?", (latest, place))
+        latest = max(latest, stored_at)
 
 
 def rewrite(db: Transaction, room: RoomId, message: RoomMessage) -> None:
@@ -106,10 +170,11 @@ def read(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
         ).fetchone()
         if first is None:
             return []
-        after = max(after, first[0] - 1)
-    conditions = ["room = ?", "id > ?"]
-    values: list[object] = [room, after]
+        after = first[0] - 1 if after is None else max(after, first[0] - 1)
+    conditions = ["room = ?"]
+    values: list[object] = [room]
     for condition, value in (
+        ("id > ?", after),
         ("id < ?", wanted.before),
         ("sender = ?", wanted.sender),
         ("sent_at >= ?", wanted.start),

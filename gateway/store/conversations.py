@@ -125,17 +125,21 @@ def add_message(
     remote_id: RemoteMessageId | None = None,
     part: int = 0,
     aliases: Iterable[str] = (),
+    number: int | None = None,
 ) -> int | None:
     """Store a part with its aliases. None if the network's id is known already.
 
     ``sent_at`` is what the sender says; how long the message is kept counts from ``now``.
+    ``number``: which it is, if it is not the newest (see `gateway.store.archive.Beginning`).
     """
     made = db.execute(
         "INSERT INTO message"
-        " (conversation, stanza_id, remote_id, part, origin, sent_at, stored_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)"
+        " (id, conversation, stanza_id, remote_id, part, origin, sent_at, stored_at)"
+        " VALUES (coalesce(?, (SELECT max(coalesce(max(id), 0), 0) + 1 FROM message)),"
+        " ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (conversation, remote_id, part) WHERE remote_id IS NOT NULL DO NOTHING",
         (
+            number,
             conversation,
             stanza_id,
             remote_id,

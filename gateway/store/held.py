@@ -112,6 +112,14 @@ def release(
     return None if gone is None else float(gone[0])
 
 
+def is_kept(db: Connection, conversation: ConversationId, remote_id: RemoteMessageId) -> bool:
+    """Whether an event waits to be readable."""
+    found = db.execute(
+        "SELECT 1 FROM held WHERE conversation = ? AND remote_id = ?", (conversation, remote_id)
+    )
+    return found.fetchone() is not None
+
+
 def waiting(db: Connection, account: AccountId, needs: str | None) -> list[RemoteUndecryptable]:
     """The events of an account that need this, oldest first; all of them if it is None."""
     if needs is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -155,6 +155,14 @@ class MatrixPeer(Peer):
         )
         await self._phone.join(room)
         return RemoteRoomId(room)
+
+    async def had_group(
+        self, name: str, said: Sequence[str]
+    ) -> tuple[RemoteRoomId, list[RemoteMessageId]]:
+        group = await self.makes_group(name)
+        ids = [await self.says_in_group(group, body) for body in said]
+        await self.takes_back_in_group(group, ids[1])
+        return group, ids
 
     async def invites_to_group(self, name: str) -> RemoteRoomId:
         return RemoteRoomId(await self._bob.create_room(name=name, invite=[self.alice]))

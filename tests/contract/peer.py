@@ -8,7 +8,7 @@ whom she does not know yet.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 
@@ -129,6 +129,13 @@ class Peer(ABC):
     @abstractmethod
     async def makes_group(self, name: str) -> RemoteRoomId:
         """Bob makes a group with alice in it."""
+
+    @abstractmethod
+    async def had_group(
+        self, name: str, said: Sequence[str]
+    ) -> tuple[RemoteRoomId, list[RemoteMessageId]]:
+        """Bob makes a group with alice in it, before her account is linked, and says this there.
+        He takes the second text back."""
 
     @abstractmethod
     async def invites_to_group(self, name: str) -> RemoteRoomId:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -92,6 +92,19 @@ class ScriptedPeer(Peer):
         members = [{"user": "alice"}, {"user": "bob", "name": "Bob", "affiliation": "owner"}]
         self.network.event("alice", "room", room="!g", name=name, is_new=True, members=members)
         return RemoteRoomId("!g")
+
+    async def had_group(
+        self, name: str, said: Sequence[str]
+    ) -> tuple[RemoteRoomId, list[RemoteMessageId]]:
+        ids = [f"past-{number}" for number in range(len(said))]
+        past = self.network.past["!g"]
+        for message, body in zip(ids, said, strict=True):
+            text = {"id": message, "sender": "bob", "body": "" if message == ids[1] else body}
+            past.append({"type": "room-message", "room": "!g", "sent_at": 1.0, **text})
+            if message == ids[1]:
+                gone = {"id": "gone", "message": message, "by": "bob"}
+                past.append({"type": "room-retraction", "room": "!g", "sent_at": 2.0, **gone})
+        return RemoteRoomId("!g"), list(map(RemoteMessageId, ids))
 
     async def invites_to_group(self, name: str) -> RemoteRoomId:
         invite = {"id": "i1", "inviter": "bob", "inviter_name": "Bob", "name": name}

@@ -63,6 +63,7 @@ from gateway.events import (
 from gateway.ids import RemoteMessageId, RemoteRoomId
 from tests.contract import group_speech
 from tests.contract.account import Account
+from tests.contract.history import history
 from tests.contract.peer import Peer
 
 _TURNS = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 200)
@@ -625,6 +626,7 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "presence": _presence,
     "rooms": _rooms,
     **group_speech.EXERCISES,
+    "history": history,
     "room_actions": _room_actions,
     "room_search": _room_search,
     "encryption": _encryption,

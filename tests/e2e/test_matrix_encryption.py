@@ -20,8 +20,14 @@ from adapters.matrix.e2e.own import ALGORITHMS
 from adapters.matrix.e2e.signed import sign
 from gateway.adapter import LoginStep, Session
 from gateway.errors import AdapterError, BadLogin, Transient
-from gateway.events import RemoteNotice, RemoteUndecryptable, SendText
-from gateway.ids import RemoteUserId
+from gateway.events import (
+    RemoteNotice,
+    RemoteRoom,
+    RemoteRoomMessage,
+    RemoteUndecryptable,
+    SendText,
+)
+from gateway.ids import RemoteRoomId, RemoteUserId
 from tests.e2e.matrix_worlds import Pair, pair_of
 from tests.peers.element import Element
 from tests.peers.synapse import Synapse
@@ -607,3 +613,36 @@ class Nio:
         async with asyncio.timeout(15):
             while body not in self._heard:
                 await self.client.sync(timeout=500, full_state=True)
+
+
+async def test_what_was_said_before_the_link_is_read_with_keys_of_the_backup(
+    pair: Pair, tablet: Element
+) -> None:
+    """In a group, page by page, and known to be secret until the backup is open."""
+    recovery_key = await tablet.set_up()
+    room = await pair.bob.create_room(invite=[pair.account.remote_id])
+    await tablet.join(room)
+    await pair.bob.wait_member(room, pair.account.remote_id)
+    said = [f"secret {number}" for number in range(5)]
+    ids = [await pair.bob.send_text(room, body) for body in said]
+    await tablet.wait_text(said[-1])
+    await tablet.back_up()
+    async with pair.running() as session:
+        await pair.account.wait(RemoteRoom)
+
+        async def history(kind: type[Any]) -> list[Any]:
+            found: list[Any] = []
+            cursor: str | None = None
+            while True:
+                page = await session.history(RemoteRoomId(room), cursor, None, 2)
+                found = [event for event in page.events if isinstance(event, kind)] + found
+                cursor = page.cursor
+                if cursor is None:
+                    return found
+
+        assert [event.id for event in await history(RemoteUndecryptable)] == ids
+        await _recover(session, recovery_key)
+        read = await history(RemoteRoomMessage)
+        assert [(event.id, event.body) for event in read] == list(zip(ids, said, strict=True))
+        assert {event.sender for event in read} == {pair.bob.user_id}
+        assert await history(RemoteUndecryptable) == []

@@ -18,6 +18,7 @@ from gateway.adapter import (
     Adapter,
     Capabilities,
     Contact,
+    HistoryPage,
     Linked,
     LoginField,
     LoginFlow,
@@ -118,6 +119,7 @@ class ScriptedAdapter(Adapter):
         reactions=True,
         retractions=True,
         mentions=True,
+        history=True,
         max_text_bytes=100_000,
     )
 
@@ -523,6 +525,17 @@ class ScriptedSession(Session):
             raise Transient("There is no connection.", is_certain=True)
         reply = await self._wire.request({"op": "avatar", "avatar": reference})
         return base64.b64decode(reply["data"])
+
+    async def history(
+        self, room: RemoteRoomId, before: str | None, known: RemoteMessageId | None, limit: int
+    ) -> HistoryPage:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        request = {"op": "history", "room": room, "before": before, "limit": limit}
+        reply = await self._wire.request(request)
+        return HistoryPage(
+            events=list(map(self._room_event, reply["events"])), cursor=reply["cursor"]
+        )
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
         if self._wire is not None:

@@ -49,6 +49,12 @@ class ScriptedNetwork:
     """Pictures, by what they are called."""
     fetched: list[str] = field(default_factory=list)
     """Those that were asked for."""
+    past: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
+    """What was said in a room before all events, the oldest first."""
+    page: int = 100
+    """How much of it comes at once, at the most."""
+    pages: int = 0
+    """How many pages of it were asked for."""
     mute: bool = False
     """Nothing is answered."""
     answer_s: float = 0.0
@@ -225,8 +231,8 @@ class ScriptedNetwork:
             return self._avatar(request["avatar"])
         if op in ("send", "say"):
             return self._send(request, account)
-        if op == "banned":
-            return self.faults.pop(0) if self.faults else {"users": self.banned}
+        if op in ("banned", "history"):
+            return self._told(request)
         if op in ("react", "retract", "manage", "search"):
             return self._act(request, account)
         if op == "logout":
@@ -254,6 +260,18 @@ class ScriptedNetwork:
         if data is None:
             return {"error": "not-found", "text": "There is no such picture."}
         return {"data": base64.b64encode(data).decode()}
+
+    def _told(self, request: dict[str, Any]) -> dict[str, Any]:
+        if self.faults:
+            return self.faults.pop(0)
+        return {"users": self.banned} if request["op"] == "banned" else self._history(request)
+
+    def _history(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.pages += 1
+        past, before = self.past[request["room"]], request["before"]
+        end = len(past) if before is None else int(before)
+        start = max(0, end - min(self.page, request["limit"]))
+        return {"events": past[start:end], "cursor": str(start) if start else None}
 
     def _send(self, request: dict[str, Any], account: str) -> dict[str, Any] | None:
         if self.idempotent:

@@ -25,6 +25,10 @@ _AT_ONCE = 50
 """Events that are converted without a pause: a few milliseconds."""
 
 
+def _needs(opened: Opened) -> list[str]:
+    return [unread.needs for unread in opened.unread.values()]
+
+
 class Encryption:
     """Of one session."""
 
@@ -32,6 +36,8 @@ class Encryption:
         self._account = account
         self._ledger = ledger
         self._machine = Machine(account, api, device_id, ledger.secrets, ledger.flush, self._tell)
+        self._past: set[str] = set()
+        """Keys for what was said before; whether it was committed, is not known here."""
 
     def flow(self) -> EncryptionFlow:
         """What the user may ask and decide."""
@@ -84,9 +90,19 @@ class Encryption:
             return Opened()  # nothing of it is told
         return await self._machine.open(self._said(answer, fills))
 
+    async def open_past(self, room_id: RoomId, events: Sequence[Mapping[str, Any]]) -> Opened:
+        """What was said before. Keys that are missing are looked for in the user's backup at
+        once, since somebody waits."""
+        rooms = {room_id: [event for event in events if event.get("type") == "m.room.encrypted"]}
+        opened = await self._machine.open(rooms)
+        if opened.unread and await self._machine.restore(_needs(opened)):
+            opened = await self._machine.open(rooms)
+        self._past.update(_needs(opened))
+        return opened
+
     async def settle(self, opened: Opened) -> None:
         """After these were committed: keys that came meanwhile did not find them waiting."""
-        needs = [unread.needs for unread in opened.unread.values()]
+        needs, self._past = [*_needs(opened), *self._past], set()
         received = await self._machine.waiting.overlooked(needs)
         if received.released:
             await self._tell(received)

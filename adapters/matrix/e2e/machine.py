@@ -270,6 +270,14 @@ class Machine:
             needs = str(Missing(room_id, session_id if is_key(session_id) else "?"))
             opened.unread[place] = Unread(needs, f"It cannot be read: {error}.")
 
+    async def restore(self, needs: Sequence[str]) -> bool:
+        """Look for these keys in the user's backup. Returns whether there is one to look in."""
+        try:
+            return await self._restoring.some(needs)
+        except AdapterError as error:
+            self._account.log.info("keys_not_restored", reason=error.text)
+            return True
+
     async def encrypt(
         self, room_id: RoomId, kind: str, content: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from adapters.matrix.e2e.waiting import Received, Waiting, missing_of
 from gateway.adapter import AccountContext
 from gateway.errors import AdapterError
 
+_AT_ONCE = 20
+
 
 class Restoring:
     """Of one account."""
@@ -55,6 +57,11 @@ class Restoring:
         if not self._backup.is_open:
             return 0  # what waits may be large
         return await self._restore(missing_of(event.needs for event in self._account.waiting()))
+
+    async def some(self, needs: Iterable[str]) -> bool:
+        """Look for these, the first ones at least: somebody waits. False if no backup is open."""
+        await self._restore(missing_of(needs)[:_AT_ONCE])
+        return self._backup.is_open
 
     async def _restore(self, wanted: Iterable[Missing]) -> int:
         """Look for keys in the backup. Returns how many messages they have opened."""

@@ -115,6 +115,7 @@ class Edits:
             sent_at=said.sent_at,
             remote_id=text.row.remote_id,
             part=part,
+            number=self.room_rows.place(),
         )
         return text.message if made is None else made
 
@@ -130,6 +131,7 @@ class Edits:
             sent_at=honest_time(event.sent_at, now),
             remote_id=event.id,
             now=now,
+            number=self.room_rows.place(),
         )
         return made is not None
 

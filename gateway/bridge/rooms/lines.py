@@ -43,6 +43,11 @@ class Lines:
             sent_at=now,
         )
         message = conversations.add_message(
-            db, room.conversation, stanza_id=said.id, origin=Origin.CONTACT, sent_at=now
+            db,
+            room.conversation,
+            stanza_id=said.id,
+            origin=Origin.CONTACT,
+            sent_at=now,
+            number=self.room_rows.place(),
         )
         self.room_rows.say(db, room, _ROOM_ITSELF, said, now, out, message)

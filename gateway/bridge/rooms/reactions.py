@@ -67,6 +67,7 @@ class Reactions:
             sent_at=honest_time(event.sent_at, now),
             remote_id=event.id,
             now=now,
+            number=self.room_rows.place(),
         )
         if is_new is None or not reactions.add(db, target.id, event.sender, event.emoji, event.id):
             return

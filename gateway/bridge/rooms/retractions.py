@@ -82,6 +82,7 @@ class Retractions:
             sent_at=honest_time(event.sent_at, now),
             remote_id=event.message,
             now=now,
+            number=self.room_rows.place(),
         )
 
     def take_back(

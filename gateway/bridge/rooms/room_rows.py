@@ -71,21 +71,16 @@ class RoomRows:
         *,
         came_at: float | None = None,
     ) -> None:
-        """Something that is kept in the archive, once. ``text_of``: the message whose text it is;
-        both ids mean that one from now on. ``came_at``: when it came, if it could not be read
-        then."""
-        kept, later = replies.with_quote(said, ""), room.shows_past
-        if not archive.keep(
-            db, room.id, sender, kept, now, text_of, for_later=later, came_at=came_at
-        ):
+        """Something that is kept in the archive, once, and told. ``text_of``: the message whose
+        text it is; both ids mean that one from now on. ``came_at``: when it came, if it could not
+        be read then."""
+        if not self.keep(db, room, sender, said, now, text_of, came_at):
             return
-        if text_of is not None:
-            conversations.add_alias(db, room.conversation, said.archive_id, text_of)
         if said.nick:
             occupants.spoke(self, db, room, sender, said.sent_at, now, out)
         to = rooms.occupants(db, room.id)
         if room.is_shared and said.nick:
-            to = sharing.hearers(db, room.id, sender, None if later else came_at)
+            to = sharing.hearers(db, room.id, sender, None if room.shows_past else came_at)
         addressed = structs.replace(said, to=to)
         self.tell(db, room, said.id, addressed, now, out)
 
@@ -93,6 +88,37 @@ class RoomRows:
         """The account was told what is in the archive already."""
         if room.is_shared:
             sharing.reach_back(db, room.id, self.rows.account, archive_id)
+
+    def keep(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        sender: RemoteUserId,
+        said: RoomMessage,
+        now: float,
+        text_of: int | None,
+        came_at: float | None = None,
+    ) -> bool:
+        """In the archive alone. False if it is there already."""
+        if not archive.keep(
+            db,
+            room.id,
+            sender,
+            replies.with_quote(said, ""),
+            now,
+            text_of,
+            for_later=room.shows_past,
+            came_at=came_at,
+            place=self.place(),
+        ):
+            return False
+        if text_of is not None:
+            conversations.add_alias(db, room.conversation, said.archive_id, text_of)
+        return True
+
+    def place(self) -> int | None:
+        """Where in the order of all that was said the next thing belongs; None is the end."""
+        return None
 
     def tell(
         self,

@@ -35,7 +35,7 @@ from gateway.store import Transaction
 from gateway.store.journal import OutboundRow
 from gateway.store.rooms import RoomRow
 
-_NOT_FETCHED = "earlier messages were not fetched. Please read them in another app of the network."
+NOT_FETCHED = "earlier messages were not fetched. Please read them in another app of the network."
 
 
 def what_is_said(room_rows: RoomRows) -> Said:
@@ -75,7 +75,7 @@ class Said:
                 self.lines.line(db, room, f"notice {event.id}", event.text, now, out)
             case RemoteRoomGap():
                 about = "" if event.about is None else f"about {event.about} "
-                text = f"{about}{_NOT_FETCHED}"
+                text = f"{about}{NOT_FETCHED}"
                 self.lines.line(db, room, f"gap {event.id}", text, now, out)
 
     def settled(

@@ -26,7 +26,8 @@ from gateway.events import (
     SendRoomText,
 )
 from gateway.ids import RemoteUserId
-from gateway.store import Transaction, archive, conversations, held, journal
+from gateway.store import Transaction, archive, conversations, held, journal, texts
+from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import RoomRow
 from gateway.text import clean
@@ -84,6 +85,7 @@ class Speech:
                 remote_id=event.id,
                 part=part,
                 now=now,
+                number=self.room_rows.place(),
             )
             archive_id = self.room_rows.id(room, "archive", event.id, part)
             if stored is None:
@@ -130,6 +132,7 @@ class Speech:
             sent_at=event.sent_at,
             remote_id=event.id,
             now=now,
+            number=self.room_rows.place(),
         )
         if made is None:
             return
@@ -156,9 +159,12 @@ class Speech:
         """The line in its place is corrected while nothing came after it (XEP-0308 §3); else the
         message comes as one that is late. In the archive the line becomes the message. If it is an
         edit, that is told of what it edits, and the line is taken back."""
+        shown = archive.get(db, room.id, self.room_rows.id(room, "archive", event.id, 0))
+        if shown is not None and archive.is_past(shown):
+            self._readable_in_past(db, room, event, shown)
+            return
         if event.edits is not None and self.edits.edited(db, room, event, now, out, before):
             return
-        shown = archive.get(db, room.id, self.room_rows.id(room, "archive", event.id, 0))
         is_newest = shown is not None and shown.id == archive.newest(db, room.id)
         sent_at = honest_time(event.sent_at, now)
         answered = self.references.reply(db, room, event.reply_to)
@@ -181,6 +187,29 @@ class Speech:
             )
             conversations.add_alias(db, room.conversation, said.id, before.id)
             self.room_rows.say(db, room, event.sender, said, now, out, before.id, came_at=came_at)
+
+    def _readable_in_past(
+        self, db: Transaction, room: RoomRow, event: RemoteRoomMessage, line: Archived
+    ) -> None:
+        """Nobody was told of the line but who asked for the archive: there it becomes the
+        message, and it is all that it can become."""
+        edited = None if event.edits is None else self.edits.text(db, room, event.edits)
+        if edited is not None and (edited.is_gone or edited.sender != event.sender):
+            return
+        reply = self.references.reply(db, room, event.reply_to)
+        (body, named), *rest = mentions.parts(
+            db, room, self.room_rows.users(db, room), event, reply
+        )
+        readable = structs.replace(
+            line.message,
+            body=f"{body}…" if rest else body,
+            replaces=None if edited is None else edited.first.id,
+            reply=reply,
+            mentions=named,
+        )
+        archive.rewrite(db, room.id, replies.with_quote(readable, ""))
+        if edited is not None:
+            texts.link(db, room.id, line.message.archive_id, edited.message)
 
     # --- what the user says ---------------------------------------------------------------------
 

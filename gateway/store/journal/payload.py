@@ -7,13 +7,14 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.events import Command, Delivery
+from gateway.events import Command, Delivery, RemoteRoomEvent
 
 T = TypeVar("T")
 
 encode = msgspec.msgpack.Encoder().encode
 _deliveries = msgspec.msgpack.Decoder(Delivery)
 _commands = msgspec.msgpack.Decoder(Command)
+_room_events = msgspec.msgpack.Decoder(RemoteRoomEvent)
 
 
 def delivery(payload: bytes) -> Delivery | None:
@@ -24,6 +25,11 @@ def delivery(payload: bytes) -> Delivery | None:
 def command(payload: bytes) -> Command | None:
     """What a user wants of the network; None if this version cannot read it."""
     return _decoded(_commands, payload)
+
+
+def room_event(payload: bytes) -> RemoteRoomEvent | None:
+    """What waits for what is further back; None if this version cannot read it."""
+    return _decoded(_room_events, payload)
 
 
 def _decoded(decoder: msgspec.msgpack.Decoder[T], payload: bytes) -> T | None:

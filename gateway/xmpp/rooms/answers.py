@@ -25,6 +25,7 @@ from gateway.xmpp.rooms.cards import Cards
 from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.doors import NO_ROOM, NOT_TOLD_YET
 from gateway.xmpp.rooms.owner import Configuration
+from gateway.xmpp.rooms.past import PastPages
 from gateway.xmpp.rooms.refusals import refused
 from gateway.xmpp.rooms.service import NOT_IN
 from gateway.xmpp.rooms.speech import Speech
@@ -52,6 +53,7 @@ _FEATURES = (
 )
 _PRIVATE = ("muc_hidden", "muc_membersonly", "muc_nonanonymous")
 _CHANNEL = ("muc_hidden", "muc_open", "muc_semianonymous")
+_ARCHIVE = ("set", f"{{{archive.MAM}}}query")
 _OWN_NAME = "x-roomuser-item"
 _MOST_LISTED = 200
 """Occupants that are listed by disco#items (REQ-127)."""
@@ -74,12 +76,13 @@ class RoomAnswers:
             ("get", f"{{{registration.REGISTER}}}query"): self._registered,
             ("set", f"{{{registration.REGISTER}}}query"): self._register,
             ("get", f"{{{archive.MAM}}}query"): self._archive_form,
-            ("set", f"{{{archive.MAM}}}query"): self._archive,
+            _ARCHIVE: self._archive,
             ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
         self._speech = Speech(component, self._room)
         self.occupant = self._speech.occupant
         """What all occupants say of themselves."""
+        self._past = PastPages(component)
         self._admin = Administration(component, self._room)
         cards = Cards(component, self._room, self._occupant)
         self.now |= self._admin.now | cards.now
@@ -94,6 +97,8 @@ class RoomAnswers:
         """How a request is answered for which the network is asked; None if it need not be."""
         if self._admin.is_known(request):
             return None
+        if request.key == _ARCHIVE and self._past.may_be_asked(request):
+            return self._archive_with_past
         return self.later.get(request.key) or self.looked_up(request)
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
@@ -292,11 +297,25 @@ class RoomAnswers:
         account, room = self._archive_room(request)
         query = archive.read(request.payload)
         page, complete = self._page(account, room, query)
+        complete = complete and not self._past.is_missing(account, room, query)
         place = self._component.rooms.place(account, room)
         for said in reversed(page) if query.flipped else page:
             shown = self._rooms.shown(room, said.message)
             self._component.stream.send(archive.result(place, query, shown, request.sender))
         return archive.fin(page, complete=complete)
+
+    async def _archive_with_past(self, request: Request) -> str:
+        """What the network has is fetched first, as far as the page has space for it."""
+        account, room = self._archive_room(request)
+        query = archive.read(request.payload)
+
+        def is_short() -> bool:
+            page, complete = self._page(account, room, query)
+            return complete and len(page) < query.most
+
+        with self._past.asked_by(request.sender):
+            await self._past.fetch(account, room, query, is_short)
+        return self._archive(request)
 
     def _page(
         self, account: Account, room: RoomRow, query: archive.Query
@@ -307,15 +326,13 @@ class RoomAnswers:
         sender = self._sender(room, query.sender)
         if query.sender and sender is None:
             return [], True
-        after = max(
-            self._place(account, room, query.after), self._place(account, room, query.page_after)
+        starts, ends = (
+            [self._place(account, room, end) for end in each if end]
+            for each in ((query.after, query.page_after), (query.before, query.page_before))
         )
-        ends = [
-            self._place(account, room, end) for end in (query.before, query.page_before) if end
-        ]
         wanted = Wanted(
-            after=after,
-            before=min(ends) if ends else None,
+            after=max(starts, default=None),
+            before=min(ends, default=None),
             start=query.start,
             end=query.end,
             sender=sender,
@@ -332,9 +349,14 @@ class RoomAnswers:
         self, account: Account, room: RoomRow, query: archive.Query
     ) -> tuple[list[Archived], bool]:
         said = {one.id: one for one in (self._said(account, room, wanted) for wanted in query.ids)}
-        after = self._place(account, room, query.page_after)
-        before = self._place(account, room, query.page_before) or max(said) + 1
-        found = [said[place] for place in sorted(said) if after < place < before]
+        places = sorted(said)
+        if query.page_after:
+            after = self._place(account, room, query.page_after)
+            places = [place for place in places if place > after]
+        if query.page_before:
+            before = self._place(account, room, query.page_before)
+            places = [place for place in places if place < before]
+        found = [said[place] for place in places]
         cut = max(0, len(found) - query.most)
         return (found[cut:] if query.backwards else found[: query.most]), not cut
 
@@ -344,8 +366,8 @@ class RoomAnswers:
             raise Refused(errors.ITEM_NOT_FOUND, "There is no such message in the archive.")
         return said
 
-    def _place(self, account: Account, room: RoomRow, archive_id: StanzaId | None) -> int:
-        return 0 if archive_id is None else self._said(account, room, archive_id).id
+    def _place(self, account: Account, room: RoomRow, archive_id: StanzaId) -> int:
+        return self._said(account, room, archive_id).id
 
     def _sender(self, room: RoomRow, wanted: str) -> RemoteUserId | None:
         """By the address of the occupant, or of the puppet where that is known."""

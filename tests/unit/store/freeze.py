@@ -31,6 +31,7 @@ from gateway.events import (
     OwnMessage,
     ReactInRoom,
     Receipt,
+    RemoteRoomReaction,
     Reply,
     RetractInRoom,
     RoomChanged,
@@ -378,6 +379,21 @@ def _avatars(db: sqlite3.Connection) -> None:
     _insert(db, "picture", [("0" * 40, "image/png", 1, 1, b"png")])
 
 
+def _history(db: sqlite3.Connection) -> None:
+    """A page was fetched, with a reaction to what is further back."""
+    _insert(db, "history", [(2, "t1", 100, 0)])
+    reaction = RemoteRoomReaction(
+        room=RemoteRoomId("!club"),
+        sender=RemoteUserId("bob"),
+        id=RemoteMessageId("$41"),
+        message=RemoteMessageId("$40"),
+        emoji="👍",
+        sent_at=NOW - 500,
+    )
+    encoded = msgspec.msgpack.Encoder().encode(reaction)
+    _insert(db, "early", [(-1_000_000, 2, "$40", encoded)])
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -391,6 +407,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     11: _invitations,
     15: _shared_rooms,
     16: _avatars,
+    17: _history,
 }
 """What a migration's new tables hold, by its number."""
 
