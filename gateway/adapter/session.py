@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live connection of one account."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gateway.errors import Unsupported
+
+if TYPE_CHECKING:
+    from gateway.adapter.login import EncryptionFlow
+    from gateway.events import (
+        Command,
+        FoundRooms,
+        Presence,
+        RemoteEvent,
+        RoomAction,
+        SearchRooms,
+    )
+    from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """What the network says of a person."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The network has taken a command."""
+
+    remote_id: RemoteMessageId | None = None
+    """Id of the message that it made, if it made one."""
+    reactions: Mapping[str, RemoteMessageId] = field(default_factory=dict)
+    """After a `gateway.events.ReactInRoom`: the account's reactions, with their ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPage:
+    """Some of what was said in a room."""
+
+    events: Sequence[RemoteEvent]
+    """The oldest first: texts, edits, reactions, retractions, notices, and what cannot be read. A
+    text that was taken back is there as one without words, followed by its retraction."""
+    cursor: str | None
+    """What comes before them; None if there is nothing."""
+
+
+class Session(ABC):
+    """The live connection of one account."""
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Connect, call `AccountContext.connected`, hand over events, until cancelled.
+
+        Raises `Transient` (tried again later), `AuthExpired` (ends until the user logs in again),
+        or any other `AdapterError` (told to the user, tried again later). Cancellation may come at
+        any await; what was not committed comes again from the network.
+
+        One event never ends a session: it would come again, and end the next one. An event whose
+        conversion raises is handed over as `gateway.events.RemoteUnreadable`, in its place, and
+        what comes after it as usual. The core does the same with what it cannot store.
+        """
+
+    @abstractmethod
+    async def send(self, command: Command, key: str) -> Sent:
+        """Carry out a command, and return when the network has taken it.
+
+        ``key`` names this command for ever; an attempt with a key that the network has already
+        taken returns the first result. Called only between ``connected`` and the end of ``run``;
+        given up (cancelled) after ``delivery.attempt_limit``. Raises any `AdapterError`. Without
+        ``idempotent_send``, `Transient` means that the network certainly does not have it; where
+        that is not known, raise `Uncertain`.
+        """
+
+    @abstractmethod
+    async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
+        """The user types, or stopped. Best effort: errors are ignored."""
+
+    async def manage(self, action: RoomAction) -> RemoteRoomId | None:
+        """Do something with a room for a user who waits, within 20 s, and return when it is done.
+
+        Returns the room, where the account comes into one. What has changed comes back by
+        `AccountContext.commit` as well, like what others do. Never tried again; raises any
+        `AdapterError`, and the user is told its text. Only what is in
+        `Capabilities.room_actions` is asked for.
+        """
+        raise Unsupported("This cannot be done with groups of this network.")
+
+    async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
+        """Who may not come into a room, within 20 s, for a user who waits.
+
+        Called only where `LiftBan` is in `Capabilities.room_actions`. Raises any `AdapterError`.
+        """
+        raise Unsupported("This network does not tell who is banned.")
+
+    async def search_rooms(self, wanted: SearchRooms) -> FoundRooms:
+        """Rooms that anybody may find, the largest first, within 20 s, for a user who waits.
+
+        Raises any `AdapterError`.
+        """
+        raise Unsupported("Groups of this network cannot be searched for.")
+
+    async def tell_rooms(self, rooms: Sequence[RemoteRoomId] | None) -> None:
+        """Tell these rooms of the account whole, each with its members, by commits that follow;
+        all of its rooms if this is None. Returns at once.
+
+        Called where rooms are shared (`Adapter.shares_rooms`), and when that has changed. Raises
+        any `AdapterError`, and it is asked for again.
+        """
+        raise Unsupported("This network does not tell its rooms anew.")
+
+    async def avatar(self, reference: str) -> bytes:
+        """Fetch the picture that the network calls so, of at most 8 MiB, within 30 s.
+
+        Where the network makes small ones, one of some 256 pixels is enough. It may be anything:
+        the gateway looks at it in a process of its own. ``reference`` is what
+        `gateway.events.Member` or `gateway.events.RemoteRoom` said, perhaps to an earlier session
+        of this account, and always means the same picture: whoever gets another one has another
+        reference. Called in the background, for few at a time. Raises any `AdapterError`, and is
+        called again some times.
+        """
+        raise Unsupported("This network has no pictures.")
+
+    async def history(
+        self,
+        room: RemoteRoomId,
+        before: str | None,
+        known: RemoteMessageId | None,
+        limit: int,
+    ) -> HistoryPage:
+        """A page of what was said before, for a user who waits, within 30 s.
+
+        ``before`` is the cursor of the last page. Without one the page begins before ``known``,
+        the oldest message that the gateway has, or, if it has none, before all that was and will
+        be handed over by `AccountContext.commit`. It has about ``limit`` events, or none; those
+        that the gateway has are ignored. They are told to nobody who does not ask for them. A
+        cursor that the network does not take any more is none. Only what the account may see is
+        there. Raises any `AdapterError`; then the same is asked for again later. Called only
+        where `Capabilities.history` says so.
+        """
+        raise Unsupported("This network does not tell what was said before.")
+
+    async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:  # noqa: B027
+        """The user types in a room, or stopped. Best effort: errors are ignored."""
+
+    async def set_presence(self, presence: Presence) -> None:  # noqa: B027 - a capability
+        """How the user can be reached, for the people of the network (REQ-317).
+
+        Called after ``connected`` and when it changes, not more than once in 30 s. Until then the
+        network is to be told nothing: to be connected does not mean to be online. It holds until
+        the next call or the end of ``run``. Best effort: errors are ignored.
+        """
+
+    def encryption(self) -> EncryptionFlow:
+        """The questions about end-to-end encryption, for a session that is live. No I/O.
+
+        Raises `Unsupported` with the reason.
+        """
+        raise Unsupported("There is no end-to-end encryption in this network.")
+
+    @abstractmethod
+    async def find(self, contact: RemoteUserId) -> Contact:
+        """Look a person up, within 5 s.
+
+        Raises `NotFound` if there is none, `Forbidden` if the network does not tell, and
+        `Transient` if it cannot tell now.
+        """
+
+    @abstractmethod
+    async def log_out(self) -> None:
+        """Revoke the credentials on the network.
+
+        Called after ``run`` has ended, also when it never connected. Errors are reported to the
+        user, but the account is removed all the same.
+        """
