@@ -112,12 +112,15 @@ def release(
     return None if gone is None else float(gone[0])
 
 
-def is_kept(db: Connection, conversation: ConversationId, remote_id: RemoteMessageId) -> bool:
-    """Whether an event waits to be readable."""
+def kept_since(
+    db: Connection, conversation: ConversationId, remote_id: RemoteMessageId
+) -> float | None:
+    """Since when an event waits to be readable; None if it does not."""
     found = db.execute(
-        "SELECT 1 FROM held WHERE conversation = ? AND remote_id = ?", (conversation, remote_id)
-    )
-    return found.fetchone() is not None
+        "SELECT stored_at FROM held WHERE conversation = ? AND remote_id = ?",
+        (conversation, remote_id),
+    ).fetchone()
+    return None if found is None else float(found[0])
 
 
 def waiting(db: Connection, account: AccountId, needs: str | None) -> list[RemoteUndecryptable]:

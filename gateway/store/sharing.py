@@ -108,6 +108,15 @@ def reach_back(db: Transaction, room: RoomId, account: AccountId, archive_id: St
     )
 
 
+def was_in(db: Transaction, room: RoomId, account: AccountId, came_at: float) -> None:
+    """The network has told an account, too, of what came to another one then, and could not be
+    read: so it had come in already."""
+    db.execute(
+        "UPDATE stay SET since = min(since, ?) WHERE room = ? AND account = ? AND up_to IS NULL",
+        (came_at, room, account),
+    )
+
+
 def is_staying(db: Connection, room: RoomId, account: AccountId) -> bool:
     """Whether an account is in a shared room."""
     found = db.execute(

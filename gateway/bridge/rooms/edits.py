@@ -74,10 +74,13 @@ class Edits:
         now: float,
         out: Committed,
         stand_in: MessageRow | None = None,
+        *,
+        came_at: float | None = None,
     ) -> bool:
         """A message has another text. False if it is not known: then that text is a message.
 
         ``stand_in``: the line that was given in place of the edit, while nobody could read it.
+        ``came_at``: when it came, if it could not be read then.
         """
         text = self.text(db, room, event.edits) if event.edits is not None else None
         if text is None:
@@ -93,7 +96,7 @@ class Edits:
             texts.link(db, room.id, line, text.message)
         elif not self._is_new(db, room, event, now):
             return True
-        self._tell(db, room, event, text, stand_in is not None, now, out)
+        self._tell(db, room, event, text, stand_in is not None, now, out, came_at)
         return True
 
     def _other_parts(self, db: Transaction, room: RoomRow, text: Text) -> list[Text | None]:
@@ -144,6 +147,7 @@ class Edits:
         late: bool,
         now: float,
         out: Committed,
+        came_at: float | None,
     ) -> None:
         """Part by part. What does not change the text is not said (REQ-421)."""
         scope = ("readable",) if late else ()
@@ -169,4 +173,4 @@ class Edits:
             )
             of = self._one_more(db, room, text, said, part) if old is None else old.message
             conversations.add_alias(db, room.conversation, said.id, of)
-            self.room_rows.say(db, room, event.sender, said, now, out, of)
+            self.room_rows.say(db, room, event.sender, said, now, out, of, came_at=came_at)

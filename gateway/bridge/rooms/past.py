@@ -226,4 +226,4 @@ class Past:
     def _is_known(self, id: RemoteMessageId) -> bool:
         conversation = self.room.conversation
         known = conversations.by_remote_id(self.db, conversation, id)
-        return known is not None or held.is_kept(self.db, conversation, id)
+        return known is not None or held.kept_since(self.db, conversation, id) is not None

@@ -89,6 +89,11 @@ class RoomRows:
         if room.is_shared:
             sharing.reach_back(db, room.id, self.rows.account, archive_id)
 
+    def told_late(self, db: Transaction, room: RoomRow, came_at: float | None) -> None:
+        """The account was told what came then, to whomever, and could not be read."""
+        if room.is_shared and came_at is not None:
+            sharing.was_in(db, room.id, self.rows.account, came_at)
+
     def keep(
         self,
         db: Transaction,

@@ -53,12 +53,15 @@ class Speech:
         if self._is_echo(db, room, event, now, out):
             return
         came_at = held.release(db, room.conversation, event.id)
+        self.room_rows.told_late(db, room, came_at)
         if came_at is not None:
             shown = conversations.by_remote_id(db, room.conversation, event.id)
             if shown is not None:
                 self._readable(db, room, event, shown, came_at, now, out)
                 return
-        if event.edits is None or not self.edits.edited(db, room, event, now, out):
+        if event.edits is None or not self.edits.edited(
+            db, room, event, now, out, came_at=came_at
+        ):
             self._said(db, room, event, came_at, now, out)
 
     def _said(
@@ -113,16 +116,19 @@ class Speech:
         if room is None:
             return
         if conversations.by_remote_id(db, room.conversation, event.id) is None:
+            self.room_rows.told_late(db, room, held.kept_since(db, room.conversation, event.id))
             held.hold(db, room.conversation, storable(event, now), now)
             out.held |= bool(event.needs)
 
     def stand_in(
         self, db: Transaction, event: RemoteUndecryptable, reason: str, now: float, out: Committed
     ) -> None:
-        """One line in its place, by who has said it."""
+        """One line in its place, by who has said it. The archive has the message in the place of
+        that when it can be read, so it is for those who were in when it came."""
         room = self.room_rows.find(db, event.room) if event.room is not None else None
         if room is None:
             return
+        came_at = held.kept_since(db, room.conversation, event.id)
         sid = self.room_rows.id(room, event.id, 0)
         made = conversations.add_message(
             db,
@@ -144,7 +150,7 @@ class Speech:
             body=line(reason),
             sent_at=event.sent_at,
         )
-        self.room_rows.say(db, room, event.contact, said, now, out, made)
+        self.room_rows.say(db, room, event.contact, said, now, out, made, came_at=came_at)
 
     def _readable(
         self,
@@ -163,7 +169,9 @@ class Speech:
         if shown is not None and archive.is_past(shown):
             self._readable_in_past(db, room, event, shown)
             return
-        if event.edits is not None and self.edits.edited(db, room, event, now, out, before):
+        if event.edits is not None and self.edits.edited(
+            db, room, event, now, out, before, came_at=came_at
+        ):
             return
         is_newest = shown is not None and shown.id == archive.newest(db, room.id)
         sent_at = honest_time(event.sent_at, now)
