@@ -3,7 +3,7 @@
 
 ====================  ==========================================================================
 ``login``             linking an account; ``discovery`` finds the homeserver, ``guard`` says which
-                      ones may be connected to
+                      ones may be connected to, ``urls`` how they are written
 ``session``           the /sync loop; ``sync`` translates an answer, ``inbound`` an event,
                       ``history`` fetches what an answer left out; ``parts`` cuts large ones
 ``group_sync``        the same for groups: ``one_group`` has one of them, ``groups`` reads what it
@@ -103,6 +103,10 @@ class MatrixAdapter(Adapter):
     def room_address(self, called: str) -> str | None:
         """``#tea%example.org`` for ``#tea:example.org``."""
         return links.room_address(called)
+
+    def shares_rooms(self, realm: str) -> bool:
+        """Where the admin trusts the homeserver. For the realm of an account see `MatrixLogin`."""
+        return realm in self._settings.trusted_homeservers
 
     def login(self, again: Relogin | None = None) -> LoginFlow:
         """By password or access token."""

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence, Set
 from adapters.matrix.group_events import PINS
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import MESSAGE_TYPES
+from adapters.matrix.marks import IGNORED
 from gateway.errors import AdapterError, AuthExpired, Transient
 from gateway.ids import RemoteUserId
 
 _STATE = (
     "m.room.create",
     "m.room.encryption",
+    "m.room.history_visibility",
     "m.room.member",
     "m.room.name",
     "m.room.canonical_alias",
@@ -50,7 +52,7 @@ def filter_for(mode: Mode, people: Sequence[str] = ()) -> str:
             "presence": {"types": ["m.presence"], "senders": people}
             if people
             else {"not_types": ["*"]},
-            "account_data": {"types": ["m.direct"]},
+            "account_data": {"types": ["m.direct", IGNORED]},
             "room": {
                 "timeline": {"limit": limit, "lazy_load_members": True, "types": _TIMELINE},
                 "state": {"lazy_load_members": True, "types": _STATE},

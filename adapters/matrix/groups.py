@@ -2,8 +2,9 @@
 """Groups: events of a room's state → what the group is, who rules it, who comes and goes. No I/O.
 
 Matrix spec, client-server API, "m.room.create", "m.room.name", "m.room.canonical_alias",
-"m.room.topic", "m.room.join_rules", "m.room.power_levels", "m.room.member", "Calculating the
-display name for a room". As in `inbound`, nothing here raises for what strangers have written.
+"m.room.topic", "m.room.join_rules", "m.room.power_levels", "m.room.history_visibility",
+"m.room.member", "Calculating the display name for a room". As in `inbound`, nothing here raises
+for what strangers have written.
 """
 
 from __future__ import annotations
@@ -45,6 +46,9 @@ _CREATORS_RULE = 12
 """Room version since which creators stand above all levels."""
 _SHOWN = ("m.room.name", "m.room.avatar", "m.room.canonical_alias")
 Rights = tuple[object, ...]
+VISIBILITY = "m.room.history_visibility"
+_SHOWS_PAST = ("shared", "world_readable")
+"""What is not understood shows nothing: whoever made it up may have meant to hide more."""
 
 
 # --- what it is -------------------------------------------------------------------------------
@@ -76,16 +80,22 @@ def described(group: Group, event: Event, now: float) -> Group:
             topic_by=sender if is_user_id(sender) else "",
             topic_at=timestamp_of(event, now) / 1000,
         )
+    if kind == "m.room.tombstone":
+        new = content.get("replacement_room")
+        is_room = isinstance(new, str) and len(new) <= _MAX_NAME_BYTES and new.isprintable()
+        return replace(group, moved_to=str(new) if is_room else "")
+    return _ruled(group, kind, content)
+
+
+def _ruled(group: Group, kind: object, content: Mapping[str, Any]) -> Group:
     if kind == "m.room.join_rules":
         return replace(group, is_private=content.get("join_rule") != "public")
     if kind == "m.room.power_levels":
         return replace(group, levels=levels_in(content))
     if kind == "m.room.encryption":
         return replace(group, encrypted=True)
-    if kind == "m.room.tombstone":
-        new = content.get("replacement_room")
-        is_room = isinstance(new, str) and len(new) <= _MAX_NAME_BYTES and new.isprintable()
-        return replace(group, moved_to=str(new) if is_room else "")
+    if kind == VISIBILITY:
+        return replace(group, shows_past=content.get("history_visibility") in _SHOWS_PAST)
     return group
 
 
@@ -113,6 +123,8 @@ def _created(group: Group, founder: object, content: Mapping[str, Any]) -> Group
         creators=tuple(creators),
         is_meant=GROUP_MARKER in content,
         encrypted=bool(group.encrypted),
+        # Spec, "Room History Visibility": shared, where nothing else is said.
+        shows_past=group.shows_past is not False,
         version=version,
     )
 
@@ -160,6 +172,7 @@ def seen(room_id: RoomId, group: Group, account: RemoteUserId) -> RemoteRoom:
         topic_by=RemoteUserId(group.topic_by) if group.topic_by else None,
         topic_at=group.topic_at,
         is_private=group.is_private,
+        shows_past=group.shows_past is True and group.encrypted is False,
         may=_may(group, account),
         avatar=group.avatar,
     )

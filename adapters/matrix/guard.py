@@ -9,23 +9,18 @@ its address later is caught as well.
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
 from adapters.matrix.errors import PrivateAddress
 from adapters.matrix.settings import MatrixSettings
+from adapters.matrix.urls import normal_url, parts_of
 from gateway.errors import BadLogin, Forbidden
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_PATH = re.compile(r"[A-Za-z0-9/._~-]*")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
-_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
 def is_private(address: str) -> bool:
@@ -50,26 +45,9 @@ def is_local(host: str) -> bool:
     return host == "localhost" or host.endswith(".localhost") or is_private(host)
 
 
-def is_odd(host: str) -> bool:
-    """Whether a host is neither a name nor an IP address in its usual form.
-
-    ``127.1``, ``2130706433`` and ``0x7f.1`` are addresses for some and names for others; the same
-    goes for a zone id and for a dot at the end. Nobody has a homeserver there.
-    """
-    if "%" in host or host.endswith("."):
-        return True
-    if ":" not in host and not _NUMBER.fullmatch(host.rpartition(".")[2].lower()):
-        return False
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return True
-    return ip.version == 4 and str(ip) != host
-
-
 def checked_url(typed: str, settings: MatrixSettings) -> str:
     """A homeserver's base URL in its one spelling. Raises `BadLogin` or `Forbidden`."""
-    scheme, host, port, path = _parts(typed.strip())
+    scheme, host, _, _ = parts_of(typed)
     local = is_local(host)
     if local and not settings.allow_private_homeservers:
         raise Forbidden(
@@ -82,30 +60,7 @@ def checked_url(typed: str, settings: MatrixSettings) -> str:
             "Use https:// instead.",
             field="homeserver",
         )
-    name = f"[{host}]" if ":" in host else host
-    netloc = name if port in (None, _DEFAULT_PORTS[scheme]) else f"{name}:{port}"
-    return f"{scheme}://{netloc}{path.rstrip('/')}"
-
-
-def _parts(typed: str) -> tuple[str, str, int | None, str]:
-    try:
-        url = urlsplit(typed)
-        host, port = URL.build(scheme="https", host=url.hostname or "").raw_host, url.port
-    except ValueError:
-        host, port, url = None, None, urlsplit("")
-    if (
-        not host
-        or is_odd(url.hostname or "")
-        or is_odd(host)
-        or url.scheme not in _DEFAULT_PORTS
-        or url.username is not None
-        or not _PATH.fullmatch(url.path)
-    ):
-        raise BadLogin(
-            "This is not the address of a homeserver. An example: https://matrix.example.org",
-            field="homeserver",
-        )
-    return url.scheme, host, port, url.path
+    return normal_url(typed)
 
 
 class GuardedResolver(AbstractResolver):

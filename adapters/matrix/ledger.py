@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -80,6 +80,17 @@ class Ledger:
                 draft = book.draft()
                 draft.put_group(room_id, replace(group, **fields))
                 await self.commit(draft)
+
+    async def tell_anew(self, room_ids: Iterable[RoomId] | None) -> None:
+        """These groups, or all, are to be told whole, each when its members are known. Those that
+        are not told have nothing to tell."""
+        async with self.writing() as book:
+            draft = book.draft()
+            for room_id in book.groups() if room_ids is None else room_ids:
+                group = book.group(room_id)
+                if group is not None and not group.is_space and not group.is_hidden:
+                    draft.put_group(room_id, replace(group, is_stale=True))
+            await self.commit(draft)
 
     async def enter(self, room_id: RoomId, contact: RemoteUserId, theirs: str) -> None:
         """A room was made or found for a contact: one commit with the end of the search."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Marks: how far somebody has read, for whom a room was made, and that it is no more."""
+"""Marks: how far somebody has read, for whom a room was made, that it is no more, who is ignored."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dict, event_id_of
+from gateway.events import RemoteIgnored
 from gateway.ids import RemoteUserId
 
 MARKER = "org.dragoman.chat"
@@ -18,6 +19,8 @@ DESTROYED = "org.dragoman.destroyed"
 """In the member events by which everybody is put out of a group that is no more."""
 
 
+IGNORED = "m.ignored_user_list"
+_MAX_IGNORED = 10_000
 _READ = ("m.read", "m.read.private")
 
 
@@ -60,3 +63,12 @@ def marked_contact(creation: Mapping[str, Any], instance: str) -> RemoteUserId |
     if marker.get("instance") == instance and is_user_id(contact):
         return RemoteUserId(contact)
     return None
+
+
+def ignored(content: Mapping[str, Any]) -> RemoteIgnored | None:
+    """Whom an account ignores, or None if this is no such list. Spec, "Ignoring Users"."""
+    listed = content.get("ignored_users", {})
+    if not isinstance(listed, dict):
+        return None
+    users = sorted(user_id for user_id in listed if is_user_id(user_id))
+    return RemoteIgnored(users=tuple(map(RemoteUserId, users[:_MAX_IGNORED])))

@@ -20,6 +20,9 @@ _LIMIT = 32 * MIB
 _TIMEOUT_S = 30
 _ENOUGH_S = 60.0
 """Of asking, for one answer of /sync: more was said meanwhile."""
+_AT_ONCE = 10
+"""Lists of groups that are known, for one answer of /sync: what was said meanwhile waits for them,
+and all of them may be asked for at the same time."""
 _PACE = 50 * KIB
 """Bytes in a second: a long list is not asked for again at once, for whoever rules a group may
 change it all the time."""
@@ -39,6 +42,8 @@ class Members:
         self._not_before: dict[RoomId, float] = {}
         """Monotonic."""
         self._pause_until = 0.0
+        self.has_more = False
+        """Some were put off that could be asked for now."""
 
     async def of(
         self, rooms: Iterable[RoomId], at: str, is_new: Callable[[RoomId], bool]
@@ -46,13 +51,18 @@ class Members:
         """The member events of these groups at a point of /sync, as far as there is time, and
         their size. Raises `AuthExpired`."""
         clock, found, size = self._account.clock, dict[RoomId, Sequence[Event]](), 0
-        begin = clock.monotonic()
+        begin, asked, self.has_more = clock.monotonic(), 0, False
         for room_id in rooms:
             now = clock.monotonic()
             if size >= _LIMIT or now - begin >= _ENOUGH_S or now < self._pause_until:
                 break
-            if now < self._not_before.get(room_id, now) and not is_new(room_id):
-                continue
+            if not is_new(room_id):
+                if now < self._not_before.get(room_id, now):
+                    continue
+                if asked >= _AT_ONCE:
+                    self.has_more = True
+                    continue
+                asked += 1
             try:
                 answer = await self._api().get_answer(
                     "rooms",

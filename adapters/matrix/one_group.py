@@ -15,6 +15,7 @@ from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, group_news
 from adapters.matrix.group_speech import GroupSpeech
 from adapters.matrix.groups import (
+    VISIBILITY,
     departure,
     described,
     everybody,
@@ -39,6 +40,10 @@ from gateway.ids import RemoteRoomId, RemoteUserId
 
 def _last_id(events: Sequence[Event]) -> str:
     return next(filter(None, map(event_id_of, reversed(events))), "")
+
+
+def _changes_visibility(events: Iterable[Event]) -> bool:
+    return any(event.get("type") == VISIBILITY for event in events)
 
 
 class OneGroup:
@@ -94,7 +99,7 @@ class OneGroup:
         events = [*missed, *as_dicts(timeline.get("events"))]
         self._named = [*state, *events]
         if self._is_first:
-            self._see([*state, *events])
+            self._see(state, missed, events)
         if self.is_silent:
             last = _last_id(events) or self.group.last
             self.group = replace(self.group, last=last, is_stale=False)
@@ -112,6 +117,8 @@ class OneGroup:
         is_cut = not complete and len(new) == len(events) > 0
         if is_cut:
             self._gap = next(filter(None, map(event_id_of, new)), "")
+            if _changes_visibility(state):  # before or after what was fetched
+                self.group = replace(self.group, shows_past=False)
         if self._mode is not Mode.NEXT or is_cut:
             self._is_uncertain()
         # The state is that before the timeline, and after what was missed.
@@ -123,11 +130,19 @@ class OneGroup:
             events[len(missed) :], max(0, old_count - len(missed)), _last_id(missed)
         )
 
-    def _see(self, events: Sequence[Event]) -> None:
-        """For the first time: it is told as it is after these. Whether it is told at all see
-        `Group.is_hidden`."""
+    def _see(
+        self, state: Sequence[Event], missed: Sequence[Event], events: Sequence[Event]
+    ) -> None:
+        """For the first time: it is told as it is after these, but who may read what is told where
+        that changes. Whether it is told at all see `Group.is_hidden`."""
+        self._describe(state)
+        shows_past = self.group.shows_past  # after what was missed
         self._describe(events)
-        is_alone = not has_others([*events, *(self._members or ())], self._account)
+        if shows_past is not None:
+            shows_past = shows_past and not _changes_visibility(missed)
+            self.group = replace(self.group, shows_past=shows_past)
+        others = [*state, *events, *(self._members or ())]
+        is_alone = not has_others(others, self._account)
         is_made = self._is_new and self._mode is Mode.NEXT and self.group.founder == self._account
         is_complete = self.group.is_meant and bool(self.group.name)
         self.group = replace(self.group, is_hidden=is_made and is_alone and not is_complete)
@@ -200,7 +215,7 @@ class OneGroup:
 
     def _event(self, event: Event, *, tell: bool) -> None:
         before = self.group
-        if not self._is_first:
+        if not self._is_first or event.get("type") == VISIBILITY:
             self._describe((event,))
         if event.get("type") == "m.room.member":
             self._member(event, tell=tell)

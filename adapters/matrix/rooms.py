@@ -21,6 +21,7 @@ _ROOM = "room:"
 _GROUP = "group:"
 _GROUPS = "groups"
 _AVATARS = "avatars"
+_PASTS = "pasts"
 _NAME = "name:"
 _OPENING = "opening:"
 _INVITED = "invited:"
@@ -104,6 +105,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     topic_at: float | None = None
     avatar: str = ""
     is_private: bool = True
+    shows_past: bool | None = None
+    """Who comes later may read what is said now. None if that was not asked for yet."""
     encrypted: bool | None = None
     """As `Room.encrypted`."""
     founder: str = ""
@@ -168,6 +171,16 @@ class Book:
     def knows_avatars(self) -> bool:
         """Whether the pictures of all groups and members were told, likewise."""
         return _AVATARS in self._entries
+
+    @property
+    def knows_pasts(self) -> bool:
+        """Whether it was told of all groups who may read their past, likewise."""
+        return _PASTS in self._entries
+
+    @property
+    def knows_state(self) -> bool:
+        """Whether all was asked for that is kept of groups now."""
+        return self.knows_groups and self.knows_avatars and self.knows_pasts
 
     def rooms(self) -> Mapping[RoomId, Room]:
         """All direct rooms."""
@@ -271,6 +284,8 @@ class Draft:
         """All groups were told. After an earlier version their members are listed again."""
         if not self._book.knows_groups:
             self.changed_entries[_GROUPS] = "1"
+        if not self._book.knows_pasts:
+            self.changed_entries[_PASTS] = "1"
         if not self._book.knows_avatars:
             self.changed_entries[_AVATARS] = "1"
             for room_id in self._book.groups():

@@ -86,12 +86,14 @@ class MatrixSession(Session):
         self._own_presence = Own(account, lambda: self._api)
         self._filters = Filters(account.remote_id, lambda: self._api)
         self._members = Members(account, lambda: self._api)
-        self._wants_state = not (
-            self._ledger.book.knows_groups and self._ledger.book.knows_avatars
-        )
+        self._wants_state = not self._ledger.book.knows_state
         """The next answer shall have the whole state of all rooms."""
         self._state_not_before = 0.0
         """Monotonic; in which it is not wanted once more."""
+        self._is_hurried = False
+        """The next request shall not wait for something to happen."""
+        self._waiting: asyncio.Timeout | None = None
+        """Of the request that does."""
         self._answered_at: float | None = None
         """Monotonic; when the homeserver last answered. None while it is not being asked."""
 
@@ -178,6 +180,8 @@ class MatrixSession(Session):
                         self._account.log.warning("cursor_refused")
                         since, mode, timeout_s = None, Mode.AGAIN, 0
                         continue
+                    if answer is None:
+                        continue
                     since = await self._take(answer, mode)
                 if not is_connected:
                     self._account.connected()
@@ -193,7 +197,9 @@ class MatrixSession(Session):
 
     async def _poll(
         self, since: str | None, mode: Mode, timeout_s: int, on_large: Callable[[], None]
-    ) -> Answer:
+    ) -> Answer | None:
+        """The next answer; None if it was given up, to be asked for at once."""
+        timeout_s, self._is_hurried = 0 if self._is_hurried else timeout_s, False
         query = {
             "timeout": str(timeout_s * 1000),
             "filter": await self._filters.of(mode, self._ledger.book.contacts()),
@@ -207,15 +213,19 @@ class MatrixSession(Session):
         patience_s = _PATIENCE_S if mode is Mode.NEXT and timeout_s else _FIRST_PATIENCE_S
         self._answered_at = self._account.clock.monotonic() if timeout_s else None
         try:
-            return await self._api.get_answer(
-                "sync",
-                query=query,
-                timeout_s=timeout_s + patience_s,
-                limit=_SYNC_LIMIT,
-                on_large=on_large,
-            )
+            async with asyncio.timeout(None) as waiting:
+                self._waiting = waiting if timeout_s else None
+                return await self._api.get_answer(
+                    "sync",
+                    query=query,
+                    timeout_s=timeout_s + patience_s,
+                    limit=_SYNC_LIMIT,
+                    on_large=on_large,
+                )
+        except TimeoutError:
+            return None
         finally:
-            self._answered_at = None
+            self._answered_at = self._waiting = None
 
     def _is_live(self) -> bool:
         """Whether a change of a room would already have reached the book. A poll that is open for
@@ -277,7 +287,9 @@ class MatrixSession(Session):
             return list(to_be_listed(content, book, mode, own, account.instance))
 
         rooms = await beside(answer.is_large, wanted)
-        return await self._members.of(rooms, cursor, lambda room_id: book.group(room_id) is None)
+        found = await self._members.of(rooms, cursor, lambda room_id: book.group(room_id) is None)
+        self._is_hurried |= self._members.has_more
+        return found
 
     def _after(self, part: Outcome) -> None:
         self._ledger.remember(part.rooms)
@@ -307,6 +319,14 @@ class MatrixSession(Session):
     ) -> HistoryPage:
         """See `gateway.adapter.Session.history`."""
         return await self._past.page(room, before, known, limit)
+
+    async def tell_rooms(self, rooms: Sequence[RemoteRoomId] | None) -> None:
+        """See `gateway.adapter.Session.tell_rooms`."""
+        await self._ledger.tell_anew(None if rooms is None else map(RoomId, rooms))
+        self._is_hurried = True
+        if self._waiting is not None:
+            self._waiting.reschedule(asyncio.get_running_loop().time())
+            self._waiting = None  # once is enough
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""

@@ -4,14 +4,40 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, ClassVar, Self
 
 import msgspec
+
+from adapters.matrix.ids import is_server_name
+from adapters.matrix.urls import normal_url
+from gateway.errors import BadLogin
 
 END = (
     "Encrypted conversations end at this gateway: it is one of your devices, and its admin could "
     "read what passes through it."
 )
+
+
+class Homeserver(str):
+    """One homeserver by its server name, or by its URL if that is all by which it is known."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = (
+        "a server name such as example.org, or the URL of a homeserver without one"
+    )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check and normalise, as realms are written. Raises `ValueError`."""
+        if "://" not in text:
+            name = text.lower()
+            if not is_server_name(name):
+                raise ValueError(text)
+            return cls(name)
+        try:
+            return cls(normal_url(text))
+        except BadLogin:
+            raise ValueError(text) from None
 
 
 class MatrixSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,6 +47,8 @@ class MatrixSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Used when a user leaves the question for the homeserver empty."""
     allowed_homeservers: tuple[str, ...] = ()
     """Server names or URLs that users may link, as they would type them. Empty means any."""
+    trusted_homeservers: tuple[Homeserver, ...] = ()
+    """Those of which all accounts share their rooms: what one of them is told, the others are."""
     allow_private_homeservers: bool = False
     """Let users link homeservers on this machine and in private networks."""
     allow_insecure_homeservers: bool = False

@@ -26,7 +26,7 @@ from adapters.matrix.inbound import (
     timestamp_of,
 )
 from adapters.matrix.invited import group_invitation
-from adapters.matrix.marks import read_up_to
+from adapters.matrix.marks import IGNORED, ignored, read_up_to
 from adapters.matrix.opened import Opened, Unread
 from adapters.matrix.parts import Cuts, Outcome, Parts
 from adapters.matrix.rooms import Book, Room, RoomId
@@ -97,8 +97,11 @@ class _Translation:
 
     def take(self, answer: Event) -> Cuts:
         for event in as_dicts(as_dict(answer.get("account_data")).get("events")):
+            content = as_dict(event.get("content"))
             if event.get("type") == "m.direct":
-                yield from self._direct(as_dict(event.get("content")))
+                yield from self._direct(content)
+            elif event.get("type") == IGNORED and (listed := ignored(content)) is not None:
+                self._parts.say(listed)
         seen: set[RoomId] = set()
         for membership in ("join", "leave"):
             for room_id, content in rooms_in(answer, membership):

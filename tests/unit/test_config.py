@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from adapters.matrix.settings import MatrixSettings
+from adapters.matrix.settings import Homeserver, MatrixSettings
 from gateway.config import (
     AccessEntry,
     BareJid,
@@ -94,6 +94,7 @@ def missing_library() -> object:
 ADAPTERS = {
     "plain": lambda: PlainAdapter,
     "rich": lambda: RichAdapter,
+    "matrix": lambda: MatrixLike,
     "broken": missing_library,
     "nonsense": lambda: object(),
 }
@@ -417,7 +418,7 @@ MISTAKES = {
         GOOD.replace("plain", "xyz"),
         (
             '6: networks.matrix.adapter: there is no adapter "xyz"; '
-            "installed are: broken, nonsense, plain, rich"
+            "installed are: broken, matrix, nonsense, plain, rich"
         ),
     ),
     "adapter without its library": (
@@ -583,6 +584,34 @@ def test_an_empty_file_names_all_that_is_required(tmp_path: Path) -> None:
         "xmpp.server.domain: missing; expected a domain such as example.org",
         "networks: missing; expected at least one network",
     ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("Example.org", "example.org"),
+        ("matrix.example.org:8448", "matrix.example.org:8448"),
+        ("HTTPS://Matrix.Example.org:443/", "https://matrix.example.org"),
+        ("http://192.168.0.7:8008", "http://192.168.0.7:8008"),
+    ],
+)
+def test_homeservers_are_trusted_in_one_spelling(
+    tmp_path: Path, typed: str, expected: str
+) -> None:
+    text = GOOD.replace("plain", "matrix")
+    config = load(tmp_path, f"{text}    settings: {{trusted_homeservers: ['{typed}']}}\n")
+    (network,) = config.networks.values()
+    assert network.settings == MatrixSettings(trusted_homeservers=(Homeserver(expected),))
+
+
+@pytest.mark.parametrize("typed", ["*", "*.example.org", "@bob:example.org", "", "ftp://hs.org"])
+def test_only_a_homeserver_can_be_trusted(tmp_path: Path, typed: str) -> None:
+    text = GOOD.replace("plain", "matrix")
+    found = f"{text}    settings: {{trusted_homeservers: ['hs.org', '{typed}']}}\n"
+    assert only_problem(tmp_path, found) == (
+        "9: networks.matrix.settings.trusted_homeservers[1]: expected a server name such as "
+        f'example.org, or the URL of a homeserver without one, found "{typed}"'
+    )
 
 
 def test_settings_left_out_are_checked_too(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A homeserver that misbehaves on request. Good behaviour is tested on a real one."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -7,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.peers.inbox import Inbox
 
 
 @dataclass
@@ -29,8 +32,15 @@ class Homeserver:
     """Answers by the first handler whose key ends the path."""
 
     handlers: dict[str, Handler] = field(default_factory=dict)
-    requests: list[Request] = field(default_factory=list)
+    asked: Inbox[Request] = field(default_factory=lambda: Inbox("the homeserver"))
     url: str = ""
+    news: asyncio.Event | None = None
+    """If there is one: those who wait for news at /sync wait for it."""
+
+    @property
+    def requests(self) -> list[Request]:
+        """All that was asked."""
+        return self.asked.items
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """One request."""
@@ -43,7 +53,9 @@ class Homeserver:
             json.loads(text) if text else None,
             request.headers.get("Authorization", ""),
         )
-        self.requests.append(asked)
+        self.asked.add(asked)
+        if self.news is not None and asked.query.get("timeout", "0") != "0":
+            await self.news.wait()
         for end, handler in self.handlers.items():
             if asked.path.endswith(end):
                 answer = handler(asked)

@@ -115,7 +115,7 @@ def group_book(**fields: Any) -> Book:
     made = Book({})
     draft = made.draft()
     fields = {"name": "Tea", "encrypted": False, "founder": BOB, "last": "$0", **fields}
-    draft.put_group(ROOM, Group(**fields))
+    draft.put_group(ROOM, Group(**{"shows_past": True, **fields}))
     draft.put_groups_known()
     made.apply(draft)
     return made

@@ -63,7 +63,7 @@ async def linked(
             draft = book.draft()
             draft.changed_groups.update(book.groups())
             account.stored = {key: str(value) for key, value in draft.changes().items()}
-            account.stored |= {"groups": "1", "avatars": "1"}
+            account.stored |= {"groups": "1", "avatars": "1", "pasts": "1"}
         yield server, MatrixAdapter(MemoryNetwork(http, encryption=False)), account
 
 

@@ -57,7 +57,7 @@ LIST = [member(ALICE, "join", "Alice"), member(BOB, "join", "Bob"), member(CAROL
 
 def _known() -> Book:
     """Of an account whose groups were all told."""
-    known = Book({"groups": "1", "avatars": "1"})
+    known = Book({"groups": "1", "avatars": "1", "pasts": "1"})
     assert known.knows_groups
     return known
 
@@ -79,7 +79,7 @@ def _gap(event_id: str) -> RemoteEvent:
 
 def _room(**fields: Any) -> RemoteRoom:
     may = (RoomRight.TOPIC, RoomRight.INVITE)  # as long as there are no levels
-    return RemoteRoom(room=TEA, **{"name": "Tea", "may": may, **fields})
+    return RemoteRoom(room=TEA, **{"name": "Tea", "may": may, "shows_past": True, **fields})
 
 
 def _own(membership: str, event_id: str = "$own", sender: str = ALICE, **content: Any) -> Any:
@@ -120,7 +120,7 @@ def test_at_a_first_link_groups_are_told_without_messages() -> None:
     assert known.groups() == {
         ROOM: Group(
             name="Tea", encrypted=False, founder=BOB, last="$1", message="$1", people=3,
-            heroes={BOB: "Bob", CAROL: "carol"}, version=11,
+            heroes={BOB: "Bob", CAROL: "carol"}, version=11, shows_past=True,
         )
     }  # fmt: skip
     assert known.knows_groups
