@@ -72,7 +72,7 @@ def said_in(
             unread=unread,
             room=room,
         )
-    return _message(room, event, sender == account, now)
+    return _message(room, event, now)
 
 
 def done_in(
@@ -89,7 +89,7 @@ def done_in(
     return None
 
 
-def _message(room: RemoteRoomId, event: Event, own: bool, now: float) -> RemoteRoomMessage:
+def _message(room: RemoteRoomId, event: Event, now: float) -> RemoteRoomMessage:
     content = as_dict(event.get("content"))
     relation = as_dict(content.get("m.relates_to"))
     words, edits, reply_to = content, _edited(event, content, relation), _answered(relation)
@@ -103,7 +103,7 @@ def _message(room: RemoteRoomId, event: Event, own: bool, now: float) -> RemoteR
         id=RemoteMessageId(event_id_of(event)),
         body=body,
         sent_at=timestamp_of(event, now) / 1000,
-        key=key_of(content) if own else None,
+        key=key_of(content),
         reply_to=reply_to,
         edits=edits,
         mentions=mentions_in(words, body, None if edits is None else content),

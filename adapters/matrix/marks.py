@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Marks: how far somebody has read, for whom a room was made, that it is no more, who is ignored."""
+"""Marks: how far somebody has read, for whom a room was made, that it is no more, and who is
+ignored."""
 
 from __future__ import annotations
 

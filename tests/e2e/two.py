@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,7 @@ def shown(client: XmppClient, room: str) -> set[str]:
         stanza.sender.partition("/")[2]
         for stanza in client.inbox.items
         if (stanza.kind, stanza.type, stanza.sender_bare) == ("presence", "available", room)
+        and "/" in stanza.sender  # else it is the room
     }
 
 
@@ -157,6 +159,9 @@ async def two(house: House, **settings: Any) -> AsyncIterator[Two]:
             await guest.join(group)
         room = await address(scene.alice)
         assert await address(dora) == room
+        # An invitation is told before the account is in.
+        while scene.query("SELECT count(*) FROM account_room") != [(2,)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
         two = Two(scene, dora, tablet, talk, group, room)
         await enter(scene.alice, room, "Alice")
         await enter(dora, room, "Dora")

@@ -260,10 +260,8 @@ def test_a_group_that_the_gateway_makes_is_told_while_nobody_else_is_there() -> 
     own = state("m.room.member", ALICE, {"membership": "join"}, "$own", ALICE)
     made = created(ALICE)
     made["content"][GROUP_MARKER] = {"instance": "here"}
-    known, lists = (
-        Book({"groups": "1", "avatars": "1", "pasts": "1"}),
-        {ROOM: [member(ALICE, "join")]},
-    )
+    known = Book({"groups": "1", "avatars": "1", "pasts": "1"})
+    lists = {ROOM: [member(ALICE, "join")]}
     result = outcome(joined(made, own, NAME), known, lists=lists)
     assert [type(event) for event in result.events] == [RemoteRoom]
     # Homeservers make it in two steps.

@@ -451,14 +451,14 @@ def test_what_is_said_is_as_in_a_chat() -> None:
     emote = message({"msgtype": "m.emote", "body": "waves"}, "$2", CAROL)
     image = message({"msgtype": "m.image", "body": "a.png"}, "$3", CAROL)
     sent = text("mine", "$4", ALICE, **{"org.dragoman.key": "k"})
-    forged = text("not mine", "$5", BOB, **{"org.dragoman.key": "k"})
-    events = [text("hello", "$1"), emote, image, sent, forged]
+    others = text("not mine", "$5", BOB, **{"org.dragoman.key": "k"})
+    events = [text("hello", "$1"), emote, image, sent, others]
     assert outcome(joined(*events), group_book()).events == [
         _said("hello", "$1"),
         _said("/me waves", "$2", CAROL),
         _said("[image] a.png — not bridged yet", "$3", CAROL),
         _said("mine", "$4", ALICE, "k"),
-        _said("not mine", "$5"),
+        _said("not mine", "$5", BOB, "k"),
     ]
 
 

@@ -44,6 +44,10 @@ def _visibility(value: object, event_id: str = "$v") -> Any:
     return state(VISIBILITY, "", {"history_visibility": value}, event_id)
 
 
+def _all_told() -> Book:
+    return Book({"groups": "1", "avatars": "1", "pasts": "1"})
+
+
 def _past(events: list[RemoteEvent]) -> list[object]:
     """What is told of who may read the past, and what is said in between."""
     return [
@@ -119,9 +123,7 @@ def test_it_is_told_in_its_place_where_a_group_is_new() -> None:
     joins = {**member(ALICE, "join"), "unsigned": {"prev_content": {"membership": "invite"}}}
     timeline = [joins, text("a", "$1"), _visibility("shared", "$2"), text("b", "$3")]
     answer = joined(*timeline, state=[created(), _visibility("joined")])
-    result = outcome(
-        answer, Book({"groups": "1", "avatars": "1", "pasts": "1"}), lists={ROOM: LIST}
-    )
+    result = outcome(answer, _all_told(), lists={ROOM: LIST})
     assert _past(result.events) == [False, "a", True, "b"]
 
 
@@ -132,7 +134,7 @@ def test_what_was_missed_before_a_new_group_was_told_is_hidden_if_that_has_chang
     fills = {ROOM: Fill([joins, *missed], complete=True)}
     result = outcome(
         answer,
-        Book({"groups": "1", "avatars": "1", "pasts": "1"}),
+        _all_told(),
         fills=fills,
         lists={ROOM: LIST},
     )
@@ -336,3 +338,16 @@ async def test_lists_that_cannot_be_had_are_not_asked_for_again_and_again() -> N
             await server.asked.wait_for(_waits, since=since)
         assert len([path for path in server.paths("GET") if path.endswith("members")]) == 26
         assert _stored(account)["is_stale"] is True
+
+
+# --- what others of the gateway say -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("sender", [ALICE, BOB])
+def test_the_key_of_what_is_said_is_told_whoever_has_said_it(sender: RemoteUserId) -> None:
+    """The session of another account may be the first that is told what a user has said. That the
+    key is theirs, the gateway sees."""
+    answer = joined(text("x", "$1", sender, **{"org.dragoman.key": "here.7"}))
+    [told] = outcome(answer, group_book()).events
+    assert isinstance(told, RemoteRoomMessage)
+    assert (told.sender, told.key) == (sender, "here.7")
