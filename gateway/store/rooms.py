@@ -196,6 +196,11 @@ def _make(
     return RoomId(room)
 
 
+def hide_past(db: Transaction, room: RoomId) -> None:
+    """What is said from now on is not for who comes later."""
+    db.execute("UPDATE room SET shows_past = 0 WHERE id = ?", (room,))
+
+
 def describe(
     db: Transaction,
     room: RoomId,

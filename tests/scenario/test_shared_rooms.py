@@ -354,6 +354,21 @@ async def test_one_joined_late(town: Town, order: tuple[str, str], shows_past: b
     assert await town.archive("alice") == ["before", "after"]
 
 
+async def test_the_past_is_hidden_as_soon_as_any_session_says_so(town: Town) -> None:
+    """That of the leader may be slower than the one that tells what is said next."""
+    town.describe("alice", shows_past=True)
+    town.describe("carol", shows_past=False)
+    town.says(("carol", "alice"), "bob", "before", "m0")
+    town.describe("alice", shows_past=False)
+    await town.settle()
+    await town.house.link(DAVE, "dave")
+    town.members.append("dave")
+    town.describe("dave", is_new=True)
+    await town.settle()
+    await town.join("dave")
+    assert await town.archive("dave") == []
+
+
 async def test_history_on_join_is_what_is_due(town: Town) -> None:
     """REQ-509."""
     town.says(("alice",), "bob", "before", "m0")

@@ -131,6 +131,9 @@ class RoomIntake:
         counts = self.leads.may_tell(db, room, whole=event.members is not None)
         if counts:
             self._describe(db, room, event, now, out)
+        elif not event.shows_past:
+            # The leader's session may be told later than this one, which tells what is said next.
+            rooms.hide_past(db, room.id)
         if event.members is not None:
             tell = self.membership.all if counts else self.membership.own
             tell(db, room, event.members, now, out)
