@@ -147,6 +147,23 @@ async def test_each_sees_the_other_as_one_occupant(town: Town) -> None:
         assert "110" not in _codes(presences[other.title()])
 
 
+async def test_req_521_who_comes_in_later_is_shown_as_who_they_are(town: Town) -> None:
+    """To those who have seen a puppet of the network until then."""
+    await town.house.link(DAVE, "dave")
+    town.members.append("dave")
+    town.tell("alice", "member", member=_member("dave"))
+    await town.settle()
+    jids = []
+    seen = await town.join("alice")
+    town.describe("dave")
+    for told in (seen, (await town.settle())["alice"]):
+        for each in told:
+            item = each.find(f".//{MUC_USER}item")
+            if each.get("from") == f"{town.room}/Dave" and item is not None:
+                jids.append(item.get("jid"))
+    assert jids == [f"dave@{GATEWAY}", DAVE]
+
+
 @pytest.mark.parametrize("order", [("alice", "carol"), ("carol", "alice")])
 async def test_what_is_said_comes_once_and_under_one_id(
     town: Town, order: tuple[str, str]

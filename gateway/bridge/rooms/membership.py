@@ -101,9 +101,12 @@ class Membership:
             avatar=reference(member.avatar),
             picture=avatars.hash_of(db, room.id, reference(member.avatar)),
         )
+        is_known_now = False
         if before is None or member.user == self.room_rows.own:
-            self._came_in(db, room, member.user, now, out, is_new=before is None)
+            is_known_now = self._came_in(db, room, member.user, now, out, is_new=before is None)
         if after == before:
+            if is_known_now:  # whose client that is, the others can see from now on (REQ-521)
+                self._present(db, room, after, now, out, to=rooms.occupants(db, room.id))
             return
         known = Member(
             user=member.user,
@@ -133,17 +136,18 @@ class Membership:
         out: Committed,
         *,
         is_new: bool,
-    ) -> None:
-        """If that is somebody with an account here. Another one's session may have told of them
-        before their own did."""
+    ) -> bool:
+        """If that is somebody with an account here, who was not there until now. Another one's
+        session may have told of them before their own did."""
         account = sharing.account_of(db, room.id, user)
         if account is None:
-            return
+            return False
         if room.is_shared and not sharing.is_staying(db, room.id, account):
             sharing.begin_stay(db, room.id, account, now)
             is_new = True
         if is_new:
             out.entered.append((account, room.remote_id))
+        return is_new
 
     def gone(
         self, db: Transaction, room: RoomRow, event: RemoteMemberGone, now: float, out: Committed
