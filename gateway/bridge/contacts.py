@@ -14,7 +14,7 @@ from functools import partial
 
 import structlog
 
-from gateway.adapter import Clock
+from gateway.adapter import Clock, Contact
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.attendance.devices import Reach
@@ -23,7 +23,7 @@ from gateway.bridge.attendance.waves import Item, Waves
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.splitting import NAME_CHARS, brief
-from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited
+from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited, Transient
 from gateway.events import UNAVAILABLE, AcceptInvite, Command, DeclineInvite
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.store import Store, Transaction, contacts, conversations, journal
@@ -81,6 +81,21 @@ class Contacts:
         """Whether the contact was seen before, so that nobody has to be asked."""
         row = contacts.get(self._store.reader, account.id, contact)
         return self._is_known(account, contact, row)
+
+    async def find(self, account: Account, contact: RemoteUserId) -> Contact:
+        """Look a contact up, within 5 s (REQ-119). Raises `NotFound` or `Transient`."""
+        row = contacts.get(self._store.reader, account.id, contact)
+        if row is not contacts.UNKNOWN:
+            return Contact(name=row.name)
+        session = account.link.session if account.link is not None else None
+        if session is None:
+            raise Transient("The network cannot be asked now.")
+        try:
+            return await within(self._clock, _FIND_LIMIT_S, contained(session.find, contact))
+        except TimeoutError:
+            raise Transient("The network did not answer in time.") from None
+        except Forbidden:  # people may hide their profile
+            return Contact()
 
     # --- stanzas from the user -------------------------------------------------------------------
 

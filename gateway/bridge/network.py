@@ -10,19 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
-from gateway.adapter import Adapter, Clock, Contact
+from gateway.adapter import Adapter, Clock
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.actors import Limits
 from gateway.bridge.addresses import Addresses
+from gateway.bridge.admission import Admission
 from gateway.bridge.attendance.attendance import Attendance
 from gateway.bridge.backlog import Backlog, Marks
 from gateway.bridge.contacts import Contacts
 from gateway.bridge.cut import tell_cut
 from gateway.bridge.delivery import Delivery
 from gateway.bridge.intents import IncomingText, Intents
-from gateway.bridge.link import Link, LinkHooks, LinkState
+from gateway.bridge.link import LinkHooks
 from gateway.bridge.links import Links
 from gateway.bridge.logins import Logins
 from gateway.bridge.notices import LinkNotices
@@ -32,30 +31,17 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.readiness import TROUBLE, Readiness
 from gateway.bridge.registrations import Registrations
-from gateway.bridge.rooms.avatars import Avatars
-from gateway.bridge.rooms.coming import Coming
-from gateway.bridge.rooms.history import History
-from gateway.bridge.rooms.leading import Leading
-from gateway.bridge.rooms.management import Management
+from gateway.bridge.rooms.network_rooms import NetworkRooms
 from gateway.bridge.rooms.occupants import Cutoffs
-from gateway.bridge.rooms.private import PrivateMessages
-from gateway.bridge.rooms.rooms import Rooms
-from gateway.bridge.rooms.wishes import RoomWishes
 from gateway.bridge.rows import Committed
 from gateway.bridge.settings import Settings
 from gateway.bridge.typing import Typing
-from gateway.errors import Forbidden, Transient
-from gateway.ids import AccountId, NetworkName, RemoteRoomId, RemoteUserId, UserJid
+from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.media.images import Images
-from gateway.store import Store, backlog, contacts
+from gateway.store import Store, backlog
 from gateway.store.accounts import AccountStatus
-from gateway.store.rooms import RoomRow
 from gateway.store.secrets import SecretBox
-from gateway.tasks import Tasks, contained, within
-
-log = structlog.get_logger("network")
-
-_FIND_LIMIT_S = 5.0
+from gateway.tasks import Tasks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,12 +79,14 @@ class Network:
         self._readiness = Readiness(name, adapter)
         self.accounts = Accounts(name, store, box, self._clock, adapter.shares_rooms)
         self.addresses = Addresses(name, adapter, store)
-        self._build_traffic(settings, box, images)
+        self._build_traffic(settings)
+        self._build_rooms(settings, images)
+        self._build_links(settings, box)
         self._build_presence()
         self._build_life(box)
 
-    def _build_traffic(self, settings: NetworkSettings, box: SecretBox, images: Images) -> None:
-        """Both directions, and the links that feed them."""
+    def _build_traffic(self, settings: NetworkSettings) -> None:
+        """Both directions."""
         adapter, store, clock = self.adapter, self._store, self._clock
         self._backlog = Backlog(
             self.name,
@@ -123,53 +111,34 @@ class Network:
             readdress=self._outbound.readdress,
             deliver=self.delivery.offer,
         )
-        self.room_wishes = RoomWishes(
-            adapter.capabilities,
-            store,
-            clock,
-            self.intents,
-            send=self._outbound.offer,
-            deliver=self.delivery.offer,
-        )
-        self.rooms = Rooms(
-            self.name,
-            store,
-            self.addresses,
-            clock,
-            self._persist,
-            self.delivery.offer,
-            settings.cutoffs,
-            entered=lambda account, room: self.avatars.wake(account, [room]),
-        )
-        self.avatars = Avatars(
-            adapter, store, self._tasks, self._persist, images, self.delivery.offer
-        )
-        self.history = History(adapter, store, self._tasks, settings.keeps_s)
-        self.room_management = Management(adapter)
-        self.coming = Coming(
-            self.name,
-            store,
-            self.addresses,
-            clock,
-            self._tasks,
-            self._persist,
-            self.room_management,
-            self.rooms,
-        )
-        self.private_messages = PrivateMessages(
-            self.name, store, clock, self._persist, self.delivery
-        )
         self._pending = Pending(self.name, store, clock, self.accounts.by_id)
         self._typing: Typing[RemoteUserId] = Typing(
-            clock, self._tasks, lambda session: session.set_typing
+            adapter, self._tasks, lambda session: session.set_typing
         )
-        self._room_typing: Typing[RemoteRoomId] = Typing(
-            clock, self._tasks, lambda session: session.set_room_typing
+
+    def _build_rooms(self, settings: NetworkSettings, images: Images) -> None:
+        self.rooms = NetworkRooms(
+            self.name,
+            self.adapter,
+            self._store,
+            self.accounts,
+            self.addresses,
+            self._tasks,
+            self._persist,
+            images,
+            self.delivery,
+            self.intents,
+            send=self._outbound.offer,
+            cutoffs=settings.cutoffs,
+            keeps_s=settings.keeps_s,
         )
+
+    def _build_links(self, settings: NetworkSettings, box: SecretBox) -> None:
+        """The connections of accounts, which feed all that."""
         self._links = Links(
             self.name,
-            adapter,
-            store,
+            self.adapter,
+            self._store,
             box,
             self.addresses,
             self._backlog,
@@ -234,6 +203,15 @@ class Network:
         self.registrations = Registrations(
             self.name, self._store, box, self._clock, self._tasks, self._persist, self.logins
         )
+        self.admission = Admission(
+            self.name,
+            self._tasks,
+            self.accounts,
+            self._links,
+            self.logins,
+            self._attendance.following,
+            self._link_changed,
+        )
 
     def attach(self, port: XmppPort) -> None:
         """Connect to the XMPP side."""
@@ -265,7 +243,7 @@ class Network:
             self._notices.resume(account)
         self._outbound.load(by_id.get)
         self.registrations.load()
-        self.coming.load(by_id.keys())
+        self.rooms.load(by_id.keys())
         self._attendance.load()
 
     async def start(self, permits: Callable[[UserJid], bool] = lambda _: True) -> None:
@@ -277,13 +255,9 @@ class Network:
         self._attendance.start()
         self._tasks.spawn(self._outbound.watch(), "watchdog")
         self._tasks.spawn(self._pending.watch(), "pending")
-        leading = Leading(self.name, self._store, self._clock, self.accounts)
-        self._tasks.spawn(leading.watch(), "leading")
-        self._tasks.spawn(self.avatars.watch(), "avatars")
+        self.rooms.start()
         self._tasks.spawn(
-            self._readiness.run(
-                lambda: self._connect(permits), lambda: self.accounts.each(self._hinder)
-            ),
+            self._readiness.run(self._connect, lambda: self.accounts.each(self._hinder)),
             "start",
         )
 
@@ -291,52 +265,9 @@ class Network:
         if account.status is AccountStatus.LINKED and account.link is not None:
             account.link.hinder(TROUBLE)
 
-    def _connect(self, permits: Callable[[UserJid], bool]) -> None:
-        self.accounts.each(lambda account: self._connect_one(account, permits))
+    def _connect(self) -> None:
+        self.accounts.each(self.admission.connect)
         self.registrations.start()
-
-    def _connect_one(self, account: Account, permits: Callable[[UserJid], bool]) -> None:
-        if account.status is not AccountStatus.LINKED or account.link is None:
-            return
-        if not permits(account.user):
-            self._shut_out(account, account.link)
-        elif self._attendance.following.may_connect(account):
-            self._links.run(account, account.link)
-        else:
-            self._attendance.following.rest(account)
-
-    def admission_changed(self, user: UserJid) -> None:
-        """An admin admits a user, or does so no longer (REQ-705)."""
-        self._tasks.spawn(self._admission_changed(user), "admission")
-
-    async def _admission_changed(self, user: UserJid) -> None:
-        """Not before a login or log-out that is under way has ended: then it is clear what holds.
-
-        What it may be then is asked: admins take back what they have mistyped.
-        """
-        async with self.logins.turn(user):
-            account, permitted = self.accounts.of(user), self.logins.permits(user)
-            if (
-                account is None
-                or account.link is None
-                or account.status is not AccountStatus.LINKED
-            ):
-                return
-            if account.link.phase is LinkState.STOPPED and permitted:
-                self._links.prepare(account)
-                self._connect_one(account, lambda _: True)
-            elif not permitted:
-                await self._disconnect(account, account.link)
-
-    async def _disconnect(self, account: Account, link: Link) -> None:
-        await link.stop()
-        self._shut_out(account, link)
-        self._link_changed(account)
-
-    def _shut_out(self, account: Account, link: Link) -> None:
-        log.warning("account_not_admitted", network=self.name, account=account.id)
-        link.phase = LinkState.STOPPED
-        link.trouble = "The admin of this gateway does not admit you"
 
     async def stop(self) -> None:
         """End all sessions and actors. What is not settled stays in the journals."""
@@ -372,7 +303,7 @@ class Network:
         )
 
     def _types(self, account: Account, contact: RemoteUserId, active: bool) -> None:
-        through = self.private_messages.way_of(account.id, contact)
+        through = self.rooms.private_messages.way_of(account.id, contact)
         if through is not None:
             self._port.typing_privately(account.user, through, active)
             return
@@ -389,7 +320,7 @@ class Network:
         self._attendance.link_changed(account)
         if link.session is not None:
             self.contacts.went_live(account)
-            self.avatars.went_live(account, self.rooms)
+            self.rooms.went_live(account)
 
     def _committed(self, account: Account, committed: Committed) -> None:
         for inbound in committed.inbound:
@@ -399,10 +330,7 @@ class Network:
             self._outbound.offer(account, row)
         if committed.held:
             self._pending.came()
-        for entering, room in committed.entered:
-            self.coming.entered(entering, room)
-        self.coming.follow(account, committed.followed)
-        self.avatars.wake(account, committed.pictured)
+        self.rooms.committed(account, committed)
 
     # --- what waits ------------------------------------------------------------------------------
 
@@ -449,28 +377,4 @@ class Network:
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         """The user began or stopped typing."""
-        if self._may_type(account) or not active:
-            self._typing.set(account, contact, active)
-
-    def room_typing(self, account: Account, room: RoomRow, active: bool) -> None:
-        """The user began or stopped typing in a room (REQ-572)."""
-        if not active or (self._may_type(account) and self.rooms.shows_typing(room)):
-            self._room_typing.set(account, room.remote_id, active)
-
-    def _may_type(self, account: Account) -> bool:
-        return self.adapter.capabilities.typing and account.settings.send_typing
-
-    async def find(self, account: Account, contact: RemoteUserId) -> Contact:
-        """Look a contact up, within 5 s (REQ-119). Raises `NotFound` or `Transient`."""
-        row = contacts.get(self._store.reader, account.id, contact)
-        if row is not contacts.UNKNOWN:
-            return Contact(name=row.name)
-        session = account.link.session if account.link is not None else None
-        if session is None:
-            raise Transient("The network cannot be asked now.")
-        try:
-            return await within(self._clock, _FIND_LIMIT_S, contained(session.find, contact))
-        except TimeoutError:
-            raise Transient("The network did not answer in time.") from None
-        except Forbidden:  # people may hide their profile
-            return Contact()
+        self._typing.set(account, contact, active)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from gateway.adapter import Clock, Session
+from gateway.adapter import Adapter, Session
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError
 from gateway.ids import AccountId, RemoteRoomId, RemoteUserId
@@ -43,18 +43,21 @@ class Typing(Generic[Where]):
 
     def __init__(
         self,
-        clock: Clock,
+        adapter: Adapter,
         tasks: Tasks,
         teller: Callable[[Session], Callable[[Where, bool], Awaitable[None]]],
     ) -> None:
         """``teller``: what of a session tells the network."""
-        self._clock = clock
+        self._clock = adapter.context.clock
+        self._is_possible = adapter.capabilities.typing
         self._tasks = tasks
         self._teller: Callable[[Session], Callable[[Where, bool], Awaitable[None]]] = teller
         self._chats: dict[tuple[AccountId, Where], _Chat] = {}
 
     def set(self, account: Account, where: Where, active: bool) -> None:
-        """The user began or stopped typing."""
+        """The user began or stopped typing; that they began is told only if they want it."""
+        if active and not (self._is_possible and account.settings.send_typing):
+            return
         key = (account.id, where)
         until = self._clock.monotonic() + _LONGEST_S
         chat = self._chats.get(key)

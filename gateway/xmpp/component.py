@@ -90,7 +90,7 @@ class Component:
         self.admins = settings.admins
         self.access = settings.access
         self.approvals = settings.approvals
-        self.approvals.watch(network.admission_changed)
+        self.approvals.watch(network.admission.changed)
         self.limits = Limits(settings.limits)
         self.guests = Guests()
         self.resource = settings.kind

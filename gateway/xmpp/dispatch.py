@@ -188,7 +188,7 @@ class Dispatch:
 
     def _bounce(self, message: IncomingMessage, sender: Address, to: Address) -> None:
         if to.local.startswith("#"):
-            self._network.private_messages.came_back(
+            self._network.rooms.private_messages.came_back(
                 sender.bare,
                 message.sender,
                 StanzaId(message.id),

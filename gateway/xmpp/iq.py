@@ -114,7 +114,8 @@ class IqService:
         assert request.contact is not None
         clock = self._network.adapter.context.clock
         try:
-            await within(clock, _LIMIT_S, self._network.find(request.account, request.contact))
+            looking_up = self._network.contacts.find(request.account, request.contact)
+            await within(clock, _LIMIT_S, looking_up)
         except NotFound as error:
             self._refuse(element, Refused(errors.ITEM_NOT_FOUND, error.text))
         except AdapterError as error:

@@ -101,7 +101,7 @@ class PuppetAnswers:
     def _card(self, request: Request) -> str:
         account, contact = self._require_known(request)
         name = self._network.contacts.name(account, contact) or contact
-        return avatars.card(name, self._network.avatars.of_person(account, contact))
+        return avatars.card(name, self._network.rooms.avatars.of_person(account, contact))
 
 
 def name_item(name: str) -> str:

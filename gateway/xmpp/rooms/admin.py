@@ -53,7 +53,7 @@ class Administration:
     ) -> None:
         self._component = component
         self._rooms = component.network.rooms
-        self._management = component.network.room_management
+        self._management = component.network.rooms.management
         self._clock = component.network.adapter.context.clock
         self._find = find
         self.now: dict[tuple[str, str], Answer] = {("get", _KEY): self._list}

@@ -158,7 +158,7 @@ class RoomAnswers:
         account = request.account
         if account is None or self._component.rooms.find(split(request.sender), request.to):
             return None
-        return self._component.network.coming.invitation(account, request.to.local)
+        return self._component.network.rooms.coming.invitation(account, request.to.local)
 
     def looked_up(self, request: Request) -> LaterAnswer | None:
         """For clients that ask before they join a room by what the network calls it."""
@@ -168,14 +168,14 @@ class RoomAnswers:
         account, local = request.account, request.to.local
         if not is_asked or account is None or self._rooms.find(account, local) is not None:
             return None
-        is_waiting = self._component.network.coming.invitation(account, local) is not None
+        is_waiting = self._component.network.rooms.coming.invitation(account, local) is not None
         may_be = self._component.rooms.doors.has_door(account, local)
         return self._info_of_unknown if may_be and not is_waiting else None
 
     async def _info_of_unknown(self, request: Request) -> str:
         assert request.account is not None
         try:
-            await self._component.network.coming.find(request.account, request.to.local)
+            await self._component.network.rooms.coming.find(request.account, request.to.local)
         except AdapterError as error:
             raise refused(error) from error
         return self._described("", is_private=False)
@@ -216,7 +216,7 @@ class RoomAnswers:
         return f"<x xmlns='jabber:x:data' type='result'>{listed}</x>"
 
     def _can(self, kind: type[RoomAction]) -> bool:
-        return self._component.network.room_management.is_possible(kind)
+        return self._component.network.rooms.management.is_possible(kind)
 
     def _items(self, request: Request) -> str:
         """REQ-127: occupants, of the room itself and where they are few."""

@@ -44,8 +44,8 @@ class Cards:
         room_of: Callable[[Request], tuple[Account, RoomRow]],
         occupant_of: Callable[[Request], tuple[Account, RoomRow, MemberRow]],
     ) -> None:
-        self._avatars = component.network.avatars
-        self._management = component.network.room_management
+        self._avatars = component.network.rooms.avatars
+        self._management = component.network.rooms.management
         self._room_of, self._occupant_of = room_of, occupant_of
         self.now: dict[tuple[str, str], Answer] = {
             ("get", f"{_TEMP}vCard"): self._card,

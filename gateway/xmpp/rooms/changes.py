@@ -94,7 +94,7 @@ class Changes:
     ) -> None:
         self._component = component
         self._rooms = component.network.rooms
-        self._management = component.network.room_management
+        self._management = component.network.rooms.management
         self._account = account
         self._room = room
         self._me = me

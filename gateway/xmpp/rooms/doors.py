@@ -54,7 +54,7 @@ class Doors:
 
     def __init__(self, component: Component, refuse: Refuse, enter: Enter) -> None:
         self._component = component
-        self._coming = component.network.coming
+        self._coming = component.network.rooms.coming
         self._rooms = component.network.rooms
         self._refuse = refuse
         self._enter = enter

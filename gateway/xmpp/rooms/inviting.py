@@ -110,7 +110,7 @@ class Inviting:
 
         async def invite() -> None:
             for action in actions:
-                await self._network.room_management.do(account, action)
+                await self._network.rooms.management.do(account, action)
 
         self._do(message, account.user, invite)
 
@@ -128,11 +128,11 @@ class Inviting:
         return account.remote_id
 
     def _decline(self, message: IncomingMessage, account: Account, to: Address) -> None:
-        invitation = self._network.coming.invitation(account, to.local)
+        invitation = self._network.rooms.coming.invitation(account, to.local)
         if invitation is None:
             self._refuse(message, errors.ITEM_NOT_FOUND, _NOT_INVITED)
             return
-        decline = partial(self._network.coming.decline, account, invitation)
+        decline = partial(self._network.rooms.coming.decline, account, invitation)
         self._do(message, account.user, decline)
 
     def _do(

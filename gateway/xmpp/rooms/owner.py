@@ -89,7 +89,7 @@ class Configuration:
     ) -> None:
         self._component = component
         self._rooms = component.network.rooms
-        self._management = component.network.room_management
+        self._management = component.network.rooms.management
         self._find = find
         self.later: dict[tuple[str, str], LaterAnswer] = {
             ("get", _KEY): self._get,

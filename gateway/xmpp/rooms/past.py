@@ -37,7 +37,7 @@ class PastPages:
     def may_be_asked(self, request: Request) -> bool:
         """Whether the network may have more of this room."""
         found = self._component.rooms.find(split(request.sender), request.to)
-        return found is not None and self._component.network.history.may_have_more(found[1])
+        return found is not None and self._component.network.rooms.history.may_have_more(found[1])
 
     @contextmanager
     def asked_by(self, device: str) -> Iterator[None]:
@@ -62,7 +62,7 @@ class PastPages:
         until = clock.monotonic() + _LIMIT_S
         while is_short() and self.is_missing(account, room, query):
             left_s = until - clock.monotonic()
-            if left_s <= 0 or not await network.history.more(account, room, left_s):
+            if left_s <= 0 or not await network.rooms.history.more(account, room, left_s):
                 return
 
     def is_missing(self, account: Account, room: RoomRow, query: Query) -> bool:
@@ -71,7 +71,7 @@ class PastPages:
         network = self._component.network
         if query.ids or query.after or query.page_after:
             return False
-        if not network.history.may_have_more(room):
+        if not network.rooms.history.may_have_more(room):
             return False
         first = network.rooms.read_archive(account, room, Wanted(most=1))
         if not first:

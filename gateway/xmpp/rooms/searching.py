@@ -42,7 +42,7 @@ class ChannelSearch:
         self._component = component
         self._network = component.network
         self.later: dict[tuple[str, str], LaterAnswer] = {}
-        if self._network.room_management.can_search:
+        if self._network.rooms.management.can_search:
             self.later["get", f"{{{SEARCH}}}search"] = self._search
 
     async def _search(self, request: Request) -> str:
@@ -64,7 +64,7 @@ class ChannelSearch:
             raise Refused(errors.RESOURCE_CONSTRAINT, "You are searching too often.", detail)
         wanted = SearchRooms(words=words, page=after, most=_most(page))
         try:
-            found = await self._network.room_management.search(account, wanted)
+            found = await self._network.rooms.management.search(account, wanted)
         except AdapterError as error:
             raise refused(error) from error
         return self._found(account, found)

@@ -82,7 +82,7 @@ class RoomService:
             users=users,
             is_private=room.private,
             caps=self._component.iqs.rooms.occupant.caps(),
-            has_avatars=self._component.network.avatars.is_offered,
+            has_avatars=self._component.network.rooms.avatars.is_offered,
         )
 
     def occupant(self, room: RemoteRoomId, nick: str) -> str:

@@ -27,7 +27,7 @@ class Speaking:
 
     def __init__(self, component: Component) -> None:
         self._component = component
-        self._wishes = component.network.room_wishes
+        self._wishes = component.network.rooms.wishes
 
     def take(self, account: Account, room: RoomRow, message: IncomingMessage) -> None:
         """A retraction, reactions or a text. The bodies of the first two stand in for them."""
@@ -54,7 +54,7 @@ class Speaking:
                 ),
             )
         else:
-            self._component.network.room_typing(account, room, active=False)
+            self._component.network.rooms.typing(account, room, active=False)
             body = message.body or ""
             self._wishes.say(
                 account,
@@ -102,4 +102,4 @@ class Speaking:
             self._wishes.displayed(account, room, shown, message.sender)
         if message.chat_state and message.type == "groupchat":
             is_typing = message.chat_state == "composing"
-            self._component.network.room_typing(account, room, is_typing)
+            self._component.network.rooms.typing(account, room, is_typing)

@@ -68,7 +68,7 @@ class Speech:
         self._room_of = room_of
         network = component.network
         capabilities = network.adapter.capabilities
-        self._rooms, self._management = network.rooms, network.room_management
+        self._rooms, self._management = network.rooms, network.rooms.management
         self.features = tuple(_of_rooms(capabilities, self._management))
         """Of a room, as far as they depend on the network."""
         self.occupant = disco.puppet_client(

@@ -42,7 +42,7 @@ class Subjects:
     ) -> None:
         """The subject is to be this. ``refuse`` answers with an error."""
         one = account.id, room.id
-        if not self._network.room_management.is_possible(DescribeRoom):
+        if not self._network.rooms.management.is_possible(DescribeRoom):
             refuse(errors.NOT_ALLOWED, "The topic of this group cannot be changed from here.")
         elif not self._network.rooms.may(account, room, RoomRight.TOPIC):
             refuse(errors.FORBIDDEN, _NOT_ALLOWED)
@@ -60,7 +60,7 @@ class Subjects:
         refuse: Callable[[errors.StanzaError, str], None],
     ) -> None:
         try:
-            await self._network.room_management.do(account, action)
+            await self._network.rooms.management.do(account, action)
         except AdapterError as error:
             failed = refused(error)
             refuse(failed.error, failed.said)

@@ -87,7 +87,7 @@ async def join(talk: Dialogue) -> None:
 
 
 async def _come_in(talk: Dialogue, account: Account, said: str) -> RoomRow:
-    coming, local = talk.network.coming, talk.room_at(said)
+    coming, local = talk.network.rooms.coming, talk.room_at(said)
     if local is None:
         return await coming.join(account, said)
     invitation, known = coming.invitation(account, local), talk.network.rooms.find(account, local)
@@ -119,7 +119,7 @@ async def leave(talk: Dialogue) -> None:
     if (await talk.ask(confirm))["sure"] != "1":
         talk.say("Nothing was changed.")
         return
-    await talk.wait(talk.network.coming.leave(account, rooms[address]))
+    await talk.wait(talk.network.rooms.coming.leave(account, rooms[address]))
     talk.say(f"You have left the group “{name}”.")
 
 
@@ -156,7 +156,7 @@ async def destroy(talk: Dialogue) -> None:
         talk.say("Nothing was changed.")
         return
     reason = brief(answers["reason"])
-    await talk.wait(talk.network.coming.destroy(account, rooms[address], reason))
+    await talk.wait(talk.network.rooms.coming.destroy(account, rooms[address], reason))
     talk.say(f"The group “{name}” is destroyed.")
 
 
@@ -197,7 +197,7 @@ async def create(talk: Dialogue) -> None:
         is_private=answers["private"] == "1",
         invited=tuple(person for person in people.values() if person is not None),
     )
-    _tell_in(talk, await talk.wait(talk.network.coming.create(account, action)))
+    _tell_in(talk, await talk.wait(talk.network.rooms.coming.create(account, action)))
 
 
 async def invite(talk: Dialogue) -> None:
@@ -224,14 +224,14 @@ async def invite(talk: Dialogue) -> None:
     else:
         room = rooms[address]
         action = InviteToRoom(room=room.remote_id, user=person)
-        await talk.wait(talk.network.room_management.do(account, action))
+        await talk.wait(talk.network.rooms.management.do(account, action))
         talk.say(f"{talk.address_of(person)} is invited to the group “{_name(room)}”.")
 
 
 async def decline(talk: Dialogue) -> None:
     """The command ``decline``."""
     account = _account(talk)
-    coming = talk.network.coming
+    coming = talk.network.rooms.coming
     waiting = {
         talk.address_of(RemoteUserId(one.room)): one
         for one in sorted(coming.invitations(account)[:_LISTED], key=lambda one: one.name)

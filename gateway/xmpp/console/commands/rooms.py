@@ -19,7 +19,7 @@ async def list_rooms(talk: Dialogue) -> None:
     if rows:
         columns = (("name", "Group"), ("room", "To join it"))
         talk.show(Table(title="Your groups", columns=columns, rows=tuple(rows)))
-    waiting = talk.network.coming.invitations(account)
+    waiting = talk.network.rooms.coming.invitations(account)
     if waiting:
         rows = [
             (one.name or "without a name", talk.address_of(RemoteUserId(one.room)))

@@ -33,7 +33,7 @@ async def search(talk: Dialogue) -> None:
         return
     words = "" if said["words"] == "*" else said["words"][:_MOST_CHARS]
     wanted = SearchRooms(words=words, server=said["server"][:_MOST_CHARS])
-    found = await talk.wait(talk.network.room_management.search(account, wanted))
+    found = await talk.wait(talk.network.rooms.management.search(account, wanted))
     rows = tuple(_row(talk, account, room) for room in found.rooms)
     if rows:
         columns = (

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that a network offers of its rooms: the parts of this package put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from gateway.adapter import Adapter
+from gateway.bridge.accounts import Account, Accounts
+from gateway.bridge.addresses import Addresses
+from gateway.bridge.delivery import Delivery
+from gateway.bridge.intents import Intents
+from gateway.bridge.persist import Persist
+from gateway.bridge.rooms.avatars import Avatars
+from gateway.bridge.rooms.coming import Coming
+from gateway.bridge.rooms.history import History
+from gateway.bridge.rooms.leading import Leading
+from gateway.bridge.rooms.management import Management
+from gateway.bridge.rooms.occupants import Cutoffs
+from gateway.bridge.rooms.private import PrivateMessages
+from gateway.bridge.rooms.rooms import Rooms
+from gateway.bridge.rooms.wishes import RoomWishes
+from gateway.bridge.rows import Committed
+from gateway.bridge.typing import Typing
+from gateway.ids import AccountId, NetworkName, RemoteRoomId
+from gateway.media.images import Images
+from gateway.store import Store
+from gateway.store.journal import OutboundRow
+from gateway.store.rooms import RoomRow
+from gateway.tasks import Tasks
+
+
+class NetworkRooms(Rooms):
+    """The rooms of one network, with all that users do in them, and what is done for them."""
+
+    def __init__(
+        self,
+        network: NetworkName,
+        adapter: Adapter,
+        store: Store,
+        accounts: Accounts,
+        addresses: Addresses,
+        tasks: Tasks,
+        persist: Persist,
+        images: Images,
+        delivery: Delivery,
+        intents: Intents,
+        *,
+        send: Callable[[Account, OutboundRow], None],
+        cutoffs: Cutoffs,
+        keeps_s: float,
+    ) -> None:
+        clock, deliver = adapter.context.clock, delivery.offer
+        self.avatars = Avatars(adapter, store, tasks, persist, images, deliver)
+        super().__init__(
+            network,
+            store,
+            addresses,
+            clock,
+            persist,
+            deliver,
+            cutoffs,
+            entered=lambda account, room: self.avatars.wake(account, [room]),
+        )
+        self.wishes = RoomWishes(
+            adapter.capabilities, store, clock, intents, send=send, deliver=deliver
+        )
+        self.private_messages = PrivateMessages(network, store, clock, persist, delivery)
+        self.management = Management(adapter)
+        self.coming = Coming(
+            network, store, addresses, clock, tasks, persist, self.management, self
+        )
+        self.history = History(adapter, store, tasks, keeps_s)
+        self._leading = Leading(network, store, clock, accounts)
+        self._tasks = tasks
+        self._typing: Typing[RemoteRoomId] = Typing(
+            adapter, tasks, lambda session: session.set_room_typing
+        )
+
+    def load(self, accounts: Collection[AccountId]) -> None:
+        """What is stored of an earlier start."""
+        self.coming.load(accounts)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._tasks.spawn(self._leading.watch(), "leading")
+        self._tasks.spawn(self.avatars.watch(), "avatars")
+
+    def went_live(self, account: Account) -> None:
+        """The account's session is connected."""
+        self.avatars.went_live(account, self)
+
+    def committed(self, account: Account, committed: Committed) -> None:
+        """What a session of the account has told is stored."""
+        for entering, room in committed.entered:
+            self.coming.entered(entering, room)
+        self.coming.follow(account, committed.followed)
+        self.avatars.wake(account, committed.pictured)
+
+    def typing(self, account: Account, room: RoomRow, active: bool) -> None:
+        """The user began or stopped typing in a room (REQ-572)."""
+        if not active or self.shows_typing(room):
+            self._typing.set(account, room.remote_id, active)
