@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError
 from gateway.events import DescribeRoom, InviteToRoom, RoomAction, RoomRight
-from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.accounts import AccountStatus
-from gateway.store.archive import Archived, Wanted
+from gateway.store.archive import Wanted
 from gateway.store.invitations import Invitation
 from gateway.store.rooms import MemberRow, RoomRow
 from gateway.xmpp import disco
@@ -21,11 +20,11 @@ from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import archive, registration
 from gateway.xmpp.rooms.admin import Administration
+from gateway.xmpp.rooms.archive_answers import ArchiveAnswers
 from gateway.xmpp.rooms.cards import Cards
 from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.doors import NO_ROOM, NOT_TOLD_YET
 from gateway.xmpp.rooms.owner import Configuration
-from gateway.xmpp.rooms.past import PastPages
 from gateway.xmpp.rooms.refusals import refused
 from gateway.xmpp.rooms.service import NOT_IN
 from gateway.xmpp.rooms.speech import Speech
@@ -53,7 +52,6 @@ _FEATURES = (
 )
 _PRIVATE = ("muc_hidden", "muc_membersonly", "muc_nonanonymous")
 _CHANNEL = ("muc_hidden", "muc_open", "muc_semianonymous")
-_ARCHIVE = ("set", f"{{{archive.MAM}}}query")
 _OWN_NAME = "x-roomuser-item"
 _MOST_LISTED = 200
 """Occupants that are listed by disco#items (REQ-127)."""
@@ -75,17 +73,14 @@ class RoomAnswers:
             ("get", "{jabber:iq:last}query"): self._last,
             ("get", f"{{{registration.REGISTER}}}query"): self._registered,
             ("set", f"{{{registration.REGISTER}}}query"): self._register,
-            ("get", f"{{{archive.MAM}}}query"): self._archive_form,
-            _ARCHIVE: self._archive,
-            ("get", f"{{{archive.MAM}}}metadata"): self._archive_ends,
         }
         self._speech = Speech(component, self._room)
         self.occupant = self._speech.occupant
         """What all occupants say of themselves."""
-        self._past = PastPages(component)
+        self._archive = ArchiveAnswers(component, self._room)
         self._admin = Administration(component, self._room)
         cards = Cards(component, self._room, self._occupant)
-        self.now |= self._admin.now | cards.now
+        self.now |= self._archive.now | self._admin.now | cards.now
         self.later: dict[tuple[str, str], LaterAnswer] = {
             ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
             **self._admin.later,
@@ -97,9 +92,8 @@ class RoomAnswers:
         """How a request is answered for which the network is asked; None if it need not be."""
         if self._admin.is_known(request):
             return None
-        if request.key == _ARCHIVE and self._past.may_be_asked(request):
-            return self._archive_with_past
-        return self.later.get(request.key) or self.looked_up(request)
+        later = self._archive.answers_later(request) or self.later.get(request.key)
+        return later or self.looked_up(request)
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:
         """Nothing is told of a room to people who are not in it."""
@@ -272,115 +266,6 @@ class RoomAnswers:
     def _register(self, request: Request) -> str:
         self._room(request)
         return registration.refuse(self._component.network.adapter.display_name)
-
-    # --- the archive (REQ-580 to REQ-586) -------------------------------------------------------
-
-    def _archive_room(self, request: Request) -> tuple[Account, RoomRow]:
-        if request.to.resource:
-            raise Refused(errors.ITEM_NOT_FOUND, "The archive is that of the room.")
-        return self._room(request)
-
-    def _archive_form(self, request: Request) -> str:
-        self._archive_room(request)
-        return archive.form()
-
-    def _archive_ends(self, request: Request) -> str:
-        account, room = self._archive_room(request)
-        ends = (
-            self._rooms.read_archive(account, room, Wanted(most=1, newest=newest))
-            for newest in (False, True)
-        )
-        first, last = (found[0] if found else None for found in ends)
-        return archive.metadata(first, last)
-
-    def _archive(self, request: Request) -> str:
-        account, room = self._archive_room(request)
-        query = archive.read(request.payload)
-        page, complete = self._page(account, room, query)
-        complete = complete and not self._past.is_missing(account, room, query)
-        place = self._component.rooms.place(account, room)
-        for said in reversed(page) if query.flipped else page:
-            shown = self._rooms.shown(room, said.message)
-            self._component.stream.send(archive.result(place, query, shown, request.sender))
-        return archive.fin(page, complete=complete)
-
-    async def _archive_with_past(self, request: Request) -> str:
-        """What the network has is fetched first, as far as the page has space for it."""
-        account, room = self._archive_room(request)
-        query = archive.read(request.payload)
-
-        def is_short() -> bool:
-            page, complete = self._page(account, room, query)
-            return complete and len(page) < query.most
-
-        with self._past.asked_by(request.sender):
-            await self._past.fetch(account, room, query, is_short)
-        return self._archive(request)
-
-    def _page(
-        self, account: Account, room: RoomRow, query: archive.Query
-    ) -> tuple[list[Archived], bool]:
-        """The page, and whether nothing is left in its direction."""
-        if query.ids:
-            return self._page_of_ids(account, room, query)
-        sender = self._sender(room, query.sender)
-        if query.sender and sender is None:
-            return [], True
-        starts, ends = (
-            [self._place(account, room, end) for end in each if end]
-            for each in ((query.after, query.page_after), (query.before, query.page_before))
-        )
-        wanted = Wanted(
-            after=max(starts, default=None),
-            before=min(ends, default=None),
-            start=query.start,
-            end=query.end,
-            sender=sender,
-            most=query.most + 1,
-            newest=query.backwards,
-        )
-        found = self._rooms.read_archive(account, room, wanted)
-        complete = len(found) <= query.most
-        if not complete:
-            found = found[1:] if query.backwards else found[:-1]
-        return found, complete
-
-    def _page_of_ids(
-        self, account: Account, room: RoomRow, query: archive.Query
-    ) -> tuple[list[Archived], bool]:
-        said = {one.id: one for one in (self._said(account, room, wanted) for wanted in query.ids)}
-        places = sorted(said)
-        if query.page_after:
-            after = self._place(account, room, query.page_after)
-            places = [place for place in places if place > after]
-        if query.page_before:
-            before = self._place(account, room, query.page_before)
-            places = [place for place in places if place < before]
-        found = [said[place] for place in places]
-        cut = max(0, len(found) - query.most)
-        return (found[cut:] if query.backwards else found[: query.most]), not cut
-
-    def _said(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived:
-        said = self._rooms.archived(account, room, archive_id)
-        if said is None:
-            raise Refused(errors.ITEM_NOT_FOUND, "There is no such message in the archive.")
-        return said
-
-    def _place(self, account: Account, room: RoomRow, archive_id: StanzaId) -> int:
-        return self._said(account, room, archive_id).id
-
-    def _sender(self, room: RoomRow, wanted: str) -> RemoteUserId | None:
-        """By the address of the occupant, or of the puppet where that is known."""
-        address = split(wanted)
-        if address.local.startswith("#"):
-            member = self._rooms.by_nick(room, address.resource)
-            return member.user if member is not None else None
-        if not wanted or not room.private:
-            return None
-        by_user = {user: member for member, user in self._rooms.users(room).items()}
-        return by_user.get(UserJid(address.bare)) or self._component.network.addresses.contact(
-            address.local
-        )
 
 
 _HIDDEN = " type='hidden'"

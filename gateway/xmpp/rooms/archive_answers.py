@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What rooms answer about what was said in them (XEP-0313; REQ-580 to REQ-586)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gateway.bridge.accounts import Account
+from gateway.ids import RemoteUserId, StanzaId, UserJid
+from gateway.store.archive import Archived, Wanted
+from gateway.store.rooms import RoomRow
+from gateway.xmpp.asked import Answer, LaterAnswer, Request
+from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.jid import split
+from gateway.xmpp.rooms import archive
+from gateway.xmpp.rooms.past import PastPages
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+_PAGES = ("set", f"{{{archive.MAM}}}query")
+
+
+class ArchiveAnswers:
+    """All rooms of one component."""
+
+    def __init__(
+        self, component: Component, room_of: Callable[[Request], tuple[Account, RoomRow]]
+    ) -> None:
+        self._component = component
+        self._rooms = component.network.rooms
+        self._room_of = room_of
+        self._past = PastPages(component)
+        self.now: dict[tuple[str, str], Answer] = {
+            ("get", f"{{{archive.MAM}}}query"): self._form,
+            _PAGES: self._pages,
+            ("get", f"{{{archive.MAM}}}metadata"): self._ends,
+        }
+
+    def answers_later(self, request: Request) -> LaterAnswer | None:
+        """How pages are answered for which the network may be asked."""
+        if request.key == _PAGES and self._past.may_be_asked(request):
+            return self._pages_with_past
+        return None
+
+    def _archive_of(self, request: Request) -> tuple[Account, RoomRow]:
+        if request.to.resource:
+            raise Refused(errors.ITEM_NOT_FOUND, "The archive is that of the room.")
+        return self._room_of(request)
+
+    def _form(self, request: Request) -> str:
+        self._archive_of(request)
+        return archive.form()
+
+    def _ends(self, request: Request) -> str:
+        account, room = self._archive_of(request)
+        ends = (
+            self._rooms.read_archive(account, room, Wanted(most=1, newest=newest))
+            for newest in (False, True)
+        )
+        first, last = (found[0] if found else None for found in ends)
+        return archive.metadata(first, last)
+
+    def _pages(self, request: Request) -> str:
+        account, room = self._archive_of(request)
+        query = archive.read(request.payload)
+        page, complete = self._page(account, room, query)
+        complete = complete and not self._past.is_missing(account, room, query)
+        place = self._component.rooms.place(account, room)
+        for said in reversed(page) if query.flipped else page:
+            shown = self._rooms.shown(room, said.message)
+            self._component.stream.send(archive.result(place, query, shown, request.sender))
+        return archive.fin(page, complete=complete)
+
+    async def _pages_with_past(self, request: Request) -> str:
+        """What the network has is fetched first, as far as the page has space for it."""
+        account, room = self._archive_of(request)
+        query = archive.read(request.payload)
+
+        def is_short() -> bool:
+            page, complete = self._page(account, room, query)
+            return complete and len(page) < query.most
+
+        with self._past.asked_by(request.sender):
+            await self._past.fetch(account, room, query, is_short)
+        return self._pages(request)
+
+    def _page(
+        self, account: Account, room: RoomRow, query: archive.Query
+    ) -> tuple[list[Archived], bool]:
+        """The page, and whether nothing is left in its direction."""
+        if query.ids:
+            return self._page_of_ids(account, room, query)
+        sender = self._sender(room, query.sender)
+        if query.sender and sender is None:
+            return [], True
+        starts, ends = (
+            [self._place(account, room, end) for end in each if end]
+            for each in ((query.after, query.page_after), (query.before, query.page_before))
+        )
+        wanted = Wanted(
+            after=max(starts, default=None),
+            before=min(ends, default=None),
+            start=query.start,
+            end=query.end,
+            sender=sender,
+            most=query.most + 1,
+            newest=query.backwards,
+        )
+        found = self._rooms.read_archive(account, room, wanted)
+        complete = len(found) <= query.most
+        if not complete:
+            found = found[1:] if query.backwards else found[:-1]
+        return found, complete
+
+    def _page_of_ids(
+        self, account: Account, room: RoomRow, query: archive.Query
+    ) -> tuple[list[Archived], bool]:
+        said = {one.id: one for one in (self._said(account, room, wanted) for wanted in query.ids)}
+        places = sorted(said)
+        if query.page_after:
+            after = self._place(account, room, query.page_after)
+            places = [place for place in places if place > after]
+        if query.page_before:
+            before = self._place(account, room, query.page_before)
+            places = [place for place in places if place < before]
+        found = [said[place] for place in places]
+        cut = max(0, len(found) - query.most)
+        return (found[cut:] if query.backwards else found[: query.most]), not cut
+
+    def _said(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived:
+        said = self._rooms.archived(account, room, archive_id)
+        if said is None:
+            raise Refused(errors.ITEM_NOT_FOUND, "There is no such message in the archive.")
+        return said
+
+    def _place(self, account: Account, room: RoomRow, archive_id: StanzaId) -> int:
+        return self._said(account, room, archive_id).id
+
+    def _sender(self, room: RoomRow, wanted: str) -> RemoteUserId | None:
+        """By the address of the occupant, or of the puppet where that is known."""
+        address = split(wanted)
+        if address.local.startswith("#"):
+            member = self._rooms.by_nick(room, address.resource)
+            return member.user if member is not None else None
+        if not wanted or not room.private:
+            return None
+        by_user = {user: member for member, user in self._rooms.users(room).items()}
+        return by_user.get(UserJid(address.bare)) or self._component.network.addresses.contact(
+            address.local
+        )
