@@ -22,12 +22,13 @@ from gateway.events import (
     OwnMessage,
     RoomChanged,
     RoomDisplayed,
+    RoomInvitation,
     RoomJoined,
     RoomMoved,
     RoomPresence,
 )
-from gateway.ids import NetworkName, StanzaId, UserJid, stanza_id
-from gateway.store import Store, Transaction, conversations, journal
+from gateway.ids import AccountId, NetworkName, RemoteUserId, StanzaId, UserJid, stanza_id
+from gateway.store import Store, Transaction, conversations, journal, sharing
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow, InboundState
 
@@ -159,26 +160,7 @@ class Redelivery:
 
         def unit(db: Transaction) -> tuple[list[InboundRow], list[InboundRow]]:
             closed = journal.close_inbound(db, [row], InboundState.DEAD, now)
-            if told:
-                return closed, []
-            sid = stanza_id(self._network, row.user, row.contact, "dead-letter", row.id)
-            contact, conversation, text = row.contact, row.conversation, _NOT_CONVERTED
-            if conversations.is_room(db, conversation):
-                # A room says nothing to a bare address, where it would be a person of this name.
-                contact, text = GATEWAY, _NOT_CONVERTED_IN_GROUP
-                conversation = conversations.chat(db, row.account, contact)
-            kind = Notice if contact else GatewayNotice
-            line = journal.add_inbound(
-                db,
-                account=row.account,
-                conversation=conversation,
-                user=row.user,
-                contact=contact,
-                stanza_id=sid,
-                delivery=kind(id=sid, text=text),
-                now=now,
-            )
-            return closed, [line]
+            return closed, [] if told else self._lines(db, row, now)
 
         def written(result: tuple[list[InboundRow], list[InboundRow]]) -> None:
             closed, lines = result
@@ -186,6 +168,40 @@ class Redelivery:
             self._offer(lines)
 
         self._persist.write(unit, written)
+
+    def _lines(self, db: Transaction, row: InboundRow, now: float) -> list[InboundRow]:
+        is_invitation = isinstance(row.delivery, RoomInvitation)
+        if not (conversations.is_room(db, row.conversation) or is_invitation):
+            return [self._line(db, row, row.account, row.user, row.contact, _NOT_CONVERTED, now)]
+        # A room says nothing to a bare address, where it would be a person of this name.
+        return [
+            self._line(db, row, account, user, GATEWAY, _NOT_CONVERTED_IN_GROUP, now)
+            for account, user in sharing.users_of(db, row.conversation).items()
+            if _concerns(row, user)
+        ]
+
+    def _line(
+        self,
+        db: Transaction,
+        row: InboundRow,
+        account: AccountId,
+        user: UserJid,
+        contact: RemoteUserId,
+        text: str,
+        now: float,
+    ) -> InboundRow:
+        sid = stanza_id(self._network, user, row.contact, "dead-letter", row.id)
+        kind = Notice if contact else GatewayNotice
+        return journal.add_inbound(
+            db,
+            account=account,
+            conversation=conversations.chat(db, account, contact),
+            user=user,
+            contact=contact,
+            stanza_id=sid,
+            delivery=kind(id=sid, text=text),
+            now=now,
+        )
 
     def _sent(
         self, message: StanzaId, concerns: Callable[[InboundRow], bool]
@@ -214,3 +230,9 @@ class Redelivery:
         self._persist.write(unit, self._backlog.added)
         row.state = InboundState.COMMITTED
         return self._queues.put_back([row])
+
+
+def _concerns(row: InboundRow, user: UserJid) -> bool:
+    """Whether a row of a room is for one of its users: of several, those whose sessions get it."""
+    to = getattr(row.delivery, "to", None)
+    return bool(row.user) or to is None or any(jid.partition("/")[0] == user for jid in to)

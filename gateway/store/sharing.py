@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from gateway.ids import (
     AccountId,
+    ConversationId,
     NetworkName,
     RemoteRoomId,
     RemoteUserId,
@@ -51,6 +52,18 @@ def users(db: Connection, room: RoomId) -> dict[RemoteUserId, UserJid]:
         (room,),
     )
     return {RemoteUserId(remote_id): UserJid(user) for remote_id, user in found}
+
+
+def users_of(db: Connection, conversation: ConversationId) -> dict[AccountId, UserJid]:
+    """Whose a conversation is: all who share it, if it is a room's."""
+    found = db.execute(
+        "SELECT account.id, account.user FROM conversation"
+        " LEFT JOIN account_room ON account_room.room = conversation.room"
+        " JOIN account ON account.id = coalesce(conversation.account, account_room.account)"
+        " WHERE conversation.id = ?",
+        (conversation,),
+    )
+    return {AccountId(account): UserJid(user) for account, user in found}
 
 
 # --- who leads ----------------------------------------------------------------------------------
@@ -144,15 +157,19 @@ def staying(db: Connection, room: RoomId) -> list[AccountId]:
     return [AccountId(account) for (account,) in found]
 
 
-DUE = (
-    "(EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room AND stay.account = ?"
+_DUE = (
+    "(EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room AND stay.account = {account}"
     " AND stay.after < archived.id AND (stay.up_to IS NULL OR archived.id <= stay.up_to)"
     " AND (archived.came_at IS NULL OR archived.came_at >= stay.since))"
     " OR (archived.for_later AND EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room"
-    " AND stay.account = ? AND (stay.up_to IS NULL OR archived.id <= stay.up_to))))"
-    " AND archived.sender NOT IN (SELECT remote_id FROM ignored WHERE ignored.account = ?)"
+    " AND stay.account = {account} AND (stay.up_to IS NULL OR archived.id <= stay.up_to))))"
+    " AND archived.sender NOT IN"
+    " (SELECT remote_id FROM ignored WHERE ignored.account = {account})"
 )
+DUE = _DUE.format(account="?")
 """SQL: whether an account, which it takes three times, may read what a shared archive has."""
+DUE_TO_OCCUPANT = _DUE.format(account="occupant.account")
+"""The same of the account of a session in the room."""
 
 
 def hearers(
