@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.events import RoomMessage
-from gateway.ids import RoomId, StanzaId
+from gateway.ids import AccountId, RoomId, StanzaId
 from gateway.store.archive import Archived, decoded, get
+from gateway.store.sharing import DUE, DUE_TO_OCCUPANT
 from gateway.store.writer import Connection, Transaction
 
 
@@ -57,21 +58,40 @@ def newest_first(db: Connection, room: RoomId, message: int) -> Iterator[Archive
             yield text
 
 
+_SAID_BEFORE = (
+    "archived.id = (SELECT max(said.id) FROM archived AS said"
+    " WHERE said.message = (SELECT message FROM archived WHERE room = ? AND archive_id = ?)"
+    " AND said.room = ?"
+    " AND said.id < (SELECT id FROM archived WHERE room = ? AND archive_id = ?))"
+)
+
+
 def text_before(
-    db: Connection, room: RoomId, quoted: StanzaId, quoting: StanzaId
+    db: Connection,
+    room: RoomId,
+    quoted: StanzaId,
+    quoting: StanzaId,
+    reader: AccountId | None = None,
 ) -> RoomMessage | None:
     """What a message said, with its edits, when another one in the archive was said; both by the
-    room's own ids."""
+    room's own ids. ``reader``: as in `gateway.store.archive.Wanted`."""
+    may_read, readers = ("", ()) if reader is None else (f" AND {DUE}", (reader,) * 3)
     found = db.execute(
-        "SELECT said.id, said.sender, said.payload FROM archived AS said"
-        " WHERE said.message = (SELECT message FROM archived WHERE room = ? AND archive_id = ?)"
-        " AND said.room = ?"
-        " AND said.id < (SELECT id FROM archived WHERE room = ? AND archive_id = ?)"
-        " ORDER BY said.id DESC LIMIT 1",
-        (room, quoted, room, room, quoting),
+        f"SELECT id, sender, payload FROM archived WHERE {_SAID_BEFORE}{may_read}",
+        (room, quoted, room, room, quoting, *readers),
     )
     text = next(decoded(found), None)
     return None if text is None else text.message
+
+
+def readers(db: Connection, room: RoomId, quoted: StanzaId, quoting: StanzaId) -> frozenset[str]:
+    """The sessions in a shared room whose accounts may read that."""
+    found = db.execute(
+        "SELECT occupant.jid FROM occupant WHERE occupant.room = ? AND EXISTS"
+        f" (SELECT 1 FROM archived WHERE {_SAID_BEFORE} AND {DUE_TO_OCCUPANT})",
+        (room, room, quoted, room, room, quoting),
+    )
+    return frozenset(jid for (jid,) in found)
 
 
 def last_message(db: Connection, room: RoomId, up_to: int) -> int | None:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 
-from tests.scenario.house import House, Options
-from tests.scenario.test_shared_rooms import USERS, Town, _groupchat, _texts
+from gateway.xmpp.rooms import stanzas
+from tests.scenario.house import GATEWAY, House, Options
+from tests.scenario.test_shared_rooms import USERS, Town, _groupchat, _member, _texts
 
 
 @pytest_asyncio.fixture
@@ -86,3 +88,84 @@ async def test_what_ones_own_session_can_read_is_due(town: Town) -> None:
     told = await town.settle()
     assert _texts(_groupchat(told["dave"])) == ["secret"]
     assert await town.archive("dave") == ["secret"]
+
+
+async def test_answers_quote_nothing_to_who_may_not_read_that(town: Town) -> None:
+    """REQ-434: neither live, nor in the archive, nor when they join."""
+    await town.both_join()
+    town.house.network.event("carol", "room-ignored", users=["bob"])
+    town.says(("alice",), "bob", "hidden", "m0")
+    await town.settle()
+    await _dave_comes(town)
+    town.says(("alice", "carol", "dave"), "alice", "answer", "m1", reply_to="m0")
+    told = await town.settle()
+    assert "hidden" in _texts(_groupchat(told["alice"]))[-1]
+    for name in ("carol", "dave"):
+        assert _texts(_groupchat(told[name])) == ["answer"]
+        assert await town.archive(name) == ["answer"]
+        assert _texts(_groupchat(await town.join(name, "desk"))) == ["answer"]
+    assert "hidden" in (await town.archive("alice"))[-1]
+
+
+async def test_what_cannot_be_converted_is_said_to_each(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQ-577: by the gateway, to those who should have had it; and nothing waits for ever."""
+    await town.both_join()
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ValueError("no")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stanzas, "message", fail)
+        town.says(("alice", "carol"), "bob", "odd", "m1")
+        told = await town.settle()
+    for name in ("alice", "carol"):
+        lines = [each for each in told[name] if each.get("from", "").startswith(GATEWAY)]
+        assert len(_texts(lines)) == 1
+        assert "could not be converted" in _texts(lines)[0]
+    town.says(("alice", "carol"), "bob", "fine", "m2")
+    told = await town.settle()
+    assert _texts(_groupchat(told["carol"])) == ["fine"]
+    await town.house.clock.advance(60)
+    assert not town.house.query("SELECT payload FROM inbound WHERE state < 2")
+
+
+async def test_what_waits_is_not_lost_when_rooms_become_one(tmp_path: Path) -> None:
+    """REQ-224: Carol's room goes, as Alice's is there already; what she has said is sent."""
+    async with House(tmp_path, Options()) as house:
+        town = await Town(house).begin()
+        await town.both_join()
+        house.network.mute = True
+        for name in ("alice", "carol"):
+            town.send(name, f"by {name}", f"{name}-1")
+        await house.clock.settle()
+        await house.kill()
+        house.network.mute = False
+        house.options = Options(adapter="trusted")
+        await house.start()
+        await house.connected()
+        await house.clock.advance(40)
+        assert {"by alice", "by carol"} <= {text.body for text in house.network.sent}
+        assert not house.query("SELECT 1 FROM outbound WHERE state = 0")
+
+
+async def test_an_invitation_that_waits_is_told_when_rooms_become_one(tmp_path: Path) -> None:
+    """REQ-590: it is for one user, whose server was not there."""
+    async with House(tmp_path, Options()) as house:
+        town = await Town(house).begin()
+        await house.server.stop()
+        town.members = ["alice", "bob"]
+        house.network.event(
+            "alice", "room", room="!new", name="New", members=[_member("alice")], is_new=True
+        )
+        await house.clock.settle()
+        await house.kill()
+        assert house.query("SELECT count(*) FROM inbound WHERE state < 2") != [(0,)]
+        await house.server.start()
+        house.options = Options(adapter="trusted")
+        await house.start()
+        await house.connected()
+        told = await town.settle()
+        assert [each for each in told["alice"] if "New" in " ".join(_texts([each]))]
+        assert not [log for log in house.logs if log["event"] == "dead_letter"]

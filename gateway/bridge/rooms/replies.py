@@ -6,6 +6,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from gateway.events import RoomMessage
+from gateway.ids import AccountId
 from gateway.store import texts
 from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection
@@ -26,11 +27,13 @@ def quote(said: RoomMessage) -> str:
     return "".join(f"> {line}\n" for line in shown.split("\n"))
 
 
-def quoted(db: Connection, room: RoomRow, said: RoomMessage) -> RoomMessage:
-    """What the archive has, with a quote; without one, if what it answers was taken back since."""
+def quoted(db: Connection, room: RoomRow, said: RoomMessage, account: AccountId) -> RoomMessage:
+    """What the archive has, with a quote; without one, if what it answers was taken back since,
+    or the account may not read it."""
     if said.reply is None:
         return said
-    answered = texts.text_before(db, room.id, said.reply.message, said.archive_id)
+    reader = account if room.is_shared else None
+    answered = texts.text_before(db, room.id, said.reply.message, said.archive_id, reader)
     return with_quote(said, "" if answered is None else quote(answered))
 
 

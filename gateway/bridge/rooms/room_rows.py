@@ -14,7 +14,7 @@ from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rows import Committed, Rows
 from gateway.events import RoomDelivery, RoomDisplayed, RoomInvitation, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid, stanza_id
-from gateway.store import Transaction, archive, conversations, journal, rooms, sharing
+from gateway.store import Transaction, archive, conversations, journal, rooms, sharing, texts
 from gateway.store.conversations import Origin
 from gateway.store.journal import OF_SHARED_ROOM
 from gateway.store.rooms import RoomRow
@@ -81,8 +81,21 @@ class RoomRows:
         to = rooms.occupants(db, room.id)
         if room.is_shared and said.nick:
             to = sharing.hearers(db, room.id, sender, None if room.shows_past else came_at)
-        addressed = structs.replace(said, to=to)
-        self.tell(db, room, said.id, addressed, now, out)
+        for addressed in self._addressed(db, room, said, to):
+            self.tell(db, room, said.id, addressed, now, out)
+
+    def _addressed(
+        self, db: Transaction, room: RoomRow, said: RoomMessage, to: tuple[str, ...]
+    ) -> list[RoomMessage]:
+        """To these sessions; with a quote only to those that may read what is quoted."""
+        if not room.is_shared or said.reply is None or not said.reply.quote:
+            return [structs.replace(said, to=to)]
+        may_read = texts.readers(db, room.id, said.reply.message, said.archive_id)
+        unquoted = replies.with_quote(said, "")
+        return [
+            structs.replace(said, to=tuple(jid for jid in to if jid in may_read)),
+            structs.replace(unquoted, to=tuple(jid for jid in to if jid not in may_read)),
+        ]
 
     def told_again(self, db: Transaction, room: RoomRow, archive_id: StanzaId) -> None:
         """The account was told what is in the archive already."""

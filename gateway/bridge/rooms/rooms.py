@@ -263,7 +263,7 @@ class Rooms:
                 chars -= len(said.body)
             if octets < 0 or (chars is not None and chars < 0):
                 break
-            kept.append(self.shown(room, said))
+            kept.append(self.shown(account, room, said))
         return kept[::-1]
 
     def _texts_back(
@@ -279,9 +279,9 @@ class Rooms:
                 return
             before = found[0].id
 
-    def shown(self, room: RoomRow, said: RoomMessage) -> RoomMessage:
-        """What the archive has, as it is written."""
-        return replies.quoted(self._store.reader, room, said)
+    def shown(self, account: Account, room: RoomRow, said: RoomMessage) -> RoomMessage:
+        """What the archive has, as it is written for an account."""
+        return replies.quoted(self._store.reader, room, said, account.id)
 
     def archived(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived | None:
         """Something that was said, by the room's own id of it, if the account may read it."""

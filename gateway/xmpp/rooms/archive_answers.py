@@ -70,7 +70,7 @@ class ArchiveAnswers:
         complete = complete and not self._past.is_missing(account, room, query)
         place = self._component.rooms.place(account, room)
         for said in reversed(page) if query.flipped else page:
-            shown = self._rooms.shown(room, said.message)
+            shown = self._rooms.shown(account, room, said.message)
             self._component.stream.send(archive.result(place, query, shown, request.sender))
         return archive.fin(page, complete=complete)
 
