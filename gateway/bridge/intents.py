@@ -25,7 +25,7 @@ from gateway.bridge.wanted import Declined, Incoming, Planned
 from gateway.errors import StoreUnavailable
 from gateway.events import FailureReason, MarkRead, SendText, Through
 from gateway.ids import ConversationId, NetworkName, RemoteRoomId, RemoteUserId, StanzaId
-from gateway.store import Store, Transaction, contacts, conversations, journal, rooms
+from gateway.store import Store, Transaction, contacts, conversations, journal, members, rooms
 from gateway.store.conversations import Origin
 from gateway.store.journal import InboundRow, OutboundRow, OutboundState
 from gateway.store.rooms import RoomRow
@@ -135,7 +135,7 @@ class Intents:
         """Commit what is wanted in a room; its reflection or the error follows."""
 
         def where(db: Transaction) -> _Where | None:
-            if rooms.member(db, room.id, account.remote_id) is None:
+            if members.find(db, room.id, account.remote_id) is None:
                 return None
             return _Where(rooms.queue(db, room, account.id), room.conversation)
 

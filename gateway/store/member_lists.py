@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.events import Affiliation
 from gateway.ids import RemoteUserId, RoomId
-from gateway.store.rooms import MEMBER, MemberRow, member_row
+from gateway.store.members import MEMBER, MemberRow, member_row
 from gateway.store.writer import Connection
 
 

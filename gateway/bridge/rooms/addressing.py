@@ -18,7 +18,7 @@ from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.events import Affiliation, Mention, RoomMention, RoomRight
 from gateway.ids import RemoteUserId
-from gateway.store import rooms
+from gateway.store import members
 from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection
 
@@ -109,7 +109,7 @@ class Addressing:
 
     def _person(self, pointer: Pointer, called: str) -> RemoteUserId | None:
         if pointer.user is not None:
-            member = rooms.member(self.db, self.room.id, pointer.user)
+            member = members.find(self.db, self.room.id, pointer.user)
             return None if member is None else member.user
         if pointer.nick:
             return self._called(pointer.nick)
@@ -120,7 +120,7 @@ class Addressing:
         likely = self._called(called.removeprefix("@"))
         if likely is not None and occupant_id(self.room.secret, likely) == id:
             return likely
-        for member in rooms.shown(self.db, self.room.id, _MOST_OCCUPANTS):
+        for member in members.shown(self.db, self.room.id, _MOST_OCCUPANTS):
             if occupant_id(self.room.secret, member.user) == id:
                 return member.user
         return None
@@ -164,19 +164,19 @@ class Addressing:
             if body[start:end].lower() in _EVERYBODY and self._may_call_all():
                 return Mention(user=None, begin=sign, end=end)
         word = body[sign : sign + 256].split(maxsplit=1)[0].rstrip(_CLOSING)
-        member = rooms.member(self.db, self.room.id, RemoteUserId(word))
+        member = members.find(self.db, self.room.id, RemoteUserId(word))
         if member is None:
             return None
         return Mention(user=member.user, begin=sign, end=sign + len(word))
 
     def _called(self, nick: str) -> RemoteUserId | None:
-        member = rooms.by_nick(self.db, self.room.id, fold(nick)) if nick else None
+        member = members.by_nick(self.db, self.room.id, fold(nick)) if nick else None
         return None if member is None else member.user
 
     def _may_call_all(self) -> bool:
         if self.room.may is not None:
             return RoomRight.MENTION_ALL in self.room.may
-        me = rooms.member(self.db, self.room.id, self.own)
+        me = members.find(self.db, self.room.id, self.own)
         return me is not None and me.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
 
 

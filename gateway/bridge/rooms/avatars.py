@@ -24,7 +24,7 @@ from gateway.errors import AdapterError, RateLimited
 from gateway.events import RoomChanged
 from gateway.ids import AccountId, RemoteUserId, RoomId
 from gateway.media.images import BadPicture, Images, Picture
-from gateway.store import Store, Transaction, avatars, rooms
+from gateway.store import Store, Transaction, avatars, members, rooms
 from gateway.store.avatars import PictureRow
 from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks, contained, within
@@ -224,6 +224,6 @@ def _tell(
         if user is None:
             sid = room_rows.id(place, "picture", hash, str(now))
             room_rows.tell(db, place, sid, RoomChanged(id=sid, picture=hash, to=to), now, out)
-        elif (member := rooms.member(db, place.id, user)) is not None:
+        elif (member := members.find(db, place.id, user)) is not None:
             occupants.present(room_rows, db, place, member, now, out, to=to)
     return out.inbound

@@ -37,7 +37,7 @@ from gateway.events import (
     RoomSubject,
 )
 from gateway.ids import AccountId, RemoteRoomId, RemoteUserId
-from gateway.store import Transaction, avatars, rooms
+from gateway.store import Transaction, avatars, members, rooms
 from gateway.store.rooms import RoomRow
 
 _TOPIC_CHARS = 2_000
@@ -144,8 +144,8 @@ class RoomIntake:
 
     def _was_left(self, db: Transaction, room: RoomRow) -> bool:
         """Others are known to be in it, and the account is not."""
-        own = rooms.member(db, room.id, self.room_rows.own)
-        return own is None and rooms.count_members(db, room.id) > 0
+        own = members.find(db, room.id, self.room_rows.own)
+        return own is None and members.count(db, room.id) > 0
 
     def _describe(
         self, db: Transaction, room: RoomRow, event: RemoteRoom, now: float, out: Committed
@@ -166,7 +166,7 @@ class RoomIntake:
         )
         if topic == room.topic:
             return
-        setter = rooms.member(db, room.id, event.topic_by) if event.topic_by else None
+        setter = members.find(db, room.id, event.topic_by) if event.topic_by else None
         sid = self.room_rows.id(room, "subject", topic, str(topic_at))
         told = RoomSubject(
             id=sid,

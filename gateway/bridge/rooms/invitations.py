@@ -21,7 +21,7 @@ from gateway.events import (
     RoomMoved,
 )
 from gateway.ids import RemoteRoomId
-from gateway.store import Transaction, conversations, invitations, rooms, sharing
+from gateway.store import Transaction, conversations, invitations, members, rooms, sharing
 from gateway.store.conversations import GATEWAY
 from gateway.store.invitations import MOST, Invitation
 from gateway.store.rooms import RoomRow
@@ -59,7 +59,7 @@ class InvitationIntake:
 
     def _is_in(self, db: Transaction, remote_id: RemoteRoomId) -> bool:
         room = self.room_rows.find(db, remote_id)
-        return room is not None and rooms.member(db, room.id, self.room_rows.own) is not None
+        return room is not None and members.find(db, room.id, self.room_rows.own) is not None
 
     def _tell(
         self, db: Transaction, event: RemoteRoomInvite, name: str, now: float, out: Committed
@@ -136,7 +136,7 @@ class InvitationIntake:
         out: Committed,
     ) -> None:
         for user, account in sharing.accounts_of(db, room.id).items():
-            me = rooms.member(db, room.id, user)
+            me = members.find(db, room.id, user)
             to = rooms.sessions(db, room.id, account)
             told = RoomMoved(nick=me.nick if me else "", new=new, reason=reason, to=to)
             sid = self.room_rows.id(room, "destroyed", new, user)

@@ -16,8 +16,9 @@ from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.events import Departure, Member, RemoteMemberGone, RoomMoved
 from gateway.ids import AccountId, RemoteUserId
-from gateway.store import Transaction, avatars, rooms, sharing
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store import Transaction, avatars, members, rooms, sharing
+from gateway.store.members import MemberRow
+from gateway.store.rooms import RoomRow
 
 _REFERENCE_CHARS = 2_000
 
@@ -47,18 +48,18 @@ class Membership:
         self,
         db: Transaction,
         room: RoomRow,
-        members: tuple[Member, ...],
+        people: tuple[Member, ...],
         now: float,
         out: Committed,
     ) -> None:
         """These are in it, and nobody else; but that accounts with a session of their own have
         left is told by that one."""
-        listed = {member.user for member in members}
-        for known in rooms.members(db, room.id):
+        listed = {member.user for member in people}
+        for known in members.of_room(db, room.id):
             if known.user not in listed and not self._tells_itself(db, room, known.user):
                 gone = RemoteMemberGone(room=room.remote_id, user=known.user)
                 self._remove(db, room, known, gone, now, out)
-        for member in members:
+        for member in people:
             self.member(db, room, member, now, out)
         occupants.show_if_small(self.room_rows, db, room, now, out)
 
@@ -71,12 +72,12 @@ class Membership:
         self,
         db: Transaction,
         room: RoomRow,
-        members: tuple[Member, ...],
+        people: tuple[Member, ...],
         now: float,
         out: Committed,
     ) -> None:
         """The account is among these; another one's session tells of the others."""
-        for member in members:
+        for member in people:
             if member.user == self.room_rows.own:
                 self.member(db, room, member, now, out)
 
@@ -84,7 +85,7 @@ class Membership:
         self, db: Transaction, room: RoomRow, member: Member, now: float, out: Committed
     ) -> None:
         """Somebody is in it, as this."""
-        before = rooms.member(db, room.id, member.user)
+        before = members.find(db, room.id, member.user)
         name = brief(member.name, NAME_CHARS)
         if before is not None and before.name == name:
             called = before.nick
@@ -116,7 +117,7 @@ class Membership:
             title=after.title,
             avatar=after.avatar,
         )
-        rooms.put_member(db, room.id, known, called, fold(called), is_shown=after.is_shown)
+        members.put(db, room.id, known, called, fold(called), is_shown=after.is_shown)
         to = rooms.occupants(db, room.id)
         if not to:
             return
@@ -153,7 +154,7 @@ class Membership:
         self, db: Transaction, room: RoomRow, event: RemoteMemberGone, now: float, out: Committed
     ) -> None:
         """Somebody is no longer in it."""
-        known = rooms.member(db, room.id, event.user)
+        known = members.find(db, room.id, event.user)
         if known is None:
             return
         self._remove(db, room, known, event, now, out)
@@ -177,7 +178,7 @@ class Membership:
             told = RoomMoved(nick=known.nick, reason=brief(event.reason), to=own)
             self.room_rows.tell(db, room, sid, told, now, out)
         if to:
-            actor = rooms.member(db, room.id, event.actor) if event.actor else None
+            actor = members.find(db, room.id, event.actor) if event.actor else None
             self._present(
                 db,
                 room,
@@ -189,7 +190,7 @@ class Membership:
                 reason=brief(event.reason),
                 to=to,
             )
-        rooms.remove_member(db, room.id, known.user)
+        members.remove(db, room.id, known.user)
         if account is not None:
             self._went_out(db, room, account)
 

@@ -16,8 +16,9 @@ from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.splitting import split_text
 from gateway.events import Mention, RemoteRoomMessage, Reply, RoomMention
 from gateway.ids import RemoteUserId
-from gateway.store import rooms
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store import members
+from gateway.store.members import MemberRow
+from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection
 from gateway.text import clean, find_word
 
@@ -75,8 +76,8 @@ _People = dict[RemoteUserId | None, MemberRow | None]
 
 def _people(db: Connection, room: RoomRow, mentions: Iterable[Mention]) -> _People:
     users = {mention.user for mention in mentions}
-    members = {user: rooms.member(db, room.id, user) for user in users if user is not None}
-    people: _People = {user: member for user, member in members.items() if member is not None}
+    found = {user: members.find(db, room.id, user) for user in users if user is not None}
+    people: _People = {user: member for user, member in found.items() if member is not None}
     return people | {None: None} if None in users else people
 
 

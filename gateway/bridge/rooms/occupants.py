@@ -17,8 +17,9 @@ from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rows import Committed
 from gateway.events import Affiliation, Departure, Member, RoomPresence
 from gateway.ids import RemoteUserId, RoomId
-from gateway.store import Transaction, rooms, sharing
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store import Transaction, members, rooms, sharing
+from gateway.store.members import MemberRow
+from gateway.store.rooms import RoomRow
 
 if TYPE_CHECKING:
     from gateway.bridge.rooms.room_rows import RoomRows
@@ -94,7 +95,7 @@ def is_shown(
         (before is not None and before.is_shown)
         or sharing.account_of(db, room.id, member.user) is not None
         or member.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
-        or not rooms.has_more_members(db, room.id, room_rows.cutoffs.members - (before is None))
+        or not members.has_more(db, room.id, room_rows.cutoffs.members - (before is None))
     )
 
 
@@ -109,16 +110,16 @@ def spoke(
 ) -> None:
     """Somebody has said something, of which sessions are told next. There is an end to those who
     are shown: somebody else goes, who was silent for longest."""
-    rooms.spoke(db, room.id, user, sent_at)
-    member = rooms.member(db, room.id, user)
+    members.spoke(db, room.id, user, sent_at)
+    member = members.find(db, room.id, user)
     if member is None or member.is_shown:
         return
     to, most = rooms.occupants(db, room.id), room_rows.cutoffs.members
-    for quiet in rooms.beyond_speakers(db, room.id, most - 1):
-        rooms.show(db, room.id, quiet.user, is_shown=False)
+    for quiet in members.beyond_speakers(db, room.id, most - 1):
+        members.show(db, room.id, quiet.user, is_shown=False)
         left = Departure.LEFT
         present(room_rows, db, room, quiet, now, out, to=to, gone=left, is_hidden=True)
-    rooms.show(db, room.id, user)
+    members.show(db, room.id, user)
     present(room_rows, db, room, member, now, out, to=to)
 
 
@@ -126,10 +127,10 @@ def show_if_small(
     room_rows: RoomRows, db: Transaction, room: RoomRow, now: float, out: Committed
 ) -> None:
     """A group that is large no longer is shown as a whole."""
-    if rooms.has_more_members(db, room.id, room_rows.cutoffs.members):
+    if members.has_more(db, room.id, room_rows.cutoffs.members):
         return
-    for member in rooms.hidden(db, room.id):
-        rooms.show(db, room.id, member.user)
+    for member in members.hidden(db, room.id):
+        members.show(db, room.id, member.user)
         to = rooms.occupants(db, room.id)
         present(room_rows, db, room, member, now, out, to=to)
 
@@ -138,10 +139,10 @@ def begin(db: Transaction, room: RoomId, cutoffs: Cutoffs, now: float) -> None:
     """A session comes in. If it is the first one, nobody knows who was shown until now."""
     if rooms.occupants(db, room):
         return
-    if not rooms.has_more_members(db, room, cutoffs.members):
-        for member in rooms.hidden(db, room):  # of before the admin has changed the cut-offs
-            rooms.show(db, room, member.user)
+    if not members.has_more(db, room, cutoffs.members):
+        for member in members.hidden(db, room):  # of before the admin has changed the cut-offs
+            members.show(db, room, member.user)
         return
-    silent = rooms.silent(db, room, now - cutoffs.lately_s)
-    for quiet in (*silent, *rooms.beyond_speakers(db, room, cutoffs.speakers)):
-        rooms.show(db, room, quiet.user, is_shown=False)
+    silent = members.silent(db, room, now - cutoffs.lately_s)
+    for quiet in (*silent, *members.beyond_speakers(db, room, cutoffs.speakers)):
+        members.show(db, room, quiet.user, is_shown=False)

@@ -24,7 +24,7 @@ from gateway.ids import (
     UserJid,
     stanza_id,
 )
-from gateway.store import Store, Transaction, conversations, journal, rooms
+from gateway.store import Store, Transaction, conversations, journal, members, rooms
 from gateway.store.journal import InboundRow, InboundState, OutboundRow
 from gateway.store.writer import Connection
 
@@ -32,7 +32,7 @@ from gateway.store.writer import Connection
 def way_of(db: Connection, chat: ConversationId, contact: RemoteUserId) -> Through | None:
     """By which occupant what a contact says now is told; None if by their puppet."""
     room = rooms.through(db, chat)
-    member = rooms.member(db, room.id, contact) if room is not None else None
+    member = members.find(db, room.id, contact) if room is not None else None
     account = conversations.account_of(db, chat)
     to = rooms.sessions(db, room.id, account) if room is not None and account is not None else ()
     if room is None or member is None or not to:

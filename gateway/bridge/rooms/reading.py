@@ -13,7 +13,7 @@ from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.events import RemoteRoomRead, RoomDisplayed
 from gateway.ids import RemoteUserId
-from gateway.store import Transaction, conversations, rooms, texts
+from gateway.store import Transaction, conversations, members, rooms, texts
 from gateway.store.rooms import RoomRow
 
 _MOST_READERS = 50
@@ -46,8 +46,8 @@ class Reading:
     def _is_of_interest(self, db: Transaction, room: RoomRow, reader: RemoteUserId) -> bool:
         return (
             room.private
-            and rooms.member(db, room.id, reader) is not None
-            and rooms.count_members(db, room.id) <= _MOST_READERS
+            and members.find(db, room.id, reader) is not None
+            and members.count(db, room.id) <= _MOST_READERS
         )
 
     def tell(

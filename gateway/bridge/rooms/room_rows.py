@@ -14,7 +14,16 @@ from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rows import Committed, Rows
 from gateway.events import RoomDelivery, RoomDisplayed, RoomInvitation, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid, stanza_id
-from gateway.store import Transaction, archive, conversations, journal, rooms, sharing, texts
+from gateway.store import (
+    Transaction,
+    archive,
+    conversations,
+    journal,
+    members,
+    rooms,
+    sharing,
+    texts,
+)
 from gateway.store.conversations import Origin
 from gateway.store.journal import OF_SHARED_ROOM
 from gateway.store.rooms import RoomRow
@@ -45,14 +54,14 @@ class RoomRows:
         """What somebody of this name is called there."""
 
         def is_taken(folded: str) -> bool:
-            found = rooms.by_nick(db, room.id, folded)
+            found = members.by_nick(db, room.id, folded)
             return found is not None and found.user != user
 
         return nick(name, user, is_taken)
 
     def called(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> str:
         """The nick of somebody, also of one who has left since."""
-        member = rooms.member(db, room.id, user)
+        member = members.find(db, room.id, user)
         return member.nick if member else self.nick(db, room, "", user)
 
     def origin(self, sender: RemoteUserId) -> Origin:

@@ -25,12 +25,23 @@ from gateway.ids import (
     UserJid,
     stanza_id,
 )
-from gateway.store import Store, Transaction, archive, journal, member_lists, rooms, sharing, texts
+from gateway.store import (
+    Store,
+    Transaction,
+    archive,
+    journal,
+    member_lists,
+    members,
+    rooms,
+    sharing,
+    texts,
+)
 from gateway.store.archive import Archived, Wanted
 from gateway.store.conversations import MessageRow
 from gateway.store.journal import OF_SHARED_ROOM, InboundRow
 from gateway.store.member_lists import Listed
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store.members import MemberRow
+from gateway.store.rooms import RoomRow
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
@@ -135,25 +146,25 @@ class Rooms:
 
     def me(self, account: Account, room: RoomRow) -> MemberRow | None:
         """The account's own membership; None if it is not in the room any more."""
-        return rooms.member(self._store.reader, room.id, account.remote_id)
+        return members.find(self._store.reader, room.id, account.remote_id)
 
     def by_nick(self, room: RoomRow, nick: str) -> MemberRow | None:
         """Who is called so."""
         if len(nick) > _LONGEST_NICK:
             return None
-        return rooms.by_nick(self._store.reader, room.id, fold(nick))
+        return members.by_nick(self._store.reader, room.id, fold(nick))
 
     def member(self, room: RoomRow, user: RemoteUserId) -> MemberRow | None:
         """Somebody in a room."""
-        return rooms.member(self._store.reader, room.id, user)
+        return members.find(self._store.reader, room.id, user)
 
     def members(self, room: RoomRow) -> list[MemberRow]:
         """Everybody in a room."""
-        return rooms.members(self._store.reader, room.id)
+        return members.of_room(self._store.reader, room.id)
 
     def count(self, room: RoomRow) -> int:
         """How many are in a room."""
-        return rooms.count_members(self._store.reader, room.id)
+        return members.count(self._store.reader, room.id)
 
     def listed(self, room: RoomRow, wanted: Listed) -> list[MemberRow]:
         """Some of those in a room."""
@@ -199,7 +210,7 @@ class Rooms:
         now = self._clock.now()
 
         def unit(db: Transaction) -> tuple[InboundRow, list[str]] | None:
-            if rooms.member(db, room.id, account.remote_id) is None:
+            if members.find(db, room.id, account.remote_id) is None:
                 return None
             occupants.begin(db, room.id, self._cutoffs, now)
             rooms.come_in(db, room.id, jid, account.id, account.user, now)
@@ -244,7 +255,7 @@ class Rooms:
         me = self.me(account, room)
         if me is None or not all(self.is_in(room, jid) for jid in told.to):
             return None
-        shown = rooms.shown(reader, room.id, MOST_OTHERS + 1)
+        shown = members.shown(reader, room.id, MOST_OTHERS + 1)
         others = [member for member in shown if member != me][:MOST_OTHERS]
         return Joined(room=room, me=me, others=others, history=self._history(account, room, told))
 
@@ -326,7 +337,7 @@ class Rooms:
 
     def shows_typing(self, room: RoomRow) -> bool:
         """Where many may type, it is of no use to know of each."""
-        many = rooms.has_more_members(self._store.reader, room.id, _MOST_TYPISTS)
+        many = members.has_more(self._store.reader, room.id, _MOST_TYPISTS)
         return room.private and not many
 
     def types(
@@ -338,7 +349,7 @@ class Rooms:
         if room is None or user == account.remote_id or not self.shows_typing(room):
             return
         member, to = (
-            rooms.member(reader, room.id, user),
+            members.find(reader, room.id, user),
             rooms.sessions(reader, room.id, account.id),
         )
         if member is not None and to:

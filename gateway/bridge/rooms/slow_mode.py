@@ -12,7 +12,7 @@ import math
 from gateway.bridge.accounts import Account
 from gateway.events import Affiliation, SendRoomText
 from gateway.ids import RowId
-from gateway.store import Transaction, archive, journal, rooms
+from gateway.store import Transaction, archive, journal, members, rooms
 from gateway.store.archive import Wanted
 from gateway.store.rooms import RoomRow
 
@@ -26,7 +26,7 @@ def left_s(db: Transaction, account: Account, room: RoomRow, now: float) -> int:
     """For how many seconds more the user may say nothing. Runs inside the writer's transaction."""
     if not room.slow_mode_s:
         return 0
-    me = rooms.member(db, room.id, account.remote_id)
+    me = members.find(db, room.id, account.remote_id)
     if me is None or me.affiliation in _RULERS:
         return 0
     left = _last_said(db, account, room, now) + room.slow_mode_s - now

@@ -12,7 +12,8 @@ from gateway.bridge.rooms.rooms import is_ruler
 from gateway.errors import AdapterError
 from gateway.events import Affiliation, LiftBan
 from gateway.store.member_lists import Listed
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store.members import MemberRow
+from gateway.store.rooms import RoomRow
 from gateway.xmpp.asked import Answer, LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused

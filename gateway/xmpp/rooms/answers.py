@@ -11,7 +11,8 @@ from gateway.events import DescribeRoom, InviteToRoom, RoomAction, RoomRight
 from gateway.store.accounts import AccountStatus
 from gateway.store.archive import Wanted
 from gateway.store.invitations import Invitation
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store.members import MemberRow
+from gateway.store.rooms import RoomRow
 from gateway.xmpp import disco
 from gateway.xmpp.asked import Answer, LaterAnswer, Request, version
 from gateway.xmpp.codec import errors

@@ -18,7 +18,8 @@ from gateway.errors import AdapterError
 from gateway.events import SetRoomAvatar
 from gateway.media.images import BadPicture
 from gateway.store.avatars import PictureRow
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store.members import MemberRow
+from gateway.store.rooms import RoomRow
 from gateway.xmpp import avatars
 from gateway.xmpp.asked import Answer, LaterAnswer, Request
 from gateway.xmpp.codec import errors

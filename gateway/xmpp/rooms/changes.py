@@ -23,7 +23,8 @@ from gateway.events import (
     SetVoice,
 )
 from gateway.ids import RemoteUserId
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store.members import MemberRow
+from gateway.store.rooms import RoomRow
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.jid import split

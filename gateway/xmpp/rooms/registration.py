@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from gateway.store.rooms import MemberRow
+from gateway.store.members import MemberRow
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import text

@@ -13,8 +13,9 @@ from gateway.bridge.rooms.addressing import Addressing, Pointer, within
 from gateway.bridge.rooms.mentions import placed
 from gateway.events import Affiliation, Mention, RoomRight
 from gateway.ids import ConversationId, RemoteRoomId, RemoteUserId, RoomId
-from gateway.store import rooms
-from gateway.store.rooms import MemberRow, RoomRow
+from gateway.store import members
+from gateway.store.members import MemberRow
+from gateway.store.rooms import RoomRow
 from gateway.text import find_word
 from gateway.xmpp.codec.incoming import Reference, read_message
 
@@ -133,8 +134,8 @@ def test_req_439_whatever_is_said_places_are_in_the_text_and_apart(
     """With the look-ups of a room in which these are."""
     body, people = "".join(words), {nick: _member(nick) for nick in _NICKS}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rooms, "by_nick", lambda _db, _room, folded: people.get(folded))
-        patch.setattr(rooms, "member", lambda _db, _room, user: people.get(user))
+        patch.setattr(members, "by_nick", lambda _db, _room, folded: people.get(folded))
+        patch.setattr(members, "find", lambda _db, _room, user: people.get(user))
         found = Addressing(None, _ROOM, BOB).mentioned(body, pointers)  # type: ignore[arg-type]
     end = 0
     for mention in found:
