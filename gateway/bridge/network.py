@@ -40,6 +40,7 @@ from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.media.images import Images
 from gateway.store import Store, backlog
 from gateway.store.accounts import AccountStatus
+from gateway.store.journal import OF_SHARED_ROOM
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks
 
@@ -299,7 +300,7 @@ class Network:
             room_typing=self.rooms.types,
             presence=self._presences.told,
             quiet=self._outbound.quiet,
-            room=self._backlog.room,
+            room=self._room,
         )
 
     def _types(self, account: Account, contact: RemoteUserId, active: bool) -> None:
@@ -336,7 +337,19 @@ class Network:
 
     def is_full(self, account: Account) -> bool:
         """So much waits for the user that nothing more is fetched."""
-        return self._backlog.is_full(account.id)
+        is_full = self._backlog.is_full
+        return is_full(account.id) or (self._shares_rooms(account) and is_full(OF_SHARED_ROOM))
+
+    def _shares_rooms(self, account: Account) -> bool:
+        return self.adapter.shares_rooms(account.realm)
+
+    async def _room(self, number: AccountId) -> None:
+        """Wait until more may be fetched for an account. What waits for sessions in shared rooms
+        waits for our own server, so for all of them."""
+        await self._backlog.room(number)
+        account = self.accounts.by_id(number)
+        if account is not None and self._shares_rooms(account):
+            await self._backlog.room(OF_SHARED_ROOM)
 
     def _has_room(self, account: AccountId) -> None:
         """What was cut while there was none is told before anything that comes now."""

@@ -84,14 +84,17 @@ def led(db: Connection, network: NetworkName) -> list[AccountId | None]:
 
 
 def led_by(
-    db: Connection, network: NetworkName, leader: AccountId | None, most: int
+    db: Connection, network: NetworkName, leader: AccountId | None, after: RoomId, most: int
 ) -> list[tuple[RoomId, RemoteRoomId]]:
-    """Rooms of a leader, each with what the network calls it."""
+    """Rooms of a leader in which somebody is, each with what the network calls it. ``after``: the
+    last one of the part before."""
     found = db.execute(
         "SELECT room.id, room_link.remote_id FROM room"
         " JOIN room_link ON room_link.room = room.id AND room_link.home"
-        " WHERE room.network = ? AND room.account IS NULL AND room.leader IS ? LIMIT ?",
-        (network, leader, most),
+        " WHERE room.network = ? AND room.account IS NULL AND room.leader IS ? AND room.id > ?"
+        " AND EXISTS (SELECT 1 FROM stay WHERE stay.room = room.id AND stay.up_to IS NULL)"
+        " ORDER BY room.id LIMIT ?",
+        (network, leader, after, most),
     )
     return [(RoomId(room), RemoteRoomId(remote_id)) for room, remote_id in found]
 

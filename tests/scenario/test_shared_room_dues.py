@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from gateway.bridge.rooms import leading
 from gateway.xmpp.rooms import stanzas
 from tests.scenario.house import GATEWAY, House, Options
 from tests.scenario.test_shared_rooms import USERS, Town, _groupchat, _member, _texts
+from tests.scenario.test_stream import running
 
 
 @pytest_asyncio.fixture
@@ -169,3 +171,46 @@ async def test_an_invitation_that_waits_is_told_when_rooms_become_one(tmp_path: 
         told = await town.settle()
         assert [each for each in told["alice"] if "New" in " ".join(_texts([each]))]
         assert not [log for log in house.logs if log["event"] == "dead_letter"]
+
+
+async def test_rooms_that_nobody_else_may_lead_are_in_nobodys_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alice is alone in the first of her rooms. When she fails, Carol leads the other one."""
+    monkeypatch.setattr(leading, "_ROOMS", 1)
+    async with House(tmp_path, Options(adapter="trusted")) as house:
+        await running(house)
+        house.network.event("alice", "room", room="!own", name="Own", members=[_member("alice")])
+        await house.clock.settle()
+        town = Town(house)
+        await house.link(USERS["carol"], "carol")
+        for account in ("alice", "carol"):
+            town.describe(account)
+        await house.clock.settle()
+        house.network.revoke("alice")
+        await house.clock.advance(100)
+        asked = [c["rooms"] for c in house.network.commands if c["op"] == "tell-rooms"]
+        assert asked[0] == ["!club"]
+
+
+async def test_req_712_what_waits_for_a_shared_room_counts_for_those_in_it(
+    tmp_path: Path,
+) -> None:
+    """While the server is away the network keeps what comes beyond the mark."""
+    async with House(tmp_path, Options(adapter="trusted", inbound_rows=4)) as house:
+        town = await Town(house).begin()
+        await town.both_join()
+        await house.clock.advance(60)
+        await house.server.stop()
+        for number in range(20):
+            town.says(("alice", "carol"), "bob", f"text {number}", f"m{number}")
+            await house.clock.settle()
+        assert house.query("SELECT count(*) FROM archived")[0][0] < 10
+        await house.server.start()
+        await house.clock.advance(30)
+        await house.connected()
+        await house.clock.advance(60)
+        told = await town.settle()
+        for name in ("alice", "carol"):
+            texts = list(dict.fromkeys(_texts(_groupchat(told[name]))))
+            assert texts == [f"text {number}" for number in range(20)]

@@ -7,6 +7,7 @@ that it leads. The same is asked of an account whose rooms are in another realm 
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 
 import structlog
@@ -24,7 +25,7 @@ _EVERY_S = 30.0
 _PATIENCE_S = 60.0
 """A session that comes back within that leads on: most do, and to tell a room whole costs much."""
 _ROOMS = 100
-"""Of one leader, at a time."""
+"""Of one leader, at a time; and as many are looked at in one go."""
 
 
 class Leading:
@@ -54,16 +55,28 @@ class Leading:
         wanted: dict[AccountId, list[RemoteRoomId]] = defaultdict(list)
         for leader in sharing.led(self._store.reader, self._network):
             if leader is None or self._is_missing(leader):
-                for room, remote_id in sharing.led_by(
-                    self._store.reader, self._network, leader, _ROOMS
-                ):
-                    if (other := self._other(room)) is not None:
-                        wanted[other].append(remote_id)
+                for other, remote_id in await self._to_be_led(leader):
+                    wanted[other].append(remote_id)
         for number, rooms in wanted.items():
             await self._ask(number, rooms)
         for number in realms.untold(self._store.reader, self._network):
             if self._accounts.is_live(number) and await self._ask(number, None):
                 await self._store.write(lambda db: realms.told(db, number))  # noqa: B023
+
+    async def _to_be_led(self, leader: AccountId | None) -> list[tuple[AccountId, RemoteRoomId]]:
+        """Rooms of a leader who is missing, each with who may lead it. In some nobody may now."""
+        found: list[tuple[AccountId, RemoteRoomId]] = []
+        after = RoomId(0)
+        while len(found) < _ROOMS:
+            part = sharing.led_by(self._store.reader, self._network, leader, after, _ROOMS)
+            if not part:
+                break
+            for room, remote_id in part:
+                if (other := self._other(room)) is not None:
+                    found.append((other, remote_id))
+            after = part[-1][0]
+            await asyncio.sleep(0)
+        return found
 
     def _is_missing(self, leader: AccountId) -> bool:
         now = self._clock.monotonic()
