@@ -74,6 +74,8 @@ _THEIRS = (
     " WHERE member.room = ? AND member.shown AND member.avatar <> ''"
 )
 
+_IS_DUE = "(avatar.reference IS NULL OR (avatar.hash IS NULL AND avatar.due_at <= ?))"
+
 
 def _seen_there(of: str) -> str:
     """SQL: what is seen in a room, with what is known of it."""
@@ -87,14 +89,39 @@ def _seen_there(of: str) -> str:
 def wanted(db: Connection, room: RoomId, now: float, most: int) -> list[str]:
     """What is to be fetched now of what is seen in a room: the room's own first, then of those who
     have spoken last."""
-    is_due = "(avatar.reference IS NULL OR (avatar.hash IS NULL AND avatar.due_at <= ?))"
-    own = f"SELECT room.avatar {_seen_there('room')} AND {is_due} LIMIT ?"
+    own = f"SELECT room.avatar {_seen_there('room')} AND {_IS_DUE} LIMIT ?"
     theirs = (
-        f"SELECT member.avatar {_seen_there('member')} AND {is_due}"
+        f"SELECT member.avatar {_seen_there('member')} AND {_IS_DUE}"
         " ORDER BY member.spoke_at DESC LIMIT ?"
     )
     found = [db.execute(sql, (room, now, most)).fetchall() for sql in (own, theirs)]
     return list(dict.fromkeys(reference for part in found for (reference,) in part))
+
+
+def is_due(db: Connection, room: RoomId, reference: str, now: float) -> bool:
+    """Whether something that is seen in a room is to be fetched now."""
+    return (
+        db.execute(
+            "SELECT 1 FROM room LEFT JOIN avatar ON avatar.network = room.network"
+            " AND avatar.realm = room.realm AND avatar.reference = ? WHERE room.id = ?"
+            f" AND {_IS_DUE}",
+            (reference, room, now),
+        ).fetchone()
+        is not None
+    )
+
+
+def seen_of_person(
+    db: Connection, account: AccountId, user: RemoteUserId
+) -> list[tuple[RoomId, str]]:
+    """What the pictures of somebody are called, in the rooms in which an account sees them."""
+    found = db.execute(
+        "SELECT member.room, member.avatar FROM account_room"
+        " JOIN member ON member.room = account_room.room AND member.remote_id = ?"
+        " WHERE account_room.account = ? AND member.shown AND member.avatar <> '' LIMIT 10",
+        (user, account),
+    ).fetchall()
+    return [(RoomId(room), reference) for room, reference in found]
 
 
 def is_put_off(db: Connection, room: RoomId) -> bool:

@@ -78,6 +78,12 @@ def realm_of(account: AccountId) -> str:
     return f"account {account}"
 
 
+def realm(db: Connection, room: RoomId) -> str:
+    """Within which it is one room; empty if it is gone."""
+    found = db.execute("SELECT realm FROM room WHERE id = ?", (room,)).fetchone()
+    return str(found[0]) if found else ""
+
+
 def _room(values: tuple[object, ...] | None, may: object = None) -> RoomRow | None:
     if values is None:
         return None

@@ -14,7 +14,7 @@ import structlog
 from gateway.errors import AdapterError, NotFound
 from gateway.ids import UserJid
 from gateway.tasks import is_cancelled, within
-from gateway.xmpp.asked import Answer, Request
+from gateway.xmpp.asked import Answer, LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import Stanza
@@ -61,7 +61,7 @@ class IqService:
             account=self._component.account_of(sender.bare),
             contact=self._network.addresses.contact(to.local) if to.local else None,
         )
-        later = self.gateway.later.get(request.key) if self._is_gateway(to) else None
+        later = self._answered_later(request)
         if later is not None:
             answered = later
             self._later(
@@ -71,7 +71,7 @@ class IqService:
             answer = self.gateway.now.get(request.key) if self._is_gateway(to) else None
             self._answer(element, answer, request)
         elif to.local.startswith("#"):
-            self._for_room(element, request, sender.bare)
+            self._answer(element, self.rooms.now.get(request.key), request)
         elif request.contact is None:
             # Everything about nobody: OMEMO look-ups included, at once (REQ-135).
             self._refuse(element, Refused(errors.ITEM_NOT_FOUND, self.puppets.unknown(to)))
@@ -81,12 +81,13 @@ class IqService:
         else:
             self._answer(element, self.puppets.now.get(request.key), request)
 
-    def _for_room(self, element: Element, request: Request, user: UserJid) -> None:
-        later = self.rooms.answers_later(request)
-        if later is None:
-            self._answer(element, self.rooms.now.get(request.key), request)
-        else:
-            self._later(user, element, lambda: self._answer_later(element, later(request)))
+    def _answered_later(self, request: Request) -> LaterAnswer | None:
+        """How a request is answered for which somebody is asked, or something fetched, first."""
+        if self._is_gateway(request.to):
+            return self.gateway.later.get(request.key)
+        if request.to.local.startswith("#"):
+            return self.rooms.answers_later(request)
+        return self.puppets.answers_later(request)
 
     def _later(
         self, user: UserJid, element: Element, work: Callable[[], Coroutine[Any, Any, None]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.bridge.accounts import Account
 from gateway.ids import RemoteUserId
 from gateway.xmpp import avatars, disco
-from gateway.xmpp.asked import Answer, Request, version
+from gateway.xmpp.asked import Answer, LaterAnswer, Request, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.outgoing import nick
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NICK = "http://jabber.org/protocol/nick"
 _PUBSUB = "{http://jabber.org/protocol/pubsub}"
+_CARD = ("get", "{vcard-temp}vCard")
 
 
 class PuppetAnswers:
@@ -39,7 +40,7 @@ class PuppetAnswers:
             ("set", f"{_PUBSUB}pubsub"): forbidden,
             ("get", "{http://jabber.org/protocol/pubsub#owner}pubsub"): forbidden,
             ("set", "{http://jabber.org/protocol/pubsub#owner}pubsub"): forbidden,
-            ("get", "{vcard-temp}vCard"): self._card,
+            _CARD: self._card,
         }
 
     def unknown(self, to: Address) -> str:
@@ -54,6 +55,21 @@ class PuppetAnswers:
             and request.payload.tag == f"{{{disco.INFO}}}query"
             and not self._network.contacts.is_known(request.account, request.contact)
         )
+
+    def answers_later(self, request: Request) -> LaterAnswer | None:
+        """How a request for a card is answered whose picture is being fetched, as in rooms."""
+        account, contact = request.account, request.contact
+        if account is None or contact is None or request.key != _CARD:
+            return None
+        coming = self._network.rooms.avatars.coming_of_person(account, contact)
+        if coming is None:
+            return None
+
+        async def answer(request: Request) -> str:
+            await self._network.rooms.avatars.come(account, *coming)
+            return self._card(request)
+
+        return answer
 
     def _require_known(self, request: Request) -> tuple[Account, RemoteUserId]:
         """Nothing is told of contacts to people without an account (REQ-118, REQ-307)."""

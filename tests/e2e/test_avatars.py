@@ -111,5 +111,7 @@ async def test_converse_js_shows_pictures(prosody_house: House, tmp_path: Path) 
         await page.sees("Do you see me?")
         try:
             await page.sees_avatar_of_room()
+            await page.sees_avatar_beside("Do you see me?")
+            await page.sees_avatar_of("Bob Builder")
         finally:
             await page.picture(tmp_path / "avatars.png")

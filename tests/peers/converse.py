@@ -213,6 +213,16 @@ class Converse:
         """Wait until the room is shown with one."""
         await _image(self._room().locator(".chat-head converse-avatar")).wait_for()
 
+    async def sees_avatar_beside(self, text: str) -> None:
+        """Wait until a message is shown with a picture of who says it."""
+        await _image((await self.sees(text)).locator("converse-avatar")).wait_for()
+
+    async def sees_avatar_of(self, nick: str) -> None:
+        """Wait until somebody in the list beside the room is shown with one."""
+        named = self.page.locator(".occupant-nick", has_text=nick)
+        listed = self._room().locator("converse-muc-occupant-list-item, li").filter(has=named)
+        await _image(listed.first.locator("converse-avatar")).wait_for()
+
     async def occupants(self) -> list[str]:
         """Names in the list beside the room."""
         names = self._room().locator(".occupant-nick")

@@ -28,6 +28,7 @@ from gateway.xmpp.component import Component
 from tests.clock import VirtualClock
 from tests.scenario.server import FakeServer
 from tests.scripted.adapter import (
+    AlbumAdapter,
     ForgetfulAdapter,
     IllustratedAdapter,
     ScriptedAdapter,
@@ -93,6 +94,7 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "live-only": LiveAdapter,
     "stepwise": StepwiseAdapter,
     "trusted": TrustedAdapter,
+    "album": AlbumAdapter,
     "unmade": UnmadeAdapter,
 }
 

@@ -24,7 +24,7 @@ UPDATE = "{vcard-temp:x:update}"
 TEMP = "{vcard-temp}"
 ROOM = f"#club-fdf4599621a1f940@{GATEWAY}"
 MUC_USER = "{http://jabber.org/protocol/muc#user}"
-_CARD = "<vCard xmlns='vcard-temp'/>"
+CARD = "<vCard xmlns='vcard-temp'/>"
 
 
 @pytest_asyncio.fixture
@@ -41,7 +41,7 @@ def png(colour: str, size: int = 300) -> bytes:
     return made.getvalue()
 
 
-def _member(user: str, avatar: str = "", **more: Any) -> dict[str, Any]:
+def member(user: str, avatar: str = "", **more: Any) -> dict[str, Any]:
     return {"user": user, "name": user.capitalize(), "avatar": avatar, **more}
 
 
@@ -51,7 +51,7 @@ async def _club(house: House, *members: dict[str, Any], **room: Any) -> None:
     house.network.avatars |= {
         "p-club": png("navy"), "p-bob": png("red"), "p-new": png("green"), "p-alice": png("pink"),
     }  # fmt: skip
-    listed = [_member("alice", "p-alice"), *members]
+    listed = [member("alice", "p-alice"), *members]
     house.network.event(
         "alice", "room", room="!club", **{"name": "Club", "members": listed, **room}
     )
@@ -89,13 +89,13 @@ def _statuses(stanzas: Sequence[Element]) -> list[str | None]:
 
 async def _photo(house: House, to: str) -> bytes:
     """That of the vCard of somebody."""
-    (card,) = await _ask(house, to, _CARD, "get")
+    (card,) = await _ask(house, to, CARD, "get")
     assert card.get("type") == "result"
     coded = card.findtext(f"{TEMP}vCard/{TEMP}PHOTO/{TEMP}BINVAL", "")
     return base64.b64decode(coded)
 
 
-def _is_of(colour: str, data: bytes) -> bool:
+def is_of(colour: str, data: bytes) -> bool:
     with Image.open(io.BytesIO(data)) as picture:
         return picture.size == (256, 256) and picture.convert("RGB").getpixel((9, 9)) == Image.new(
             "RGB", (1, 1), colour
@@ -103,11 +103,11 @@ def _is_of(colour: str, data: bytes) -> bool:
 
 
 async def test_req_594_the_hash_of_an_occupant_comes_when_it_is_known(house: House) -> None:
-    await _club(house, _member("bob", "p-bob"), _member("eve"))
+    await _club(house, member("bob", "p-bob"), member("eve"))
     assert house.network.fetched == []
     told = await _in(house)
     data = await _photo(house, f"{ROOM}/Bob")
-    assert _is_of("red", data)
+    assert is_of("red", data)
     assert _photos(told, "Bob") == [None, hashlib.sha1(data).hexdigest()]
     assert _photos(told, "Eve") == [""]
     again = await _in(house)
@@ -116,15 +116,15 @@ async def test_req_594_the_hash_of_an_occupant_comes_when_it_is_known(house: Hou
 
 
 async def test_req_594_another_picture_is_told_when_it_is_there(house: House) -> None:
-    await _club(house, _member("bob", "p-bob"))
+    await _club(house, member("bob", "p-bob"))
     await _in(house)
-    house.network.event("alice", "member", room="!club", member=_member("bob", "p-new"))
+    house.network.event("alice", "member", room="!club", member=member("bob", "p-new"))
     await house.clock.settle()
     told = _received(house)
     data = await _photo(house, f"{ROOM}/Bob")
-    assert _is_of("green", data)
+    assert is_of("green", data)
     assert _photos(told, "Bob") == [hashlib.sha1(data).hexdigest()]
-    house.network.event("alice", "member", room="!club", member=_member("bob"))
+    house.network.event("alice", "member", room="!club", member=member("bob"))
     await house.clock.settle()
     assert _photos(_received(house), "Bob") == [""]
     assert await _photo(house, f"{ROOM}/Bob") == b""
@@ -133,7 +133,7 @@ async def test_req_594_another_picture_is_told_when_it_is_there(house: House) ->
 async def test_req_594_a_picture_survives_a_restart_and_is_not_fetched_again(
     house: House,
 ) -> None:
-    await _club(house, _member("bob", "p-bob"), avatar="p-club")
+    await _club(house, member("bob", "p-bob"), avatar="p-club")
     hashes = _photos(await _in(house), "Bob")
     house.network.fetched.clear()
     await house.kill()
@@ -148,7 +148,7 @@ async def test_req_594_a_picture_survives_a_restart_and_is_not_fetched_again(
 async def test_req_594_what_was_not_there_before_a_crash_is_fetched_after_it(
     house: House,
 ) -> None:
-    await _club(house, _member("bob", "p-bob"))
+    await _club(house, member("bob", "p-bob"))
     house.network.avatars.clear()
     await _in(house)
     house.network.avatars["p-bob"] = png("red")
@@ -157,7 +157,7 @@ async def test_req_594_what_was_not_there_before_a_crash_is_fetched_after_it(
     await house.connected()
     await house.clock.advance(120)
     _received(house)
-    assert _is_of("red", await _photo(house, f"{ROOM}/Bob"))
+    assert is_of("red", await _photo(house, f"{ROOM}/Bob"))
 
 
 async def test_req_593_the_picture_of_a_room(house: House) -> None:
@@ -165,7 +165,7 @@ async def test_req_593_the_picture_of_a_room(house: House) -> None:
     told = await _in(house)
     data = await _photo(house, ROOM)
     digest = hashlib.sha1(data).hexdigest()
-    assert _is_of("navy", data)
+    assert is_of("navy", data)
     assert _photos(told, "") == [digest]
     assert _statuses(told).count("104") == 1
     (info,) = await _ask(
@@ -202,7 +202,7 @@ async def test_req_593_542_the_picture_of_a_room_changes_and_goes(house: House) 
 
 
 async def test_req_552_what_is_published_of_an_occupant(house: House) -> None:
-    await _club(house, _member("bob", "p-bob"), _member("eve"))
+    await _club(house, member("bob", "p-bob"), member("eve"))
     await _in(house)
     bob, data = f"{ROOM}/Bob", await _photo(house, f"{ROOM}/Bob")
     digest = hashlib.sha1(data).hexdigest()
@@ -237,11 +237,11 @@ async def test_req_552_709_nobody_learns_an_address_by_asking_an_occupant(
     house: House, nick: str
 ) -> None:
     """Not even that of the users themselves."""
-    await _club(house, _member("bob", "p-bob"), is_private=False)
+    await _club(house, member("bob", "p-bob"), is_private=False)
     await _in(house)
     pubsub = "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='{}'/></pubsub>"
     for payload in (
-        _CARD,
+        CARD,
         "<vcard xmlns='urn:ietf:params:xml:ns:vcard-4.0'/>",
         "<query xmlns='jabber:iq:version'/>",
         "<query xmlns='jabber:iq:last'/>",
@@ -257,21 +257,101 @@ async def test_req_552_709_nobody_learns_an_address_by_asking_an_occupant(
 
 
 async def test_req_552_who_is_not_in_the_room_is_told_nothing(house: House) -> None:
-    await _club(house, _member("bob", "p-bob"))
-    (answer,) = await _ask(house, f"{ROOM}/Bob", _CARD, "get")
+    await _club(house, member("bob", "p-bob"))
+    (answer,) = await _ask(house, f"{ROOM}/Bob", CARD, "get")
     assert answer.get("type") == "error"
 
 
 async def test_req_330_the_person_has_the_picture_of_the_occupant(house: House) -> None:
     """In private rooms Converse.js asks the person, whom it knows there."""
-    await _club(house, _member("bob", "p-bob"))
+    await _club(house, member("bob", "p-bob"))
     await _in(house)
-    assert _is_of("red", await _photo(house, f"bob@{GATEWAY}"))
+    assert is_of("red", await _photo(house, f"bob@{GATEWAY}"))
     assert await _photo(house, f"eve@{GATEWAY}") == b""
 
 
+def _ask_cards(house: House, *nicks: str) -> None:
+    """Of occupants, and of people, by names in lower case."""
+    for nick in nicks:
+        to = f"{ROOM}/{nick}" if nick[0].isupper() else f"{nick}@{GATEWAY}"
+        asks = f"type='get' id='{nick}' from='{ALICE}/phone' to='{to}'"
+        house.server.send(f"<iq {asks}>{CARD}</iq>")
+
+
+async def _answered(house: House) -> dict[str | None, bytes]:
+    """The pictures of cards that have come, by the ids of the questions."""
+    await house.clock.settle()
+    return {
+        one.get("id"): base64.b64decode(one.findtext(f"{TEMP}vCard/{TEMP}PHOTO/{TEMP}BINVAL", ""))
+        for one in _received(house)
+        if one.tag.endswith("iq") and one.get("type") == "result"
+    }
+
+
+async def let_go(house: House) -> None:
+    """The network answers what it has kept back."""
+    assert house.network.late is not None
+    answers, house.network.late[:] = list(house.network.late), []
+    for answer in answers:
+        answer()
+    await house.clock.settle()
+
+
+async def test_req_330_552_who_asks_while_a_picture_is_fetched_is_answered_with_it(
+    house: House,
+) -> None:
+    """Converse.js 14 asks once, and never again, whatever hash it is told."""
+    crowd = [member(f"m{number}", f"p-{number}") for number in range(30)]
+    await _club(house, *crowd, member("eve"))
+    house.network.avatars |= {f"p-{number}": png("gold") for number in range(30)}
+    house.network.late = []
+    for number in range(30):
+        said = {"room": "!club", "sender": f"m{number}", "id": f"s{number}", "body": "hi"}
+        house.network.event("alice", "room-message", **said, sent_at=house.clock.now())
+        await house.clock.advance(1)
+    await _in(house)
+    under_way = list(house.network.fetched)
+    assert len(under_way) == 2
+    _ask_cards(house, "M3", "m4", "Eve", "eve")
+    assert await _answered(house) == {"Eve": b"", "eve": b""}
+    await let_go(house)
+    assert house.network.fetched == [*under_way, "p-3", "p-4"]
+    assert await _answered(house) == {}
+    await let_go(house)
+    came = await _answered(house)
+    assert sorted(map(str, came)) == ["M3", "m4"]
+    assert all(is_of("gold", data) for data in came.values())
+    while house.network.late:
+        await let_go(house)
+    assert len(house.network.fetched) == len(set(house.network.fetched)) == 31
+
+
+async def test_req_330_552_nobody_waits_for_long_for_a_picture(house: House) -> None:
+    await _club(house, member("bob", "p-bob"), member("eve", "p-lost"))
+    house.network.late = []
+    await _in(house)
+    _ask_cards(house, "Bob", "bob", "Eve")
+    assert await _answered(house) == {}
+    await let_go(house)
+    await let_go(house)
+    came = await _answered(house)
+    assert came.pop("Eve") == b""
+    assert sorted(map(str, came)) == ["Bob", "bob"]
+
+    house.network.event("alice", "member", room="!club", member=member("bob", "p-new"))
+    await house.clock.advance(6)
+    _ask_cards(house, "Bob", "bob")
+    await house.clock.advance(9)
+    assert await _answered(house) == {}
+    await house.clock.advance(1)
+    assert await _answered(house) == {"Bob": b"", "bob": b""}
+    await let_go(house)
+    _received(house)
+    assert is_of("green", await _photo(house, f"{ROOM}/Bob"))
+
+
 async def test_only_who_is_seen_is_fetched_and_the_newest_speakers_first(house: House) -> None:
-    crowd = [_member(f"m{number}", f"p-{number}") for number in range(250)]
+    crowd = [member(f"m{number}", f"p-{number}") for number in range(250)]
     await _club(house, *crowd)
     for number in (7, 9):
         said = {"room": "!club", "sender": f"m{number}", "id": f"s{number}", "body": "hi"}
@@ -287,16 +367,16 @@ async def test_only_who_is_seen_is_fetched_and_the_newest_speakers_first(house: 
 async def test_a_picture_that_cannot_be_fetched_is_tried_again_and_not_for_ever(
     house: House,
 ) -> None:
-    await _club(house, _member("bob", "p-lost"))
+    await _club(house, member("bob", "p-lost"))
     await _in(house)
     await house.clock.advance(130)
     assert house.network.fetched.count("p-lost") == 2
     house.network.avatars["p-lost"] = png("red")
     await house.clock.advance(700)
     _received(house)
-    assert _is_of("red", await _photo(house, f"{ROOM}/Bob"))
+    assert is_of("red", await _photo(house, f"{ROOM}/Bob"))
 
-    house.network.event("alice", "member", room="!club", member=_member("bob", "p-never"))
+    house.network.event("alice", "member", room="!club", member=member("bob", "p-never"))
     for wait_s in (60, 600, 3_600, 21_600, 86_400, 86_400, 86_400):
         await house.clock.leap(wait_s)
         await house.clock.advance(70)
@@ -305,7 +385,7 @@ async def test_a_picture_that_cannot_be_fetched_is_tried_again_and_not_for_ever(
 
 
 async def test_a_network_that_asks_to_wait_is_not_asked_meanwhile(house: House) -> None:
-    await _club(house, *(_member(f"m{number}", f"p-{number}") for number in range(9)))
+    await _club(house, *(member(f"m{number}", f"p-{number}") for number in range(9)))
     house.network.faults += [{"error": "rate", "text": "Slowly!", "retry_after_s": 300}] * 2
     await _in(house)
     await house.clock.advance(290)
@@ -316,10 +396,10 @@ async def test_a_network_that_asks_to_wait_is_not_asked_meanwhile(house: House) 
 
 async def test_a_bad_picture_is_left_out_quietly(house: House) -> None:
     house.network.avatars["p-bad"] = b"<svg xmlns='http://www.w3.org/2000/svg'>secret</svg>"
-    await _club(house, _member("bob", "p-bad"), _member("eve", "p-bob"))
+    await _club(house, member("bob", "p-bad"), member("eve", "p-bob"))
     told = await _in(house)
     assert _photos(told, "Bob") == [None, ""]
-    assert _is_of("red", await _photo(house, f"{ROOM}/Eve"))
+    assert is_of("red", await _photo(house, f"{ROOM}/Eve"))
     (logged,) = [log for log in house.logs if log["event"] == "picture_left_out"]
     assert logged["log_level"] == "info"
     assert "secret" not in str(house.logs)
@@ -331,7 +411,7 @@ async def _prune(house: House) -> None:
 
 
 async def test_pictures_are_kept_once_and_go_with_those_who_have_them(house: House) -> None:
-    await _club(house, _member("bob", "p-bob"), _member("eve", "p-same"))
+    await _club(house, member("bob", "p-bob"), member("eve", "p-same"))
     house.network.avatars["p-same"] = house.network.avatars["p-bob"]
     await _in(house)
     assert house.query("SELECT count(*) FROM picture") == [(2,)]
@@ -346,7 +426,7 @@ async def test_pictures_are_kept_once_and_go_with_those_who_have_them(house: Hou
 
 
 async def test_unregistering_wipes_pictures(house: House) -> None:
-    await _club(house, _member("bob", "p-bob"), avatar="p-club")
+    await _club(house, member("bob", "p-bob"), avatar="p-club")
     await _in(house)
     account = house.bridge.accounts.of(ALICE)  # type: ignore[arg-type]
     assert account is not None
@@ -370,8 +450,8 @@ async def test_req_593_an_owner_gives_the_room_a_picture(house: House) -> None:
     assert (done["do"], done["room"], done["media_type"]) == (
         "SetRoomAvatar", "!club", "image/png",
     )  # fmt: skip
-    assert _is_of("teal", base64.b64decode(done["data"]))
-    (answer,) = await _ask(house, ROOM, _CARD)
+    assert is_of("teal", base64.b64decode(done["data"]))
+    (answer,) = await _ask(house, ROOM, CARD)
     assert answer.get("type") == "result"
     assert house.network.commands[-1] == {"op": "manage", "do": "SetRoomAvatar", "room": "!club"}
 
@@ -398,7 +478,7 @@ async def test_req_593_a_picture_that_cannot_be_taken_is_refused(house: House) -
 
 async def test_a_network_without_pictures_says_nothing_of_them(tmp_path: Path) -> None:
     async with House(tmp_path, Options(adapter="plain")) as house:
-        await _club(house, _member("bob"))
+        await _club(house, member("bob"))
         assert _photos(await _in(house), "Bob") == []
         (answer,) = await _ask(house, ROOM, _photo_of(png("teal")))
         assert "service-unavailable" in str([one.tag for one in answer.iter()])

@@ -164,6 +164,10 @@ class TrustedAdapter(ScriptedAdapter):
         return True
 
 
+class AlbumAdapter(IllustratedAdapter, TrustedAdapter):
+    """Likewise with pictures."""
+
+
 class ForgetfulAdapter(ScriptedAdapter):
     """The same network without keys: what was sent cannot be recognised."""
 

@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 
@@ -49,6 +50,8 @@ class ScriptedNetwork:
     """Pictures, by what they are called."""
     fetched: list[str] = field(default_factory=list)
     """Those that were asked for."""
+    late: list[Callable[[], None]] | None = None
+    """Answers with pictures, which are kept back if there is a place for them."""
     past: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     """What was said in a room before all events, the oldest first."""
     page: int = 100
@@ -180,7 +183,9 @@ class ScriptedNetwork:
             writer.close()
 
     def _answer(self, writer: asyncio.StreamWriter, reply: dict[str, Any]) -> None:
-        if self.answer_s:
+        if self.late is not None and "data" in reply:
+            self.late.append(partial(_write, writer, reply))
+        elif self.answer_s:
             asyncio.get_running_loop().call_later(self.answer_s, _write, writer, reply)
         else:
             _write(writer, reply)

@@ -8,8 +8,9 @@ then those of the occupants who have spoken last. When it is there, the sessions
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import islice
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -45,6 +46,20 @@ _PAUSE_S = 5.0
 """In which nothing is fetched after a failure, that may be one of all pictures."""
 _LONGEST_PAUSE_S = 600.0
 _EVERY_S = 60.0
+_ASKED_S = 10.0
+"""For so long who asks for a picture waits for it."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is to be done for one account."""
+
+    places: dict[RoomId, None]
+    """Rooms to be looked through."""
+    asked: deque[tuple[RoomId, str]] = field(default_factory=deque)
+    """Pictures for which somebody waits: they come first."""
+    found: deque[tuple[RoomId, str]] = field(default_factory=deque)
+    """Some of those of the first room."""
 
 
 class Avatars:
@@ -68,8 +83,12 @@ class Avatars:
         self._persist = persist
         self._deliver = deliver
         self._turns = asyncio.Semaphore(_AT_ONCE_OF_ALL)
-        self._waiting: dict[AccountId, dict[RoomId, None]] = {}
-        """Rooms to be looked through, of the accounts for which that is under way."""
+        self._work_of: dict[AccountId, _Work] = {}
+        """Of the accounts for which something is under way."""
+        self._fetching: set[tuple[str, str]] = set()
+        """Realms and references: in shared rooms one account fetches for all."""
+        self._came = asyncio.Event()
+        """Set, and made anew, when it is known what has become of a picture."""
         self._later: dict[AccountId, tuple[Account, set[RoomId]]] = {}
         """Rooms in which something is to be fetched again."""
 
@@ -87,11 +106,45 @@ class Avatars:
         wanted = dict.fromkeys(places)
         if not self.is_offered or not wanted or _session(account) is None:
             return
-        if account.id in self._waiting:
-            self._waiting[account.id].update(wanted)
+        if account.id in self._work_of:
+            self._work_of[account.id].places.update(wanted)
         else:
-            self._waiting[account.id] = wanted
+            self._work_of[account.id] = _Work(wanted)
             self._tasks.spawn(self._work(account), "avatars")
+
+    def is_coming(self, account: Account, room: RoomId, reference: str) -> bool:
+        """A picture that is to be fetched now, and can be."""
+        return (
+            bool(reference)
+            and _session(account) is not None
+            and avatars.is_due(self._store.reader, room, reference, self._clock.now())
+            and self._is_looked_after(room)
+        )
+
+    def coming_of_person(self, account: Account, user: RemoteUserId) -> tuple[RoomId, str] | None:
+        """Where somebody is seen of whom a picture is to be fetched now, and what it is called."""
+        if self.of_person(account, user) is not None:
+            return None
+        seen = avatars.seen_of_person(self._store.reader, account.id, user)
+        return next((one for one in seen if self.is_coming(account, *one)), None)
+
+    async def come(self, account: Account, room: RoomId, reference: str) -> None:
+        """Wait until it is known what becomes of a picture, though not for long."""
+        try:
+            await within(self._clock, _ASKED_S, self._until_known(account, room, reference))
+        except TimeoutError:
+            self._log.debug("picture_not_there_in_time", account=account.id)
+
+    async def _until_known(self, account: Account, room: RoomId, reference: str) -> None:
+        self.wake(account, [room])
+        work = self._work_of.get(account.id)
+        if work is not None and (room, reference) not in work.asked:
+            work.asked.append((room, reference))
+        key = self._key(room, reference)
+        while avatars.is_due(self._store.reader, room, reference, self._clock.now()) and (
+            account.id in self._work_of or key in self._fetching
+        ):
+            await self._came.wait()
 
     def went_live(self, account: Account, of: Rooms) -> None:
         """Sessions outlive a restart, and what they see may have changed meanwhile."""
@@ -113,33 +166,76 @@ class Avatars:
     # --- fetching -------------------------------------------------------------------------------
 
     async def _work(self, account: Account) -> None:
-        waiting = self._waiting[account.id]
         try:
-            while waiting:
-                room = next(iter(waiting))
-                wanted = iter(self._wanted(room))
-                if not (some := list(islice(wanted, _AT_ONCE))):
-                    self._done(account, room)
-                while some:
-                    session = _session(account)
-                    if session is None:
-                        return
-                    fetched = (self._fetch(account, session, room, one) for one in some)
-                    await self._clock.sleep(max(await asyncio.gather(*fetched)))
-                    some = list(islice(wanted, _AT_ONCE))
+            while some := self._next(account):
+                session = _session(account)
+                if session is None:
+                    return
+                await self._clock.sleep(await self._fetch_some(account, session, some))
         finally:
-            del self._waiting[account.id]
+            del self._work_of[account.id]
+            self._tell_waiting()
+
+    def _next(self, account: Account) -> list[tuple[RoomId, str]]:
+        work = self._work_of[account.id]
+        while work.asked or work.places:
+            queue = work.asked or work.found
+            if not queue:
+                self._look_through(account, next(iter(work.places)))
+                continue
+            some = [queue.popleft() for _ in range(min(_AT_ONCE, len(queue)))]
+            if some := [one for one in dict.fromkeys(some) if self._is_free(*one)]:
+                return some
+        return []
+
+    def _look_through(self, account: Account, room: RoomId) -> None:
+        """Find what is to be fetched there."""
+        found = [(room, reference) for reference in self._wanted(room)]
+        free = [one for one in found if self._key(*one) not in self._fetching]
+        self._work_of[account.id].found.extend(free)
+        if not free:
+            self._done(account, room, is_left=bool(found))
+
+    def _is_free(self, room: RoomId, reference: str) -> bool:
+        """It is still to be fetched, and nobody does."""
+        reader, now = self._store.reader, self._clock.now()
+        is_due = avatars.is_due(reader, room, reference, now)
+        return is_due and self._key(room, reference) not in self._fetching
+
+    def _key(self, room: RoomId, reference: str) -> tuple[str, str]:
+        return rooms.realm(self._store.reader, room), reference
+
+    async def _fetch_some(
+        self, account: Account, session: Session, some: list[tuple[RoomId, str]]
+    ) -> float:
+        """Returns how long to wait then."""
+        keys = {self._key(*one) for one in some}
+        self._fetching |= keys
+        try:
+            return max(
+                await asyncio.gather(*(self._fetch(account, session, *one) for one in some))
+            )
+        finally:
+            self._fetching -= keys
+            self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        self._came.set()
+        self._came = asyncio.Event()
 
     def _wanted(self, room: RoomId) -> list[str]:
-        reader = self._store.reader
-        if not self._is_seen(room) or avatars.count(reader, room) >= _MOST:
+        if not self._is_looked_after(room):
             return []
-        return avatars.wanted(reader, room, self._clock.now(), _BATCH)
+        return avatars.wanted(self._store.reader, room, self._clock.now(), _BATCH)
 
-    def _done(self, account: Account, room: RoomId) -> None:
-        """For now."""
-        del self._waiting[account.id][room]
-        if self._is_seen(room) and avatars.is_put_off(self._store.reader, room):
+    def _is_looked_after(self, room: RoomId) -> bool:
+        return self._is_seen(room) and avatars.count(self._store.reader, room) < _MOST
+
+    def _done(self, account: Account, room: RoomId, *, is_left: bool) -> None:
+        """For now. What others fetch is looked for again: they may go."""
+        del self._work_of[account.id].places[room]
+        is_left = is_left or avatars.is_put_off(self._store.reader, room)
+        if is_left and self._is_seen(room):
             self._later.setdefault(account.id, (account, set()))[1].add(room)
 
     async def _fetch(

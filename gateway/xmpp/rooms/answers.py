@@ -80,12 +80,12 @@ class RoomAnswers:
         """What all occupants say of themselves."""
         self._archive = ArchiveAnswers(component, self._room)
         self._admin = Administration(component, self._room)
-        cards = Cards(component, self._room, self._occupant)
-        self.now |= self._archive.now | self._admin.now | cards.now
+        self._cards = Cards(component, self._room, self._occupant)
+        self.now |= self._archive.now | self._admin.now | self._cards.now
         self.later: dict[tuple[str, str], LaterAnswer] = {
             ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
             **self._admin.later,
-            **cards.later,
+            **self._cards.later,
             **Configuration(component, self._room).later,
         }
 
@@ -94,6 +94,7 @@ class RoomAnswers:
         if self._admin.is_known(request):
             return None
         later = self._archive.answers_later(request) or self.later.get(request.key)
+        later = later or self._cards.when_there(request)
         return later or self.looked_up(request)
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:

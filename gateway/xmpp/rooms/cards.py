@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _TEMP = "{vcard-temp}"
 _PUBSUB = "{http://jabber.org/protocol/pubsub}"
+_OF_CARDS = (("get", f"{_TEMP}vCard"), ("get", f"{{{avatars.VCARD4}}}vcard"))
 _NO_PICTURES = "Pictures of groups cannot be set in this network."
 _NO_SUCH_PICTURE = "This is no picture that can be shown to everybody. Please take a PNG or JPEG."
 
@@ -56,14 +57,35 @@ class Cards:
         }
         self.later: dict[tuple[str, str], LaterAnswer] = {("set", f"{_TEMP}vCard"): self._set}
 
+    def when_there(self, request: Request) -> LaterAnswer | None:
+        """How a request for a card is answered whose picture is being fetched; None if at once.
+        There are clients that never ask again, such as Converse.js."""
+        if request.key not in _OF_CARDS:
+            return None
+        try:
+            account, room, shown = self._shown(request)
+        except Refused:
+            return None  # and that is said at once
+        if not self._avatars.is_coming(account, room.id, shown.avatar):
+            return None
+
+        async def answer(request: Request) -> str:
+            await self._avatars.come(account, room.id, shown.avatar)
+            return self.now[request.key](request)
+
+        return answer
+
+    def _shown(self, request: Request) -> tuple[Account, RoomRow, MemberRow | RoomRow]:
+        if request.to.resource:
+            return self._occupant_of(request)
+        account, room = self._room_of(request)
+        return account, room, room
+
     def _whose(self, request: Request) -> tuple[str, PictureRow | None]:
         """Name and picture."""
-        shown: MemberRow | RoomRow
-        if request.to.resource:
-            shown = self._occupant_of(request)[2]
-            return shown.name or shown.nick, self._avatars.picture(shown.picture)
-        shown = self._room_of(request)[1]
-        return shown.name, self._avatars.picture(shown.picture)
+        shown = self._shown(request)[2]
+        name = shown.name or (shown.nick if isinstance(shown, MemberRow) else "")
+        return name, self._avatars.picture(shown.picture)
 
     def _card(self, request: Request) -> str:
         name, picture = self._whose(request)
