@@ -214,3 +214,28 @@ async def test_req_712_what_waits_for_a_shared_room_counts_for_those_in_it(
         for name in ("alice", "carol"):
             texts = list(dict.fromkeys(_texts(_groupchat(told[name]))))
             assert texts == [f"text {number}" for number in range(20)]
+
+
+async def test_what_ones_session_was_late_to_tell_is_due(town: Town) -> None:
+    """REQ-585: the network has told Dave what was said before we knew that he was in."""
+    town.says(("alice",), "bob", "before", "m0")
+    town.says(("alice",), "bob", "early", "m1")
+    await town.settle()
+    await _dave_comes(town)
+    town.says(("dave",), "bob", "early", "m1")
+    await town.settle()
+    assert await town.archive("dave") == ["early"]
+
+
+async def test_who_comes_back_may_not_read_what_was_said_meanwhile(town: Town) -> None:
+    """REQ-585."""
+    await town.both_join()
+    town.says(("alice", "carol"), "bob", "before", "m0")
+    town.tell("alice", "member-gone", user="carol", how="kicked", actor="bob")
+    town.says(("alice",), "bob", "meanwhile", "m1")
+    await town.settle()
+    town.tell("alice", "member", member=_member("carol"))
+    town.describe("carol")
+    town.says(("alice", "carol"), "bob", "after", "m2")
+    await town.settle()
+    assert await town.archive("carol") == ["before", "after"]
