@@ -191,12 +191,14 @@ class Accounts:
 
         return await self._store.write(unit, committed)
 
-    async def remove(self, account: Account) -> None:
-        """Delete the account with everything that belongs to it."""
-        await self._store.write(lambda db: accounts.remove(db, account.id))
+    async def remove(self, account: Account) -> tuple[int, int]:
+        """Delete the account with everything that belongs to it. Returns how many rows waited in
+        rooms that it alone has shared in the end, and their bytes."""
+        swept = await self._store.write(lambda db: accounts.remove(db, account.id))
         if self._by_user.get(account.user) is account:
             del self._by_user[account.user]
             del self._by_id[account.id]
+        return swept
 
     def _open(self, row: AccountRow) -> Account:
         status, secret = row.status, None

@@ -80,11 +80,15 @@ class Backlog:
     def done(self, rows: Iterable[InboundRow]) -> None:
         """These rows do not wait any longer."""
         for row in rows:
-            load = self._loads.get(row.account)
-            if load is not None:  # else the account is gone
-                load.rows -= 1
-                load.size -= row.size
-                self._look_down(row.account, load)
+            self.dropped(row.account, 1, row.size)
+
+    def dropped(self, account: AccountId, rows: int, size: int) -> None:
+        """So much does not wait any longer."""
+        load = self._loads.get(account)
+        if load is not None:  # else the account is gone
+            load.rows -= rows
+            load.size -= size
+            self._look_down(account, load)
 
     def forget(self, account: AccountId) -> None:
         """The account was removed with all its rows."""

@@ -28,7 +28,7 @@ from gateway.ids import AccountId, ConversationId, NetworkName, RowId, StanzaId,
 from gateway.store import Store, contacts, journal
 from gateway.store.backlog import waiting_inbound
 from gateway.store.contacts import Subscription
-from gateway.store.journal import InboundRow, InboundState
+from gateway.store.journal import OF_SHARED_ROOM, InboundRow, InboundState
 from gateway.tasks import Tasks
 
 log = structlog.get_logger("delivery")
@@ -199,9 +199,11 @@ class Delivery:
         self._redelivery.by_puppet(user, message)
         self.pump()
 
-    def forget(self, account: AccountId) -> None:
-        """The account was removed with all its rows."""
+    def forget(self, account: AccountId, shared_rows: int = 0, shared_size: int = 0) -> None:
+        """The account was removed with all its rows, and with so many of rooms that it has shared
+        with nobody any more."""
         self._backlog.forget(account)
+        self._backlog.dropped(OF_SHARED_ROOM, shared_rows, shared_size)
         self._queues.forget(account)
         self._peers.forget(account)
 

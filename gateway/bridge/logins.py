@@ -258,10 +258,10 @@ class Logins:
             await self._outbound.forget(account)
             await self._rooms.freeze(account)
             known = self._contacts.known(account)
-            await self._accounts.remove(account)
+            swept = await self._accounts.remove(account)
         finally:
             account.leaving = False
-        self._delivery.forget(account.id)
+        self._delivery.forget(account.id, *swept)
         self._attendance.forget(account)
         await self._store.checkpoint()
         return warning, lambda: self._contacts.say_goodbye(account, known)

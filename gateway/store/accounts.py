@@ -161,11 +161,12 @@ def set_cursor(db: Transaction, account: AccountId, cursor: str, now: float) -> 
     db.execute("UPDATE account SET cursor = ?, active_at = ? WHERE id = ?", (cursor, now, account))
 
 
-def remove(db: Transaction, account: AccountId) -> None:
-    """Delete the account and all that belongs to it, also rooms that nobody else shares."""
+def remove(db: Transaction, account: AccountId) -> tuple[int, int]:
+    """Delete the account and all that belongs to it, also rooms that nobody else shares. Returns
+    how many rows waited in these, and their bytes."""
     avatars.forget(db, account)
     db.execute("DELETE FROM account WHERE id = ?", (account,))
-    sharing.sweep(db)
+    return sharing.sweep(db)
 
 
 def any_secret(db: Connection) -> bool:

@@ -196,9 +196,19 @@ def ignore(db: Transaction, account: AccountId, users: Iterable[RemoteUserId]) -
     db.executemany("INSERT OR IGNORE INTO ignored VALUES (?, ?)", [(account, u) for u in users])
 
 
-def sweep(db: Transaction) -> None:
-    """Drop shared rooms in which nobody is any more."""
-    db.execute(
-        "DELETE FROM room WHERE account IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM account_room WHERE account_room.room = room.id)"
-    )
+_OF_NOBODY = (
+    "account IS NULL AND NOT EXISTS (SELECT 1 FROM account_room WHERE account_room.room = room.id)"
+)
+
+
+def sweep(db: Transaction) -> tuple[int, int]:
+    """Drop shared rooms in which nobody is any more. Returns how many rows waited for sessions in
+    them, and the bytes of these."""
+    rows, size = db.execute(
+        "SELECT count(*), coalesce(sum(length(inbound.payload)), 0) FROM inbound"
+        " WHERE inbound.state < 2 AND inbound.conversation IN"
+        " (SELECT conversation.id FROM conversation WHERE conversation.room IN"
+        f" (SELECT room.id FROM room WHERE room.{_OF_NOBODY}))"
+    ).fetchone()
+    db.execute(f"DELETE FROM room WHERE {_OF_NOBODY}")
+    return int(rows), int(size)

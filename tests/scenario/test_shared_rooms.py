@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 import pytest
 import pytest_asyncio
 
+from gateway.store.journal import OF_SHARED_ROOM
 from tests.scenario.house import GATEWAY, HOME, House, Options
 from tests.scenario.test_rooms import MAM, MUC_USER, _received
 from tests.scenario.test_stream import ALICE, running
@@ -270,6 +271,22 @@ async def test_one_unregisters_and_the_room_stays(town: Town) -> None:
             assert await town.archive("alice") == ["hello"]
     assert town.house.query("SELECT count(*) FROM archived") == [(0,)]
     assert town.house.query("SELECT count(*) FROM room") == [(0,)]
+
+
+async def test_what_waits_in_a_room_goes_with_the_last_who_shares_it(town: Town) -> None:
+    """REQ-712: and counts no more."""
+    await town.both_join()
+    await town.house.clock.advance(5)
+    town.house.server.answers_barriers = False
+    town.says(("carol",), "bob", "hello", "m1")
+    await town.settle()
+    for name in ("carol", "alice"):
+        account = town.house.bridge.accounts.of(USERS[name])  # type: ignore[arg-type]
+        assert account is not None
+        assert OF_SHARED_ROOM in town.house.bridge._backlog._loads
+        await town.house.bridge.logins.unregister(account)
+        await town.settle()
+    assert OF_SHARED_ROOM not in town.house.bridge._backlog._loads
 
 
 @pytest.mark.parametrize(
