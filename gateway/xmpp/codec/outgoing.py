@@ -27,6 +27,8 @@ from gateway.xmpp.codec.xml import Stanza, attribute, text
 
 STORE = "<store xmlns='urn:xmpp:hints'/>"
 NO_STORE = "<no-store xmlns='urn:xmpp:hints'/>"
+MARKABLE = "<markable xmlns='urn:xmpp:chat-markers:0'/>"
+"""Without it Conversations tells nobody that a message was read (XEP-0333 §4.1)."""
 _NO_CARBON = "<private xmlns='urn:xmpp:carbons:2'/>"
 """XEP-0280 §9."""
 _DELAYED_S = 60.0
@@ -127,7 +129,7 @@ def _chat(
         if route.wants_receipt:
             parts.append("<request xmlns='urn:xmpp:receipts'/>")
         if route.read_marks:
-            parts.append("<markable xmlns='urn:xmpp:chat-markers:0'/>")
+            parts.append(MARKABLE)
         parts.append("<active xmlns='http://jabber.org/protocol/chatstates'/>")
         if not route.marks:
             parts.append(nick(name))

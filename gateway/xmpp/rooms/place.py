@@ -25,6 +25,8 @@ class Place:
     is_private: bool
     caps: str = ""
     """Those of all occupants but the user (XEP-0115)."""
+    is_read: bool = False
+    """The network wants to know what its people have read."""
     has_avatars: bool = False
     """The network says who has a picture, and who has none."""
 

@@ -82,6 +82,7 @@ class RoomService:
             users=users,
             is_private=room.private,
             caps=self._component.iqs.rooms.occupant.caps(),
+            is_read=self._component.network.adapter.capabilities.read_marks,
             has_avatars=self._component.network.rooms.avatars.is_offered,
         )
 

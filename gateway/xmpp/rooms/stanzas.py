@@ -20,7 +20,7 @@ from gateway.events import (
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.journal import InboundRow
 from gateway.xmpp import avatars
-from gateway.xmpp.codec.outgoing import NO_STORE, delay
+from gateway.xmpp.codec.outgoing import MARKABLE, NO_STORE, delay
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.rooms.content import content
 from gateway.xmpp.rooms.place import Place, occupant_id
@@ -139,6 +139,8 @@ def message(place: Place, said: RoomMessage, to: str, *, late: bool) -> Stanza:
         f"{content(place, said)}<stanza-id xmlns='urn:xmpp:sid:0' by='{attribute(place.room)}'"
         f" id='{attribute(said.archive_id)}'/>{named}"
     )
+    if place.is_read and said.body and said.nick:
+        inner += MARKABLE
     if said.origin_id:
         inner += f"<origin-id xmlns='urn:xmpp:sid:0' id='{attribute(said.origin_id)}'/>"
     if late:
