@@ -206,11 +206,24 @@ async def test_req_581_582_results_are_as_the_message_was(house: House) -> None:
         assert inside is not None
         assert outside is not None
         assert dict(inside.items()) == dict(outside.items())
+    item = kept.find(f"{MUC_USER}x/{MUC_USER}item")
+    assert item is not None
+    assert item.get("jid") == f"bob@{GATEWAY}"
     found = result.find(f"{MAM}result")
     stanza_id = live.find("{urn:xmpp:sid:0}stanza-id")
     assert found is not None
     assert stanza_id is not None
     assert found.get("id") == stanza_id.get("id")
+
+
+async def test_req_582_the_archive_of_a_channel_says_no_addresses(house: House) -> None:
+    room = await _club(house)
+    house.network.event("alice", "room", room="!club", members=MEMBERS, is_private=False)
+    _says(house, "bob", "hello", "m1")
+    await house.clock.settle()
+    results = await _ask(house, room, _query())
+    assert _bodies(results) == ["hello"]
+    assert not [item for each in results for item in each.iter(f"{MUC_USER}item")]
 
 
 async def test_req_580_pages_of_ids(house: House) -> None:

@@ -147,16 +147,17 @@ def form() -> str:
     return f"<query xmlns='{MAM}'><x xmlns='{_DATA}' type='form'>{form_type}{fields}</x></query>"
 
 
-def result(place: Place, query: Query, said: RoomMessage, to: str) -> Stanza:
+def result(place: Place, query: Query, said: RoomMessage, to: str, by: str = "") -> Stanza:
     """XEP-0313 §4.2. The message inside is as it was when it was live (REQ-582); it is a client's,
-    and its namespace is not that of our stream (REQ-581)."""
+    and its namespace is not that of our stream (REQ-581). ``by``: who has said it, as XML, where
+    everybody may know that."""
     message = stanzas.message(place, said, "", late=False)
     inner = (
         f"<result xmlns='{MAM}' queryid='{attribute(query.id)}'"
         f" id='{attribute(said.archive_id)}'><forwarded xmlns='urn:xmpp:forward:0'>"
         f"{_DELAY.format(timestamp(said.sent_at))}"
         f"<message xmlns='jabber:client' from='{attribute(message.sender)}' type='groupchat'"
-        f" id='{attribute(message.id)}'>{message.inner}</message></forwarded></result>"
+        f" id='{attribute(message.id)}'>{message.inner}{by}</message></forwarded></result>"
     )
     return Stanza("message", place.room, to, inner=inner)
 

@@ -14,7 +14,7 @@ from gateway.xmpp.asked import Answer, LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.jid import split
-from gateway.xmpp.rooms import archive
+from gateway.xmpp.rooms import archive, stanzas
 from gateway.xmpp.rooms.past import PastPages
 
 if TYPE_CHECKING:
@@ -71,7 +71,10 @@ class ArchiveAnswers:
         place = self._component.rooms.place(account, room)
         for said in reversed(page) if query.flipped else page:
             shown = self._rooms.shown(account, room, said.message)
-            self._component.stream.send(archive.result(place, query, shown, request.sender))
+            by = ""
+            if room.private and shown.nick:
+                by = stanzas.said_by(place, said.sender, self._rooms.member(room, said.sender))
+            self._component.stream.send(archive.result(place, query, shown, request.sender, by))
         return archive.fin(page, complete=complete)
 
     async def _pages_with_past(self, request: Request) -> str:

@@ -19,6 +19,7 @@ from gateway.events import (
 )
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store.journal import InboundRow
+from gateway.store.members import MemberRow
 from gateway.xmpp import avatars
 from gateway.xmpp.codec.outgoing import MARKABLE, NO_STORE, delay
 from gateway.xmpp.codec.xml import Stanza, attribute, text
@@ -146,6 +147,18 @@ def message(place: Place, said: RoomMessage, to: str, *, late: bool) -> Stanza:
     if late:
         inner += delay(said.sent_at, place.room)
     return Stanza("message", place.occupant(said.nick), to, "groupchat", said.id, inner)
+
+
+def said_by(place: Place, user: RemoteUserId, member: MemberRow | None) -> str:
+    """Who has said something, in the archive of a private room (XEP-0313 §4.2, REQ-582).
+    ``member``: what they are now, if they are still there."""
+    affiliation, role = "none", "none"
+    if member is not None:
+        affiliation = member.affiliation
+        role = role_of(affiliation, may_speak=member.may_speak)
+    jid = attribute(place.jid_of(user))
+    item = f"<item affiliation='{affiliation}' role='{role}' jid='{jid}'/>"
+    return f"<x xmlns='{_USER}'>{item}</x>"
 
 
 def displayed(place: Place, mark: RoomDisplayed, to: str) -> Stanza:
