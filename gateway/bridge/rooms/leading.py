@@ -21,8 +21,8 @@ from gateway.tasks import contained
 
 log = structlog.get_logger("rooms")
 
-_EVERY_S = 30.0
-_PATIENCE_S = 60.0
+_EVERY_S = 10.0
+_PATIENCE_S = 30.0
 """A session that comes back within that leads on: most do, and to tell a room whole costs much."""
 _ROOMS = 100
 """Of one leader, at a time; and as many are looked at in one go."""
