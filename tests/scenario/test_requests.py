@@ -67,7 +67,7 @@ async def test_req_129_a_lookup_that_fails_is_one_answer(
     condition: str,
 ) -> None:
     await running(house)
-    monkeypatch.setattr(house.bridge, "find", find)
+    monkeypatch.setattr(house.bridge.contacts, "find", find)
     house.server.send(
         f"<iq type='get' id='q1' from='{ALICE}/phone' to='eve@{GATEWAY}'>"
         "<query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
