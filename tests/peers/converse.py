@@ -142,10 +142,10 @@ class Converse:
         said = self.page.locator(".chat-msg__text", has_text=text)
         return self._room().locator(".chat-msg").filter(has=said).last
 
-    async def sees(self, text: str) -> Locator:
+    async def sees(self, text: str, limit_ms: int = _LIMIT_MS) -> Locator:
         """Wait until a message with this text is shown."""
         found = self.message(text)
-        await found.wait_for(state="visible")
+        await found.wait_for(state="visible", timeout=limit_ms)
         return found
 
     async def author_of(self, text: str) -> str:
