@@ -69,11 +69,15 @@ class ArchiveAnswers:
         page, complete = self._page(account, room, query)
         complete = complete and not self._past.is_missing(account, room, query)
         place = self._component.rooms.place(account, room)
+        people: dict[RemoteUserId, str] = {}
         for said in reversed(page) if query.flipped else page:
             shown = self._rooms.shown(account, room, said.message)
             by = ""
             if room.private and shown.nick:
-                by = stanzas.said_by(place, said.sender, self._rooms.member(room, said.sender))
+                if said.sender not in people:
+                    member = self._rooms.member(room, said.sender)
+                    people[said.sender] = stanzas.said_by(place, said.sender, member)
+                by = people[said.sender]
             self._component.stream.send(archive.result(place, query, shown, request.sender, by))
         return archive.fin(page, complete=complete)
 
