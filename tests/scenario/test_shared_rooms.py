@@ -330,6 +330,32 @@ async def test_one_fails_and_the_other_notices_nothing(town: Town) -> None:
     assert _texts(_groupchat(told["alice"])) == _texts(_groupchat(told["carol"])) == ["hello"]
 
 
+@pytest.mark.parametrize("trouble", ["raises", "hangs"])
+async def test_an_adapter_that_fails_to_tell_its_rooms_keeps_no_other_from_it(
+    town: Town, trouble: str
+) -> None:
+    """All of their rooms have lost their leaders."""
+
+    async def tell_rooms(rooms: object) -> None:
+        if trouble == "raises":
+            raise RuntimeError("this adapter has a defect")
+        await town.house.clock.sleep(1_000_000)
+
+    await town.house.link(DAVE, "dave")
+    town.house.network.event("dave", "room", room="!tea", name="Tea", members=[_member("dave")])
+    await town.settle()
+    for name in ("alice", "carol"):  # one of them is asked before dave
+        account = town.house.bridge.accounts.of(USERS[name])  # type: ignore[arg-type]
+        assert account is not None
+        assert account.link is not None
+        assert account.link.session is not None
+        account.link.session.tell_rooms = tell_rooms  # type: ignore[method-assign]
+    await town.house.store.write(lambda db: db.execute("UPDATE room SET leader = NULL"))
+    await town.house.clock.advance(100)
+    asked = [c["rooms"] for c in town.house.network.commands if c["op"] == "tell-rooms"]
+    assert ["!tea"] in asked
+
+
 async def test_what_one_tells_late_undoes_nothing(town: Town) -> None:
     """Alice's session leads. What Carol's was told before that comes late."""
     await town.both_join()

@@ -17,13 +17,14 @@ from gateway.bridge.accounts import Account, Accounts
 from gateway.errors import AdapterError, StoreUnavailable
 from gateway.ids import AccountId, NetworkName, RemoteRoomId, RoomId
 from gateway.store import Store, realms, sharing
-from gateway.tasks import contained
+from gateway.tasks import CutOff, contained, within
 
 log = structlog.get_logger("rooms")
 
 _EVERY_S = 10.0
 _PATIENCE_S = 30.0
 """A session that comes back within that leads on: most do, and to tell a room whole costs much."""
+_ASK_LIMIT_S = 30.0
 _ROOMS = 100
 """Of one leader, at a time; and as many are looked at in one go."""
 
@@ -96,8 +97,11 @@ class Leading:
         if session is None:
             return False
         try:
-            await contained(session.tell_rooms, rooms)
-        except AdapterError as error:
-            log.info("rooms_not_told", network=self._network, reason=error.text)
+            await within(self._clock, _ASK_LIMIT_S, contained(session.tell_rooms, rooms))
+        except (AdapterError, TimeoutError, CutOff) as error:
+            log.info("rooms_not_told", account=number, reason=str(error))
+            return False
+        except Exception:  # an adapter is not ours, and others are asked as well
+            log.exception("rooms_not_told", account=number)
             return False
         return True
