@@ -71,6 +71,7 @@ from gateway.events.deliveries import (
     Tombstone,
     Unavailable,
     Unsubscribed,
+    is_for_one,
 )
 from gateway.events.mentions import Mention, RoomMention
 from gateway.events.presence import (
@@ -218,4 +219,5 @@ __all__ = [
     "Tombstone",
     "Unavailable",
     "Unsubscribed",
+    "is_for_one",
 ]

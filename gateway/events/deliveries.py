@@ -306,3 +306,10 @@ RoomDelivery = (
     RoomMessage | RoomDisplayed | RoomSubject | RoomPresence | RoomChanged | RoomJoined | RoomMoved
 )
 """What goes to the sessions in a room."""
+
+
+def is_for_one(delivery: Delivery | None) -> bool:
+    """Of what is told of a room: whether it concerns one user alone, who need not be in it, and
+    not the sessions that are."""
+    is_own_mark = isinstance(delivery, RoomDisplayed) and delivery.is_elsewhere
+    return isinstance(delivery, RoomInvitation) or is_own_mark

@@ -6,7 +6,7 @@ That follows from what the admin trusts, and may change with every start.
 
 from __future__ import annotations
 
-from gateway.events import RoomDisplayed, RoomInvitation
+from gateway.events import is_for_one
 from gateway.ids import AccountId, NetworkName, RemoteUserId
 from gateway.store import conversations, rooms, sharing
 from gateway.store.journal import payload
@@ -80,9 +80,7 @@ def _queue_apart(db: Transaction, account: AccountId, room: RoomRow) -> None:
         "SELECT id, payload FROM inbound WHERE conversation = ? AND state < 2", (before,)
     )
     for row, encoded in waiting.fetchall():
-        told = payload.delivery(encoded)
-        is_mark = isinstance(told, RoomDisplayed) and told.is_elsewhere
-        if is_mark or isinstance(told, RoomInvitation):
+        if is_for_one(payload.delivery(encoded)):
             db.execute("UPDATE inbound SET conversation = ? WHERE id = ?", (own, row))
 
 

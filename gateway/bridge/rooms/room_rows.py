@@ -12,8 +12,8 @@ from gateway.bridge.rooms import occupants, replies
 from gateway.bridge.rooms.nicks import nick
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rows import Committed, Rows
-from gateway.events import RoomDelivery, RoomDisplayed, RoomInvitation, RoomMessage
-from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid, stanza_id
+from gateway.events import RoomDelivery, RoomInvitation, RoomMessage, is_for_one
+from gateway.ids import AccountId, RemoteRoomId, RemoteUserId, StanzaId, UserJid, stanza_id
 from gateway.store import (
     Transaction,
     archive,
@@ -25,8 +25,32 @@ from gateway.store import (
     texts,
 )
 from gateway.store.conversations import Origin
-from gateway.store.journal import OF_SHARED_ROOM
+from gateway.store.journal import OF_SHARED_ROOM, InboundRow
 from gateway.store.rooms import RoomRow
+
+
+def add_row(
+    db: Transaction,
+    room: RoomRow,
+    account: AccountId,
+    user: UserJid,
+    sid: StanzaId,
+    told: RoomDelivery | RoomInvitation,
+    now: float,
+) -> InboundRow:
+    """A row for sessions in a room, or for the user of an account alone. In a shared room those
+    of all wait in one order, and belong to nobody."""
+    is_of_all = room.is_shared and not is_for_one(told)
+    return journal.add_inbound(
+        db,
+        account=OF_SHARED_ROOM if is_of_all else account,
+        conversation=room.conversation if is_of_all else rooms.queue(db, room, account),
+        user=UserJid("") if is_of_all else user,
+        contact=RemoteUserId(room.remote_id),
+        stanza_id=sid,
+        delivery=told,
+        now=now,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,21 +194,7 @@ class RoomRows:
         out: Committed,
     ) -> None:
         """A row of the room's conversation; or what is for the user of the account alone."""
-        is_own = _is_for_one(told) or not room.is_shared
-        out.inbound.append(
-            journal.add_inbound(
-                db,
-                account=self.rows.account if is_own else OF_SHARED_ROOM,
-                conversation=(
-                    rooms.queue(db, room, self.rows.account) if is_own else room.conversation
-                ),
-                user=self.rows.user if is_own else UserJid(""),
-                contact=RemoteUserId(room.remote_id),
-                stanza_id=sid,
-                delivery=told,
-                now=now,
-            )
-        )
+        out.inbound.append(add_row(db, room, self.rows.account, self.rows.user, sid, told, now))
 
     def id(self, room: RoomRow, *scope: str | int) -> StanzaId:
         """The id of something in the room: the same whenever it is made of the same, by whichever
@@ -192,9 +202,3 @@ class RoomRows:
         if room.is_shared:
             return stanza_id(self.rows.network, room.realm, "room", room.remote_id, *scope)
         return self.rows.id("room", room.remote_id, *scope)
-
-
-def _is_for_one(told: RoomDelivery | RoomInvitation) -> bool:
-    """Whether it concerns a user who may be in no room by any session."""
-    is_own_mark = isinstance(told, RoomDisplayed) and told.is_elsewhere
-    return isinstance(told, RoomInvitation) or is_own_mark

@@ -15,6 +15,7 @@ from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms import occupants, references, replies
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.occupants import Cutoffs
+from gateway.bridge.rooms.room_rows import add_row
 from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import (
     NetworkName,
@@ -29,7 +30,6 @@ from gateway.store import (
     Store,
     Transaction,
     archive,
-    journal,
     member_lists,
     members,
     rooms,
@@ -226,17 +226,8 @@ class Rooms:
                 most_chars=asked.most_chars,
                 to=(jid,),
             )
-            row = journal.add_inbound(
-                db,
-                account=OF_SHARED_ROOM if room.is_shared else account.id,
-                conversation=room.conversation,
-                user=UserJid("") if room.is_shared else account.user,
-                contact=RemoteUserId(room.remote_id),
-                stanza_id=stanza_id(self._network, account.user, "room", room.id, "joined", jid),
-                delivery=told,
-                now=now,
-            )
-            return row, displaced
+            sid = stanza_id(self._network, account.user, "room", room.id, "joined", jid)
+            return add_row(db, room, account.id, account.user, sid, told, now), displaced
 
         def committed(entered: tuple[InboundRow, list[str]] | None) -> None:
             if entered is None:
