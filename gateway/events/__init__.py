@@ -73,6 +73,7 @@ from gateway.events.deliveries import (
     Unsubscribed,
     is_for_one,
 )
+from gateway.events.enclosed import Enclosed
 from gateway.events.mentions import Mention, RoomMention
 from gateway.events.presence import (
     AVAILABLE,
@@ -145,6 +146,7 @@ __all__ = [
     "DescribeRoom",
     "DestroyRoom",
     "Displayed",
+    "Enclosed",
     "Failure",
     "FailureReason",
     "FindRoom",

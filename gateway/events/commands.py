@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from gateway.events.enclosed import Enclosed
 from gateway.events.mentions import Mention
 from gateway.events.record import Record
 from gateway.events.through import Through
@@ -51,6 +52,8 @@ class SendRoomText(Record, frozen=True, kw_only=True):
     was edited."""
     mentions: tuple[Mention, ...] = ()
     """Who is named in the body; places do not overlap, and are in their order."""
+    enclosed: tuple[Enclosed, ...] = ()
+    """For the clients of other users in the room, and not for the network."""
 
 
 class ReactInRoom(Record, frozen=True, kw_only=True):

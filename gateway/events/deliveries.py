@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 
+from gateway.events.enclosed import Enclosed
 from gateway.events.mentions import RoomMention
 from gateway.events.record import Record
 from gateway.events.remote_rooms import Affiliation, Departure
@@ -180,6 +181,7 @@ class RoomMessage(Record, frozen=True, kw_only=True):
     """Only in the archive: this was taken back."""
     mentions: tuple[RoomMention, ...] = ()
     """Places are those in the body."""
+    enclosed: tuple[Enclosed, ...] = ()
 
 
 class RoomDisplayed(Record, frozen=True, kw_only=True):

@@ -128,7 +128,9 @@ class Retractions:
         )
 
     def _bury(self, db: Transaction, room: RoomRow, text: Archived, by: Tombstone) -> None:
-        buried = structs.replace(text.message, body="", reply=None, tombstone=by, mentions=())
+        buried = structs.replace(
+            text.message, body="", reply=None, tombstone=by, mentions=(), enclosed=()
+        )
         archive.rewrite(db, room.id, buried)
 
     def _undo(

@@ -12,7 +12,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.rooms import occupants, references, replies
+from gateway.bridge.rooms import enclosures, occupants, references, replies
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.room_rows import add_row
@@ -253,17 +253,15 @@ class Rooms:
     def _history(
         self, account: Account, room: RoomRow, wanted: RoomJoined
     ) -> Sequence[RoomMessage]:
-        """Texts alone (REQ-509)."""
+        """Texts alone (REQ-509). How many characters that are, is seen when they are written."""
         most = min(wanted.most, MOST_HISTORY)
-        chars, octets = wanted.most_chars, MOST_HISTORY_BYTES
-        if chars == 0:
+        octets = MOST_HISTORY_BYTES
+        if wanted.most_chars == 0:
             return ()
         kept: list[RoomMessage] = []
         for said in islice(self._texts_back(account, room, wanted, most), max(0, most)):
-            octets -= len(said.body.encode())
-            if chars is not None:
-                chars -= len(said.body)
-            if octets < 0 or (chars is not None and chars < 0):
+            octets -= len(said.body.encode()) + enclosures.size(said.enclosed)
+            if octets < 0:
                 break
             kept.append(self.shown(account, room, said))
         return kept[::-1]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from gateway.bridge.rooms import mentions, replies
+from gateway.bridge.rooms import enclosures, mentions, replies
 from gateway.bridge.rooms.edits import Edits, Text
 from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References
@@ -246,6 +246,7 @@ class Speech:
             quote=sent.quote if isinstance(sent, SendRoomText) else "",
             edits=event.edits,
             mentions=sent.mentions if isinstance(sent, SendRoomText) else (),
+            enclosed=sent.enclosed if isinstance(sent, SendRoomText) else (),
         )
         self.reflect(db, room, message, event.sender, command, now, out)
         return True
@@ -278,6 +279,7 @@ class Speech:
             replaces=None if edited is None else edited.first.id,
             reply=self._own_reply(db, room, command, edited),
             mentions=mentions.noted(db, room, body, command.mentions),
+            enclosed=enclosures.in_text(command.enclosed, body),
         )
         of = message if edited is None else edited.message
         self.room_rows.say(db, room, sender, said, now, out, of)

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from gateway.adapter import Capabilities, Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText, Intents
-from gateway.bridge.rooms import quotes, reactions, references, slow_mode
+from gateway.bridge.rooms import enclosures, quotes, reactions, references, slow_mode
 from gateway.bridge.rooms.addressing import Addressing, Pointer, once, within
 from gateway.bridge.rooms.replies import above
 from gateway.bridge.rooms.targets import LATER
 from gateway.bridge.rows import Committed
 from gateway.bridge.wanted import Declined, Incoming, Planned
 from gateway.events import (
+    Enclosed,
     FailureReason,
     MarkRoomRead,
     Mention,
@@ -55,6 +56,8 @@ class IncomingSpeech(IncomingText):
     """The text without what it quotes, if it is a reply."""
     pointers: tuple[Pointer, ...] = ()
     """Whom it names, as the client says."""
+    enclosed: tuple[Enclosed, ...] = ()
+    """What is beside it for other clients. Places are those in the whole body."""
 
     @property
     def content(self) -> str:
@@ -148,6 +151,7 @@ class RoomWishes:
             reply_to=None if reply is None else LATER,
             quote=above(text.body, body),
             mentions=self._mentions(db, account, room, text, body),
+            enclosed=enclosures.within(text.enclosed, text.body, body),
         )
         return Planned(command, None if reply is None else reply.id)
 
@@ -178,6 +182,7 @@ class RoomWishes:
             edits=LATER,
             quote=above(text.body, body),
             mentions=once(room, mentions, () if before is None else before.message.mentions),
+            enclosed=enclosures.within(text.enclosed, text.body, body),
         )
         return Planned(command, target.id, is_edit=True)
 

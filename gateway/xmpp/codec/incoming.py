@@ -7,6 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
+from gateway.events import Enclosed
+from gateway.xmpp.codec import enclosing
+from gateway.xmpp.codec.enclosing import REFERENCE, place
+
 ACCEPT = "{jabber:component:accept}"
 _STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 _CHAT_STATES = "{http://jabber.org/protocol/chatstates}"
@@ -14,7 +18,6 @@ FALLBACK = "{urn:xmpp:fallback:0}"
 REPLY = "urn:xmpp:reply:0"
 REACTIONS = "urn:xmpp:reactions:0"
 RETRACT = "urn:xmpp:message-retract:1"
-REFERENCE = "urn:xmpp:reference:0"
 MENTIONS = "urn:xmpp:mentions:0"
 CHANNEL = f"{MENTIONS}#channel"
 
@@ -85,6 +88,12 @@ class IncomingMessage:
     reactions: tuple[str, ...] = ()
     retracts: str | None = None
     references: list[Reference] = field(default_factory=list)
+    beside: list[enclosing.Found] = field(default_factory=list)
+
+    @property
+    def enclosed(self) -> tuple[Enclosed, ...]:
+        """What is beside the text for other clients."""
+        return enclosing.kept(self.beside) if self.beside else ()
 
     @property
     def has_content(self) -> bool:
@@ -168,12 +177,19 @@ def _reply(message: IncomingMessage, child: Element) -> None:
     message.reply_to = child.get("id", "")
 
 
+def _beside(message: IncomingMessage, child: Element) -> None:
+    found = enclosing.read(child)
+    if found is not None:
+        message.beside.append(found)
+
+
 def _fallback(message: IncomingMessage, child: Element) -> None:
-    """XEP-0428 §2.2. What stands in for anything else is all of the body, and is not read."""
+    """XEP-0428 §2.2. What stands in for a reply is written anew: see `gateway.bridge.rooms`."""
     if child.get("for") != REPLY:
+        _beside(message, child)
         return
     for part in child.findall(f"{FALLBACK}body"):
-        start, end = _number(part.get("start")), _number(part.get("end"))
+        start, end = place(part.get("start")), place(part.get("end"))
         if start is not None and end is not None:
             message.reply_parts += ((start, end),)
 
@@ -181,11 +197,13 @@ def _fallback(message: IncomingMessage, child: Element) -> None:
 def _reference(message: IncomingMessage, child: Element) -> None:
     if child.get("type") == "mention":
         _refers(message, child)
+    else:
+        _beside(message, child)
 
 
 def _refers(message: IncomingMessage, child: Element) -> None:
     """One without a place names somebody, and one with a wrong place is forged."""
-    begin, end, get = _number(child.get("begin")), _number(child.get("end")), child.get
+    begin, end, get = place(child.get("begin")), place(child.get("end")), child.get
     is_placed = "begin" in child.attrib or "end" in child.attrib
     if len(message.references) >= _MOST_REFERENCES or (
         is_placed and (begin is None or end is None or begin >= end)
@@ -200,11 +218,6 @@ def _refers(message: IncomingMessage, child: Element) -> None:
         notify=child.find(f"{{{MENTIONS}}}noping") is None,
     )
     message.references.append(found)
-
-
-def _number(value: str | None) -> int | None:
-    is_number = value is not None and value.isascii() and value.isdigit() and len(value) < 9
-    return int(value) if value is not None and is_number else None
 
 
 def _reactions(message: IncomingMessage, child: Element) -> None:
@@ -229,11 +242,14 @@ CONTENT = frozenset(
         f"{{{REACTIONS}}}reactions",
         f"{{{RETRACT}}}retract",
         "{urn:xmpp:fasten:0}apply-to",
+        f"{{{enclosing.OOB}}}x",
+        f"{{{enclosing.SFS}}}file-sharing",
     }
 )
 """Who sends one of these waits for what becomes of it."""
 
 _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
+    **dict.fromkeys(enclosing.TAGS, _beside),
     f"{ACCEPT}body": _body,
     f"{ACCEPT}subject": _subject,
     f"{ACCEPT}error": _error,
@@ -275,4 +291,6 @@ def read_message(element: Element) -> IncomingMessage:
         reader = _READERS.get(child.tag)
         if reader is not None:
             reader(message, child)
+    if message.beside and message.body is None:
+        message.body = enclosing.address_in(element)
     return message

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from gateway.events import Moderation, Reply, RoomMention, RoomMessage, Tombstone
+from gateway.xmpp.codec.enclosing import REFERENCE
 from gateway.xmpp.codec.incoming import (
     CHANNEL,
     MENTIONS,
     REACTIONS,
-    REFERENCE,
     REPLY,
     RETRACT,
 )
@@ -23,6 +23,8 @@ def content(place: Place, said: RoomMessage) -> str:
     """Live and in the archive the same (REQ-582)."""
     if said.body:
         about = replacing(said.replaces) + _mentions(place, said)
+        if said.enclosed:
+            about += _enclosed(said)
         if said.reply is None:
             return f"<body>{text(said.body)}</body>{about}"
         return _reply(place, said.reply, said.body) + about
@@ -59,6 +61,12 @@ def _mentions(place: Place, said: RoomMessage) -> str:
         return ""
     before = 0 if said.reply is None else len(said.reply.quote)
     return "".join(_mention(place, each, before) for each in said.mentions)
+
+
+def _enclosed(said: RoomMessage) -> str:
+    before = 0 if said.reply is None else len(said.reply.quote)
+    parts = (part for each in said.enclosed for part in each.written)
+    return "".join(part if isinstance(part, str) else str(part + before) for part in parts)
 
 
 def _mention(place: Place, mention: RoomMention, before: int) -> str:

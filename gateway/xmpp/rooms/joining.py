@@ -18,6 +18,8 @@ from gateway.xmpp.rooms.stanzas import LOGGED, MUC, NICK_CHANGED, NON_ANONYMOUS
 
 _JOIN = f"{{{MUC}}}x"
 _HISTORY = f"{{{MUC}}}history"
+_DIGITS = 9
+"""Of a number of seconds or characters; a longer one is as good as endless."""
 
 
 def read_join(element: Element, nick: str, now: float) -> Asked | None:
@@ -46,14 +48,31 @@ def read_join(element: Element, nick: str, now: float) -> Asked | None:
 def _number(value: str | None) -> int | None:
     if value is None or not value.isascii() or not value.isdigit():
         return None
-    return min(int(value[:9]), 1_000_000)
+    return int(value) if len(value) <= _DIGITS else 10**_DIGITS
 
 
 def _time(value: str | None) -> float:
+    """XEP-0082 §3.2: with a time zone."""
     try:
-        return datetime.fromisoformat(value or "").timestamp()
+        when = datetime.fromisoformat(value or "")
+        return 0.0 if when.tzinfo is None else when.timestamp()
     except (ValueError, OverflowError):
         return 0.0
+
+
+def _past(place: Place, joined: Joined, asked: RoomJoined, to: str) -> list[Stanza]:
+    """The last of it, as much as the session wants. Characters are those of whole stanzas
+    (XEP-0045 §7.2.13)."""
+    told: list[Stanza] = []
+    left = asked.most_chars
+    for said in reversed(joined.history):
+        stanza = stanzas.message(place, said, to, late=True)
+        if left is not None:
+            left -= len(str(stanza))
+            if left < 0:
+                break
+        told.append(stanza)
+    return told[::-1]
 
 
 def sequence(place: Place, joined: Joined, asked: RoomJoined, to: str) -> Iterator[Stanza]:
@@ -69,8 +88,7 @@ def sequence(place: Place, joined: Joined, asked: RoomJoined, to: str) -> Iterat
     yield stanzas.presence(place, presence_of(room, joined.me), to, codes, asked.id)
     if place.has_avatars and room.picture is not None:
         yield stanzas.picture(place, room.picture, to)
-    for said in joined.history:
-        yield stanzas.message(place, said, to, late=True)
+    yield from _past(place, joined, asked, to)
     setters = {member.user: member.nick for member in (*joined.others, joined.me)}
     setter = setters.get(room.topic_by, "") if room.topic_by is not None else ""
     yield stanzas.subject(place, setter, room.topic, room.topic_at, to)

@@ -68,6 +68,7 @@ class Speaking:
                     reply_to=StanzaId(message.reply_to) if message.reply_to else None,
                     unquoted=without_fallback(body, message.reply_parts),
                     pointers=tuple(self._pointers(account, message)),
+                    enclosed=message.enclosed,
                 ),
             )
 

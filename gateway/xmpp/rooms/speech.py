@@ -18,8 +18,9 @@ from gateway.store.rooms import RoomRow
 from gateway.xmpp import disco
 from gateway.xmpp.asked import Request
 from gateway.xmpp.codec import errors
+from gateway.xmpp.codec.enclosing import REFERENCE
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.incoming import CHANNEL, MENTIONS, REACTIONS, REFERENCE, REPLY, RETRACT
+from gateway.xmpp.codec.incoming import CHANNEL, MENTIONS, REACTIONS, REPLY, RETRACT
 from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.refusals import refused
 
