@@ -73,6 +73,10 @@ class Speech:
         now: float,
         out: Committed,
     ) -> None:
+        if room.is_shared and conversations.by_remote_id(db, room.conversation, event.id):
+            # Another account was told it: most of what comes in a room that many share.
+            self.room_rows.told_again(db, room, self.room_rows.id(room, "archive", event.id, 0))
+            return
         called = self.room_rows.called(db, room, event.sender)
         sent_at = honest_time(event.sent_at, now)
         reply = self.references.reply(db, room, event.reply_to)

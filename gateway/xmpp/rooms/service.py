@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 from gateway.bridge.accounts import Account
 from gateway.bridge.rooms.occupants import presence_of
 from gateway.bridge.rooms.rooms import Asked
-from gateway.events import RoomInvitation, RoomJoined
+from gateway.events import RoomInvitation, RoomJoined, RoomPresence
 from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow
@@ -73,14 +73,16 @@ class RoomService:
     def place(self, account: Account, room: RoomRow) -> Place:
         """A room as it is written into stanzas."""
         users = self._rooms.users(room) if room.is_shared else {account.remote_id: account.user}
-        return self._place(room, users)
+        return self._place(room.remote_id, users, is_private=room.private)
 
-    def _place(self, room: RoomRow, users: Mapping[RemoteUserId, str]) -> Place:
+    def _place(
+        self, room: RemoteRoomId, users: Mapping[RemoteUserId, str], *, is_private: bool
+    ) -> Place:
         return Place(
-            room=self.address(room),
+            room=self.address_of(room),
             puppet=self._component.puppet,
             users=users,
-            is_private=room.private,
+            is_private=is_private,
             caps=self._component.iqs.rooms.occupant.caps(),
             is_read=self._component.network.adapter.capabilities.read_marks,
             has_avatars=self._component.network.rooms.avatars.is_offered,
@@ -280,11 +282,15 @@ class RoomService:
         """Those of a row of a room. Raises `StanzaRefused`."""
         if isinstance(row.delivery, RoomInvitation):
             return self.inviting.stanzas_of(row, row.delivery)
+        if not isinstance(row.delivery, RoomPresence | RoomJoined):
+            # What is said, and most is, does not depend on who is there.
+            place = self._place(RemoteRoomId(row.contact), {}, is_private=False)
+            return stanzas.of_row(row, place, self._clock.now())
         room = self._rooms.told_in(row)
         if room is None:
             return []
-        place = self._place(room, self._rooms.users(room))
-        if not isinstance(row.delivery, RoomJoined):
+        place = self._place(room.remote_id, self._rooms.users(room), is_private=room.private)
+        if isinstance(row.delivery, RoomPresence):
             return stanzas.of_row(row, place, self._clock.now())
         return [
             stanza

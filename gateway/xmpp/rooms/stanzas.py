@@ -200,22 +200,23 @@ def _change(place: Place, told: RoomChanged) -> Iterator[Stanza]:
 
 
 def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
-    """One for each session that was in the room when the row was committed (REQ-556)."""
+    """One for each session that was in the room when the row was committed; what is the same for
+    all is written once (REQ-556)."""
     told: Any = row.delivery
     match told:
-        case RoomMessage():
-            late = row.resent or now - told.sent_at > _DELAYED_S
-            return [message(place, told, to, late=late) for to in told.to]
-        case RoomDisplayed():
-            return [displayed(place, told, to) for to in told.to]
         case RoomPresence():
             return [presence(place, told, to) for to in told.to]
         case RoomMoved():
             return [moved(place, told, to) for to in told.to]
-        case RoomSubject():
-            return [
-                subject(place, told.nick, told.topic, told.sent_at, to, told.id) for to in told.to
-            ]
         case RoomChanged():
             return list(_change(place, told))
-    raise AssertionError(f"a {type(told).__name__} is not of a room")
+        case RoomMessage():
+            late = row.resent or now - told.sent_at > _DELAYED_S
+            one = message(place, told, "", late=late)
+        case RoomDisplayed():
+            one = displayed(place, told, "")
+        case RoomSubject():
+            one = subject(place, told.nick, told.topic, told.sent_at, "", told.id)
+        case _:
+            raise AssertionError(f"a {type(told).__name__} is not of a room")
+    return [Stanza(one.kind, one.sender, to, one.type, one.id, one.inner) for to in told.to]
