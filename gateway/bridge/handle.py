@@ -23,7 +23,7 @@ from gateway.store import Transaction, accounts, held, reactions, sealed
 if TYPE_CHECKING:
     from gateway.bridge.link import Link
 
-_PART = 100
+_PART = 50
 """Events in one unit: all accounts share one writer, and nobody shall wait long for another's."""
 _LATE_S = 1.0
 """So that a session that tries for ever does so slowly."""

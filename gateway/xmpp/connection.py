@@ -37,6 +37,8 @@ MAX_ELEMENTS = 10_000
 _HIGH_WATER = 256 * 1024
 """Bytes that the socket has not taken: from here on stanzas wait in the `Outbox`."""
 _LOW_WATER = 64 * 1024
+_READ_BYTES = 16 * 1024
+"""What is handled in one go: some hundred stanzas, and others have their turn of the loop."""
 _PROLOG_BYTES = 4096
 _HEADER = re.compile(rb"\s*(<\?xml[^<>]*\?>)?\s*<[A-Za-z_]")
 """How a stream begins: without a DTD, and so without entities (RFC 6120 §11.1, REQ-713)."""
@@ -94,7 +96,7 @@ def _no_certificates() -> Iterator[None]:
         of_slixmpp.ssl = ssl
 
 
-class Connection(ComponentXMPP):
+class Connection(ComponentXMPP, asyncio.BufferedProtocol):
     """A component stream from connect to end."""
 
     def __init__(
@@ -109,6 +111,7 @@ class Connection(ComponentXMPP):
             super().__init__(domain, secret, *address)  # type: ignore[no-untyped-call]
         self._hooks = hooks
         self._clock = clock
+        self._read_into = memoryview(bytearray(_READ_BYTES))
         self._opening: bytes | None = b""
         """What came before the root element was complete; None after that."""
         self._elements = 0
@@ -170,6 +173,14 @@ class Connection(ComponentXMPP):
     def resume_writing(self) -> None:
         """See `asyncio.Protocol.resume_writing`."""
         self._hooks.pressure(False)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See `asyncio.BufferedProtocol.get_buffer`."""
+        return self._read_into
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See `asyncio.BufferedProtocol.buffer_updated`."""
+        self.data_received(bytes(self._read_into[:nbytes]))
 
     def data_received(self, data: bytes | str) -> None:
         """What slixmpp does, with bounds on a stanza, and without its answers to bad XML."""
