@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
 
-from tests import plans
+from tests import plans, slots
 from tests.stalls import Stalls
 
 plans.record()
@@ -22,6 +22,20 @@ def every_statement_finds_its_rows_by_an_index() -> Iterator[None]:
     """Whatever the store executes in a test must be as fast with a million messages."""
     yield
     plans.check()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Those that compute wait for one another; see `tests.slots`."""
+    return slots.AT_ONCE
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Around everything, so that no limit counts the wait."""
+    if item.get_closest_marker("waits") is not None:
+        return (yield)
+    with slots.slot():
+        return (yield)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

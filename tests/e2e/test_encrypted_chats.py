@@ -14,7 +14,7 @@ import vodozemac
 from tests.e2e.house import PASSWORD, House, Scene
 from tests.peers.element import Element
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.waits]
 
 COUNT = 60
 

@@ -26,7 +26,7 @@ from tests.peers.synapse import Synapse
 from tests.peers.xmpp_client import RECEIPTS
 from tests.peers.xmpp_server import XmppServer
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.waits]
 
 DOMAIN = "gateway.a.test"
 _KINDS: dict[str, type[XmppServer]] = {"prosody": Prosody, "ejabberd": Ejabberd}

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.house import House, Scene, once_by_id
 from tests.peers.xmpp_client import Stanza
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.waits]
 
 COUNT = 200
 _AT_ONCE = 10

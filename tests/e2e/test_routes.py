@@ -23,7 +23,7 @@ from tests.peers.process import PeerError
 from tests.peers.synapse import Synapse
 from tests.peers.xmpp_client import RECEIPTS
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.waits]
 
 COUNT = 60
 _PAUSE_S = 0.01

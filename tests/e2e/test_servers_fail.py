@@ -11,7 +11,7 @@ from tests.e2e.house import House
 from tests.peers.ejabberd import Ejabberd
 from tests.peers.xmpp_client import Stanza
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.timeout(120), pytest.mark.waits]
 
 COUNT = 200
 

@@ -26,6 +26,8 @@ class Cell:
     isolated: bool
     """The control pair must not notice."""
     soak_only: bool = False
+    thorough: bool = False
+    """Another cell takes much the same way through the gateway; a normal run has that one."""
     must_hit: str = ""
     """The proxy that has to have spoilt something: ``wire`` or ``web``."""
     archive_is_lossy: bool = False
@@ -67,9 +69,15 @@ def _xmpp(server: str) -> Iterator[Cell]:
         ("reset in a stanza from the server", act_xmpp.broken_stanza(Way.IN)),
         ("delayed 2 s", act_xmpp.delayed),
     ]
-    for fault, act in wire:
+    for number, (fault, act) in enumerate(wire):
         yield Cell(
-            server=server, fault=fault, act=act, kind="wire", isolated=True, must_hit="wire"
+            server=server,
+            fault=fault,
+            act=act,
+            kind="wire",
+            isolated=True,
+            thorough=(server == "Prosody") == bool(number % 2),
+            must_hit="wire",
         )
 
 
@@ -94,9 +102,16 @@ def _matrix() -> Iterator[Cell]:
         ("200 with another object", spoilt(act_matrix.WRONG_OBJECT)),
         ("200 with a page", spoilt(act_matrix.WRONG_PAGE)),
     ]
+    much_alike = ("429 with Retry-After", "429 with retry_after_ms", "502 with a page")
     for fault, act in proxied:
         yield Cell(
-            server="Synapse", fault=fault, act=act, kind="matrix", isolated=True, must_hit="web"
+            server="Synapse",
+            fault=fault,
+            act=act,
+            kind="matrix",
+            isolated=True,
+            thorough=fault in much_alike,
+            must_hit="web",
         )
     long = [
         ("no answers ever", spoilt(web.hanging_for_ever)),
@@ -116,12 +131,18 @@ def _matrix() -> Iterator[Cell]:
 
 def _gateway(server: str, seeds: range) -> Iterator[Cell]:
     for seed in seeds:
+        thorough = seed != seeds[0]
         for fault, act in (
             ("gateway stopped", act_gateway.stopped(seed)),
             ("gateway killed", act_gateway.killed(seed)),
         ):
             yield Cell(
-                server=server, fault=f"{fault} {seed}", act=act, kind="gateway", isolated=False
+                server=server,
+                fault=f"{fault} {seed}",
+                act=act,
+                kind="gateway",
+                isolated=False,
+                thorough=thorough,
             )
 
 
@@ -148,6 +169,7 @@ def _machine() -> Iterator[Cell]:
             act=act_gateway.clock(seconds),
             kind="gateway",
             isolated=True,
+            thorough=abs(seconds) == year,
             own_clock=True,
         )
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from tests.faults.cells import CELLS, Cell
 from tests.faults.play import play
 from tests.faults.stage import Servers
+
+pytestmark = pytest.mark.waits
 
 COUNT = 100
 SOAK_COUNT = 1000
@@ -23,8 +26,15 @@ def servers(cell: Cell, request: pytest.FixtureRequest) -> Servers:
     return found
 
 
+def _short() -> Iterator[object]:
+    for cell in CELLS:
+        if not cell.soak_only:
+            marks = [pytest.mark.thorough] if cell.thorough else []
+            yield pytest.param(cell, marks=marks, id=cell.name)
+
+
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("cell", [c for c in CELLS if not c.soak_only], ids=lambda c: c.name)
+@pytest.mark.parametrize("cell", _short())
 async def test_cell(cell: Cell, servers: Servers, tmp_path: Path) -> None:
     await play(cell, servers, tmp_path, COUNT, is_soak=False)
 
