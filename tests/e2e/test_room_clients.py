@@ -130,9 +130,7 @@ async def test_converse_js_edits_replies_reacts_and_retracts(
         await page.sees_reaction("Two, please.", "❤️")
         await bob.edit(group, question, "One biscuit or two?")
         await page.sees_edited("One biscuit or two?")
-        reply = {"m.in_reply_to": {"event_id": milk.event_id}}
-        content = {"msgtype": "m.text", "body": "So much?", "m.relates_to": reply}
-        remark = await bob.send_event(group, "m.room.message", content)
+        remark = await bob.reply(group, milk.event_id, "So much?")
         assert await page.answered("So much?") in ("And milk.", "And cream.")
         await page.picture(tmp_path / "talk.png")
         await bob.redact(group, remark)
@@ -193,6 +191,12 @@ async def test_profanity_in_a_group(house: House, tmp_path: Path) -> None:
         await party.scene.bob.wait_text("Two, please.", room_id=party.group)
         shown = await terminal.sees("Alice: Two, please.")
         assert shown.count("Two, please.") == 1
+        answer = await party.scene.bob.wait_text("Two, please.", room_id=party.group)
+        await party.scene.bob.react(party.group, answer.event_id, "❤️")  # it knows none
+        await party.scene.bob.reply(party.group, answer.event_id, "So many?")
+        shown = await terminal.sees("So many?")
+        assert "> Alice: Two, please." in shown
+        assert "❤" not in shown
         await terminal.types("/close")
         await party.nobody_is_in()
         await party.scene.bob.send_text(party.group, "Is she gone?")

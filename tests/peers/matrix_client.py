@@ -227,6 +227,12 @@ class MatrixClient:
             },
         )
 
+    async def reply(self, room_id: str, event_id: str, text: str) -> str:
+        """Answer a message. Returns the id of the answer."""
+        relation = {"m.in_reply_to": {"event_id": event_id}}
+        content = {"msgtype": "m.text", "body": text, "m.relates_to": relation}
+        return await self.send_event(room_id, "m.room.message", content)
+
     async def react(self, room_id: str, event_id: str, key: str) -> str:
         """React to a message with an emoji."""
         relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
