@@ -108,10 +108,11 @@ class Session(ABC):
 
     async def tell_rooms(self, rooms: Sequence[RemoteRoomId] | None) -> None:
         """Tell these rooms of the account whole, each with its members, by commits that follow;
-        all of its rooms if this is None. Returns at once.
+        all of its rooms if this is None.
 
-        Called where rooms are shared (`Adapter.shares_rooms`), and when that has changed. Raises
-        any `AdapterError`, and it is asked for again.
+        Returns at once, but not before it is certain that they will be told, whatever ends before
+        that: it is not asked for again. Called where rooms are shared (`Adapter.shares_rooms`),
+        and when that has changed. Raises any `AdapterError`, and it is asked for again.
         """
         raise Unsupported("This network does not tell its rooms anew.")
 

@@ -319,9 +319,9 @@ class Network:
         self._outbound.link_changed(account)
         self._notices.show(account)
         self._attendance.link_changed(account)
+        self.rooms.link_changed(account)
         if link.session is not None:
             self.contacts.went_live(account)
-            self.rooms.went_live(account)
 
     def _committed(self, account: Account, committed: Committed) -> None:
         for inbound in committed.inbound:

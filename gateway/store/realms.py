@@ -45,7 +45,7 @@ def untold(db: Connection, network: NetworkName) -> list[AccountId]:
 
 
 def told(db: Transaction, account: AccountId) -> None:
-    """It is going to."""
+    """It is going to, for certain (see `gateway.adapter.Session.tell_rooms`)."""
     db.execute("UPDATE account SET rooms_untold = 0 WHERE id = ?", (account,))
 
 

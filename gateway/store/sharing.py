@@ -176,9 +176,9 @@ DUE_TO_OCCUPANT = _DUE.format(account="occupant.account")
 
 
 def hearers(
-    db: Connection, room: RoomId, sender: RemoteUserId, came_at: float | None
+    db: Connection, room: RoomId, sender: RemoteUserId, came_at: float | None = None
 ) -> tuple[str, ...]:
-    """The sessions in a shared room that are told what somebody says. ``came_at``: when it came,
+    """The sessions in a room that are told what somebody says or does. ``came_at``: when it came,
     if it could not be read then, and is not for who came later."""
     found = db.execute(
         "SELECT occupant.jid FROM occupant WHERE occupant.room = ?"

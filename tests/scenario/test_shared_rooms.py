@@ -330,6 +330,35 @@ async def test_one_fails_and_the_other_notices_nothing(town: Town) -> None:
     assert _texts(_groupchat(told["alice"])) == _texts(_groupchat(told["carol"])) == ["hello"]
 
 
+@pytest.mark.parametrize("how", ["expires", "logs out", "unregisters"])
+async def test_another_one_leads_at_once_when_the_leader_does_not_come_back(
+    town: Town, how: str
+) -> None:
+    """Nobody waits half a minute for a session that will not be there again by itself."""
+    await town.both_join()
+    account = town.house.bridge.accounts.of(ALICE)  # type: ignore[arg-type]
+    assert account is not None
+    if how == "expires":
+        town.house.network.revoke("alice")
+    elif how == "logs out":
+        await town.house.bridge.logins.log_out(account)
+    else:
+        await town.house.bridge.logins.unregister(account)
+    await town.house.clock.advance(1)
+    asked = [c["rooms"] for c in town.house.network.commands if c["op"] == "tell-rooms"]
+    assert asked[:1] == [["!club"]]
+
+
+async def test_a_leader_who_comes_back_soon_leads_on(town: Town) -> None:
+    """To tell a room whole costs much."""
+    await town.both_join()
+    await town.house.network.stop()
+    await town.house.clock.advance(1)
+    await town.house.network.start()
+    await town.house.clock.advance(25)
+    assert not [c for c in town.house.network.commands if c["op"] == "tell-rooms"]
+
+
 @pytest.mark.parametrize("trouble", ["raises", "hangs"])
 async def test_an_adapter_that_fails_to_tell_its_rooms_keeps_no_other_from_it(
     town: Town, trouble: str
@@ -521,6 +550,27 @@ async def test_only_who_has_said_it_can_change_it(town: Town) -> None:
         assert any(each.get("type") == "error" for each in told[name]) is not is_hers
 
 
+async def test_only_who_has_said_it_can_change_what_is_still_on_its_way(town: Town) -> None:
+    """Nobody else is known to have said it: the archive does not have it yet."""
+    await town.both_join()
+    town.house.network.faults.append({"silent": "before"})
+    town.send("alice", "mine", "client-1")
+    await town.house.clock.settle()
+    about = {
+        "retraction": "<retract xmlns='urn:xmpp:message-retract:1' id='client-1'/>",
+        "edit": "<body>x</body><replace xmlns='urn:xmpp:message-correct:0' id='client-1'/>",
+    }
+    for kind, content in about.items():
+        for name, is_hers in (("carol", False), ("alice", True)):
+            town.house.server.send(
+                f"<message type='groupchat' id='{kind}-{name}' from='{USERS[name]}/phone'"
+                f" to='{town.room}'>{content}</message>"
+            )
+            told = await town.settle()
+            refused = [each.get("id") for each in told[name] if each.get("type") == "error"]
+            assert refused == ([] if is_hers else [f"{kind}-{name}"])
+
+
 async def test_read_marks_are_each_ones_own(town: Town) -> None:
     """REQ-570: what one has read is told to her own devices alone."""
     await town.both_join()
@@ -540,6 +590,30 @@ async def test_read_marks_are_each_ones_own(town: Town) -> None:
         assert not told[other]
     marked = [c["op"] for c in town.house.network.commands if c["op"] == "read-room"]
     assert len(marked) == 2
+
+
+async def test_req_570_how_far_somebody_has_read_is_not_told_to_who_ignores_them(
+    town: Town,
+) -> None:
+    await town.both_join()
+    town.house.network.event("carol", "room-ignored", users=["bob"])
+    town.says(("alice", "carol"), "alice", "hello", "m1")
+    await town.settle()
+    town.tell("alice", "room-read", reader="bob", up_to="m1")
+    told = await town.settle()
+    assert [each.get("from") for each in told["alice"]] == [f"{town.room}/Bob"]
+    assert not told["carol"]
+
+
+async def test_req_549_a_subject_is_what_the_room_is_whoever_has_set_it(town: Town) -> None:
+    """Networks tell what a room is to those as well who ignore the one who has changed it, and
+    whoever joins is told the subject in any case."""
+    await town.both_join()
+    town.house.network.event("carol", "room-ignored", users=["bob"])
+    town.describe("alice", topic="Tea", topic_by="bob")
+    told = await town.settle()
+    subjects = [each.findtext("{jabber:component:accept}subject") for each in told["carol"]]
+    assert subjects == ["Tea"]
 
 
 async def test_req_571_read_in_another_app(town: Town) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 
 import structlog
 
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account, Accounts
+from gateway.bridge.link import LinkState
 from gateway.errors import AdapterError, StoreUnavailable
 from gateway.ids import AccountId, NetworkName, RemoteRoomId, RoomId
 from gateway.store import Store, realms, sharing
+from gateway.store.accounts import AccountStatus
 from gateway.tasks import CutOff, contained, within
 
 log = structlog.get_logger("rooms")
@@ -25,6 +28,7 @@ _EVERY_S = 10.0
 _PATIENCE_S = 30.0
 """A session that comes back within that leads on: most do, and to tell a room whole costs much."""
 _ASK_LIMIT_S = 30.0
+_OVER = (LinkState.EXPIRED, LinkState.STOPPED, LinkState.WAITING)
 _ROOMS = 100
 """Of one leader, at a time; and as many are looked at in one go."""
 
@@ -40,11 +44,21 @@ class Leading:
         self._clock = clock
         self._accounts = accounts
         self._missing_since: dict[AccountId, float] = {}
+        self._is_needed = asyncio.Event()
+
+    def link_changed(self, account: Account) -> None:
+        """Where nobody has to wait for a leader to come back, nobody does."""
+        if not self._accounts.is_live(account.id):
+            self._missing_since.setdefault(account.id, self._clock.monotonic())
+            if not self._comes_back(account):
+                self._is_needed.set()
 
     async def watch(self) -> None:
         """Look again and again."""
         while True:
-            await self._clock.sleep(_EVERY_S)
+            with suppress(TimeoutError):
+                await within(self._clock, _EVERY_S, self._is_needed.wait())
+            self._is_needed.clear()
             try:
                 await self._look()
             except StoreUnavailable as error:
@@ -84,7 +98,15 @@ class Leading:
         if self._accounts.is_live(leader):
             self._missing_since.pop(leader, None)
             return False
+        account = self._accounts.by_id(leader)
+        if account is None or not self._comes_back(account):
+            return True
         return now - self._missing_since.setdefault(leader, now) >= _PATIENCE_S
+
+    def _comes_back(self, account: Account) -> bool:
+        """Whether it will have a session again, whatever its user does."""
+        link, may_connect = account.link, account.status is AccountStatus.LINKED
+        return may_connect and link is not None and link.phase not in _OVER
 
     def _other(self, room: RoomId) -> AccountId | None:
         """Who may lead it: somebody who is in it, and has a session."""

@@ -71,6 +71,7 @@ class NetworkRooms(Rooms):
             network, store, addresses, clock, tasks, persist, self.management, self
         )
         self.history = History(adapter, store, tasks, keeps_s)
+        self._accounts = accounts
         self._leading = Leading(network, store, clock, accounts)
         self._tasks = tasks
         self._typing: Typing[RemoteRoomId] = Typing(
@@ -86,9 +87,16 @@ class NetworkRooms(Rooms):
         self._tasks.spawn(self._leading.watch(), "leading")
         self._tasks.spawn(self.avatars.watch(), "avatars")
 
-    def went_live(self, account: Account) -> None:
-        """The account's session is connected."""
-        self.avatars.went_live(account, self)
+    def link_changed(self, account: Account) -> None:
+        """The account has a session, or has none."""
+        self._leading.link_changed(account)
+        if self._accounts.is_live(account.id):
+            self.avatars.went_live(account, self)
+
+    async def freeze(self, account: Account) -> None:
+        """See `Rooms.freeze`."""
+        await super().freeze(account)
+        self._leading.link_changed(account)
 
     def committed(self, account: Account, committed: Committed) -> None:
         """What a session of the account has told is stored."""

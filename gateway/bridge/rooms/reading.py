@@ -13,7 +13,7 @@ from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.events import RemoteRoomRead, RoomDisplayed
 from gateway.ids import RemoteUserId
-from gateway.store import Transaction, conversations, members, rooms, texts
+from gateway.store import Transaction, conversations, members, rooms, sharing, texts
 from gateway.store.rooms import RoomRow
 
 _MOST_READERS = 50
@@ -40,7 +40,11 @@ class Reading:
         account = self.room_rows.rows.account
         if is_own and not rooms.advance_read(db, room.id, account, newest):
             return
-        to = rooms.sessions(db, room.id, account) if is_own else rooms.occupants(db, room.id)
+        to = (
+            rooms.sessions(db, room.id, account)
+            if is_own
+            else sharing.hearers(db, room.id, event.reader)
+        )
         self.tell(db, room, event.reader, newest, to, now, out, is_elsewhere=is_own)
 
     def _is_of_interest(self, db: Transaction, room: RoomRow, reader: RemoteUserId) -> bool:
