@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from gateway.events import RoomMessage
 from gateway.ids import AccountId, RemoteUserId, RoomId, StanzaId
 from gateway.store.journal import payload
-from gateway.store.sharing import DUE
+from gateway.store.sharing import DUE, takes
 from gateway.store.writer import Connection, Transaction
 
 
@@ -185,7 +185,7 @@ def read(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
             values.append(value)
     if wanted.reader is not None:
         conditions.append(DUE)
-        values += [wanted.reader] * 3
+        values += takes(wanted.reader)
     found = db.execute(
         f"SELECT id, sender, payload FROM archived WHERE {' AND '.join(conditions)}"
         f" ORDER BY id {'DESC' if wanted.newest else 'ASC'} LIMIT ?",
@@ -199,7 +199,7 @@ def get(
     db: Connection, room: RoomId, archive_id: StanzaId, reader: AccountId | None = None
 ) -> Archived | None:
     """One message, by the room's own id of it. ``reader``: as in `Wanted`."""
-    may_read, readers = ("", ()) if reader is None else (f" AND {DUE}", (reader,) * 3)
+    may_read, readers = ("", ()) if reader is None else (f" AND {DUE}", takes(reader))
     found = db.execute(
         f"SELECT id, sender, payload FROM archived WHERE room = ? AND archive_id = ?{may_read}",
         (room, archive_id, *readers),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.events import is_for_one
 from gateway.ids import AccountId, NetworkName, RemoteUserId
-from gateway.store import conversations, rooms, sharing
+from gateway.store import conversations, put_out, rooms, sharing
 from gateway.store.journal import payload
 from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection, Transaction
@@ -90,6 +90,7 @@ def _go_out(db: Transaction, account: AccountId, room: RoomRow, realm: str) -> N
         db.execute("DELETE FROM room WHERE id = ?", (room.id,))
     for table in ("account_room", "stay", "occupant"):
         db.execute(f"DELETE FROM {table} WHERE room = ? AND account = ?", (room.id, account))
+    put_out.went_out_after(db, room.id, account)
     db.execute("UPDATE room SET leader = NULL WHERE id = ? AND leader = ?", (room.id, account))
 
 

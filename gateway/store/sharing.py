@@ -21,6 +21,7 @@ from gateway.ids import (
     StanzaId,
     UserJid,
 )
+from gateway.store import put_out
 from gateway.store.writer import Connection, Transaction
 
 
@@ -143,10 +144,11 @@ def is_staying(db: Connection, room: RoomId, account: AccountId) -> bool:
 
 def end_stay(db: Transaction, room: RoomId, account: AccountId) -> None:
     """An account is not in any more."""
+    up_to = put_out.went_out_after(db, room, account)
     db.execute(
-        "UPDATE stay SET up_to = coalesce((SELECT max(id) FROM archived WHERE room = ?), 0)"
+        "UPDATE stay SET up_to = coalesce(?, (SELECT max(id) FROM archived WHERE room = ?), 0)"
         " WHERE room = ? AND account = ? AND up_to IS NULL",
-        (room, room, account),
+        (up_to, room, room, account),
     )
 
 
@@ -160,32 +162,48 @@ def staying(db: Connection, room: RoomId) -> list[AccountId]:
     return [AccountId(account) for (account,) in found]
 
 
+_IS_IN = (
+    "NOT EXISTS (SELECT 1 FROM told_gone WHERE told_gone.account = {account}"
+    " AND told_gone.room = archived.room AND told_gone.place < archived.id)"
+)
 _DUE = (
     "(EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room AND stay.account = {account}"
     " AND stay.after < archived.id AND (stay.up_to IS NULL OR archived.id <= stay.up_to)"
     " AND (archived.came_at IS NULL OR archived.came_at >= stay.since))"
     " OR (archived.for_later AND EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room"
     " AND stay.account = {account} AND (stay.up_to IS NULL OR archived.id <= stay.up_to))))"
-    " AND archived.sender NOT IN"
+    f" AND {_IS_IN} AND archived.sender NOT IN"
     " (SELECT remote_id FROM ignored WHERE ignored.account = {account})"
 )
 DUE = _DUE.format(account="?")
-"""SQL: whether an account, which it takes three times, may read what a shared archive has."""
+"""SQL: whether an account (see `takes`) may read what a shared archive has."""
 DUE_TO_OCCUPANT = _DUE.format(account="occupant.account")
 """The same of the account of a session in the room."""
 
 
+def takes(reader: AccountId) -> tuple[AccountId, ...]:
+    """The values that `DUE` takes."""
+    return (reader,) * DUE.count("?")
+
+
 def hearers(
-    db: Connection, room: RoomId, sender: RemoteUserId, came_at: float | None = None
+    db: Connection,
+    room: RoomId,
+    told_by: AccountId,
+    sender: RemoteUserId,
+    came_at: float | None = None,
 ) -> tuple[str, ...]:
-    """The sessions in a room that are told what somebody says or does. ``came_at``: when it came,
-    if it could not be read then, and is not for who came later."""
+    """The sessions in a room that are told what somebody says or does, as the session of an
+    account tells it. ``came_at``: when it came, if it could not be read then, and is not for who
+    came later."""
     found = db.execute(
         "SELECT occupant.jid FROM occupant WHERE occupant.room = ?"
         " AND occupant.account NOT IN (SELECT account FROM ignored WHERE remote_id = ?)"
+        " AND occupant.account NOT IN"
+        " (SELECT account FROM told_gone WHERE told_gone.room = ? AND told_by = ?)"
         " AND (? IS NULL OR EXISTS (SELECT 1 FROM stay WHERE stay.room = occupant.room"
         " AND stay.account = occupant.account AND stay.up_to IS NULL AND stay.since <= ?))",
-        (room, sender, came_at, came_at),
+        (room, sender, room, told_by, came_at, came_at),
     )
     return tuple(jid for (jid,) in found)
 

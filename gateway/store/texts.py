@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gateway.events import RoomMessage
 from gateway.ids import AccountId, RoomId, StanzaId
 from gateway.store.archive import Archived, decoded, get
-from gateway.store.sharing import DUE, DUE_TO_OCCUPANT
+from gateway.store.sharing import DUE, DUE_TO_OCCUPANT, takes
 from gateway.store.writer import Connection, Transaction
 
 
@@ -75,7 +75,7 @@ def text_before(
 ) -> RoomMessage | None:
     """What a message said, with its edits, when another one in the archive was said; both by the
     room's own ids. ``reader``: as in `gateway.store.archive.Wanted`."""
-    may_read, readers = ("", ()) if reader is None else (f" AND {DUE}", (reader,) * 3)
+    may_read, readers = ("", ()) if reader is None else (f" AND {DUE}", takes(reader))
     found = db.execute(
         f"SELECT id, sender, payload FROM archived WHERE {_SAID_BEFORE}{may_read}",
         (room, quoted, room, room, quoting, *readers),

@@ -239,3 +239,75 @@ async def test_who_comes_back_may_not_read_what_was_said_meanwhile(town: Town) -
     town.says(("alice", "carol"), "bob", "after", "m2")
     await town.settle()
     assert await town.archive("carol") == ["before", "after"]
+
+
+@pytest.mark.parametrize("has_session", [True, False])
+async def test_req_511_who_was_put_out_is_told_nothing_by_who_knows_that(
+    town: Town, has_session: bool
+) -> None:
+    """Alice's session leads, and is not as far as Carol's; or there is none."""
+    await town.both_join()
+    town.says(("alice", "carol"), "bob", "before", "m0")
+    await town.settle()
+    if not has_session:
+        await town.house.network.stop()
+        await town.house.clock.advance(1)
+        town.house.network.passwords.pop("alice")
+    town.tell("carol", "member-gone", user="alice", how="kicked", actor="bob")
+    town.says(("carol",), "bob", "after", "m1")
+    if not has_session:
+        await town.house.network.start()
+        await town.house.clock.advance(15)
+    told = await town.settle()
+    assert "after" in _texts(_groupchat(told["carol"]))
+    assert "after" not in _texts(_groupchat(told["alice"]))
+    assert await town.archive("alice") == ["before"]
+    town.tell("alice", "member-gone", user="alice", how="kicked", actor="bob")
+    gone = [each for each in (await town.settle())["alice"] if each.get("type") == "unavailable"]
+    assert len(gone) == 1
+    town.members.remove("alice")
+    town.tell("carol", "member", member=_member("alice"))
+    town.members.append("alice")
+    town.describe("alice")
+    await town.settle()
+    await town.join("alice")
+    assert await town.archive("alice") == ["before"]
+
+
+async def test_a_session_that_is_late_puts_nobody_out(town: Town) -> None:
+    """Alice was put out and has come back, and Carol's session tells of the first alone."""
+    await town.both_join()
+    town.tell("alice", "member-gone", user="alice", how="kicked")
+    town.describe("alice")
+    town.says(("alice",), "bob", "welcome back", "m1")
+    await town.settle()
+    await town.join("alice")
+    town.tell("carol", "member-gone", user="alice", how="kicked")
+    town.says(("alice",), "bob", "one", "m2")
+    told = await town.settle()
+    assert _texts(_groupchat(told["alice"])) == ["one"]
+    assert await town.archive("alice") == ["welcome back", "one"]
+    town.says(("carol",), "bob", "welcome back", "m1")
+    town.tell("carol", "member", member=_member("alice"))
+    town.says(("carol",), "bob", "one", "m2")
+    town.says(("carol",), "bob", "two", "m3")
+    told = await town.settle()
+    assert _texts(_groupchat(told["alice"])) == ["two"]
+    assert await town.archive("alice") == ["welcome back", "one", "two"]
+
+
+async def test_req_511_who_has_come_back_is_not_put_out_once_more(town: Town) -> None:
+    """Carol's session tells of it after Alice's has told that she is back. The next time counts."""
+    await town.both_join()
+    town.tell("alice", "member-gone", user="carol", how="kicked")
+    town.tell("alice", "member", member=_member("carol"))
+    await town.settle()
+    await town.join("carol")
+    town.tell("carol", "member-gone", user="carol", how="kicked")
+    town.describe("carol")
+    town.says(("carol",), "bob", "hello", "m1")
+    told = await town.settle()
+    assert [each.tag.rpartition("}")[2] for each in told["carol"]] == ["message"]
+    town.tell("carol", "member-gone", user="carol", how="kicked")
+    told = await town.settle()
+    assert [each.get("type") for each in told["carol"]] == ["unavailable"]

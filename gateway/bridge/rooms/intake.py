@@ -80,8 +80,11 @@ class RoomIntake:
                 self.invitations.withdrawn(db, event)
                 return
         room = self.room_rows.find(db, event.room)
-        if room is None or not self._counts(room, event):
-            return  # the account is no longer in it, or another one's session tells it
+        if room is None:
+            return  # the account is no longer in it
+        if not self._counts(room, event):  # another one's session tells it
+            self.membership.heard(db, room, event)
+            return
         match event:
             case RemoteMember():
                 self.membership.member(db, room, event.member, now, out)

@@ -14,9 +14,16 @@ from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import NAME_CHARS, brief
-from gateway.events import Departure, Member, RemoteMemberGone, RoomMoved
+from gateway.events import (
+    Departure,
+    Member,
+    RemoteMember,
+    RemoteMemberGone,
+    RemoteRoomEvent,
+    RoomMoved,
+)
 from gateway.ids import AccountId, RemoteUserId
-from gateway.store import Transaction, avatars, members, rooms, sharing
+from gateway.store import Transaction, avatars, members, put_out, rooms, sharing
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
 
@@ -80,6 +87,24 @@ class Membership:
         for member in people:
             if member.user == self.room_rows.own:
                 self.member(db, room, member, now, out)
+        listed = {member.user for member in people}
+        for user in sharing.accounts_of(db, room.id):
+            self._hear(db, room, user, is_there=user in listed)
+
+    def heard(self, db: Transaction, room: RoomRow, event: RemoteRoomEvent) -> None:
+        """A session that does not lead tells who comes or goes: what it tells next is for those
+        who are in as far as it knows."""
+        match event:
+            case RemoteMember():
+                self._hear(db, room, event.member.user, is_there=True)
+            case RemoteMemberGone():
+                self._hear(db, room, event.user, is_there=False)
+
+    def _hear(self, db: Transaction, room: RoomRow, user: RemoteUserId, *, is_there: bool) -> None:
+        account, told_by = sharing.account_of(db, room.id, user), self.leads.account
+        if account is not None and account != told_by:
+            tell = put_out.tell_there if is_there else put_out.tell_gone
+            tell(db, room.id, told_by, account)
 
     def member(
         self, db: Transaction, room: RoomRow, member: Member, now: float, out: Committed
@@ -143,6 +168,8 @@ class Membership:
         account = sharing.account_of(db, room.id, user)
         if account is None:
             return False
+        if account == self.leads.account:
+            put_out.expect(db, room.id, account, is_out=False)
         if room.is_shared and not sharing.is_staying(db, room.id, account):
             sharing.begin_stay(db, room.id, account, now)
             is_new = True
@@ -154,11 +181,22 @@ class Membership:
         self, db: Transaction, room: RoomRow, event: RemoteMemberGone, now: float, out: Committed
     ) -> None:
         """Somebody is no longer in it."""
+        if self._is_told_again(db, room, event.user):
+            return
         known = members.find(db, room.id, event.user)
         if known is None:
             return
         self._remove(db, room, known, event, now, out)
         occupants.show_if_small(self.room_rows, db, room, now, out)
+
+    def _is_told_again(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> bool:
+        """Whether the account's own session tells of it what another one has told before. It may
+        have come back since."""
+        own, is_own = self.leads.account, user == self.room_rows.own
+        if not is_own or not put_out.is_expected(db, room.id, own):
+            return False
+        put_out.expect(db, room.id, own, is_out=False)
+        return True
 
     def _remove(
         self,
@@ -199,6 +237,7 @@ class Membership:
             rooms.leave(db, room.id, jid)
         if room.is_shared:
             sharing.end_stay(db, room.id, account)
+            put_out.expect(db, room.id, account, is_out=account != self.leads.account)
             if room.leader == account:
                 sharing.lead(db, room.id, None)
 

@@ -43,7 +43,7 @@ class Reading:
         to = (
             rooms.sessions(db, room.id, account)
             if is_own
-            else sharing.hearers(db, room.id, event.reader)
+            else sharing.hearers(db, room.id, account, event.reader)
         )
         self.tell(db, room, event.reader, newest, to, now, out, is_elsewhere=is_own)
 

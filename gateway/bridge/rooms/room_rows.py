@@ -20,6 +20,7 @@ from gateway.store import (
     conversations,
     journal,
     members,
+    put_out,
     rooms,
     sharing,
     texts,
@@ -112,8 +113,11 @@ class RoomRows:
         if said.nick:
             occupants.spoke(self, db, room, sender, said.sent_at, now, out)
         to = rooms.occupants(db, room.id)
+        if room.is_shared:
+            put_out.was_told(db, room.id, self.rows.account, said.archive_id)
         if room.is_shared and said.nick:
-            to = sharing.hearers(db, room.id, sender, None if room.shows_past else came_at)
+            late = None if room.shows_past else came_at
+            to = sharing.hearers(db, room.id, self.rows.account, sender, late)
         for addressed in self._addressed(db, room, said, to):
             self.tell(db, room, said.id, addressed, now, out)
 
@@ -134,6 +138,7 @@ class RoomRows:
         """The account was told what is in the archive already."""
         if room.is_shared:
             sharing.reach_back(db, room.id, self.rows.account, archive_id)
+            put_out.was_told(db, room.id, self.rows.account, archive_id)
 
     def told_late(self, db: Transaction, room: RoomRow, came_at: float | None) -> None:
         """The account was told what came then, to whomever, and could not be read."""

@@ -394,6 +394,11 @@ def _history(db: sqlite3.Connection) -> None:
     _insert(db, "early", [(-1_000_000, 2, "$40", encoded)])
 
 
+def _put_out(db: sqlite3.Connection) -> None:
+    """Carol's session has told that alice is out of the room that they share."""
+    _insert(db, "told_gone", [(3, 2, 1, 0)])
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -408,6 +413,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     15: _shared_rooms,
     16: _avatars,
     17: _history,
+    18: _put_out,
 }
 """What a migration's new tables hold, by its number."""
 
