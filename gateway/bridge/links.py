@@ -77,7 +77,13 @@ class Links:
         )
         intake = Intake(
             rows=rows,
-            rooms=room_intake(rows, account.remote_id, self._cutoffs, self._is_live),
+            rooms=room_intake(
+                rows,
+                account.remote_id,
+                self._cutoffs,
+                self._is_live,
+                has_history=self._adapter.capabilities.history,
+            ),
             unread=Unread(rows),
             auto_accept=self._auto_accept,
             is_cutting=self._backlog.is_cutting,

@@ -165,6 +165,7 @@ def remove(db: Transaction, account: AccountId) -> tuple[int, int]:
     """Delete the account and all that belongs to it, also rooms that nobody else shares. Returns
     how many rows waited in these, and their bytes."""
     avatars.forget(db, account)
+    sharing.forget_fetched(db, account)
     db.execute("DELETE FROM account WHERE id = ?", (account,))
     return sharing.sweep(db)
 

@@ -2,8 +2,7 @@
 """What was said in rooms, each at a place of its own in an order that never changes.
 
 What is committed comes after all that is there. What is fetched later, because it was said before,
-is placed before all that is there: places count down from zero, page by page, and up within a
-page, as that is the order in which things were said.
+has places of its own before that, or in the middle of it (see `gateway.store.places`).
 """
 
 from __future__ import annotations
@@ -65,8 +64,8 @@ def keep(
     is not the end; then see `level`."""
     made = db.execute(
         "INSERT OR IGNORE INTO archived"
-        " (id, room, archive_id, sender, sent_at, stored_at, payload, message, for_later, came_at)"
-        f" VALUES (?, ?, ?, ?, ?, {_GROWS if place is None else '?'}, ?, ?, ?, ?)",
+        " (id, room, archive_id, sender, sent_at, stored_at, payload, message, for_later, came_at,"
+        f" fetched) VALUES (?, ?, ?, ?, ?, {_GROWS if place is None else '?'}, ?, ?, ?, ?, ?)",
         (
             place,
             room,
@@ -78,6 +77,7 @@ def keep(
             text_of,
             for_later and place is None,  # what is past is for the account that has fetched it
             came_at,
+            place is not None,
         ),
     )
     return made.rowcount == 1
@@ -89,52 +89,50 @@ _GROWS = (
 )
 
 
-class Beginning:
-    """Places before all that is there, for one page. Messages are numbered with them, so that the
-    older one of two always has the smaller number."""
-
-    def __init__(self, db: Transaction) -> None:
-        used = (db.execute(oldest).fetchone()[0] for oldest in _OLDEST)
-        self._end = min(0, *map(int, used))
-        self._next = self._end - _PAGE
-
-    def place(self) -> int:
-        """The next one. Raises `OverflowError` if a page has more than any can have."""
-        if self._next >= self._end:
-            raise OverflowError("too much for one page of history")
-        self._next += 1
-        return self._next - 1
-
-
-def is_past(said: Archived) -> bool:
+def is_fetched(db: Connection, said: Archived) -> bool:
     """Whether it comes from the network's history: no session was ever told of it."""
-    return said.id < 0
+    found = db.execute("SELECT 1 FROM archived WHERE id = ? AND fetched", (said.id,))
+    return found.fetchone() is not None
 
 
-_PAGE = 1_000_000
-_OLDEST = (
-    "SELECT coalesce(min(id), 0) FROM archived",
-    "SELECT coalesce(min(id), 0) FROM message",
-    "SELECT coalesce(min(place), 0) FROM early",
-)
+def place_of(db: Connection, room: RoomId, archive_ids: Iterable[StanzaId]) -> int | None:
+    """Where the last of these is, if any of them is there."""
+    found = (
+        db.execute(
+            "SELECT id FROM archived WHERE room = ? AND archive_id = ?", (room, archive_id)
+        ).fetchone()
+        for archive_id in archive_ids
+    )
+    return max((int(row[0]) for row in found if row is not None), default=None)
 
 
-def begun_at(db: Connection, room: RoomId) -> float | None:
-    """When the first was stored that did not come from the network's history: what did was said
-    before."""
+def oldest(db: Connection, room: RoomId, reader: AccountId | None) -> int:
+    """The place of the first of all; 0 if there is nothing. ``reader``: as in `Wanted`."""
+    found = read(db, room, Wanted(most=1, reader=reader))
+    return found[0].id if found else 0
+
+
+def begun_at(db: Connection, room: RoomId, after: int) -> float | None:
+    """When the first after this place was stored: what is fetched before that, was said before."""
     found = db.execute(
-        "SELECT stored_at FROM archived WHERE room = ? AND id > 0 ORDER BY id LIMIT 1", (room,)
+        "SELECT stored_at FROM archived WHERE room = ? AND id > ? ORDER BY id LIMIT 1",
+        (room, after),
     ).fetchone()
     return None if found is None else float(found[0])
 
 
-def level(db: Transaction, room: RoomId) -> None:
-    """After a page was placed before all else: nothing is sent after it is stored, and times of
+def level(db: Transaction, room: RoomId, after: int, up_to: int) -> None:
+    """After something was placed between these: nothing is sent after it is stored, and times of
     storing grow with the places. So what was said first counts as stored when it was sent, but
     not before what is said to be older."""
-    latest = 0.0
+    before = db.execute(
+        "SELECT stored_at FROM archived WHERE room = ? AND id <= ? ORDER BY id DESC LIMIT 1",
+        (room, after),
+    ).fetchone()
+    latest = float(before[0]) if before else 0.0
     found = db.execute(
-        "SELECT id, stored_at FROM archived WHERE room = ? AND id < 0 ORDER BY id", (room,)
+        "SELECT id, stored_at FROM archived WHERE room = ? AND id > ? AND id <= ? ORDER BY id",
+        (room, after, up_to),
     )
     for place, stored_at in found.fetchall():
         if stored_at < latest:

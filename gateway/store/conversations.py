@@ -130,7 +130,7 @@ def add_message(
     """Store a part with its aliases. None if the network's id is known already.
 
     ``sent_at`` is what the sender says; how long the message is kept counts from ``now``.
-    ``number``: which it is, if it is not the newest (see `gateway.store.archive.Beginning`).
+    ``number``: which it is, if it is not the newest (see `gateway.store.places`).
     """
     made = db.execute(
         "INSERT INTO message"

@@ -67,6 +67,7 @@ def _bring(db: Transaction, account: AccountId, room: RoomRow, realm: str) -> bo
         " WHERE account.id = ?",
         (room.id, account, _EVER, room.id, account),
     )
+    sharing.owe_fetched(db, account, room.id)
     return True
 
 
@@ -88,7 +89,8 @@ def _go_out(db: Transaction, account: AccountId, room: RoomRow, realm: str) -> N
     if not room.is_shared:
         _hand_over(db, account, room, realm)
         db.execute("DELETE FROM room WHERE id = ?", (room.id,))
-    for table in ("account_room", "stay", "occupant"):
+    sharing.forget_fetched(db, account, room.id)
+    for table in ("account_room", "stay", "occupant", "gap", "early"):
         db.execute(f"DELETE FROM {table} WHERE room = ? AND account = ?", (room.id, account))
     put_out.went_out_after(db, room.id, account)
     db.execute("UPDATE room SET leader = NULL WHERE id = ? AND leader = ?", (room.id, account))

@@ -3,8 +3,8 @@
 
 A room has one list of members and one archive in its realm, which is one account or a homeserver
 that the admin trusts. What an account may read of a shared archive is what was said during its
-stays, and before them where the room shows its past; never what somebody says of whom it wants to
-hear nothing.
+stays, before them where the room shows its past, and what the network has told it of the past;
+never what somebody says of whom it wants to hear nothing.
 """
 
 from __future__ import annotations
@@ -166,13 +166,18 @@ _IS_IN = (
     "NOT EXISTS (SELECT 1 FROM told_gone WHERE told_gone.account = {account}"
     " AND told_gone.room = archived.room AND told_gone.place < archived.id)"
 )
-_DUE = (
-    "(EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room AND stay.account = {account}"
-    " AND stay.after < archived.id AND (stay.up_to IS NULL OR archived.id <= stay.up_to)"
+_IN_A_STAY = (
+    "(NOT archived.fetched AND EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room"
+    " AND stay.account = {account} AND stay.after < archived.id"
+    " AND (stay.up_to IS NULL OR archived.id <= stay.up_to)"
     " AND (archived.came_at IS NULL OR archived.came_at >= stay.since))"
     " OR (archived.for_later AND EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room"
     " AND stay.account = {account} AND (stay.up_to IS NULL OR archived.id <= stay.up_to))))"
-    f" AND {_IS_IN} AND archived.sender NOT IN"
+)
+_DUE = (
+    f"(({_IN_A_STAY} AND {_IS_IN}) OR EXISTS (SELECT 1 FROM due"
+    " WHERE due.account = {account} AND due.place = archived.id))"
+    " AND archived.sender NOT IN"
     " (SELECT remote_id FROM ignored WHERE ignored.account = {account})"
 )
 DUE = _DUE.format(account="?")
@@ -184,6 +189,54 @@ DUE_TO_OCCUPANT = _DUE.format(account="occupant.account")
 def takes(reader: AccountId) -> tuple[AccountId, ...]:
     """The values that `DUE` takes."""
     return (reader,) * DUE.count("?")
+
+
+def owe(db: Transaction, room: RoomId, account: AccountId, archive_id: StanzaId) -> None:
+    """The network has told an account this of the past, so it may read that."""
+    db.execute(
+        "INSERT OR IGNORE INTO due SELECT ?, id FROM archived WHERE room = ? AND archive_id = ?",
+        (account, room, archive_id),
+    )
+
+
+def owe_alone(db: Transaction, account: AccountId, place: int) -> None:
+    """Nobody else may read that any more: it is known now, by the keys of this account."""
+    db.execute("DELETE FROM due WHERE place = ? AND account <> ?", (place, account))
+    db.execute("INSERT OR IGNORE INTO due VALUES (?, ?)", (account, place))
+
+
+def owe_fetched(db: Transaction, account: AccountId, room: RoomId) -> None:
+    """All that was fetched in a room was fetched for this account."""
+    db.execute(
+        "INSERT OR IGNORE INTO due SELECT ?, id FROM archived WHERE room = ? AND fetched",
+        (account, room),
+    )
+
+
+def forget_fetched(db: Transaction, account: AccountId, room: RoomId | None = None) -> None:
+    """Nothing of the past is for this account any more, in a room or in all of them. What was
+    fetched for it alone goes."""
+    where, which = ("", ()) if room is None else (" AND archived.room = ?", (room,))
+    places = (
+        "(SELECT archived.id FROM due JOIN archived ON archived.id = due.place"
+        f" WHERE due.account = ?{where})"
+    )
+    db.execute(
+        f"DELETE FROM archived WHERE id IN {places} AND fetched AND NOT EXISTS"
+        " (SELECT 1 FROM due WHERE due.place = archived.id AND due.account <> ?)",
+        (account, *which, account),
+    )
+    db.execute(
+        f"DELETE FROM due WHERE account = ? AND place IN {places}", (account, account, *which)
+    )
+
+
+def last_stay(db: Connection, room: RoomId, account: AccountId) -> int | None:
+    """Up to which place an account was in a shared room; None if it never was."""
+    (up_to,) = db.execute(
+        "SELECT max(up_to) FROM stay WHERE room = ? AND account = ?", (room, account)
+    ).fetchone()
+    return None if up_to is None else int(up_to)
 
 
 def hearers(

@@ -4,8 +4,11 @@ pages back to it."""
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from tests.e2e.house import House, Scene
-from tests.e2e.test_groups import _group, _in_room, _join
+from tests.e2e.test_groups import _group, _in_room, _invited, _join
+from tests.e2e.two import address
 from tests.peers.xmpp_client import Stanza, XmppClient
 
 _MAM = "urn:xmpp:mam:2"
@@ -122,3 +125,53 @@ async def test_what_the_homeserver_hides_is_not_there(prosody_house: House) -> N
         room = _room(scene)
         bodies = [stanza.body for stanza in await _all(alice, room, back=True) if stanza.body]
         assert bodies == ["welcome"]
+
+
+async def test_what_was_missed_is_found_in_its_place(prosody_house: House) -> None:
+    """More than is fetched at once was said while the gateway was down; then alice was out of the
+    group for a while."""
+    settings = {"allow_private_homeservers": True, "max_gap": 20}
+    networks = {"matrix": prosody_house.network(prosody_house.domain, settings=settings)}
+    async with prosody_house.linked(networks=networks) as scene:
+        alice, bob = scene.alice, scene.bob
+        group = await _group(scene)
+        await scene.live()
+        room = await _invited(alice)
+        await _join(alice, room)
+        await bob.send_text(group, "before")
+        await alice.wait_for(_in_room(room, "before"))
+        await scene.gateway.stop()
+        missed = [f"missed {number}" for number in range(150)]
+        for body in missed:
+            await bob.send_text(group, body)
+        await scene.gateway.start()
+        await alice.wait_for(_in_room(room, missed[-1]), timeout=30)
+        await scene.settled()
+        assert "missed 0" not in {stanza.body for stanza in alice.inbox.items}
+
+        results = await _all(alice, room, back=True)
+        bodies = [stanza.body for stanza in results if (stanza.body or "").startswith(("b", "m"))]
+        assert bodies == ["before", *missed]
+        lines = [stanza.body or "" for stanza in results if "not fetched" in (stanza.body or "")]
+        assert len(lines) == 1
+        again = await _all(alice, room, back=False)
+        assert [stanza.id for stanza in again] == [stanza.id for stanza in results]
+
+        await bob.request("POST", f"rooms/{quote(group)}/kick", {"user_id": scene.phone.user_id})
+        await alice.wait_for(
+            lambda stanza: (stanza.type, stanza.sender_bare) == ("unavailable", room)
+        )
+        meanwhile = [f"meanwhile {number}" for number in range(5)]
+        for body in meanwhile:
+            await bob.send_text(group, body)
+        since = alice.inbox.mark()
+        await bob.invite(group, scene.phone.user_id)
+        await scene.phone.wait_invite(sender=bob.user_id)
+        await scene.phone.join(group)
+        assert await address(alice, since) == room
+        await _join(alice, room)
+        await bob.send_text(group, "more")
+        await alice.wait_for(_in_room(room, "more"))
+        results = await _all(alice, room, back=True)
+        bodies = [stanza.body for stanza in results if (stanza.body or "").startswith(("b", "m"))]
+        assert bodies == ["before", *missed, *meanwhile, "more"]

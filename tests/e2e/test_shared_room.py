@@ -185,6 +185,43 @@ async def test_who_comes_late_gets_what_is_theirs(prosody_house: House) -> None:
         assert "Now that she is gone …" not in [text for _, text in said(both.dora, both.room)]
 
 
+async def test_each_finds_of_the_past_what_is_theirs(prosody_house: House) -> None:
+    """What was said before the gateway knew of the group: dora came later than alice, and the
+    homeserver shows her some of it."""
+    async with _sharing(prosody_house) as both:
+        bob, alice, dora = both.scene.bob, both.scene.phone, both.tablet
+        for talk in (both.scene.talk, both.talk):
+            await talk.ask("logout", "logged out")
+        since = both.alice.inbox.mark()
+        group = await bob.create_room(name="Coffee", invite=[alice.user_id])
+        await alice.wait_invite(sender=bob.user_id)
+        await alice.join(group)
+        visibility = f"rooms/{quote(group)}/state/m.room.history_visibility"
+        expected: dict[str, list[str]] = {"alice": [], "dora": []}
+        for value in ("shared", "joined", "shared"):
+            await bob.request("PUT", visibility, {"history_visibility": value})
+            for number in range(3):
+                text = f"{value} {number} {len(expected['alice'])}"
+                await bob.send_text(group, text)
+                expected["alice"].append(text)
+                expected["dora"] += [text] if value == "shared" else []
+        await bob.invite(group, dora.user_id)
+        await dora.wait_invite(sender=bob.user_id)
+        await dora.join(group)
+        await both.scene.talk.log_in_again(PASSWORD)
+        room = await address(both.alice, since)
+        await _until(both, "SELECT count(*) >= 9 FROM archived")
+        await both.talk.log_in_again(PASSWORD)
+        await _until(both, "SELECT count(*) = 4 FROM account_room")
+        await bob.send_text(group, "now")
+        await enter(both.alice, room, "Alice")
+        await enter(both.dora, room, "Dora")
+        await both.scene.settled()
+        for name, client in (("dora", both.dora), ("alice", both.alice), ("dora", both.dora)):
+            found = [text for _, _, text in await archived(client, room, back=True) if text]
+            assert [text for text in found if text != "now"] == expected[name]
+
+
 async def test_what_is_ignored_is_ignored_by_one_alone(prosody_house: House) -> None:
     async with _sharing(prosody_house) as both:
         await both.dora_ignores(both.scene.bob.user_id)

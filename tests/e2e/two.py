@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MUC = "http://jabber.org/protocol/muc"
 _MAM = "urn:xmpp:mam:2"
+_RSM = "http://jabber.org/protocol/rsm"
 _IGNORED = "m.ignored_user_list"
 
 
@@ -170,10 +171,14 @@ async def two(house: House, **settings: Any) -> AsyncIterator[Two]:
         yield two
 
 
-async def archived(client: XmppClient, room: str) -> list[tuple[str, str, str]]:
-    """All that a room has archived for a user: the id there, nick and text."""
+async def archived(
+    client: XmppClient, room: str, *, back: bool = False
+) -> list[tuple[str, str, str]]:
+    """All that a room has archived for a user: the id there, nick and text. ``back``: the user
+    looks for the newest, and what was said before."""
     since = client.inbox.mark()
-    answer = await client.iq(room, f"<query xmlns='{_MAM}'/>", type="set")
+    page = f"<set xmlns='{_RSM}'><before/></set>" if back else ""
+    answer = await client.iq(room, f"<query xmlns='{_MAM}'>{page}</query>", type="set")
     assert answer.child(_MAM, "fin") is not None, str(answer)
     path = f"{{{_MAM}}}result/{{urn:xmpp:forward:0}}forwarded/{{jabber:client}}message"
     kept = []

@@ -378,6 +378,13 @@ class Play:
     async def lists(self, fields: str) -> None:
         self.network.directory.append(json.loads(fields))
 
+    @step("network has of the past: <json>")
+    async def has_of_the_past(self, content: str) -> None:
+        """The oldest first; of a room, what was said live as well."""
+        event = json.loads(content)
+        at = self.clock.now() - 1000
+        self.network.past[event["room"]].append({"type": "room-message", "sent_at": at, **event})
+
     @step("network calls (\\S+) (\\S+)")
     async def calls(self, room: str, name: str) -> None:
         self.network.aliases[name] = room

@@ -297,7 +297,8 @@ async def test_a_session_that_is_late_puts_nobody_out(town: Town) -> None:
 
 
 async def test_req_511_who_has_come_back_is_not_put_out_once_more(town: Town) -> None:
-    """Carol's session tells of it after Alice's has told that she is back. The next time counts."""
+    """Carol's session tells of it after Alice's has told that she is back. The next time
+    counts."""
     await town.both_join()
     town.tell("alice", "member-gone", user="carol", how="kicked")
     town.tell("alice", "member", member=_member("carol"))

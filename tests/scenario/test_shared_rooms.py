@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from xml.etree.ElementTree import Element
 
 import pytest
@@ -35,7 +35,7 @@ class Town:
         self.members = ["alice", "bob", "carol"]
         self.room = ""
 
-    async def begin(self) -> Town:
+    async def begin(self) -> Self:
         await running(self.house)
         await self.house.link(CAROL, "carol")
         for account in ("alice", "carol"):

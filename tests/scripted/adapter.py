@@ -535,7 +535,7 @@ class ScriptedSession(Session):
     ) -> HistoryPage:
         if self._wire is None:
             raise Transient("There is no connection.", is_certain=True)
-        request = {"op": "history", "room": room, "before": before, "limit": limit}
+        request = {"op": "history", "room": room, "before": before, "limit": limit, "known": known}
         reply = await self._wire.request(request)
         return HistoryPage(
             events=list(map(self._room_event, reply["events"])), cursor=reply["cursor"]

@@ -54,6 +54,10 @@ class ScriptedNetwork:
     """Answers with pictures, which are kept back if there is a place for them."""
     past: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     """What was said in a room before all events, the oldest first."""
+    hidden: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Accounts that may not see some of it, by its id."""
+    seen_by: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    """What an account gets in place of some of it."""
     page: int = 100
     """How much of it comes at once, at the most."""
     pages: int = 0
@@ -237,7 +241,7 @@ class ScriptedNetwork:
         if op in ("send", "say"):
             return self._send(request, account)
         if op in ("banned", "history"):
-            return self._told(request)
+            return self._told(request, account)
         if op in ("react", "retract", "manage", "search"):
             return self._act(request, account)
         if op == "logout":
@@ -266,17 +270,28 @@ class ScriptedNetwork:
             return {"error": "not-found", "text": "There is no such picture."}
         return {"data": base64.b64encode(data).decode()}
 
-    def _told(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _told(self, request: dict[str, Any], account: str) -> dict[str, Any]:
         if self.faults:
             return self.faults.pop(0)
-        return {"users": self.banned} if request["op"] == "banned" else self._history(request)
+        if request["op"] == "banned":
+            return {"users": self.banned}
+        return self._history(request, account)
 
-    def _history(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _history(self, request: dict[str, Any], account: str) -> dict[str, Any]:
         self.pages += 1
-        past, before = self.past[request["room"]], request["before"]
-        end = len(past) if before is None else int(before)
+        past = [
+            self.seen_by.get((event["id"], account), event)
+            for event in self.past[request["room"]]
+            if account not in self.hidden.get(event["id"], ())
+        ]
+        ids = [event["id"] for event in past]
+        before, known = request["before"], request["known"]
+        if before is not None:
+            end = ids.index(before)
+        else:
+            end = ids.index(known) + 1 if known in ids else len(past)
         start = max(0, end - min(self.page, request["limit"]))
-        return {"events": past[start:end], "cursor": str(start) if start else None}
+        return {"events": past[start:end], "cursor": ids[start] if start else None}
 
     def _send(self, request: dict[str, Any], account: str) -> dict[str, Any] | None:
         if self.idempotent:

@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.invitations import InvitationIntake
+from gateway.bridge.rooms.known import Known
 from gateway.bridge.rooms.leads import Leads
 from gateway.bridge.rooms.membership import Membership, reference
 from gateway.bridge.rooms.occupants import Cutoffs
@@ -44,15 +46,25 @@ _TOPIC_CHARS = 2_000
 
 
 def room_intake(
-    rows: Rows, own: RemoteUserId, cutoffs: Cutoffs, is_live: Callable[[AccountId], bool]
+    rows: Rows,
+    own: RemoteUserId,
+    cutoffs: Cutoffs,
+    is_live: Callable[[AccountId], bool],
+    *,
+    has_history: bool,
 ) -> RoomIntake:
-    """That of one account. ``own``: the account itself."""
+    """That of one account. ``own``: the account itself. ``has_history``: the network tells what
+    was said before."""
     room_rows, leads = RoomRows(rows, own, cutoffs), Leads(rows.account, is_live)
+    said = what_is_said(room_rows)
+    known = Known(room_rows, said.speech.references)
+    gaps = Gaps(room_rows, known, said.lines, has_history)
     return RoomIntake(
         room_rows,
         leads,
-        Membership(room_rows, leads),
-        what_is_said(room_rows),
+        gaps,
+        Membership(room_rows, leads, gaps),
+        said,
         InvitationIntake(room_rows),
     )
 
@@ -63,6 +75,7 @@ class RoomIntake:
 
     room_rows: RoomRows
     leads: Leads
+    gaps: Gaps
     membership: Membership
     said: Said
     invitations: InvitationIntake
@@ -92,6 +105,9 @@ class RoomIntake:
                 self.membership.gone(db, room, event, now, out)
             case RemoteRoomMoved():
                 self.invitations.moved(db, room, event, now, out)
+            case RemoteRoomGap():
+                is_said = self.leads.does(room)
+                self.gaps.named(db, room, event, now, out, is_said=is_said)
             case _:
                 self.said.apply(db, room, event, now, out)
 
@@ -104,8 +120,6 @@ class RoomIntake:
                 return event.user == self.room_rows.own or self.leads.does(room)
             case RemoteRoomRead():
                 return event.reader == self.room_rows.own or self.leads.does(room)
-            case RemoteRoomGap():
-                return self.leads.does(room)
         return True
 
     def line(

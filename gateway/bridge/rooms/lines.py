@@ -18,6 +18,7 @@ from gateway.store import Transaction, archive, conversations
 from gateway.store.conversations import Origin
 from gateway.store.rooms import RoomRow
 
+NOT_FETCHED = "earlier messages were not fetched. Please read them in another app of the network."
 _ROOM_ITSELF = RemoteUserId("")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gateway.bridge.rooms import occupants
+from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.leads import Leads
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.room_rows import RoomRows
@@ -50,6 +51,7 @@ class Membership:
 
     room_rows: RoomRows
     leads: Leads
+    gaps: Gaps
 
     def all(
         self,
@@ -171,9 +173,11 @@ class Membership:
         if account == self.leads.account:
             put_out.expect(db, room.id, account, is_out=False)
         if room.is_shared and not sharing.is_staying(db, room.id, account):
-            sharing.begin_stay(db, room.id, account, now)
             is_new = True
         if is_new:
+            self.gaps.came_back(db, room, account, now)
+            if room.is_shared:
+                sharing.begin_stay(db, room.id, account, now)
             out.entered.append((account, room.remote_id))
         return is_new
 

@@ -22,7 +22,6 @@ from gateway.errors import AdapterError
 from gateway.events import (
     ReactInRoom,
     RemoteRoomEvent,
-    RemoteRoomGap,
     RemoteRoomMessage,
     RemoteRoomNotice,
     RemoteRoomReaction,
@@ -34,8 +33,6 @@ from gateway.events import (
 from gateway.store import Transaction
 from gateway.store.journal import OutboundRow
 from gateway.store.rooms import RoomRow
-
-NOT_FETCHED = "earlier messages were not fetched. Please read them in another app of the network."
 
 
 def what_is_said(room_rows: RoomRows) -> Said:
@@ -73,10 +70,6 @@ class Said:
                 self.reading.read(db, room, event, now, out)
             case RemoteRoomNotice():
                 self.lines.line(db, room, f"notice {event.id}", event.text, now, out)
-            case RemoteRoomGap():
-                about = "" if event.about is None else f"about {event.about} "
-                text = f"{about}{NOT_FETCHED}"
-                self.lines.line(db, room, f"gap {event.id}", text, now, out)
 
     def settled(
         self,

@@ -26,7 +26,7 @@ from gateway.events import (
     SendRoomText,
 )
 from gateway.ids import RemoteUserId
-from gateway.store import Transaction, archive, conversations, held, journal, texts
+from gateway.store import Transaction, archive, conversations, held, journal, sharing, texts
 from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import RoomRow
@@ -170,7 +170,7 @@ class Speech:
         message comes as one that is late. In the archive the line becomes the message. If it is an
         edit, that is told of what it edits, and the line is taken back."""
         shown = archive.get(db, room.id, self.room_rows.id(room, "archive", event.id, 0))
-        if shown is not None and archive.is_past(shown):
+        if shown is not None and archive.is_fetched(db, shown):
             self._readable_in_past(db, room, event, shown)
             return
         if event.edits is not None and self.edits.edited(
@@ -220,6 +220,8 @@ class Speech:
             mentions=named,
         )
         archive.rewrite(db, room.id, replies.with_quote(readable, ""))
+        if room.is_shared:
+            sharing.owe_alone(db, self.room_rows.rows.account, line.id)
         if edited is not None:
             texts.link(db, room.id, line.message.archive_id, edited.message)
 

@@ -15,7 +15,7 @@ from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import archive, stanzas
-from gateway.xmpp.rooms.past import PastPages
+from gateway.xmpp.rooms.past import Page, PastPages
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -66,11 +66,13 @@ class ArchiveAnswers:
     def _pages(self, request: Request) -> str:
         account, room = self._archive_of(request)
         query = archive.read(request.payload)
-        page, complete = self._page(account, room, query)
-        complete = complete and not self._past.is_missing(account, room, query)
+        page = self._page(account, room, query)
+        if (gap := self._past.within(account, room, page)) is not None:
+            page = page.up_to(gap)
+        complete = page.is_complete and self._past.beginning(account, room, query) is None
         place = self._component.rooms.place(account, room)
         people: dict[RemoteUserId, str] = {}
-        for said in reversed(page) if query.flipped else page:
+        for said in reversed(page.found) if query.flipped else page.found:
             shown = self._rooms.shown(account, room, said.message)
             by = ""
             if room.private and shown.nick:
@@ -79,30 +81,22 @@ class ArchiveAnswers:
                     people[said.sender] = stanzas.said_by(place, said.sender, member)
                 by = people[said.sender]
             self._component.stream.send(archive.result(place, query, shown, request.sender, by))
-        return archive.fin(page, complete=complete)
+        return archive.fin(page.found, complete=complete)
 
     async def _pages_with_past(self, request: Request) -> str:
         """What the network has is fetched first, as far as the page has space for it."""
         account, room = self._archive_of(request)
         query = archive.read(request.payload)
-
-        def is_short() -> bool:
-            page, complete = self._page(account, room, query)
-            return complete and len(page) < query.most
-
         with self._past.asked_by(request.sender):
-            await self._past.fetch(account, room, query, is_short)
+            await self._past.fetch(account, room, query, lambda: self._page(account, room, query))
         return self._pages(request)
 
-    def _page(
-        self, account: Account, room: RoomRow, query: archive.Query
-    ) -> tuple[list[Archived], bool]:
-        """The page, and whether nothing is left in its direction."""
+    def _page(self, account: Account, room: RoomRow, query: archive.Query) -> Page:
         if query.ids:
             return self._page_of_ids(account, room, query)
         sender = self._sender(room, query.sender)
         if query.sender and sender is None:
-            return [], True
+            return Page(found=[], is_complete=True)
         starts, ends = (
             [self._place(account, room, end) for end in each if end]
             for each in ((query.after, query.page_after), (query.before, query.page_before))
@@ -120,11 +114,9 @@ class ArchiveAnswers:
         complete = len(found) <= query.most
         if not complete:
             found = found[1:] if query.backwards else found[:-1]
-        return found, complete
+        return Page(found=found, is_complete=complete, wanted=wanted)
 
-    def _page_of_ids(
-        self, account: Account, room: RoomRow, query: archive.Query
-    ) -> tuple[list[Archived], bool]:
+    def _page_of_ids(self, account: Account, room: RoomRow, query: archive.Query) -> Page:
         said = {one.id: one for one in (self._said(account, room, wanted) for wanted in query.ids)}
         places = sorted(said)
         if query.page_after:
@@ -135,7 +127,8 @@ class ArchiveAnswers:
             places = [place for place in places if place < before]
         found = [said[place] for place in places]
         cut = max(0, len(found) - query.most)
-        return (found[cut:] if query.backwards else found[: query.most]), not cut
+        kept = found[cut:] if query.backwards else found[: query.most]
+        return Page(found=kept, is_complete=not cut)
 
     def _said(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived:
         said = self._rooms.archived(account, room, archive_id)

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages of an archive that reach back to where the network has to be asked (REQ-584)."""
+"""Pages of an archive for which the network has to be asked (REQ-584): they reach back to before
+all that is kept, or lie across a gap in the middle of it (REQ-583)."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
-from gateway.store.archive import Wanted
+from gateway.store.archive import Archived, Wanted
+from gateway.store.gaps import Gap
 from gateway.store.rooms import RoomRow
 from gateway.xmpp.asked import Request
 from gateway.xmpp.codec import errors
@@ -26,6 +29,42 @@ _AT_ONCE = 2
 """Pages that one device may wait for (REQ-586)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What is there of what is asked for."""
+
+    found: list[Archived]
+    is_complete: bool
+    """Nothing is left in its direction."""
+    wanted: Wanted | None = None
+    """The part of the archive; None if it is asked for by ids."""
+
+    def lies_across(self, gap: Gap, since: float, until: float) -> bool:
+        """Whether something of a gap, which was said between these times, belongs to it."""
+        wanted, floor = self.wanted, gap.floor
+        if wanted is None or floor is None:
+            return False
+        if wanted.after is not None and wanted.after > floor:
+            return False
+        if wanted.before is not None and wanted.before <= floor:
+            return False
+        if wanted.start is not None and wanted.start >= until:
+            return False
+        if wanted.end is not None and wanted.end < since:
+            return False
+        if self.is_complete or not self.found:
+            return self.is_complete
+        return self.found[0].id <= floor if wanted.newest else self.found[-1].id > floor
+
+    def up_to(self, gap: Gap) -> Page:
+        """As far as the gap, which is not filled. What begins there goes on beyond it."""
+        assert self.wanted is not None
+        assert gap.floor is not None
+        is_newest, floor = self.wanted.newest, gap.floor
+        found = [said for said in self.found if (said.id > floor) is is_newest]
+        return Page(found=found, is_complete=False, wanted=self.wanted) if found else self
+
+
 class PastPages:
     """Of all rooms of one component."""
 
@@ -37,7 +76,7 @@ class PastPages:
     def may_be_asked(self, request: Request) -> bool:
         """Whether the network may have more of this room."""
         found = self._component.rooms.find(split(request.sender), request.to)
-        return found is not None and self._component.network.rooms.history.may_have_more(found[1])
+        return found is not None and bool(self._component.network.rooms.history.missing(*found))
 
     @contextmanager
     def asked_by(self, device: str) -> Iterator[None]:
@@ -54,27 +93,48 @@ class PastPages:
                 del self._waiting[device]
 
     async def fetch(
-        self, account: Account, room: RoomRow, query: Query, is_short: Callable[[], bool]
+        self, account: Account, room: RoomRow, query: Query, page: Callable[[], Page]
     ) -> None:
-        """Fetch page after page while the one that is asked for is short, for 10 s at the most."""
+        """Fetch what the page lacks, for 10 s at the most."""
         network = self._component.network
         clock = network.adapter.context.clock
         until = clock.monotonic() + _LIMIT_S
-        while is_short() and self.is_missing(account, room, query):
+        while (gap := self._lacked(account, room, query, page())) is not None:
             left_s = until - clock.monotonic()
-            if left_s <= 0 or not await network.rooms.history.more(account, room, left_s):
+            if left_s <= 0 or not await network.rooms.history.more(account, room, gap, left_s):
                 return
 
-    def is_missing(self, account: Account, room: RoomRow, query: Query) -> bool:
-        """Whether what is asked for goes further back than what is there. Who begins with the
-        oldest gets the oldest that is there."""
-        network = self._component.network
+    def _lacked(self, account: Account, room: RoomRow, query: Query, page: Page) -> Gap | None:
+        """The gap in which something of the page is missing."""
+        gap = self.within(account, room, page)
+        is_short = page.is_complete and len(page.found) < query.most
+        if gap is not None or not is_short:
+            return gap
+        return self.beginning(account, room, query)
+
+    def within(self, account: Account, room: RoomRow, page: Page) -> Gap | None:
+        """The first gap in its direction in the middle of a page."""
+        history = self._component.network.rooms.history
+        found = [
+            gap
+            for gap in history.missing(account, room)
+            if page.lies_across(gap, *history.times(room, gap))
+        ]
+        if not found or page.wanted is None:
+            return None
+        return found[0] if page.wanted.newest else found[-1]
+
+    def beginning(self, account: Account, room: RoomRow, query: Query) -> Gap | None:
+        """What is before all that is there, if what is asked for goes further back. Who begins
+        with the oldest gets the oldest that is there."""
         if query.ids or query.after or query.page_after:
-            return False
-        if not network.rooms.history.may_have_more(room):
-            return False
+            return None
+        network = self._component.network
+        missing = network.rooms.history.missing(account, room)
+        if not missing or missing[-1].floor is not None:
+            return None
         first = network.rooms.read_archive(account, room, Wanted(most=1))
         if not first:
-            return True
+            return missing[-1]
         is_older = query.start is None or query.start < first[0].message.sent_at
-        return query.backwards and is_older
+        return missing[-1] if query.backwards and is_older else None

@@ -399,6 +399,12 @@ def _put_out(db: sqlite3.Connection) -> None:
     _insert(db, "told_gone", [(3, 2, 1, 0)])
 
 
+def _gaps(db: sqlite3.Connection) -> None:
+    """Alice was out of the room that others share, and has read of it what was said meanwhile."""
+    _insert(db, "gap", [(3, 1, 2**38 + 50, 50, "$60", None, None, 0, 0)])
+    _insert(db, "due", [(1, 1)])
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -414,6 +420,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     16: _avatars,
     17: _history,
     18: _put_out,
+    19: _gaps,
 }
 """What a migration's new tables hold, by its number."""
 
