@@ -27,12 +27,20 @@ from gateway.store.writer import Connection, Transaction
 
 def accounts_of(db: Connection, room: RoomId) -> dict[RemoteUserId, AccountId]:
     """Whose room it is, or was, each as the member that they are."""
-    found = db.execute(
-        "SELECT account.remote_id, account.id FROM account_room"
+    return {member: account for member, account, _ in _sharers(db, room)}
+
+
+def users(db: Connection, room: RoomId) -> dict[RemoteUserId, UserJid]:
+    """The members of a room who are users of this gateway."""
+    return {member: user for member, _, user in _sharers(db, room)}
+
+
+def _sharers(db: Connection, room: RoomId) -> list[tuple[RemoteUserId, AccountId, UserJid]]:
+    return db.execute(
+        "SELECT account.remote_id, account.id, account.user FROM account_room"
         " JOIN account ON account.id = account_room.account WHERE account_room.room = ?",
         (room,),
-    )
-    return {RemoteUserId(remote_id): AccountId(account) for remote_id, account in found}
+    ).fetchall()
 
 
 def account_of(db: Connection, room: RoomId, user: RemoteUserId) -> AccountId | None:
@@ -43,16 +51,6 @@ def account_of(db: Connection, room: RoomId, user: RemoteUserId) -> AccountId | 
         (room, user),
     ).fetchone()
     return None if found is None else AccountId(found[0])
-
-
-def users(db: Connection, room: RoomId) -> dict[RemoteUserId, UserJid]:
-    """The members of a room who are users of this gateway."""
-    found = db.execute(
-        "SELECT account.remote_id, account.user FROM account_room"
-        " JOIN account ON account.id = account_room.account WHERE account_room.room = ?",
-        (room,),
-    )
-    return {RemoteUserId(remote_id): UserJid(user) for remote_id, user in found}
 
 
 def users_of(db: Connection, conversation: ConversationId) -> dict[AccountId, UserJid]:

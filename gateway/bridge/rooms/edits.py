@@ -12,7 +12,6 @@ from itertools import zip_longest
 import structlog
 
 from gateway.bridge.rooms import mentions
-from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References, is_gone
 from gateway.bridge.rooms.retractions import Retractions
 from gateway.bridge.rooms.room_rows import RoomRows
@@ -163,8 +162,7 @@ class Edits:
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, *scope, part),
                 archive_id=self.room_rows.id(room, "archive", event.id, *scope, part),
-                nick=self.room_rows.called(db, room, event.sender),
-                occupant=occupant_id(room.secret, event.sender),
+                **self.room_rows.speaker(db, room, event.sender),
                 body=shown,
                 sent_at=honest_time(event.sent_at, now),
                 replaces=None if old is None else old.first.id,

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.adapter import Sent
-from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References, is_gone
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
@@ -134,8 +133,7 @@ class Reactions:
         return RoomMessage(
             id=sid,
             archive_id=archive_id,
-            nick=self.room_rows.called(db, room, sender),
-            occupant=occupant_id(room.secret, sender),
+            **self.room_rows.speaker(db, room, sender),
             body="",
             sent_at=at,
             reacts_to=first.message.archive_id,

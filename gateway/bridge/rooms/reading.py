@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.events import RemoteRoomRead, RoomDisplayed
@@ -72,8 +71,7 @@ class Reading:
             return
         mark = RoomDisplayed(
             id=self.room_rows.id(room, "displayed", reader, message),
-            nick=self.room_rows.called(db, room, reader),
-            occupant=occupant_id(room.secret, reader),
+            **self.room_rows.speaker(db, room, reader),
             message=text.message.archive_id,
             to=to,
             is_elsewhere=is_elsewhere,

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
-from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.reactions import Reactions
 from gateway.bridge.rooms.references import References, is_gone
 from gateway.bridge.rooms.room_rows import RoomRows
@@ -122,8 +121,7 @@ class Retractions:
         self, db: Transaction, room: RoomRow, by: RemoteUserId, reason: str
     ) -> Moderation:
         return Moderation(
-            nick=self.room_rows.called(db, room, by),
-            occupant=occupant_id(room.secret, by),
+            **self.room_rows.speaker(db, room, by),
             reason=brief(reason),
         )
 
@@ -216,8 +214,7 @@ class Retractions:
         said = RoomMessage(
             id=stored.stanza_id or self.room_rows.id(room, "own", stored.id),
             archive_id=self.references.archive_id(room, stored),
-            nick=self.room_rows.called(db, room, by),
-            occupant=occupant_id(room.secret, by),
+            **self.room_rows.speaker(db, room, by),
             body="",
             sent_at=now,
             retracts=first.message.archive_id,

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TypedDict
 
 from msgspec import structs
 
 from gateway.bridge.rooms import occupants, replies
 from gateway.bridge.rooms.nicks import nick
+from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rows import Committed, Rows
 from gateway.events import RoomDelivery, RoomInvitation, RoomMessage, is_for_one
@@ -54,6 +56,13 @@ def add_row(
     )
 
 
+class Speaker(TypedDict):
+    """Fields of what is said by somebody."""
+
+    nick: str
+    occupant: str
+
+
 @dataclass(frozen=True, slots=True)
 class RoomRows:
     """Of one account."""
@@ -88,6 +97,13 @@ class RoomRows:
         """The nick of somebody, also of one who has left since."""
         member = members.find(db, room.id, user)
         return member.nick if member else self.nick(db, room, "", user)
+
+    def speaker(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> Speaker:
+        """Somebody who says or does something there, as sessions know them."""
+        return {
+            "nick": self.called(db, room, user),
+            "occupant": occupant_id(room.secret, user),
+        }
 
     def origin(self, sender: RemoteUserId) -> Origin:
         """Of what comes by the network."""

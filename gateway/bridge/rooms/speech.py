@@ -12,7 +12,6 @@ from msgspec import structs
 
 from gateway.bridge.rooms import enclosures, mentions, replies
 from gateway.bridge.rooms.edits import Edits, Text
-from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
@@ -77,7 +76,7 @@ class Speech:
             # Another account was told it: most of what comes in a room that many share.
             self.room_rows.told_again(db, room, self.room_rows.id(room, "archive", event.id, 0))
             return
-        called = self.room_rows.called(db, room, event.sender)
+        speaker = self.room_rows.speaker(db, room, event.sender)
         sent_at = honest_time(event.sent_at, now)
         reply = self.references.reply(db, room, event.reply_to)
         told = mentions.parts(db, room, self.room_rows.users(db, room), event, reply)
@@ -101,8 +100,7 @@ class Speech:
             said = RoomMessage(
                 id=sid,
                 archive_id=archive_id,
-                nick=called,
-                occupant=occupant_id(room.secret, event.sender),
+                **speaker,
                 body=body,
                 sent_at=sent_at,
                 reply=None if part else reply,
@@ -149,8 +147,7 @@ class Speech:
         said = RoomMessage(
             id=sid,
             archive_id=self.room_rows.id(room, "archive", event.id, 0),
-            nick=self.room_rows.called(db, room, event.contact),
-            occupant=occupant_id(room.secret, event.contact),
+            **self.room_rows.speaker(db, room, event.contact),
             body=line(reason),
             sent_at=event.sent_at,
         )
@@ -189,8 +186,7 @@ class Speech:
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, "readable", part),
                 archive_id=self.room_rows.id(room, "archive", event.id, "readable", part),
-                nick=self.room_rows.called(db, room, event.sender),
-                occupant=occupant_id(room.secret, event.sender),
+                **self.room_rows.speaker(db, room, event.sender),
                 body=body,
                 sent_at=sent_at,
                 replaces=before.stanza_id if is_newest and not part else None,
@@ -277,8 +273,7 @@ class Speech:
         said = RoomMessage(
             id=stored.stanza_id or self.room_rows.id(room, "own", message),
             archive_id=self.references.archive_id(room, stored),
-            nick=self.room_rows.called(db, room, sender),
-            occupant=occupant_id(room.secret, sender),
+            **self.room_rows.speaker(db, room, sender),
             body=body,
             sent_at=now,
             origin_id=journal.origin_id(db, message),
