@@ -69,6 +69,7 @@ class MatrixAdapter(Adapter):
         reactions=True,
         retractions=True,
         mentions=True,
+        threads=True,
         room_actions=ALL,
         room_search=True,
         avatars=True,

@@ -66,7 +66,7 @@ def filter_for(mode: Mode, people: Sequence[str] = ()) -> str:
 HISTORY_FILTER = json.dumps({"types": _TIMELINE, "lazy_load_members": True})
 PAST_FILTER = json.dumps(
     {
-        "types": (*MESSAGE_TYPES, "m.reaction", PINS, "m.room.encryption"),
+        "types": (*MESSAGE_TYPES, "m.reaction", PINS, "m.room.encryption", "m.room.topic"),
         "lazy_load_members": True,
     }
 )

@@ -92,10 +92,12 @@ def done_in(
 def _message(room: RemoteRoomId, event: Event, now: float) -> RemoteRoomMessage:
     content = as_dict(event.get("content"))
     relation = as_dict(content.get("m.relates_to"))
-    words, edits, reply_to = content, _edited(event, content, relation), _answered(relation)
+    words, edits = content, _edited(event, content, relation)
     if edits is not None:
         # "Applying m.new_content": the relations of the original stay.
-        words, reply_to = {**content["m.new_content"], "m.relates_to": None}, None
+        words, relation = {**content["m.new_content"], "m.relates_to": None}, {}
+    answered, thread = _id_in(as_dict(relation.get("m.in_reply_to"))), _thread(relation)
+    is_fallback = thread is not None and relation.get("is_falling_back") is True
     body = body_of(event["type"], words)
     return RemoteRoomMessage(
         room=room,
@@ -104,9 +106,11 @@ def _message(room: RemoteRoomId, event: Event, now: float) -> RemoteRoomMessage:
         body=body,
         sent_at=timestamp_of(event, now) / 1000,
         key=key_of(content),
-        reply_to=reply_to,
+        reply_to=None if is_fallback else answered,
         edits=edits,
         mentions=mentions_in(words, body, None if edits is None else content),
+        thread=thread,
+        thread_after=answered if is_fallback else None,
     )
 
 
@@ -122,13 +126,9 @@ def _edited(
     return _id_in(relation) if is_edit else None
 
 
-def _answered(relation: dict[str, Any]) -> RemoteMessageId | None:
-    """What is answered. What is said in a thread answers the message before it there ("Fallback
-    for unthreaded clients"), or else the one with which the thread began."""
-    answered = _id_in(as_dict(relation.get("m.in_reply_to")))
-    if answered is None and relation.get("rel_type") == "m.thread":
-        return _id_in(relation)
-    return answered
+def _thread(relation: dict[str, Any]) -> RemoteMessageId | None:
+    """The message with which the thread began that something is said in."""
+    return _id_in(relation) if relation.get("rel_type") == "m.thread" else None
 
 
 def _reaction(

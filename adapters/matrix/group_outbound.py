@@ -140,8 +140,8 @@ class GroupOutbound:
 
 
 def room_content(command: SendRoomText, key: str) -> dict[str, Any]:
-    """Spec, "Event replacements", "Rich replies" (without fallback, since 1.13), "User and room
-    mentions"."""
+    """Spec, "Event replacements", "Rich replies" (without fallback, since 1.13), "Threading",
+    "User and room mentions"."""
     content = text_content(command.body, key)
     by = len(content["body"]) - len(command.body)
     named = [replace(each, begin=each.begin + by, end=each.end + by) for each in command.mentions]
@@ -157,9 +157,23 @@ def room_content(command: SendRoomText, key: str) -> dict[str, Any]:
         fallback = {**content, "body": f"* {_brief(whole['body'])}"}
         return {**fallback, "m.new_content": whole, "m.relates_to": relation}
     content |= links
-    if command.reply_to is not None:
+    if command.thread is not None:
+        content["m.relates_to"] = _in_thread(command, command.thread)
+    elif command.reply_to is not None:
         content["m.relates_to"] = {"m.in_reply_to": {"event_id": command.reply_to}}
     return content
+
+
+def _in_thread(command: SendRoomText, thread: RemoteMessageId) -> dict[str, Any]:
+    """Apps that know no threads show it as an answer, to the last message there if to no other
+    ("Fallback for unthreaded clients", "Replies within threads")."""
+    answered = command.reply_to or command.thread_after or thread
+    return {
+        "rel_type": "m.thread",
+        "event_id": thread,
+        "is_falling_back": command.reply_to is None,
+        "m.in_reply_to": {"event_id": answered},
+    }
 
 
 def _brief(text: str) -> str:

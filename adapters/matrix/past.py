@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.matrix.errors import status_of
 from adapters.matrix.filters import PAST_FILTER
 from adapters.matrix.group_events import done_in, said_in
+from adapters.matrix.groups import described
 from adapters.matrix.history import page
 from adapters.matrix.http import Api
 from adapters.matrix.ids import is_user_id
@@ -27,7 +28,7 @@ from adapters.matrix.inbound import (
 )
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.opened import Opened
-from adapters.matrix.rooms import RoomId
+from adapters.matrix.rooms import Group, RoomId
 from adapters.matrix.sync import NOTHING
 from adapters.matrix.text import clean
 from adapters.matrix.unreadable import as_it_came, where
@@ -37,6 +38,7 @@ from gateway.events import (
     RemoteEvent,
     RemoteRoomMessage,
     RemoteRoomRetraction,
+    RemoteRoomTopic,
     RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
@@ -144,14 +146,29 @@ class Past:
         now, place = self._account.clock.now(), (RoomId(room), event_id_of(event))
         if (gone := taken_back(room, event, now)) is not None:
             return gone
-        told = said_in(
-            room,
-            opened.clear.get(place, event),
-            account=self._account.remote_id,
-            now=now,
-            unread=opened.unread.get(place),
-        ) or done_in(room, event, now=now, version=version)
+        told: RemoteEvent | None = (
+            topic_in(room, event, now)
+            or said_in(
+                room,
+                opened.clear.get(place, event),
+                account=self._account.remote_id,
+                now=now,
+                unread=opened.unread.get(place),
+            )
+            or done_in(room, event, now=now, version=version)
+        )
         return () if told is None else (told,)
+
+
+def topic_in(room: RemoteRoomId, event: Event, now: float) -> RemoteRoomTopic | None:
+    """What somebody has made the topic then."""
+    if event.get("type") != "m.room.topic" or event.get("state_key") != "":
+        return None
+    group = described(Group(), event, now)
+    at = group.topic_at or now
+    return RemoteRoomTopic(
+        room=room, by=RemoteUserId(event["sender"]), topic=group.topic, sent_at=at
+    )
 
 
 def taken_back(

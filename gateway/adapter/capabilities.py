@@ -49,6 +49,8 @@ class Capabilities:
     """In rooms, `RetractInRoom` works, and `RemoteRoomRetraction` is reported."""
     mentions: bool = False
     """In rooms, `SendRoomText.mentions` works, and `RemoteRoomMessage.mentions` is reported."""
+    threads: bool = False
+    """In rooms, `SendRoomText.thread` works, and `RemoteRoomMessage.thread` is reported."""
     avatars: bool = False
     """`Session.avatar` works, and `gateway.events.RemoteRoom` and `gateway.events.Member` say who
     has a picture."""

@@ -66,7 +66,6 @@ from gateway.events.deliveries import (
     RoomMessage,
     RoomMoved,
     RoomPresence,
-    RoomSubject,
     SubscriptionRequest,
     Tombstone,
     Unavailable,
@@ -111,6 +110,7 @@ from gateway.events.remote_rooms import (
     RemoteRoomReaction,
     RemoteRoomRead,
     RemoteRoomRetraction,
+    RemoteRoomTopic,
     RoomRight,
 )
 from gateway.events.search import FoundRoom, FoundRooms, SearchRooms
@@ -192,6 +192,7 @@ __all__ = [
     "RemoteRoomReaction",
     "RemoteRoomRead",
     "RemoteRoomRetraction",
+    "RemoteRoomTopic",
     "RemoteUndecryptable",
     "RemoteUnreadable",
     "RemoveFromRoom",
@@ -209,7 +210,6 @@ __all__ = [
     "RoomMoved",
     "RoomPresence",
     "RoomRight",
-    "RoomSubject",
     "SearchRooms",
     "SendRoomText",
     "SendText",

@@ -52,6 +52,12 @@ class SendRoomText(Record, frozen=True, kw_only=True):
     was edited."""
     mentions: tuple[Mention, ...] = ()
     """Who is named in the body; places do not overlap, and are in their order."""
+    thread: RemoteMessageId | None = None
+    """The message with which the thread began that this belongs to,"""
+    thread_after: RemoteMessageId | None = None
+    """and the last one that is known there, for apps that know no threads."""
+    own_thread: str = ""
+    """As the user's client calls what it belongs to, where the network has no such thread."""
     enclosed: tuple[Enclosed, ...] = ()
     """For the clients of other users in the room, and not for the network."""
 

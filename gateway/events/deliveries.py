@@ -162,6 +162,8 @@ class RoomMessage(Record, frozen=True, kw_only=True):
     body: str
     """Empty if it is no text."""
     sent_at: float
+    subject: str | None = None
+    """The topic of the room from now on, if that is what they say; empty if there is none."""
     to: tuple[str, ...] = ()
     """Full JIDs."""
     origin_id: str = ""
@@ -181,6 +183,8 @@ class RoomMessage(Record, frozen=True, kw_only=True):
     """Only in the archive: this was taken back."""
     mentions: tuple[RoomMention, ...] = ()
     """Places are those in the body."""
+    thread: str = ""
+    """To which it belongs (XEP-0201); empty if to none."""
     enclosed: tuple[Enclosed, ...] = ()
 
 
@@ -195,16 +199,6 @@ class RoomDisplayed(Record, frozen=True, kw_only=True):
     to: tuple[str, ...] = ()
     is_elsewhere: bool = False
     """It is the user, with another app of the network. Not only those in the room want to know."""
-
-
-class RoomSubject(Record, frozen=True, kw_only=True):
-    """The room has another subject."""
-
-    id: StanzaId
-    nick: str
-    topic: str
-    sent_at: float
-    to: tuple[str, ...] = ()
 
 
 class RoomPresence(Record, frozen=True, kw_only=True):
@@ -296,7 +290,6 @@ Delivery = (
     | Unsubscribed
     | RoomMessage
     | RoomDisplayed
-    | RoomSubject
     | RoomPresence
     | RoomChanged
     | RoomJoined
@@ -304,9 +297,7 @@ Delivery = (
     | RoomInvitation
 )
 
-RoomDelivery = (
-    RoomMessage | RoomDisplayed | RoomSubject | RoomPresence | RoomChanged | RoomJoined | RoomMoved
-)
+RoomDelivery = RoomMessage | RoomDisplayed | RoomPresence | RoomChanged | RoomJoined | RoomMoved
 """What goes to the sessions in a room."""
 
 

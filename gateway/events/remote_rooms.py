@@ -115,6 +115,11 @@ class RemoteRoomMessage(Record, frozen=True, kw_only=True):
     often it was edited. ``id`` is that of the edit."""
     mentions: tuple[Mention, ...] = ()
     """Who is named in the body, by whatever name; the room calls them by their nicks."""
+    thread: RemoteMessageId | None = None
+    """The message with which the thread began that this belongs to. An edit stays where the
+    message is."""
+    thread_after: RemoteMessageId | None = None
+    """The message before it in the thread, if it answers none of them and the network says so."""
 
 
 class RemoteRoomReaction(Record, frozen=True, kw_only=True):
@@ -191,6 +196,16 @@ class RemoteRoomNotice(Record, frozen=True, kw_only=True):
     text: str
 
 
+class RemoteRoomTopic(Record, frozen=True, kw_only=True):
+    """Somebody has given a room a topic, in its past: a part of a `gateway.adapter.HistoryPage`.
+    Which one it has now, and since when, is told by `RemoteRoom`."""
+
+    room: RemoteRoomId
+    by: RemoteUserId
+    topic: str
+    sent_at: float
+
+
 class RemoteRoomGap(Record, frozen=True, kw_only=True):
     """What was said in a room before its next event could not be fetched."""
 
@@ -212,6 +227,7 @@ RemoteRoomEvent = (
     | RemoteRoomInviteGone
     | RemoteRoomMoved
     | RemoteRoomNotice
+    | RemoteRoomTopic
     | RemoteRoomGap
 )
 """Those of a room come in its order: what it is, who is there, what is said."""

@@ -166,6 +166,27 @@ async def mentions(peer: Peer) -> None:
         assert (echo.body, echo.mentions) == (body, (bob,))
 
 
+async def threads(peer: Peer) -> None:
+    """What belongs to a thread, and what answers something in it."""
+    async with _group(peer) as (account, session, group):
+        root = await peer.says_in_group(group, "tea?")
+        first = await peer.says_in_thread(group, root, root, "green")
+        told = await account.first(RemoteRoomMessage, lambda event: event.body == "green")
+        assert (told.id, told.thread, told.thread_after, told.reply_to) == (
+            first, root, root, None,
+        )  # fmt: skip
+        about = {"thread": root, "thread_after": first}
+        mine = await _says(session, group, "contract.1", body="black", **about)
+        await peer.sees_in_thread(group, root, first, "black", is_answer=False)
+        echo = await _told(account, mine)
+        assert (echo.thread, echo.reply_to) == (root, None)
+        about = {"thread": root, "thread_after": mine, "reply_to": first}
+        answer = await _says(session, group, "contract.2", body="both", **about)
+        await peer.sees_in_thread(group, root, first, "both", is_answer=True)
+        echo = await _told(account, answer)
+        assert (echo.thread, echo.reply_to) == (root, first)
+
+
 async def read_marks(peer: Peer) -> None:
     async with _group(peer) as (account, session, group):
         mine = await _says(session, group, "contract.1", body="read this")
@@ -196,4 +217,5 @@ EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "reactions": reactions,
     "retractions": retractions,
     "mentions": mentions,
+    "threads": threads,
 }

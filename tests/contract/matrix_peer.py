@@ -233,6 +233,27 @@ class MatrixPeer(Peer):
             lambda content: (content["body"], content["m.relates_to"]) == (body, relation),
         )
 
+    async def says_in_thread(
+        self, group: RemoteRoomId, root: RemoteMessageId, after: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        content = {"msgtype": "m.text", "body": body, "m.relates_to": _in_thread(root, after)}
+        return RemoteMessageId(await self._bob.send_event(group, "m.room.message", content))
+
+    async def sees_in_thread(
+        self,
+        group: RemoteRoomId,
+        root: RemoteMessageId,
+        after: RemoteMessageId,
+        body: str,
+        *,
+        is_answer: bool,
+    ) -> None:
+        relation = _in_thread(root, after, is_falling_back=not is_answer)
+        await self._sees(
+            "m.relates_to",
+            lambda content: (content["body"], content["m.relates_to"]) == (body, relation),
+        )
+
     async def reacts_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
     ) -> RemoteMessageId:
@@ -381,3 +402,14 @@ async def matrix_peer(synapse: Synapse, http: aiohttp.ClientSession) -> AsyncIte
         await peer.meet()
         yield peer
         await peer.adapter.stop()
+
+
+def _in_thread(
+    root: RemoteMessageId, after: RemoteMessageId, *, is_falling_back: bool = True
+) -> dict[str, Any]:
+    return {
+        "rel_type": "m.thread",
+        "event_id": root,
+        "is_falling_back": is_falling_back,
+        "m.in_reply_to": {"event_id": after},
+    }

@@ -206,6 +206,25 @@ class Peer(ABC):
         """Wait until bob sees that alice answers a message."""
 
     @abstractmethod
+    async def says_in_thread(
+        self, group: RemoteRoomId, root: RemoteMessageId, after: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        """Bob says something in a thread that began with ``root``, after another message there."""
+
+    @abstractmethod
+    async def sees_in_thread(
+        self,
+        group: RemoteRoomId,
+        root: RemoteMessageId,
+        after: RemoteMessageId,
+        body: str,
+        *,
+        is_answer: bool,
+    ) -> None:
+        """Wait until bob sees that alice says this in a thread, after a message there or in answer
+        to it."""
+
+    @abstractmethod
     async def reacts_in_group(
         self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
     ) -> RemoteMessageId:

@@ -145,6 +145,23 @@ class ScriptedPeer(Peer):
     async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
         await self._told("room-message", sender="alice", reply_to=message, body=body)
 
+    async def says_in_thread(
+        self, group: RemoteRoomId, root: RemoteMessageId, after: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        return self._said(group, body, thread=root, thread_after=after)
+
+    async def sees_in_thread(
+        self,
+        group: RemoteRoomId,
+        root: RemoteMessageId,
+        after: RemoteMessageId,
+        body: str,
+        *,
+        is_answer: bool,
+    ) -> None:
+        about = {"reply_to": after} if is_answer else {"thread_after": after}
+        await self._told("room-message", sender="alice", thread=root, body=body, **about)
+
     async def mentions_in_group(self, group: RemoteRoomId, before: str, after: str) -> None:
         place = {"begin": len(before), "end": len(before) + 5}
         body = f"{before}Alice{after}"

@@ -183,3 +183,41 @@ async def test_req_439_574_people_are_mentioned_both_ways(prosody_house: House) 
         seen = mine.child(_REFERENCE, "reference")
         assert seen is not None
         assert seen.get("end") == str(len(asked))
+
+
+async def test_req_578_a_thread_goes_on_from_both_sides(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        alice, bob = scene.alice, scene.bob
+        group, room = await _scene(scene)
+
+        def related(event_id: str, *, is_answer: bool) -> dict[str, object]:
+            answered = {"event_id": event_id}
+            relation = {"rel_type": "m.thread", "event_id": root, "m.in_reply_to": answered}
+            return {**relation, "is_falling_back": not is_answer}
+
+        def says(sid: str, content: str) -> None:
+            alice.send_raw(f"<message to='{room}' type='groupchat' id='{sid}'>{content}</message>")
+
+        root = await bob.send_text(group, "tea?")
+        began = await alice.wait_for(_in_room(room, "tea?"))
+        green = {
+            "msgtype": "m.text",
+            "body": "green",
+            "m.relates_to": related(root, is_answer=False),
+        }
+        first = await bob.send_event(group, "m.room.message", green)
+        heard = await alice.wait_for(_with(room, _REPLY, "reply", _archive_id(began)))
+        thread = f"<thread>{heard.text('thread')}</thread>"
+        assert began.text("thread") == ""
+        assert heard.text("thread") != ""
+        says("m1", f"<body>black</body>{thread}")
+        black = await bob.wait_text("black", room_id=group)
+        assert black.content["m.relates_to"] == related(first, is_answer=False)
+        mine = await alice.wait_for(lambda stanza: stanza.id == "m1")
+        assert mine.text("thread") == heard.text("thread")
+        asked = _archive_id(heard)
+        says("m2", f"<body>ok</body><reply xmlns='{_REPLY}' to='{heard.sender}' id='{asked}'/>")
+        answer = await bob.wait_text("ok", room_id=group)
+        assert answer.content["m.relates_to"] == related(first, is_answer=True)
+        began_with = await bob.request("GET", f"rooms/{quote(group)}/event/{quote(root)}")
+        assert began_with["unsigned"]["m.relations"]["m.thread"]["count"] == 3

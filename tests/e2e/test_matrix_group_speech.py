@@ -111,7 +111,7 @@ async def test_what_others_do_comes_in_its_order(world: GroupWorld, version: str
     ]
     assert (told[1].body, told[1].edits) == ("hello", said)
     assert (told[2].message, told[2].emoji, told[2].sender) == (said, "👍", carol.user_id)
-    assert (told[3].body, told[3].reply_to) == ("in a thread", said)
+    assert (told[3].body, told[3].thread, told[3].reply_to) == ("in a thread", said, None)
     assert [(item.message, item.by, item.reason) for item in told[4:7]] == [
         (reaction, carol.user_id, ""),
         (threaded, bob.user_id, "no threads"),

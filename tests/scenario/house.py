@@ -66,6 +66,7 @@ class PlainAdapter(ScriptedAdapter):
         reactions=False,
         retractions=False,
         mentions=False,
+        threads=False,
         read_marks=False,
         room_actions=frozenset(),
         room_search=False,

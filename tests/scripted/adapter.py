@@ -73,6 +73,7 @@ from gateway.events import (
     RemoteRoomReaction,
     RemoteRoomRead,
     RemoteRoomRetraction,
+    RemoteRoomTopic,
     RemoteUndecryptable,
     RetractInRoom,
     RoomAction,
@@ -119,6 +120,7 @@ class ScriptedAdapter(Adapter):
         reactions=True,
         retractions=True,
         mentions=True,
+        threads=True,
         history=True,
         max_text_bytes=100_000,
     )
@@ -450,6 +452,7 @@ class ScriptedSession(Session):
             "room-invite-gone": RemoteRoomInviteGone,
             "room-moved": RemoteRoomMoved,
             "room-notice": RemoteRoomNotice,
+            "room-topic": RemoteRoomTopic,
             "room-gap": RemoteRoomGap,
             "room-encrypted": RemoteUndecryptable,
             "room-ignored": RemoteIgnored,
@@ -469,6 +472,8 @@ class ScriptedSession(Session):
                     "reply_to": command.reply_to,
                     "edits": command.edits,
                     "mentions": list(map(fields_of, command.mentions)) or None,
+                    "thread": command.thread,
+                    "thread_after": command.thread_after,
                 }
                 reply = await wire.request(
                     {

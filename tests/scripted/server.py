@@ -307,7 +307,9 @@ class ScriptedNetwork:
             return {"error": "not-found", "text": "Nobody of that name."}
         self._count += 1
         about: dict[str, Any] = {
-            name: request[name] for name in ("reply_to", "edits", "mentions") if name in request
+            name: request[name]
+            for name in ("reply_to", "edits", "mentions", "thread", "thread_after")
+            if name in request
         }
         text = SentText(
             f"m{self._count}", account, request["to"], request["body"], request["key"], about

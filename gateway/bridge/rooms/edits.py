@@ -168,6 +168,7 @@ class Edits:
                 replaces=None if old is None else old.first.id,
                 reply=None if part else reply,
                 mentions=named,
+                thread=text.first.thread,
             )
             of = self._one_more(db, room, text, said, part) if old is None else old.message
             conversations.add_alias(db, room.conversation, said.id, of)

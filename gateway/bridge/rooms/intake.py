@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.bridge.rooms import topics
 from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.invitations import InvitationIntake
 from gateway.bridge.rooms.known import Known
@@ -36,13 +37,10 @@ from gateway.events import (
     RemoteRoomRead,
     RoomChanged,
     RoomInvitation,
-    RoomSubject,
 )
 from gateway.ids import AccountId, RemoteRoomId, RemoteUserId
 from gateway.store import Transaction, avatars, members, rooms
 from gateway.store.rooms import RoomRow
-
-_TOPIC_CHARS = 2_000
 
 
 def room_intake(
@@ -167,7 +165,7 @@ class RoomIntake:
     def _describe(
         self, db: Transaction, room: RoomRow, event: RemoteRoom, now: float, out: Committed
     ) -> None:
-        topic = brief(event.topic, _TOPIC_CHARS)
+        topic = topics.topic(event.topic)
         topic_at = None if event.topic_at is None else honest_time(event.topic_at, now)
         rooms.describe(
             db,
@@ -181,18 +179,10 @@ class RoomIntake:
             slow_mode_s=_slow_mode_s(event),
             avatar=reference(event.avatar),
         )
-        if topic == room.topic:
-            return
-        setter = members.find(db, room.id, event.topic_by) if event.topic_by else None
-        sid = self.room_rows.id(room, "subject", topic, str(topic_at))
-        told = RoomSubject(
-            id=sid,
-            nick=setter.nick if setter else "",
-            topic=topic,
-            sent_at=now if topic_at is None else topic_at,
-            to=rooms.occupants(db, room.id),
-        )
-        self.room_rows.tell(db, room, sid, told, now, out)
+        # What it is at first sight is no change of it.
+        if topic != room.topic and members.count(db, room.id):
+            at = now if topic_at is None else topic_at
+            self.said.topics.changed(db, room, topic, event.topic_by, at, now, out)
 
     def _announce(
         self, db: Transaction, room: RoomRow, name: str, now: float, out: Committed

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
+from gateway.bridge.rooms import topics
 from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.events import (
@@ -18,6 +19,7 @@ from gateway.events import (
     RemoteRoomNotice,
     RemoteRoomReaction,
     RemoteRoomRetraction,
+    RemoteRoomTopic,
     RemoteUndecryptable,
 )
 from gateway.ids import RemoteMessageId, StanzaId
@@ -56,6 +58,9 @@ class Known:
                         yield self.room_rows.id(room, "archive", "retraction", of)
             case RemoteRoomNotice():
                 yield self.room_rows.id(room, "archive", "line", f"notice {event.id}")
+            case RemoteRoomTopic():
+                topic = topics.topic(event.topic)
+                yield topics.archive_id(self.room_rows, room, topic, event.sent_at)
 
     def _of_text(
         self, db: Transaction, room: RoomRow, remote_id: RemoteMessageId

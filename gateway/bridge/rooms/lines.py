@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.bridge.rooms.room_rows import RoomRows
+from gateway.bridge.rooms.room_rows import THE_ROOM, RoomRows
 from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.events import RoomMessage
-from gateway.ids import RemoteUserId
 from gateway.store import Transaction, archive, conversations
 from gateway.store.conversations import Origin
 from gateway.store.rooms import RoomRow
 
 NOT_FETCHED = "earlier messages were not fetched. Please read them in another app of the network."
-_ROOM_ITSELF = RemoteUserId("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,4 +49,4 @@ class Lines:
             sent_at=now,
             number=self.room_rows.place(),
         )
-        self.room_rows.say(db, room, _ROOM_ITSELF, said, now, out, message)
+        self.room_rows.say(db, room, THE_ROOM, said, now, out, message)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 from msgspec import structs
 
-from gateway.bridge.rooms import replies
+from gateway.bridge.rooms import replies, threads
 from gateway.bridge.rooms.known import Known
 from gateway.bridge.rooms.lines import NOT_FETCHED
 from gateway.bridge.rooms.past_rows import PastRows
@@ -32,6 +32,7 @@ from gateway.events import (
     RemoteRoomNotice,
     RemoteRoomReaction,
     RemoteRoomRetraction,
+    RemoteRoomTopic,
     RemoteUndecryptable,
     RemoteUnreadable,
 )
@@ -190,7 +191,7 @@ class Past:
         match event:
             case RemoteRoomMessage() | RemoteRoomReaction() | RemoteRoomRetraction():
                 self._said(event, at)
-            case RemoteRoomNotice():
+            case RemoteRoomNotice() | RemoteRoomTopic():
                 self._apply(event, at)
             case RemoteUndecryptable():
                 self._secret(event, at)
@@ -212,7 +213,7 @@ class Past:
             return
         self._apply(event, at)
         self.ids.append(event.id)
-        answered = event.reply_to if isinstance(event, RemoteRoomMessage) else None
+        answered = threads.answered(event) if isinstance(event, RemoteRoomMessage) else None
         if answered is not None and not self._is_known(answered):
             self._wait(answered, event)
 
@@ -232,14 +233,15 @@ class Past:
 
     def _answers(self, event: _SpokenOf) -> None:
         """What it answers may have come after it, from further back."""
-        if not isinstance(event, RemoteRoomMessage) or event.reply_to is None:
+        answered = threads.answered(event) if isinstance(event, RemoteRoomMessage) else None
+        if answered is None:
             return
         answer = archive.get(
             self.db, self.room.id, self.rows.id(self.room, "archive", event.id, 0)
         )
         if answer is None or answer.message.reply is not None or is_gone(answer):
             return
-        reply = self.said.speech.references.reply(self.db, self.room, event.reply_to)
+        reply = self.said.speech.references.reply(self.db, self.room, answered)
         named = replies.with_quote(structs.replace(answer.message, reply=reply), "")
         archive.rewrite(self.db, self.room.id, named)
 

@@ -56,6 +56,10 @@ def add_row(
     )
 
 
+THE_ROOM = RemoteUserId("")
+"""Who has said what nobody has."""
+
+
 class Speaker(TypedDict):
     """Fields of what is said by somebody."""
 
@@ -131,7 +135,7 @@ class RoomRows:
         to = rooms.occupants(db, room.id)
         if room.is_shared:
             put_out.was_told(db, room.id, self.rows.account, said.archive_id)
-        if room.is_shared and said.nick:
+        if room.is_shared and said.nick and said.subject is None:
             late = None if room.shows_past else came_at
             to = sharing.hearers(db, room.id, self.rows.account, sender, late)
         for addressed in self._addressed(db, room, said, to):

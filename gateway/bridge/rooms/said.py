@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.adapter import Sent
+from gateway.bridge.rooms import topics
 from gateway.bridge.rooms.edits import Edits
 from gateway.bridge.rooms.lines import Lines
 from gateway.bridge.rooms.reactions import Reactions
@@ -17,7 +18,9 @@ from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.retractions import Retractions
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.speech import Speech
+from gateway.bridge.rooms.topics import Topics
 from gateway.bridge.rows import Committed
+from gateway.bridge.wellformed import honest_time
 from gateway.errors import AdapterError
 from gateway.events import (
     ReactInRoom,
@@ -27,6 +30,7 @@ from gateway.events import (
     RemoteRoomReaction,
     RemoteRoomRead,
     RemoteRoomRetraction,
+    RemoteRoomTopic,
     RetractInRoom,
     SendRoomText,
 )
@@ -42,7 +46,9 @@ def what_is_said(room_rows: RoomRows) -> Said:
     retractions = Retractions(room_rows, references, reactions)
     edits = Edits(room_rows, references, retractions)
     speech = Speech(room_rows, references, edits)
-    return Said(speech, reactions, retractions, Reading(room_rows), Lines(room_rows))
+    return Said(
+        speech, reactions, retractions, Reading(room_rows), Lines(room_rows), Topics(room_rows)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Said:
     retractions: Retractions
     reading: Reading
     lines: Lines
+    topics: Topics
 
     def apply(
         self, db: Transaction, room: RoomRow, event: RemoteRoomEvent, now: float, out: Committed
@@ -70,6 +77,9 @@ class Said:
                 self.reading.read(db, room, event, now, out)
             case RemoteRoomNotice():
                 self.lines.line(db, room, f"notice {event.id}", event.text, now, out)
+            case RemoteRoomTopic():
+                topic, at = topics.topic(event.topic), honest_time(event.sent_at, now)
+                self.topics.changed(db, room, topic, event.by, at, now, out)
 
     def settled(
         self,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from gateway.bridge.rooms import enclosures, mentions, replies
+from gateway.bridge.rooms import enclosures, mentions, replies, threads
 from gateway.bridge.rooms.edits import Edits, Text
 from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import RoomRows
@@ -78,7 +78,7 @@ class Speech:
             return
         speaker = self.room_rows.speaker(db, room, event.sender)
         sent_at = honest_time(event.sent_at, now)
-        reply = self.references.reply(db, room, event.reply_to)
+        reply = self.references.reply(db, room, threads.answered(event))
         told = mentions.parts(db, room, self.room_rows.users(db, room), event, reply)
         for part, (body, named) in enumerate(told):
             sid = self.room_rows.id(room, event.id, part)
@@ -105,6 +105,7 @@ class Speech:
                 sent_at=sent_at,
                 reply=None if part else reply,
                 mentions=named,
+                thread=threads.id_of(room, event.thread),
             )
             self.room_rows.say(db, room, event.sender, said, now, out, stored, came_at=came_at)
 
@@ -176,12 +177,15 @@ class Speech:
             return
         is_newest = shown is not None and shown.id == archive.newest(db, room.id)
         sent_at = honest_time(event.sent_at, now)
-        answered = self.references.reply(db, room, event.reply_to)
+        answered = self.references.reply(db, room, threads.answered(event))
+        thread = threads.id_of(room, event.thread)
         told = mentions.parts(db, room, self.room_rows.users(db, room), event, answered)
         for part, (body, named) in enumerate(told):
             reply = None if part else answered
             if shown is not None and not part:
-                readable = structs.replace(shown.message, body=body, reply=reply, mentions=named)
+                readable = structs.replace(
+                    shown.message, body=body, reply=reply, mentions=named, thread=thread
+                )
                 archive.rewrite(db, room.id, replies.with_quote(readable, ""))
             said = RoomMessage(
                 id=self.room_rows.id(room, event.id, "readable", part),
@@ -192,6 +196,7 @@ class Speech:
                 replaces=before.stanza_id if is_newest and not part else None,
                 reply=reply,
                 mentions=named,
+                thread=thread,
             )
             conversations.add_alias(db, room.conversation, said.id, before.id)
             self.room_rows.say(db, room, event.sender, said, now, out, before.id, came_at=came_at)
@@ -204,7 +209,7 @@ class Speech:
         edited = None if event.edits is None else self.edits.text(db, room, event.edits)
         if edited is not None and (edited.is_gone or edited.sender != event.sender):
             return
-        reply = self.references.reply(db, room, event.reply_to)
+        reply = self.references.reply(db, room, threads.answered(event))
         (body, named), *rest = mentions.parts(
             db, room, self.room_rows.users(db, room), event, reply
         )
@@ -214,6 +219,7 @@ class Speech:
             replaces=None if edited is None else edited.first.id,
             reply=reply,
             mentions=named,
+            thread=threads.id_of(room, event.thread) if edited is None else edited.first.thread,
         )
         archive.rewrite(db, room.id, replies.with_quote(readable, ""))
         if room.is_shared:
@@ -248,6 +254,8 @@ class Speech:
             quote=sent.quote if isinstance(sent, SendRoomText) else "",
             edits=event.edits,
             mentions=sent.mentions if isinstance(sent, SendRoomText) else (),
+            thread=event.thread,
+            own_thread=sent.own_thread if isinstance(sent, SendRoomText) else "",
             enclosed=sent.enclosed if isinstance(sent, SendRoomText) else (),
         )
         self.reflect(db, room, message, event.sender, command, now, out)
@@ -280,6 +288,7 @@ class Speech:
             replaces=None if edited is None else edited.first.id,
             reply=self._own_reply(db, room, command, edited),
             mentions=mentions.noted(db, room, body, command.mentions),
+            thread=_own_thread(room, command) if edited is None else edited.first.thread,
             enclosed=enclosures.in_text(command.enclosed, body),
         )
         of = message if edited is None else edited.message
@@ -315,3 +324,7 @@ class Speech:
             again = replies.with_quote(said.message, replies.above(body, said.message.body))
             addressed = structs.replace(again, to=(to,))
             self.room_rows.tell(db, room, addressed.id, addressed, now, out)
+
+
+def _own_thread(room: RoomRow, command: SendRoomText) -> str:
+    return threads.id_of(room, command.thread) or command.own_thread

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from gateway.adapter import Capabilities, Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.intents import IncomingText, Intents
-from gateway.bridge.rooms import enclosures, quotes, reactions, references, slow_mode
+from gateway.bridge.rooms import (
+    enclosures,
+    quotes,
+    reactions,
+    references,
+    slow_mode,
+    threads,
+)
 from gateway.bridge.rooms.addressing import Addressing, Pointer, once, within
 from gateway.bridge.rooms.replies import above
 from gateway.bridge.rooms.targets import LATER
@@ -28,7 +35,7 @@ from gateway.events import (
     RetractInRoom,
     SendRoomText,
 )
-from gateway.ids import RemoteUserId, StanzaId
+from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
 from gateway.store import Store, Transaction, conversations, journal, rooms, texts
 from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
@@ -56,6 +63,8 @@ class IncomingSpeech(IncomingText):
     """The text without what it quotes, if it is a reply."""
     pointers: tuple[Pointer, ...] = ()
     """Whom it names, as the client says."""
+    thread: str = ""
+    """To which it belongs, as the client says."""
     enclosed: tuple[Enclosed, ...] = ()
     """What is beside it for other clients. Places are those in the whole body."""
 
@@ -145,15 +154,32 @@ class RoomWishes:
         if text.replaces is not None:
             return self._edit(db, account, room, text, text.replaces)
         reply, body = self._answered(db, account, room, text)
+        thread = self._thread(db, room, text, reply)
         command = SendRoomText(
             room=room.remote_id,
             body=body,
             reply_to=None if reply is None else LATER,
+            thread=thread,
+            thread_after=None if thread is None else threads.last(db, room, thread),
+            own_thread=text.thread if thread is None else "",
             quote=above(text.body, body),
             mentions=self._mentions(db, account, room, text, body),
             enclosed=enclosures.within(text.enclosed, text.body, body),
         )
         return Planned(command, None if reply is None else reply.id)
+
+    def _thread(
+        self, db: Transaction, room: RoomRow, text: IncomingSpeech, reply: MessageRow | None
+    ) -> RemoteMessageId | None:
+        """The one of the network to which a text belongs: as the client says, or as what it
+        answers does, since most clients know no threads. None is begun from here."""
+        if not self._capabilities.threads:
+            return None
+        root = threads.root_of(room, text.thread) if text.thread else None
+        answered = None if reply is None else texts.first(db, room.id, reply.id)
+        if root is None and answered is not None:
+            root = threads.root_of(room, answered.message.thread)
+        return root
 
     def _edit(
         self,

@@ -25,6 +25,7 @@ CHANNEL = f"{MENTIONS}#channel"
 _MUC_USER = "{http://jabber.org/protocol/muc#user}"
 _MOST_GUESTS = 20
 _MOST_REFERENCES = 100
+_LONGEST_THREAD = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class IncomingMessage:
     reactions: tuple[str, ...] = ()
     retracts: str | None = None
     references: list[Reference] = field(default_factory=list)
+    thread: str = ""
     beside: list[enclosing.Found] = field(default_factory=list)
 
     @property
@@ -177,6 +179,13 @@ def _reply(message: IncomingMessage, child: Element) -> None:
     message.reply_to = child.get("id", "")
 
 
+def _thread(message: IncomingMessage, child: Element) -> None:
+    """XEP-0201. What it is a child of is of no use without that."""
+    said = (child.text or "").strip()
+    if len(said) <= _LONGEST_THREAD:
+        message.thread = said
+
+
 def _beside(message: IncomingMessage, child: Element) -> None:
     found = enclosing.read(child)
     if found is not None:
@@ -252,6 +261,7 @@ _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     **dict.fromkeys(enclosing.TAGS, _beside),
     f"{ACCEPT}body": _body,
     f"{ACCEPT}subject": _subject,
+    f"{ACCEPT}thread": _thread,
     f"{ACCEPT}error": _error,
     "{jabber:client}error": _error,
     "{urn:xmpp:sid:0}origin-id": _origin_id,

@@ -23,11 +23,15 @@ def content(place: Place, said: RoomMessage) -> str:
     """Live and in the archive the same (REQ-582)."""
     if said.body:
         about = replacing(said.replaces) + _mentions(place, said)
+        if said.thread:
+            about += f"<thread>{text(said.thread)}</thread>"
         if said.enclosed:
             about += _enclosed(said)
         if said.reply is None:
             return f"<body>{text(said.body)}</body>{about}"
         return _reply(place, said.reply, said.body) + about
+    if said.subject is not None:
+        return subject_of(said.subject)
     if said.tombstone is not None:
         # Monal and Gajim show each tombstone as a message of its own: edits have none.
         return _tombstone(place, said.tombstone) if said.replaces is None else ""
@@ -39,6 +43,11 @@ def content(place: Place, said: RoomMessage) -> str:
         by = "" if said.moderation is None else _moderated(place, said.moderation)
         return f"<retract xmlns='{RETRACT}' id='{attribute(said.retracts)}'>{by}</retract>{STORE}"
     return f"<body/>{replacing(said.replaces)}"
+
+
+def subject_of(topic: str) -> str:
+    """XEP-0045 §8.1."""
+    return f"<subject>{text(topic)}</subject>"
 
 
 def _reply(place: Place, reply: Reply, body: str) -> str:

@@ -54,23 +54,33 @@ class Speaking:
                 ),
             )
         else:
-            self._component.network.rooms.typing(account, room, active=False)
-            body = message.body or ""
-            self._wishes.say(
-                account,
-                room,
-                IncomingSpeech(
-                    id=id,
-                    origin_id=origin_id,
-                    sender=sender,
-                    body=body,
-                    replaces=StanzaId(message.replaces) if message.replaces else None,
-                    reply_to=StanzaId(message.reply_to) if message.reply_to else None,
-                    unquoted=without_fallback(body, message.reply_parts),
-                    pointers=tuple(self._pointers(account, message)),
-                    enclosed=message.enclosed,
-                ),
-            )
+            self._say(account, room, message, origin_id)
+
+    def _say(
+        self,
+        account: Account,
+        room: RoomRow,
+        message: IncomingMessage,
+        origin_id: StanzaId | None,
+    ) -> None:
+        self._component.network.rooms.typing(account, room, active=False)
+        body = message.body or ""
+        self._wishes.say(
+            account,
+            room,
+            IncomingSpeech(
+                id=StanzaId(message.id),
+                origin_id=origin_id,
+                sender=message.sender,
+                body=body,
+                replaces=StanzaId(message.replaces) if message.replaces else None,
+                reply_to=StanzaId(message.reply_to) if message.reply_to else None,
+                unquoted=without_fallback(body, message.reply_parts),
+                pointers=tuple(self._pointers(account, message)),
+                thread=message.thread,
+                enclosed=message.enclosed,
+            ),
+        )
 
     def _pointers(self, account: Account, message: IncomingMessage) -> Iterator[Pointer]:
         """Whom the client means, as far as that can be somebody of the room."""

@@ -15,15 +15,14 @@ from gateway.events import (
     RoomMessage,
     RoomMoved,
     RoomPresence,
-    RoomSubject,
 )
-from gateway.ids import RemoteUserId, StanzaId
+from gateway.ids import RemoteUserId
 from gateway.store.journal import InboundRow
 from gateway.store.members import MemberRow
 from gateway.xmpp import avatars
 from gateway.xmpp.codec.outgoing import MARKABLE, NO_STORE, delay
 from gateway.xmpp.codec.xml import Stanza, attribute, text
-from gateway.xmpp.rooms.content import content
+from gateway.xmpp.rooms.content import content, subject_of
 from gateway.xmpp.rooms.place import Place, occupant_id
 
 MUC = "http://jabber.org/protocol/muc"
@@ -170,13 +169,11 @@ def displayed(place: Place, mark: RoomDisplayed, to: str) -> Stanza:
     return Stanza("message", place.occupant(mark.nick), to, "groupchat", mark.id, inner)
 
 
-def subject(
-    place: Place, nick: str, topic: str, at: float | None, to: str, id: StanzaId | str = ""
-) -> Stanza:
-    """REQ-502: always there, without a body."""
+def subject(place: Place, nick: str, topic: str, at: float | None, to: str) -> Stanza:
+    """REQ-502: always there for who joins, without a body."""
     when = "" if at is None else delay(at, place.room)
-    inner = f"<subject>{text(topic)}</subject>{when}"
-    return Stanza("message", place.occupant(nick), to, "groupchat", id, inner)
+    inner = f"{subject_of(topic)}{when}"
+    return Stanza("message", place.occupant(nick), to, "groupchat", inner=inner)
 
 
 def uri(room: str) -> str:
@@ -215,8 +212,6 @@ def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
             one = message(place, told, "", late=late)
         case RoomDisplayed():
             one = displayed(place, told, "")
-        case RoomSubject():
-            one = subject(place, told.nick, told.topic, told.sent_at, "", told.id)
         case _:
             raise AssertionError(f"a {type(told).__name__} is not of a room")
     return [Stanza(one.kind, one.sender, to, one.type, one.id, one.inner) for to in told.to]

@@ -105,12 +105,6 @@ def test_what_is_no_valid_edit_is_a_message_of_its_own(relation: Any, new: Any, 
     ("relation", "reply_to"),
     [
         ({"m.in_reply_to": {"event_id": FIRST}}, FIRST),
-        ({"rel_type": "m.thread", "event_id": "$root", "is_falling_back": True,
-          "m.in_reply_to": {"event_id": FIRST}}, FIRST),
-        ({"rel_type": "m.thread", "event_id": "$root", "m.in_reply_to": {"event_id": FIRST}},
-         FIRST),
-        ({"rel_type": "m.thread", "event_id": FIRST}, FIRST),
-        ({"rel_type": "m.thread", "event_id": FIRST, "m.in_reply_to": 7}, FIRST),
         ({"rel_type": "m.reference", "event_id": FIRST}, None),
         ({"m.in_reply_to": {"event_id": ["$first"]}}, None),
         ({"m.in_reply_to": {"event_id": "$\ud800"}}, None),
@@ -122,6 +116,35 @@ def test_what_is_no_valid_edit_is_a_message_of_its_own(relation: Any, new: Any, 
 def test_replies(relation: Any, reply_to: str | None) -> None:
     told = _said(message(_content("yes", **{"m.relates_to": relation})))
     assert (told.reply_to, told.edits, told.body) == (reply_to, None, "yes")
+    assert (told.thread, told.thread_after) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("relation", "thread", "reply_to", "after"),
+    [
+        ({"is_falling_back": True, "m.in_reply_to": {"event_id": FIRST}}, "$root", None, FIRST),
+        ({"is_falling_back": False, "m.in_reply_to": {"event_id": FIRST}}, "$root", FIRST, None),
+        ({"m.in_reply_to": {"event_id": FIRST}}, "$root", FIRST, None),
+        ({"is_falling_back": 1, "m.in_reply_to": {"event_id": FIRST}}, "$root", FIRST, None),
+        ({"is_falling_back": True}, "$root", None, None),
+        ({"m.in_reply_to": 7}, "$root", None, None),
+        ({"event_id": 7, "is_falling_back": True, "m.in_reply_to": {"event_id": FIRST}},
+         None, FIRST, None),
+        ({"rel_type": "io.element.thread"}, None, None, None),
+    ],
+)  # fmt: skip
+def test_threads(
+    relation: Any, thread: str | None, reply_to: str | None, after: str | None
+) -> None:
+    whole = {"rel_type": "m.thread", "event_id": "$root", **relation}
+    told = _said(message(_content("yes", **{"m.relates_to": whole})))
+    assert (told.thread, told.reply_to, told.thread_after) == (thread, reply_to, after)
+
+
+def test_an_edit_is_in_no_thread_of_its_own() -> None:
+    inner = {"rel_type": "m.thread", "event_id": "$root"}
+    told = _said(message(_replacing(EDIT, {**NEW, "m.relates_to": inner})))
+    assert (told.edits, told.thread) == (FIRST, None)
 
 
 def test_the_quotation_of_older_apps_is_taken_off() -> None:

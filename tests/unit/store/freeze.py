@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from gateway.events import (
     AcceptInvite,
@@ -40,7 +41,6 @@ from gateway.events import (
     RoomJoined,
     RoomMessage,
     RoomPresence,
-    RoomSubject,
     SendRoomText,
     SendText,
     SubscriptionRequest,
@@ -305,7 +305,7 @@ def _rooms(db: sqlite3.Connection) -> None:
     _insert(db, "archived", [(1, 2, said.archive_id, "bob", *times, encode(said))])
     waiting = (
         said,
-        RoomSubject(id=stanza(22), nick="Bob", topic="Tea", sent_at=NOW - 40, to=(phone,)),
+        structs.replace(said, id=stanza(22), archive_id=stanza(23), body="", subject="Tea"),
         RoomPresence(nick="Bob", occupant="o", member=BOB, to=(phone,)),
         RoomChanged(id=stanza(24), to=(phone,)),
         RoomInvitation(id=stanza(25), line_id=stanza(26), name="Club"),
