@@ -19,8 +19,9 @@ _SMALL = {"meta", "account", "approval", "sqlite_sequence"}
 """Nothing grows in them but by people; the last has a row for each of some tables."""
 _OPEN_ROWS = re.compile(r"^SCAN \w+ USING (COVERING )?INDEX (inbound_open|outbound_open)$")
 """As much work as rows wait, at a start."""
-_AT_A_START = {"cut"}
-"""Empty, but for conversations of which something was cut and not told yet."""
+_AT_A_START = {"cut", "untold"}
+"""Empty, but for conversations of which something was cut, and people of whom something happened,
+and that was not told yet."""
 
 _connect = sqlite3.connect
 _new: set[str] = set()

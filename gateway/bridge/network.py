@@ -283,11 +283,13 @@ class Network:
         self.accounts.each(self._notices.show)
         self._attendance.stream_up()
         self.delivery.pump()
+        self.rooms.stream_up()
 
     def stream_lost(self) -> None:
         """What was written on it may not have arrived."""
         self.delivery.lost()
         self._attendance.stream_lost()
+        self.rooms.stream_lost()
 
     # --- what links tell -------------------------------------------------------------------------
 

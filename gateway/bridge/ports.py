@@ -31,6 +31,16 @@ class Pong:
     """Whole seconds since the server was started, if it tells (XEP-0012, section 5)."""
 
 
+class Pulse(enum.Enum):
+    """What came of a ping to a session."""
+
+    ALIVE = enum.auto()
+    GONE = enum.auto()
+    UNREACHABLE = enum.auto()
+    """Its server cannot be reached."""
+    SILENT = enum.auto()
+
+
 class XmppPort(Protocol):
     """The component stream of one network. Everything here is immediate: no I/O is awaited."""
 
@@ -55,6 +65,12 @@ class XmppPort(Protocol):
 
     def ping(self, domain: str, answered: Callable[[Pong], None]) -> None:
         """Ping a server; tells once what came of it."""
+
+    def feel_pulse(
+        self, room: RemoteRoomId, jid: str, answered: Callable[[Pulse], None], *, has_caps: bool
+    ) -> None:
+        """Ping a session in a room; tells once what came of it. ``has_caps``: it has said that
+        there is something to be asked (XEP-0115)."""
 
     def refuse(
         self,

@@ -26,6 +26,7 @@ from gateway.events import (
     RoomJoined,
     RoomMoved,
     RoomPresence,
+    RoomPresences,
 )
 from gateway.ids import AccountId, NetworkName, RemoteUserId, StanzaId, UserJid, stanza_id
 from gateway.store import Store, Transaction, conversations, journal, sharing
@@ -53,6 +54,7 @@ _NO_CONTENT = (
     Notice,
     GatewayNotice,
     RoomPresence,
+    RoomPresences,
     RoomChanged,
     RoomDisplayed,
     RoomJoined,

@@ -42,6 +42,9 @@ class Committed:
     pictured: list[RoomId] = field(default_factory=list)
     """Rooms in which sessions see somebody, or the room itself, whose picture is not known."""
 
+    untold: list[RoomId] = field(default_factory=list)
+    """Rooms in which sessions have to be told of somebody."""
+
     def add(self, other: Committed) -> None:
         """What comes after it in the same unit."""
         self.inbound += other.inbound
@@ -50,6 +53,7 @@ class Committed:
         self.entered += other.entered
         self.followed += other.followed
         self.pictured += other.pictured
+        self.untold += other.untold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

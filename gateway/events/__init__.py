@@ -66,6 +66,7 @@ from gateway.events.deliveries import (
     RoomMessage,
     RoomMoved,
     RoomPresence,
+    RoomPresences,
     SubscriptionRequest,
     Tombstone,
     Unavailable,
@@ -76,6 +77,7 @@ from gateway.events.enclosed import Enclosed
 from gateway.events.mentions import Mention, RoomMention
 from gateway.events.presence import (
     AVAILABLE,
+    BEST_REACHED,
     UNAVAILABLE,
     Availability,
     Presence,
@@ -133,6 +135,7 @@ RemoteEvent = (
 
 __all__ = [
     "AVAILABLE",
+    "BEST_REACHED",
     "UNAVAILABLE",
     "AcceptInvite",
     "Affiliation",
@@ -209,6 +212,7 @@ __all__ = [
     "RoomMessage",
     "RoomMoved",
     "RoomPresence",
+    "RoomPresences",
     "RoomRight",
     "SearchRooms",
     "SendRoomText",

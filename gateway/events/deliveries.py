@@ -223,6 +223,13 @@ class RoomPresence(Record, frozen=True, kw_only=True):
     to: tuple[str, ...] = ()
 
 
+class RoomPresences(Record, frozen=True, kw_only=True):
+    """What many occupants have done, for the same sessions."""
+
+    presences: tuple[RoomPresence, ...]
+    to: tuple[str, ...] = ()
+
+
 class RoomChanged(Record, frozen=True, kw_only=True):
     """The room has another name or picture, or is of another kind."""
 
@@ -291,13 +298,22 @@ Delivery = (
     | RoomMessage
     | RoomDisplayed
     | RoomPresence
+    | RoomPresences
     | RoomChanged
     | RoomJoined
     | RoomMoved
     | RoomInvitation
 )
 
-RoomDelivery = RoomMessage | RoomDisplayed | RoomPresence | RoomChanged | RoomJoined | RoomMoved
+RoomDelivery = (
+    RoomMessage
+    | RoomDisplayed
+    | RoomPresence
+    | RoomPresences
+    | RoomChanged
+    | RoomJoined
+    | RoomMoved
+)
 """What goes to the sessions in a room."""
 
 

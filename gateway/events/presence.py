@@ -19,6 +19,10 @@ class Availability(enum.StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+BEST_REACHED = (Availability.AVAILABLE, Availability.DND, Availability.AWAY, Availability.XA)
+"""Which of several devices speaks for a user: the first of them."""
+
+
 class Presence(Record, frozen=True, kw_only=True):
     """How somebody can be reached. State, not an event: the latest counts, and none is stored."""
 

@@ -147,6 +147,23 @@ def of_conversation(db: Connection, conversation: ConversationId) -> RoomRow | N
     )
 
 
+def by_id(db: Connection, room: RoomId) -> RoomRow | None:
+    """A room as all have it who share it, or as the one account has it whose it is."""
+    return _room(
+        db.execute(f"SELECT {_ROOM} FROM room{_LINKED} WHERE room.id = ?", (room,)).fetchone()
+    )
+
+
+def owner(db: Connection, room: RoomId) -> tuple[AccountId, UserJid] | None:
+    """The one account whose room it is; None if it is shared."""
+    found = db.execute(
+        "SELECT account.id, account.user FROM room JOIN account ON account.id = room.account"
+        " WHERE room.id = ?",
+        (room,),
+    ).fetchone()
+    return None if found is None else (AccountId(found[0]), UserJid(found[1]))
+
+
 def enter(db: Transaction, account: AccountId, remote_id: RemoteRoomId) -> RoomRow:
     """A room that an account has come into: one that is shared may be there already."""
     network, realm = db.execute(
@@ -283,9 +300,10 @@ def come_in(
 ) -> None:
     """A session joins, perhaps again."""
     db.execute(
-        "INSERT INTO occupant (room, jid, account, user, joined_at) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (room, jid) DO UPDATE SET joined_at = excluded.joined_at",
-        (room, jid, account, user, now),
+        "INSERT INTO occupant (room, jid, account, user, joined_at, heard_at)"
+        " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (room, jid) DO UPDATE SET"
+        " joined_at = excluded.joined_at, heard_at = excluded.heard_at",
+        (room, jid, account, user, now, now),
     )
 
 

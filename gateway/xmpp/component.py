@@ -15,7 +15,7 @@ from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.link import LinkState
 from gateway.bridge.network import Network
-from gateway.bridge.ports import Pong
+from gateway.bridge.ports import Pong, Pulse
 from gateway.bridge.splitting import brief
 from gateway.events import Availability, FailureReason, Presence, RoomInvitation, Through
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid
@@ -42,7 +42,7 @@ from gateway.xmpp.neighbours import Entrance, Neighbours
 from gateway.xmpp.pep import UserNodes
 from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
-from gateway.xmpp.rooms import private
+from gateway.xmpp.rooms import private, pulse
 from gateway.xmpp.rooms.service import RoomService
 from gateway.xmpp.rooms.stanzas import uri
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
@@ -371,6 +371,12 @@ class Component:
     def frozen(self, room: RemoteRoomId, nick: str, jid: str) -> None:
         """See `XmppPort.frozen`."""
         self.rooms.frozen(room, nick, jid)
+
+    def feel_pulse(
+        self, room: RemoteRoomId, jid: str, answered: Callable[[Pulse], None], *, has_caps: bool
+    ) -> None:
+        """See `XmppPort.feel_pulse`."""
+        pulse.feel(self.stream, self.rooms.address_of(room), jid, answered, has_caps=has_caps)
 
     def probe(self, user: UserJid, contact: RemoteUserId) -> None:
         """See `XmppPort.probe`."""

@@ -75,6 +75,8 @@ class Dispatch:
                 return
             if self._network.audience.unreached and element.get("type") != "error":
                 self._network.audience.heard(sender.bare)
+            if to.local.startswith("#") and element.get("type") != "error":
+                self._heard_in_room(element, sender)
             if sender.resource and _wants_answer(element):
                 self._network.active(sender.bare)
             self._kinds[element.tag](element, sender, to)
@@ -84,6 +86,10 @@ class Dispatch:
         finally:
             if element.tag != f"{ACCEPT}iq":  # those may be answered later
                 self._component.limits.answered(sender.bare, before)
+
+    def _heard_in_room(self, element: Element, sender: Address) -> None:
+        if sender.resource and self._network.accounts.of(sender.bare) is not None:
+            self._network.rooms.ghosts.heard(element.get("from", ""))
 
     def _is_taken(self, element: Element, sender: Address) -> bool:
         """The limits of its sender. What is more is refused, and nothing is done for it."""

@@ -201,12 +201,15 @@ class Stream:
         answered: Callable[[Element | None], None],
         limit_s: float,
         kind: str = "get",
+        sender: str = "",
     ) -> None:
-        """An IQ from the component; ``answered`` gets the reply, or None when none came."""
+        """An IQ from the component, or from another address of ours; ``answered`` gets the reply,
+        or None when none came."""
         request_id = self._ids.new()
         self._requests[request_id] = answered
         self._tasks.spawn(self._give_up(request_id, limit_s), "request limit")
-        self.send(Stanza("iq", self._settings.domain, to, kind, request_id, payload), unasked=True)
+        sender = sender or self._settings.domain
+        self.send(Stanza("iq", sender, to, kind, request_id, payload), unasked=True)
 
     async def _give_up(self, request_id: str, limit_s: float) -> None:
         await self._clock.sleep(limit_s)

@@ -84,7 +84,7 @@ async def test_req_554_what_a_client_sees_is_what_there_is(house: House, seed: i
             await _come_or_go(house, room, clients, f"{ALICE}/{chance.choice(['phone', 'pc'])}")
         else:
             _something_happens(house, chance, people, admins, number)
-        await house.clock.settle()
+        await house.clock.advance(1)
         for stanza in _received(house):
             if (client := clients.get(stanza.get("to", ""))) is not None:
                 client.take(stanza)
@@ -145,6 +145,7 @@ async def test_req_553_who_has_spoken_today_is_there(house: House) -> None:
         await house.clock.advance(hours * 3600)
         said = {"room": "!club", "sender": who, "id": who, "body": "hello"}
         house.network.event("alice", "room-message", **said)
+        house.server.send(f"<presence from='{PHONE}' to='{room}/Alice'/>")  # it is still there
         await house.clock.settle()
     _received(house)
     # While somebody is in nobody goes, and whoever comes then sees the same.
@@ -226,6 +227,29 @@ async def test_req_554_whoever_was_silent_for_longest_makes_room(house: House) -
     assert (item.get("affiliation"), item.get("role")) == ("member", "none")
 
 
+async def test_req_554_room_is_made_for_several_at_once(house: House) -> None:
+    """People who leave are noise: a tenth of those who are shown go together, and not one for each
+    who speaks."""
+    house.options.rooms = Rooms(shown_members=30)
+    people = {"alice": "Alice"} | {f"p{number}": f"P {number}" for number in range(60)}
+    await running(house)
+    client = await _enter(house, people)
+    gone = []
+    for number in range(40):
+        await house.clock.advance(1)
+        said = {"sender": f"p{number}", "id": f"m{number}", "body": "hello"}
+        house.network.event("alice", "room-message", room="!club", **said)
+        await house.clock.settle()
+        told = _received(house)
+        gone.append(sum(stanza.get("type") == "unavailable" for stanza in told))
+        for stanza in told:
+            client.take(stanza)
+    assert not client.unheard_of
+    assert [number for number in gone if number] == [3] * 4
+    assert "P 39" in client.seen
+    assert len(client.seen) <= 31
+
+
 async def test_req_554_a_thousand_come_and_go(house: House) -> None:
     """As when a network falls apart and comes together again. Nothing is told of those who are not
     shown, and nobody has to wait for it."""
@@ -238,11 +262,11 @@ async def test_req_554_a_thousand_come_and_go(house: House) -> None:
         for who in crowd:
             member = {"user": who, "name": who}
             house.network.event("alice", "member", room="!club", member=member)
-        await house.clock.settle()
+        await house.clock.advance(5)
         came = _received(house)
         for who in crowd:
             house.network.event("alice", "member-gone", room="!club", user=who)
-        await house.clock.settle()
+        await house.clock.advance(5)
         went = _received(house)
     assert not stalls.found
     assert len(came) == 99

@@ -13,8 +13,11 @@ from tests.bench import house
 from tests.bench.peer_process import peers
 from tests.bench.stall import stall_ms
 from tests.scripted.adapter import ScriptedAdapter, TrustedAdapter
+from tests.stalls import Stalls
 
 _MEMBERS, _SESSIONS, _PER_S = 1_000, 100, 5.0
+_FEW, _SHARERS, _THOUSAND = 100, 20, 1_000
+_STALL_S = 0.05
 
 
 async def _talk(
@@ -34,6 +37,42 @@ async def _talk(
         note("longest stall while all join, ms", round(joined, 1))
         note("longest stall while they talk, ms", round(await stall_ms(work()), 1))
     assert found == {"orders": 1, "is_complete": True}
+
+
+async def _fan_out(directory: Path, seconds: float, note: Callable[[str, object], None]) -> None:
+    """A thousand sessions of twenty users, of whom each is told all that is said."""
+    await house.seed(directory, _SHARERS)
+    found: dict[str, object] = {}
+    async with (
+        peers(_SHARERS) as other,
+        house.running(directory, other.ports, TrustedAdapter),
+    ):
+        await other.up()
+        await other.live(_SHARERS)
+
+        async def work() -> None:
+            found.update(await other.busy(members=_FEW, per_s=_PER_S, seconds=seconds))
+
+        await other.enter(_THOUSAND, _FEW, _SHARERS)
+        with Stalls(_STALL_S) as stalls:
+            note("longest stall, ms", round(await stall_ms(work()), 1))
+    assert found == {"orders": 1, "is_complete": True}
+    assert not stalls.found
+
+
+@pytest.mark.timeout(120)
+async def test_req_556_a_thousand_sessions(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    await _fan_out(tmp_path, 4, record_property)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+async def test_req_556_a_thousand_sessions_for_a_minute(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    await _fan_out(tmp_path, 60, record_property)
 
 
 @pytest.mark.timeout(120)

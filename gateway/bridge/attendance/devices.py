@@ -12,7 +12,7 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gateway.events import Availability, Presence
+from gateway.events import BEST_REACHED, Presence
 from gateway.ids import RemoteUserId
 
 _MAX_DEVICES = 32
@@ -21,8 +21,6 @@ _MAX_WITNESSES = 20_000
 """Puppets that have seen one device; more than that are no roster but a flood."""
 _MAX_SHOWN = 100
 """Contacts that one device has shown itself to; the oldest is forgotten."""
-_ORDER = (Availability.AVAILABLE, Availability.DND, Availability.AWAY, Availability.XA)
-"""Which of several devices speaks for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +206,6 @@ class Devices:
             return None
         best = min(
             self._devices.values(),
-            key=lambda d: (_ORDER.index(d.presence.availability), -d.priority),
+            key=lambda d: (BEST_REACHED.index(d.presence.availability), -d.priority),
         )
         return best.presence

@@ -17,7 +17,7 @@ import structlog
 from gateway.adapter import Adapter, Session
 from gateway.bridge.accounts import Account
 from gateway.bridge.persist import Persist
-from gateway.bridge.rooms import occupants
+from gateway.bridge.rooms import crowd
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.rows import Committed
@@ -27,7 +27,6 @@ from gateway.ids import AccountId, RemoteUserId, RoomId
 from gateway.media.images import BadPicture, Images, Picture
 from gateway.store import Store, Transaction, avatars, members, rooms
 from gateway.store.avatars import PictureRow
-from gateway.store.journal import InboundRow
 from gateway.tasks import Tasks, contained, within
 
 log = structlog.get_logger("avatars")
@@ -72,7 +71,7 @@ class Avatars:
         tasks: Tasks,
         persist: Persist,
         images: Images,
-        deliver: Callable[[list[InboundRow]], None],
+        told: Callable[[Committed], None],
     ) -> None:
         self.is_offered = adapter.capabilities.avatars
         self.images = images
@@ -81,7 +80,7 @@ class Avatars:
         self._store = store
         self._tasks = tasks
         self._persist = persist
-        self._deliver = deliver
+        self._told = told
         self._turns = asyncio.Semaphore(_AT_ONCE_OF_ALL)
         self._work_of: dict[AccountId, _Work] = {}
         """Of the accounts for which something is under way."""
@@ -283,15 +282,15 @@ class Avatars:
         now = self._clock.now()
         room_rows = account.link.intake.rooms.room_rows if account.link is not None else None
 
-        def unit(db: Transaction) -> list[InboundRow]:
+        def unit(db: Transaction) -> Committed:
             hash = picture.hash if picture is not None else ""
             if room_rows is None or not avatars.know(db, room, reference, hash, now):
-                return []  # the account is gone
+                return Committed()  # the account is gone
             if picture is not None:
                 avatars.keep(db, _row(picture))
             return _tell(db, room_rows, room, reference, hash, now)
 
-        await self._persist.write(unit, self._deliver)
+        await self._persist.write(unit, self._told)
 
 
 def _session(account: Account) -> Session | None:
@@ -310,7 +309,7 @@ def _row(picture: Picture) -> PictureRow:
 
 def _tell(
     db: Transaction, room_rows: RoomRows, room: RoomId, reference: str, hash: str, now: float
-) -> list[InboundRow]:
+) -> Committed:
     out = Committed()
     for conversation, user in avatars.seen_in(db, room, reference):
         place = rooms.of_conversation(db, conversation)
@@ -320,6 +319,6 @@ def _tell(
         if user is None:
             sid = room_rows.id(place, "picture", hash, str(now))
             room_rows.tell(db, place, sid, RoomChanged(id=sid, picture=hash, to=to), now, out)
-        elif (member := members.find(db, place.id, user)) is not None:
-            occupants.present(room_rows, db, place, member, now, out, to=to)
-    return out.inbound
+        elif to and (member := members.find(db, place.id, user)) is not None:
+            crowd.tell(room_rows, db, place, member, member, now, out)
+    return out

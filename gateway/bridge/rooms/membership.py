@@ -6,9 +6,13 @@ Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as changed
 
-from gateway.bridge.rooms import occupants
+from msgspec.structs import replace
+
+from gateway.bridge.rooms import crowd, occupants
+from gateway.bridge.rooms.crowd import presence_of
 from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.leads import Leads
 from gateway.bridge.rooms.nicks import fold
@@ -41,7 +45,7 @@ def _is_only_unseen(before: MemberRow | None, after: MemberRow) -> bool:
     return (
         before is not None
         and after.picture is None
-        and replace(before, avatar=after.avatar, picture=None) == after
+        and changed(before, avatar=after.avatar, picture=None) == after
     )
 
 
@@ -70,7 +74,7 @@ class Membership:
                 self._remove(db, room, known, gone, now, out)
         for member in people:
             self.member(db, room, member, now, out)
-        occupants.show_if_small(self.room_rows, db, room, now, out)
+        occupants.show_if_small(self.room_rows, db, room, out)
 
     def _tells_itself(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> bool:
         account = sharing.account_of(db, room.id, user) if room.is_shared else None
@@ -134,7 +138,7 @@ class Membership:
             is_known_now = self._came_in(db, room, member.user, now, out, is_new=before is None)
         if after == before:
             if is_known_now:  # whose client that is, the others can see from now on (REQ-521)
-                self._present(db, room, after, now, out, to=rooms.occupants(db, room.id))
+                crowd.tell(self.room_rows, db, room, before, after, now, out)
             return
         known = Member(
             user=member.user,
@@ -145,15 +149,11 @@ class Membership:
             avatar=after.avatar,
         )
         members.put(db, room.id, known, called, fold(called), is_shown=after.is_shown)
-        to = rooms.occupants(db, room.id)
-        if not to:
-            return
         if _is_only_unseen(before, after):
-            out.pictured.append(room.id)
+            if rooms.occupants(db, room.id):
+                out.pictured.append(room.id)
             return
-        if before is not None and before.nick != called:
-            self._present(db, room, before, now, out, gone=Departure.LEFT, new_nick=called, to=to)
-        self._present(db, room, after, now, out, to=to)
+        crowd.tell(self.room_rows, db, room, before, after, now, out)
 
     def _came_in(
         self,
@@ -191,7 +191,7 @@ class Membership:
         if known is None:
             return
         self._remove(db, room, known, event, now, out)
-        occupants.show_if_small(self.room_rows, db, room, now, out)
+        occupants.show_if_small(self.room_rows, db, room, out)
 
     def _is_told_again(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> bool:
         """Whether the account's own session tells of it what another one has told before. It may
@@ -212,29 +212,25 @@ class Membership:
         out: Committed,
     ) -> None:
         account = sharing.account_of(db, room.id, known.user)
-        to = rooms.occupants(db, room.id)
-        if event.how is Departure.DESTROYED and account is not None:
-            own = rooms.sessions(db, room.id, account)
-            to = tuple(jid for jid in to if jid not in own)
+        own = rooms.sessions(db, room.id, account) if account is not None else ()
+        actor = members.find(db, room.id, event.actor) if event.actor else None
+        by, reason = actor.nick if actor else "", brief(event.reason)
+        if event.how is Departure.DESTROYED:
             sid = self.room_rows.id(room, "destroyed", known.user, str(now))
-            told = RoomMoved(nick=known.nick, reason=brief(event.reason), to=own)
+            told = RoomMoved(nick=known.nick, reason=reason, to=own)
             self.room_rows.tell(db, room, sid, told, now, out)
-        if to:
-            actor = members.find(db, room.id, event.actor) if event.actor else None
-            self._present(
-                db,
-                room,
-                known,
-                now,
-                out,
-                gone=event.how,
-                actor=actor.nick if actor else "",
-                reason=brief(event.reason),
-                to=to,
+        else:
+            gone = replace(
+                presence_of(room, known), gone=event.how, actor=by, reason=reason, to=own
             )
+            crowd.tell_own(self.room_rows, db, room, gone, now, out)
         members.remove(db, room.id, known.user)
         if account is not None:
             self._went_out(db, room, account)
+        if rooms.occupants(db, room.id):
+            crowd.note(
+                db, room.id, known.user, known, None, out, how=event.how, actor=by, reason=reason
+            )
 
     def _went_out(self, db: Transaction, room: RoomRow, account: AccountId) -> None:
         for jid in rooms.sessions(db, room.id, account):
@@ -244,34 +240,3 @@ class Membership:
             put_out.expect(db, room.id, account, is_out=account != self.leads.account)
             if room.leader == account:
                 sharing.lead(db, room.id, None)
-
-    def _present(
-        self,
-        db: Transaction,
-        room: RoomRow,
-        member: MemberRow,
-        now: float,
-        out: Committed,
-        *,
-        to: tuple[str, ...],
-        gone: Departure | None = None,
-        new_nick: str = "",
-        actor: str = "",
-        reason: str = "",
-    ) -> None:
-        """Nothing is told of who is not shown."""
-        if not member.is_shown:
-            return
-        occupants.present(
-            self.room_rows,
-            db,
-            room,
-            member,
-            now,
-            out,
-            to=to,
-            gone=gone,
-            new_nick=new_nick,
-            actor=actor,
-            reason=reason,
-        )

@@ -3,26 +3,31 @@
 
 Of a small group all are. Of a large one there are the account itself, those who moderate it, and
 those who have spoken. Who is shown is a property of the room and not of a session, so all sessions
-in it know the same occupants, and each is told of whoever becomes one before what they say.
+in it know the same occupants, and each is told of whoever becomes one before what they say. How
+they are told is in `gateway.bridge.rooms.crowd`.
 
 Runs inside the writer's transaction.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gateway.bridge.rooms.occupant_ids import occupant_id
+from gateway.bridge.rooms import crowd
 from gateway.bridge.rows import Committed
-from gateway.events import Affiliation, Departure, Member, RoomPresence
+from gateway.events import Affiliation, Member
 from gateway.ids import RemoteUserId, RoomId
-from gateway.store import Transaction, members, rooms, sharing
+from gateway.store import Transaction, members, rooms, sharing, untold
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
 
 if TYPE_CHECKING:
     from gateway.bridge.rooms.room_rows import RoomRows
+
+
+_MOST_MAKING_ROOM = 50
+"""Who have not spoken for longest, and go together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,56 +40,6 @@ class Cutoffs:
     lately_s: float = 86_400.0
     """The first session that comes into a larger one finds who has spoken within that time, and at
     most so many of them."""
-
-
-def presence_of(room: RoomRow, member: MemberRow) -> RoomPresence:
-    """That somebody is there, as it is told to whoever joins."""
-    return RoomPresence(
-        nick=member.nick,
-        occupant=occupant_id(room.secret, member.user),
-        member=member.user,
-        affiliation=member.affiliation,
-        may_speak=member.may_speak,
-        title=member.title,
-        picture=member.picture,
-    )
-
-
-def present(
-    room_rows: RoomRows,
-    db: Transaction,
-    room: RoomRow,
-    member: MemberRow,
-    now: float,
-    out: Committed,
-    *,
-    to: tuple[str, ...],
-    gone: Departure | None = None,
-    is_hidden: bool = False,
-    new_nick: str = "",
-    actor: str = "",
-    reason: str = "",
-) -> None:
-    """Tell sessions that somebody is there, or is not any more."""
-    scope = ("presence", member.user, str(now), new_nick, str(gone), str(is_hidden))
-    told = RoomPresence(
-        nick=member.nick,
-        occupant=occupant_id(room.secret, member.user),
-        member=member.user,
-        affiliation=member.affiliation,
-        may_speak=member.may_speak,
-        title=member.title,
-        gone=gone,
-        is_hidden=is_hidden,
-        new_nick=new_nick,
-        actor=actor,
-        reason=reason,
-        picture=member.picture,
-        to=to,
-    )
-    if to and gone is None and member.picture is None:
-        out.pictured.append(room.id)
-    room_rows.tell(db, room, room_rows.id(room, *scope), told, now, out)
 
 
 def is_shown(
@@ -112,33 +67,44 @@ def spoke(
     are shown: somebody else goes, who was silent for longest."""
     members.spoke(db, room.id, user, sent_at)
     member = members.find(db, room.id, user)
-    if member is None or member.is_shown:
+    if member is None:
         return
-    to, most = rooms.occupants(db, room.id), room_rows.cutoffs.members
-    for quiet in members.beyond_speakers(db, room.id, most - 1):
-        members.show(db, room.id, quiet.user, is_shown=False)
-        left = Departure.LEFT
-        present(room_rows, db, room, quiet, now, out, to=to, gone=left, is_hidden=True)
-    members.show(db, room.id, user)
-    present(room_rows, db, room, member, now, out, to=to)
+    if not member.is_shown:
+        _make_room(db, room.id, room_rows.cutoffs.members, out)
+        _show(db, room.id, member, out)
+    crowd.tell_of(db, room_rows.rows.network, room, user, now, out)
 
 
-def show_if_small(
-    room_rows: RoomRows, db: Transaction, room: RoomRow, now: float, out: Committed
-) -> None:
+def _make_room(db: Transaction, room: RoomId, most: int, out: Committed) -> None:
+    """Not for each who speaks: people who leave are noise in a client."""
+    if not members.beyond_speakers(db, room, most - 1):
+        return
+    at_once = max(1, min(_MOST_MAKING_ROOM, most // 10))
+    for quiet in members.beyond_speakers(db, room, most - at_once):
+        members.show(db, room, quiet.user, is_shown=False)
+        if rooms.occupants(db, room):
+            crowd.note(db, room, quiet.user, quiet, replace(quiet, is_shown=False), out)
+
+
+def _show(db: Transaction, room: RoomId, member: MemberRow, out: Committed) -> None:
+    members.show(db, room, member.user)
+    if rooms.occupants(db, room):
+        crowd.note(db, room, member.user, member, replace(member, is_shown=True), out)
+
+
+def show_if_small(room_rows: RoomRows, db: Transaction, room: RoomRow, out: Committed) -> None:
     """A group that is large no longer is shown as a whole."""
     if members.has_more(db, room.id, room_rows.cutoffs.members):
         return
     for member in members.hidden(db, room.id):
-        members.show(db, room.id, member.user)
-        to = rooms.occupants(db, room.id)
-        present(room_rows, db, room, member, now, out, to=to)
+        _show(db, room.id, member, out)
 
 
 def begin(db: Transaction, room: RoomId, cutoffs: Cutoffs, now: float) -> None:
     """A session comes in. If it is the first one, nobody knows who was shown until now."""
     if rooms.occupants(db, room):
         return
+    untold.clear(db, room)
     if not members.has_more(db, room, cutoffs.members):
         for member in members.hidden(db, room):  # of before the admin has changed the cut-offs
             members.show(db, room, member.user)

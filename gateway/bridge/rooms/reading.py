@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.rooms import crowd
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
 from gateway.events import RemoteRoomRead, RoomDisplayed
@@ -76,5 +77,7 @@ class Reading:
             to=to,
             is_elsewhere=is_elsewhere,
         )
+        if to and not is_elsewhere:
+            crowd.tell_of(db, self.room_rows.rows.network, room, reader, now, out)
         say = self.room_rows.add if is_elsewhere else self.room_rows.tell
         say(db, room, mark.id, mark, now, out)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from gateway.adapter import Clock
@@ -12,10 +12,12 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.rooms import enclosures, occupants, references, replies
+from gateway.bridge.rooms import crowd, enclosures, occupants, references, replies
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.room_rows import add_row
+from gateway.bridge.rooms.sessions import Changing
+from gateway.bridge.rows import Committed
 from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import (
     NetworkName,
@@ -33,8 +35,10 @@ from gateway.store import (
     member_lists,
     members,
     rooms,
+    sessions,
     sharing,
     texts,
+    untold,
 )
 from gateway.store.archive import Archived, Wanted
 from gateway.store.conversations import MessageRow
@@ -42,6 +46,7 @@ from gateway.store.journal import OF_SHARED_ROOM, InboundRow
 from gateway.store.member_lists import Listed
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
+from gateway.store.sessions import Shown
 
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
@@ -66,6 +71,7 @@ class Asked:
 
     id: str
     nick: str
+    shown: Shown = field(default_factory=Shown)
     most: int = 20
     since: float = 0.0
     """Seconds since the epoch."""
@@ -98,7 +104,7 @@ class Rooms:
         addresses: Addresses,
         clock: Clock,
         persist: Persist,
-        deliver: Callable[[list[InboundRow]], None],
+        told: Callable[[Committed], None],
         cutoffs: Cutoffs,
         entered: Callable[[Account, RoomId], None],
     ) -> None:
@@ -107,7 +113,7 @@ class Rooms:
         self._addresses = addresses
         self._clock = clock
         self._persist = persist
-        self._deliver = deliver
+        self._told = told
         self._cutoffs = cutoffs
         self._entered = entered
         """A session is in a room."""
@@ -209,14 +215,17 @@ class Rooms:
         ``refused`` is called if it may not."""
         now = self._clock.now()
 
-        def unit(db: Transaction) -> tuple[InboundRow, list[str]] | None:
+        def unit(db: Transaction) -> tuple[Committed, list[str]] | None:
             if members.find(db, room.id, account.remote_id) is None:
                 return None
+            out = Committed()
             occupants.begin(db, room.id, self._cutoffs, now)
-            rooms.come_in(db, room.id, jid, account.id, account.user, now)
-            displaced = rooms.beyond(db, room.id, jid, account.id, MOST_SESSIONS)
-            for other in displaced:
-                rooms.leave(db, room.id, other)
+            with Changing(db, account, room.id, now, out, without=jid):
+                rooms.come_in(db, room.id, jid, account.id, account.user, now)
+                sessions.show(db, room.id, jid, asked.shown)
+                displaced = rooms.beyond(db, room.id, jid, account.id, MOST_SESSIONS)
+                for other in displaced:
+                    rooms.leave(db, room.id, other)
             told = RoomJoined(
                 id=asked.id,
                 nick=asked.nick,
@@ -227,14 +236,15 @@ class Rooms:
                 to=(jid,),
             )
             sid = stanza_id(self._network, account.user, "room", room.id, "joined", jid)
-            return add_row(db, room, account.id, account.user, sid, told, now), displaced
+            out.inbound.append(add_row(db, room, account.id, account.user, sid, told, now))
+            return out, displaced
 
-        def committed(entered: tuple[InboundRow, list[str]] | None) -> None:
+        def committed(entered: tuple[Committed, list[str]] | None) -> None:
             if entered is None:
                 refused()
                 return
-            row, displaced = entered
-            self._deliver([row])
+            out, displaced = entered
+            self._told(out)
             self._entered(account, room.id)
             self._tell_out(account, room, displaced)
 
@@ -246,8 +256,8 @@ class Rooms:
         me = self.me(account, room)
         if me is None or not all(self.is_in(room, jid) for jid in told.to):
             return None
-        shown = members.shown(reader, room.id, MOST_OTHERS + 1)
-        others = [member for member in shown if member != me][:MOST_OTHERS]
+        known = crowd.known(reader, room.id, MOST_OTHERS + 1)
+        others = [member for member in known if member.user != me.user][:MOST_OTHERS]
         return Joined(room=room, me=me, others=others, history=self._history(account, room, told))
 
     def _history(
@@ -341,9 +351,6 @@ class Rooms:
             members.find(reader, room.id, user),
             rooms.sessions(reader, room.id, account.id),
         )
-        if member is not None and to:
+        is_known = untold.find(reader, room.id, user) is None
+        if member is not None and is_known and to:
             self._port.room_typing(remote_id, member.nick, active, to)
-
-    def leave(self, room: RoomId, jid: str) -> None:
-        """A session is no longer in."""
-        self._persist.write(lambda db: rooms.leave(db, room, jid))

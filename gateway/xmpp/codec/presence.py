@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 
 from gateway.bridge.attendance.devices import Device
 from gateway.events import Availability, Presence
+from gateway.store.sessions import Shown
 from gateway.xmpp.codec.incoming import ACCEPT
 from gateway.xmpp.codec.xml import Stanza, text
 
@@ -18,7 +19,8 @@ _SHOWS = {
 }
 _STATUS_CHARS = 1000
 _CAPS_CHARS = 256
-_CAPS = "{http://jabber.org/protocol/caps}c"
+CAPS = "http://jabber.org/protocol/caps"
+_CAPS = f"{{{CAPS}}}c"
 _SHOW, _STATUS, _PRIORITY = f"{ACCEPT}show", f"{ACCEPT}status", f"{ACCEPT}priority"
 _STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas"
 _NO_PHOTO_KNOWN = "<x xmlns='vcard-temp:x:update'/>"
@@ -47,6 +49,25 @@ def read_device(element: Element) -> Device:
     )
 
 
+def read_shown(element: Element) -> Shown:
+    """The same of a presence to a room. Never raises either."""
+    presence, caps = read_device(element).presence, element.find(_CAPS)
+    said = [] if caps is None else [caps.get(name, "") for name in ("hash", "node", "ver")]
+    is_whole = bool(said) and all(
+        part and len(part) <= _CAPS_CHARS and " " not in part for part in said
+    )
+    return Shown(
+        availability=presence.availability,
+        status=presence.status,
+        caps=" ".join(said) if is_whole else "",
+    )
+
+
+def show(availability: Availability) -> str:
+    """How somebody can be reached (RFC 6121 §4.7.2.1)."""
+    return "" if availability is Availability.AVAILABLE else f"<show>{availability}</show>"
+
+
 def _priority(value: str) -> int:
     try:
         return max(-128, min(127, int(value[:5])))
@@ -59,13 +80,9 @@ def puppet_presence(sender: str, user: str, presence: Presence, caps: str, now: 
     status = f"<status>{text(presence.status)}</status>" if presence.status else ""
     if presence.availability is Availability.UNAVAILABLE:
         return Stanza("presence", sender, user, "unavailable", inner=status)
-    show = (
-        f"<show>{presence.availability}</show>"
-        if presence.availability is not Availability.AVAILABLE
-        else ""
-    )
     idle = _idle(presence.idle_since, now)
-    return Stanza("presence", sender, user, inner=f"{show}{status}{idle}{caps}{_NO_PHOTO_KNOWN}")
+    inner = f"{show(presence.availability)}{status}{idle}{caps}{_NO_PHOTO_KNOWN}"
+    return Stanza("presence", sender, user, inner=inner)
 
 
 def _idle(since: float | None, now: float) -> str:

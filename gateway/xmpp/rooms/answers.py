@@ -24,6 +24,7 @@ from gateway.xmpp.rooms.admin import Administration
 from gateway.xmpp.rooms.archive_answers import ArchiveAnswers
 from gateway.xmpp.rooms.cards import Cards
 from gateway.xmpp.rooms.content import MODERATE
+from gateway.xmpp.rooms.devices import DeviceAnswers
 from gateway.xmpp.rooms.doors import NO_ROOM, NOT_TOLD_YET
 from gateway.xmpp.rooms.owner import Configuration
 from gateway.xmpp.rooms.refusals import refused
@@ -81,6 +82,7 @@ class RoomAnswers:
         self._archive = ArchiveAnswers(component, self._room)
         self._admin = Administration(component, self._room)
         self._cards = Cards(component, self._room, self._occupant)
+        self._devices = DeviceAnswers(component, self._occupant)
         self.now |= self._archive.now | self._admin.now | self._cards.now
         self.later: dict[tuple[str, str], LaterAnswer] = {
             ("set", f"{{{MODERATE}}}moderate"): self._speech.moderate,
@@ -94,7 +96,7 @@ class RoomAnswers:
         if self._admin.is_known(request):
             return None
         later = self._archive.answers_later(request) or self.later.get(request.key)
-        later = later or self._cards.when_there(request)
+        later = later or self._cards.when_there(request) or self._devices.answers_later(request)
         return later or self.looked_up(request)
 
     def _room(self, request: Request) -> tuple[Account, RoomRow]:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from xml.etree.ElementTree import Element
 
+from gateway.bridge.rooms.crowd import presence_of
 from gateway.bridge.rooms.nicks import fold
-from gateway.bridge.rooms.occupants import presence_of
 from gateway.bridge.rooms.rooms import Asked, Joined
 from gateway.events import RoomJoined
+from gateway.xmpp.codec.presence import read_shown
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.rooms import stanzas
 from gateway.xmpp.rooms.place import Place
@@ -28,9 +29,9 @@ def read_join(element: Element, nick: str, now: float) -> Asked | None:
     asked = element.find(_JOIN)
     if asked is None:
         return None
-    wanted = asked.find(_HISTORY)
+    wanted, shown = asked.find(_HISTORY), read_shown(element)
     if wanted is None:
-        return Asked(id=element.get("id", ""), nick=nick)
+        return Asked(id=element.get("id", ""), nick=nick, shown=shown)
     most = _number(wanted.get("maxstanzas"))
     seconds = _number(wanted.get("seconds"))
     since = _time(wanted.get("since"))
@@ -39,6 +40,7 @@ def read_join(element: Element, nick: str, now: float) -> Asked | None:
     return Asked(
         id=element.get("id", ""),
         nick=nick,
+        shown=shown,
         most=20 if most is None else most,
         since=since,
         most_chars=_number(wanted.get("maxchars")),

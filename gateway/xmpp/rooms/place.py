@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from gateway.ids import RemoteUserId
+from gateway.store.sessions import Shown
 from gateway.xmpp import jid
 from gateway.xmpp.codec.xml import attribute
 
@@ -29,6 +30,8 @@ class Place:
     """The network wants to know what its people have read."""
     has_avatars: bool = False
     """The network says who has a picture, and who has none."""
+    devices: Mapping[RemoteUserId, Shown] = field(default_factory=dict)
+    """What those of the users show who are in with a client, if it is told now."""
 
     def is_of(self, member: RemoteUserId, session: str) -> bool:
         """Whether a session is that of a member."""

@@ -7,16 +7,26 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
+from msgspec.structs import replace
+
 from gateway.bridge.accounts import Account
-from gateway.bridge.rooms.occupants import presence_of
+from gateway.bridge.rooms.crowd import presence_of
 from gateway.bridge.rooms.rooms import Asked
-from gateway.events import RoomInvitation, RoomJoined, RoomPresence
+from gateway.events import (
+    RoomDelivery,
+    RoomInvitation,
+    RoomJoined,
+    RoomPresence,
+    RoomPresences,
+)
 from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import RoomRow
+from gateway.store.sessions import Shown
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import IncomingMessage
+from gateway.xmpp.codec.presence import error_of, read_shown
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Standing
@@ -25,6 +35,7 @@ from gateway.xmpp.rooms.doors import NO_ROOM, Doors
 from gateway.xmpp.rooms.inviting import Inviting
 from gateway.xmpp.rooms.joining import read_join, sequence
 from gateway.xmpp.rooms.place import Place
+from gateway.xmpp.rooms.pulse import GHOST, UNREACHABLE
 from gateway.xmpp.rooms.speaking import Speaking
 from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL
 from gateway.xmpp.rooms.subject import Subjects
@@ -38,20 +49,6 @@ _LOGGED_OUT = "You are logged out of the network. Please log in again, then join
 _TOO_MANY = "You are joining too often. Please wait a minute."
 _AGAIN_S = 60.0
 _MOST_TOLD = 1_000
-_GHOST = frozenset(
-    {
-        "gone",
-        "internal-server-error",
-        "item-not-found",
-        "jid-malformed",
-        "recipient-unavailable",
-        "redirect",
-        "remote-server-not-found",
-        "remote-server-timeout",
-        "service-unavailable",
-    }
-)
-"""Errors that say that a session is no more (REQ-557)."""
 
 
 class RoomService:
@@ -76,7 +73,12 @@ class RoomService:
         return self._place(room.remote_id, users, is_private=room.private)
 
     def _place(
-        self, room: RemoteRoomId, users: Mapping[RemoteUserId, str], *, is_private: bool
+        self,
+        room: RemoteRoomId,
+        users: Mapping[RemoteUserId, str],
+        *,
+        is_private: bool,
+        devices: Mapping[RemoteUserId, Shown] | None = None,
     ) -> Place:
         return Place(
             room=self.address_of(room),
@@ -86,6 +88,7 @@ class RoomService:
             caps=self._component.iqs.rooms.occupant.caps(),
             is_read=self._component.network.adapter.capabilities.read_marks,
             has_avatars=self._component.network.rooms.avatars.is_offered,
+            devices=devices or {},
         )
 
     def occupant(self, room: RemoteRoomId, nick: str) -> str:
@@ -137,6 +140,7 @@ class RoomService:
         elif join is not None:
             self._join(account, room, session, join, element)
         elif self._rooms.is_in(room, session):
+            self._rooms.sessions.shows(account, room, session, read_shown(element))
             self._keep_nick(account, room, session, to.resource)
         else:
             self._tell_out(session, element.get("to", ""))
@@ -163,7 +167,12 @@ class RoomService:
         if me is None or nick == me.nick:
             return
         told = stanzas.presence(
-            self.place(account, room),
+            self._place(
+                room.remote_id,
+                {me.user: account.user},
+                is_private=room.private,
+                devices=self._rooms.sessions.shown(room, [me.user]),
+            ),
             presence_of(room, me),
             session,
             (stanzas.NICK_CHANGED,),
@@ -193,7 +202,7 @@ class RoomService:
         session, occupant = element.get("from", ""), element.get("to", "")
         has_waited = self.doors.gives_up(session, to.local)
         if account is not None and room is not None:
-            self._rooms.leave(room.id, session)
+            self._rooms.sessions.leave(account, room.id, session)
             occupant = self._own_address(account, room) or occupant
         elif account is None and not has_waited:
             return
@@ -224,22 +233,20 @@ class RoomService:
         )
 
     def _bounced(self, element: Element, sender: Address, to: Address) -> None:
-        for child in element:
-            if child.tag.endswith("}error"):
-                for condition in child:
-                    self.unreachable(
-                        element.get("from", ""), sender, to, condition.tag.rpartition("}")[2]
-                    )
+        self.unreachable(element.get("from", ""), sender, to, error_of(element))
 
     def unreachable(self, session: str, sender: Address, to: Address, condition: str) -> None:
-        """Something came back from a session: it may be gone (REQ-557)."""
+        """Something came back from a session: it may be gone (REQ-557). It has missed that."""
         account = self._component.account_of(sender.bare)
         room = self._rooms.find(account, to.local) if account is not None else None
-        if account is None or room is None or condition not in _GHOST:
+        if account is None or room is None or condition not in GHOST:
             return
         if self._rooms.is_in(room, session):
-            self._rooms.leave(room.id, session)
-            self._tell_out(session, self._own_address(account, room) or self.address(room))
+            self._rooms.sessions.leave(account, room.id, session)
+            if condition == UNREACHABLE:
+                self._rooms.servers.missed(session, room.id)
+            else:
+                self._tell_out(session, self._own_address(account, room) or self.address(room))
 
     def _refuse(self, message: IncomingMessage, error: errors.StanzaError, said: str) -> None:
         self._component.stream.send(
@@ -282,21 +289,37 @@ class RoomService:
         """Those of a row of a room. Raises `StanzaRefused`."""
         if isinstance(row.delivery, RoomInvitation):
             return self.inviting.stanzas_of(row, row.delivery)
-        if not isinstance(row.delivery, RoomPresence | RoomJoined):
+        if not isinstance(row.delivery, RoomDelivery):
+            return []
+        made = self._made(row, self._admitted(row, row.delivery))
+        self._rooms.servers.wrote(stanza.to for stanza in made)
+        return made
+
+    def _made(self, row: InboundRow, told: RoomDelivery) -> list[Stanza]:
+        now = self._clock.now()
+        if not isinstance(told, RoomPresence | RoomPresences | RoomJoined):
             # What is said, and most is, does not depend on who is there.
             place = self._place(RemoteRoomId(row.contact), {}, is_private=False)
-            return stanzas.of_row(row, place, self._clock.now())
+            return stanzas.of_row(told, place, now, is_resent=row.resent)
         room = self._rooms.told_in(row)
         if room is None:
             return []
-        place = self._place(room.remote_id, self._rooms.users(room), is_private=room.private)
-        if isinstance(row.delivery, RoomPresence):
-            return stanzas.of_row(row, place, self._clock.now())
-        return [
-            stanza
-            for to in row.delivery.to
-            for stanza in self._joined(row.delivery, room, place, to)
-        ]
+        users = self._rooms.users(room)
+        shown = self._rooms.sessions.shown(room, users.keys() & stanzas.shown_in(told, users))
+        place = self._place(room.remote_id, users, is_private=room.private, devices=shown)
+        if isinstance(told, RoomJoined):
+            return [one for to in told.to for one in self._joined(told, room, place, to)]
+        return stanzas.of_row(told, place, now, is_resent=row.resent)
+
+    def _admitted(self, row: InboundRow, told: RoomDelivery) -> RoomDelivery:
+        """To all but those whose server is too slow for it."""
+        to = self._rooms.servers.admit(told.to)
+        room = self._rooms.told_in(row) if len(to) < len(told.to) else None
+        if room is None:
+            return told
+        slow = tuple(set(told.to) - set(to))
+        self._rooms.sessions.miss(room.id, slow, self._rooms.servers.missed)
+        return replace(told, to=to)
 
     def _joined(self, told: RoomJoined, room: RoomRow, place: Place, to: str) -> Iterator[Stanza]:
         account = self._component.account_of(split(to).bare)

@@ -4,23 +4,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 from urllib.parse import quote
 
 from gateway.events import (
     Affiliation,
     Departure,
     RoomChanged,
+    RoomDelivery,
     RoomDisplayed,
+    RoomJoined,
     RoomMessage,
     RoomMoved,
     RoomPresence,
+    RoomPresences,
 )
 from gateway.ids import RemoteUserId
-from gateway.store.journal import InboundRow
 from gateway.store.members import MemberRow
+from gateway.store.sessions import Shown
 from gateway.xmpp import avatars
 from gateway.xmpp.codec.outgoing import MARKABLE, NO_STORE, delay
+from gateway.xmpp.codec.presence import CAPS, show
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.rooms.content import content, subject_of
 from gateway.xmpp.rooms.place import Place, occupant_id
@@ -61,8 +64,26 @@ def presence(
     if told.gone is not None:
         return Stanza("presence", sender, to, "unavailable", id, x)
     x += avatars.update(told.picture) if place.has_avatars else ""
-    caps = "" if is_self else place.caps
-    return Stanza("presence", sender, to, "", id, x + _hats(told.title) + caps)
+    x += _hats(told.title)
+    device = place.devices.get(told.member)
+    if device is not None:
+        x = _shown(device) + x
+    if device is not None and device.caps:
+        x += _caps(device.caps)
+    elif not is_self:
+        x += place.caps
+    return Stanza("presence", sender, to, "", id, x)
+
+
+def _shown(device: Shown) -> str:
+    status = f"<status>{text(device.status)}</status>" if device.status else ""
+    return f"{show(device.availability)}{status}"
+
+
+def _caps(said: str) -> str:
+    """REQ-503: those of a user's client."""
+    hash, node, ver = map(attribute, said.split(" "))
+    return f"<c xmlns='{CAPS}' hash='{hash}' node='{node}' ver='{ver}'/>"
 
 
 def picture(place: Place, hash: str, to: str) -> Stanza:
@@ -196,19 +217,29 @@ def _change(place: Place, told: RoomChanged) -> Iterator[Stanza]:
             yield picture(place, told.picture, to)
 
 
-def of_row(row: InboundRow, place: Place, now: float) -> list[Stanza]:
+def shown_in(told: RoomDelivery, users: Iterable[RemoteUserId]) -> set[RemoteUserId]:
+    """Of whom it is told that they are there; of the ``users`` all, when one joins."""
+    if isinstance(told, RoomJoined):
+        return set(users)
+    if isinstance(told, RoomPresences):
+        return {one.member for one in told.presences}
+    return {told.member} if isinstance(told, RoomPresence) else set()
+
+
+def of_row(told: RoomDelivery, place: Place, now: float, *, is_resent: bool) -> list[Stanza]:
     """One for each session that was in the room when the row was committed; what is the same for
     all is written once (REQ-556)."""
-    told: Any = row.delivery
     match told:
         case RoomPresence():
             return [presence(place, told, to) for to in told.to]
+        case RoomPresences():
+            return [presence(place, one, to) for one in told.presences for to in told.to]
         case RoomMoved():
             return [moved(place, told, to) for to in told.to]
         case RoomChanged():
             return list(_change(place, told))
         case RoomMessage():
-            late = row.resent or now - told.sent_at > _DELAYED_S
+            late = is_resent or now - told.sent_at > _DELAYED_S
             one = message(place, told, "", late=late)
         case RoomDisplayed():
             one = displayed(place, told, "")

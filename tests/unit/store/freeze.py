@@ -41,6 +41,7 @@ from gateway.events import (
     RoomJoined,
     RoomMessage,
     RoomPresence,
+    RoomPresences,
     SendRoomText,
     SendText,
     SubscriptionRequest,
@@ -405,6 +406,21 @@ def _gaps(db: sqlite3.Connection) -> None:
     _insert(db, "due", [(1, 1)])
 
 
+def _sessions(db: sqlite3.Connection) -> None:
+    """Alice's phone shows something, and was not told yet that Bob has another name."""
+    caps = "sha-1 http://client v="
+    db.execute("UPDATE occupant SET show = 'away', status = 'tea', caps = ?", (caps,))
+    _insert(db, "untold", [(1, 2, "bob", "Robert", "", "", "")])
+    phone = "alice@home.example/phone"
+    told = RoomPresences(
+        presences=(RoomPresence(nick="Bob", occupant="o", member=BOB),), to=(phone,)
+    )
+    encoded = msgspec.msgpack.Encoder().encode(told)
+    row = "INSERT INTO inbound (conversation, stanza_id, payload, committed_at, changed_at)"
+    (club,) = db.execute("SELECT id FROM conversation WHERE room = 2").fetchone()
+    db.execute(f"{row} VALUES (?, ?, ?, ?, ?)", (club, stanza(60), encoded, NOW, NOW))
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -421,6 +437,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     17: _history,
     18: _put_out,
     19: _gaps,
+    20: _sessions,
 }
 """What a migration's new tables hold, by its number."""
 

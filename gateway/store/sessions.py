@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions in rooms: what they show of themselves, and whether they are still there.
+
+Which there are is in `gateway.store.rooms`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gateway.events import BEST_REACHED, Availability
+from gateway.ids import AccountId, NetworkName, RoomId
+from gateway.store.writer import Connection, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a session shows of itself."""
+
+    availability: Availability = Availability.AVAILABLE
+    status: str = ""
+    caps: str = ""
+    """Hash, node and ver (XEP-0115), with spaces between; empty if it says none."""
+
+
+_SHOWN = "occupant.show, occupant.status, occupant.caps"
+
+
+def _shown(values: Iterable[str]) -> Shown:
+    show, status, caps = values
+    availability = Availability(show) if show else Availability.AVAILABLE
+    return Shown(availability=availability, status=status, caps=caps)
+
+
+def show(db: Transaction, room: RoomId, jid: str, shown: Shown) -> None:
+    """What a session shows from now on."""
+    availability = "" if shown.availability is Availability.AVAILABLE else shown.availability
+    db.execute(
+        "UPDATE occupant SET show = ?, status = ?, caps = ? WHERE room = ? AND jid = ?",
+        (availability, shown.status, shown.caps, room, jid),
+    )
+
+
+def best(db: Connection, room: RoomId, account: AccountId) -> Shown | None:
+    """What that session of an account shows that is best reached; of equal ones the newest. None
+    if it has none in the room."""
+    found = db.execute(
+        f"SELECT {_SHOWN} FROM occupant WHERE room = ? AND account = ? ORDER BY joined_at DESC",
+        (room, account),
+    )
+    shown = map(_shown, found)
+    return min(shown, key=lambda one: BEST_REACHED.index(one.availability), default=None)
+
+
+def caps(db: Connection, room: RoomId, account: AccountId) -> list[tuple[str, str]]:
+    """The sessions of an account in a room that say what they can do, with that."""
+    found = db.execute(
+        "SELECT jid, caps FROM occupant WHERE room = ? AND account = ? AND caps <> ''",
+        (room, account),
+    )
+    return [(jid, caps) for jid, caps in found]
+
+
+# --- whether they are there ----------------------------------------------------------------------
+
+
+def heard(db: Transaction, when: Mapping[str, float]) -> None:
+    """Sessions, by their full JIDs, have said something."""
+    db.executemany(
+        "UPDATE occupant SET heard_at = ? WHERE jid = ? AND heard_at < ?",
+        [(at, jid, at) for jid, at in when.items()],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silent:
+    """A session of which nothing was heard for long."""
+
+    jid: str
+    room: RoomId
+    """One of those that it is in."""
+    caps: str
+
+
+def silent(db: Connection, network: NetworkName, since: float, most: int) -> list[Silent]:
+    """Those that were not heard of since a time, which was the longest time ago first."""
+    found = db.execute(
+        "SELECT occupant.jid, min(occupant.room), max(occupant.caps)"
+        " FROM occupant JOIN room ON room.id = occupant.room"
+        " WHERE occupant.heard_at < ? AND room.network = ?"
+        " GROUP BY +occupant.jid ORDER BY min(occupant.heard_at) LIMIT ?",
+        (since, network, most),
+    )
+    return [Silent(jid=jid, room=RoomId(room), caps=caps) for jid, room, caps in found]
+
+
+def places(db: Connection, network: NetworkName, jid: str) -> list[tuple[RoomId, AccountId]]:
+    """The rooms of a network that a session is in, and whose session it is."""
+    found = db.execute(
+        "SELECT occupant.room, occupant.account FROM occupant"
+        " JOIN room ON room.id = occupant.room WHERE occupant.jid = ? AND room.network = ?",
+        (jid, network),
+    )
+    return [(RoomId(room), AccountId(account)) for room, account in found]
