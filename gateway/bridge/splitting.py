@@ -42,6 +42,12 @@ def brief(text: str, limit: int = 1000) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def one_line(text: str, limit: int = NAME_CHARS) -> str:
+    """A name, or the like: within sentences and lists of the gateway it begins no line as if that
+    were the gateway's too (REQ-732)."""
+    return brief(" ".join(text[: 2 * limit].split()), limit)
+
+
 def _cut(text: str) -> int:
     """Where to cut a head of a text that is longer than a part."""
     head = text.encode("utf-8", "replace")[:MAX_PART_BYTES]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
-from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.bridge.splitting import brief, one_line
 from gateway.events import (
     GatewayNotice,
     RemoteRoomInvite,
@@ -46,7 +46,7 @@ class InvitationIntake:
         known = invitations.get(db, account, event.room)
         if self._is_in(db, event.room) or (known is not None and known.event == event.id):
             return
-        name = brief(event.name, NAME_CHARS)
+        name = one_line(event.name)
         waiting = known or Invitation(room=event.room, address=event.room)
         invitation = replace(waiting, event=event.id, name=name, inviter=event.inviter)
         if not invitations.put(db, account, invitation, now):
@@ -72,7 +72,7 @@ class InvitationIntake:
             name=name,
             waiting=event.room,
             inviter=event.inviter,
-            inviter_name=brief(event.inviter_name, NAME_CHARS),
+            inviter_name=one_line(event.inviter_name),
             reason=brief(event.reason),
         )
         # The room is no conversation yet: this is one of the gateway.
