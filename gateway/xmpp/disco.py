@@ -124,14 +124,22 @@ class Entity:
 
 
 def gateway_entity(
-    network_type: str, name: str, admins: Sequence[str], more: Iterable[str] = ()
+    network_type: str,
+    name: str,
+    admins: Sequence[str],
+    more: Iterable[str] = (),
+    *,
+    has_rooms: bool,
 ) -> Entity:
-    """The gateway itself (REQ-108). The order of identities matters to clients."""
+    """The gateway itself (REQ-108). The order of identities matters to clients: what is a gateway
+    first is not taken by them for the place where to make rooms of their own."""
     addresses = tuple(f"xmpp:{admin}" for admin in admins)
+    rooms = Identity(category="conference", type="text", name=name)
     return Entity(
         identities=(
             Identity(category="gateway", type=network_type, name=name),
             Identity(category="account", type="registered", name=name),
+            *((rooms,) if has_rooms else ()),
         ),
         features=(*_GATEWAY_FEATURES, *more),
         contact_addresses=(("admin-addresses", addresses),) if addresses else (),

@@ -16,6 +16,7 @@ from gateway.xmpp.console import register
 from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import listing
 from gateway.xmpp.rooms.searching import SEARCH, ChannelSearch
+from gateway.xmpp.rooms.stanzas import MUC
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -27,9 +28,13 @@ class GatewayAnswers:
     def __init__(self, component: Component) -> None:
         self._component = component
         self._adapter = component.network.adapter
-        searches = (SEARCH,) if self._adapter.capabilities.room_search else ()
+        capabilities = self._adapter.capabilities
+        more = [
+            *([MUC] if capabilities.rooms else ()),
+            *([SEARCH] if capabilities.room_search else ()),
+        ]
         self.entity = disco.gateway_entity(
-            component.kind, component.name, component.admins, searches
+            component.kind, component.name, component.admins, more, has_rooms=capabilities.rooms
         )
         self._started = self._adapter.context.clock.now()
         self.now: dict[tuple[str, str], Answer] = {

@@ -18,6 +18,7 @@ import pytest
 from gateway.adapter import Capabilities
 from gateway.xmpp import disco
 from gateway.xmpp.rooms.searching import SEARCH
+from gateway.xmpp.rooms.stanzas import MUC
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -36,6 +37,7 @@ XEPS_OF_FEATURES = {
     "http://jabber.org/protocol/chatstates": "0085",
     "http://jabber.org/protocol/pubsub": "0060",
     "http://jabber.org/protocol/pubsub#retrieve-items": "0060",
+    MUC: "0045",
     "jabber:iq:gateway": "0100",
     "jabber:iq:last": "0012",
     "jabber:iq:register": "0077",
@@ -299,7 +301,9 @@ def advertised() -> set[str]:
     """All features of all entities, on a network that can everything."""
     everything = Capabilities(idempotent_send=True, typing=True, read_marks=True)
     entities = (
-        disco.gateway_entity("matrix", "Matrix", ["admin@example.org"], [SEARCH]),
+        disco.gateway_entity(
+            "matrix", "Matrix", ["admin@example.org"], [MUC, SEARCH], has_rooms=True
+        ),
         disco.PUPPET_ACCOUNT,
         disco.puppet_client("Matrix", everything),
         disco.COMMAND_LIST,
