@@ -18,6 +18,8 @@ GatewayError
     ├── BadLogin             the login dialogue was answered wrongly; ask again
     ├── NotFound             no such person or room
     ├── Forbidden            the network does not let this account do it
+    │   ├── Banned           nor come into a room, for good
+    │   └── Knocked          nor come into it before it is let in, which it has asked for
     ├── TooLarge             longer than the network takes
     ├── Unsupported          neither now nor later, for example an encrypted room
     └── Uncertain            may or may not have happened; never tried again blindly
@@ -144,6 +146,15 @@ class NotFound(AdapterError):
 
 class Forbidden(AdapterError):
     """The network refused it to this account."""
+
+
+class Banned(Forbidden):
+    """The account was put out of a room for good."""
+
+
+class Knocked(Forbidden):
+    """Whoever wants to come into the room has to ask, and the account has; see
+    `gateway.events.JoinRoom`."""
 
 
 class TooLarge(AdapterError):

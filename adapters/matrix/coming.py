@@ -2,13 +2,14 @@
 """Coming into groups and going out of them.
 
 Matrix spec, client-server API, "POST /join/{roomIdOrAlias}", "GET /directory/room/{roomAlias}",
+"POST /knock/{roomIdOrAlias}",
 "POST /createRoom", "POST /rooms/{roomId}/leave", "POST /rooms/{roomId}/invite". That the account
 is in or out is told by /sync, whoever has done it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from adapters.matrix.gaps import is_room_id
@@ -17,13 +18,18 @@ from adapters.matrix.links import RoomLink, parsed
 from adapters.matrix.marks import GROUP_MARKER
 from adapters.matrix.opening import ENCRYPTION
 from gateway.adapter import AccountContext
-from gateway.errors import Forbidden, NotFound, Transient
+from gateway.errors import Banned, Forbidden, Knocked, NotFound, Transient, Unsupported
 from gateway.events import CreateRoom, FindRoom, InviteToRoom, JoinRoom, LeaveRoom
 from gateway.ids import RemoteRoomId
 
 _NO_ROOM = (
     "This is no address of a Matrix room. Such addresses look like #tea:example.org, or are links "
     "that begin with https://matrix.to/."
+)
+
+_ASKED = (
+    "Only who is let in comes into this group. You have asked for that now, and will be told when "
+    "you are invited."
 )
 
 
@@ -45,10 +51,21 @@ class Coming:
         try:
             answer = await self._api().post("join", link.name, query=query)
         except Forbidden as error:
-            raise Forbidden(f"You cannot come into this group. {error.text}") from error
+            refused = _refused(error)
+            if action.asks and not isinstance(refused, Banned):
+                await self._knock(link, query)
+            raise refused from error
         except NotFound as error:
             raise NotFound(f"There is no such group. {error.text}") from error
         return _room(answer)
+
+    async def _knock(self, link: RoomLink, query: Sequence[tuple[str, str]]) -> None:
+        """Ask to be let in, and raise `Knocked`; nothing where that cannot be asked for."""
+        try:
+            await self._api().post("knock", link.name, query=query)
+        except (Forbidden, NotFound, Unsupported):
+            return
+        raise Knocked(_ASKED)
 
     async def find(self, action: FindRoom) -> RemoteRoomId:
         """By the server that the alias is of."""
@@ -86,6 +103,14 @@ class Coming:
         if action.reason:
             body["reason"] = action.reason
         await self._api().post("rooms", action.room, "invite", body=body)
+
+
+def _refused(error: Forbidden) -> Forbidden:
+    """There is no code for a ban: homeservers say it in words alone ("You are banned from this
+    room", Synapse 1.163)."""
+    if "banned" in error.text.casefold():
+        return Banned(f"You are banned from this group. {error.text}")
+    return Forbidden(f"You cannot come into this group. {error.text}")
 
 
 def _link(address: str) -> RoomLink:

@@ -14,10 +14,8 @@ from adapters.matrix.gaps import Fill, rooms_in, state_in
 from adapters.matrix.groups import (
     begun_with,
     creation,
-    departure,
     described,
     has_others,
-    is_out,
     rights,
 )
 from adapters.matrix.inbound import (
@@ -26,6 +24,7 @@ from adapters.matrix.inbound import (
     as_dicts,
 )
 from adapters.matrix.marks import marked_contact
+from adapters.matrix.membership import departure, is_about_ban, is_out
 from adapters.matrix.one_group import OneGroup
 from adapters.matrix.opened import Opened
 from adapters.matrix.parts import Cuts, Parts
@@ -145,6 +144,8 @@ class Groups:
         """A room that the account was in until now, with the last words that it could hear."""
         known = self._parts.draft.group(room_id)
         gone = None
+        if known is None:
+            self._left_before(room_id, content)
         if known is not None and not known.is_space and not known.is_hidden:
             one = self._one(room_id, known, opened, is_new=False)
             yield from one.take(content, fill)
@@ -152,6 +153,13 @@ class Groups:
         self.over(room_id, gone)
         if self._parts.stepped():
             yield from self._parts.cut()
+
+    def _left_before(self, room_id: RoomId, content: Event) -> None:
+        """The account was banned while it was out, or may come again."""
+        for event in state_in(content):
+            gone = departure(room_id, event)
+            if gone is not None and gone.user == self._account and is_about_ban(event):
+                self._parts.say(gone)
 
     def listed(self) -> Cuts:
         """Groups that had nothing new, and of which the members are known at last."""

@@ -17,15 +17,13 @@ from msgspec.structs import replace
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import Event, as_dict, display_name, timestamp_of
 from adapters.matrix.links import link_to
-from adapters.matrix.marks import DESTROYED, GROUP_MARKER
+from adapters.matrix.marks import GROUP_MARKER
 from adapters.matrix.media import avatar_in
 from adapters.matrix.rooms import Group, Levels, RoomId
 from adapters.matrix.text import clean
 from gateway.events import (
     Affiliation,
-    Departure,
     Member,
-    RemoteMemberGone,
     RemoteRoom,
     RemoteRoomMoved,
     RoomRight,
@@ -175,6 +173,7 @@ def seen(room_id: RoomId, group: Group, account: RemoteUserId) -> RemoteRoom:
         shows_past=group.shows_past is True and group.encrypted is False,
         may=_may(group, account),
         avatar=group.avatar,
+        is_listed=not group.is_private and bool(group.alias),
     )
 
 
@@ -336,39 +335,12 @@ def everybody(group: Group, events: Iterable[Event], account: RemoteUserId) -> t
 
 
 def has_others(events: Iterable[Event], account: RemoteUserId) -> bool:
-    """Whether by these events somebody else is in a room, or invited."""
+    """Whether by these events somebody else is in a room, invited, or asks to be let in."""
     return any(
         event.get("type") == "m.room.member"
         and event.get("state_key") != account
-        and as_dict(event.get("content")).get("membership") in ("join", "invite")
+        and as_dict(event.get("content")).get("membership") in ("join", "invite", "knock")
         for event in events
-    )
-
-
-def departure(room_id: RoomId, event: Event) -> RemoteMemberGone | None:
-    """That somebody came out, if a member event says so, and not that they did not come in."""
-    user_id, sender = event.get("state_key"), event.get("sender")
-    content = as_dict(event.get("content"))
-    before = as_dict(as_dict(event.get("unsigned")).get("prev_content")).get("membership")
-    membership, reason = content.get("membership"), content.get("reason")
-    if (
-        not is_user_id(user_id)
-        or membership not in ("leave", "ban")
-        or before in ("invite", "knock", "leave", "ban")
-    ):
-        return None
-    how = Departure.BANNED if membership == "ban" else Departure.KICKED
-    if membership == "leave" and content.get(DESTROYED) is True:
-        how = Departure.DESTROYED
-    elif membership == "leave" and sender == user_id:
-        how = Departure.LEFT
-    is_actor = sender != user_id or how is Departure.BANNED
-    return RemoteMemberGone(
-        room=RemoteRoomId(room_id),
-        user=RemoteUserId(user_id),
-        how=how,
-        actor=RemoteUserId(str(sender)) if is_actor and is_user_id(sender) else None,
-        reason=clean(reason, _MAX_REASON_BYTES) if isinstance(reason, str) else "",
     )
 
 
@@ -384,15 +356,6 @@ def move(room_id: RoomId, group: Group, event: Event) -> RemoteRoomMoved | None:
         to=RemoteRoomId(group.moved_to),
         address=link_to(group.moved_to, sender.partition(":")[2]),
         reason=clean(body, _MAX_REASON_BYTES) if isinstance(body, str) else "",
-    )
-
-
-def is_out(event: Event, account: RemoteUserId) -> bool:
-    """Whether by this event the account has come out of a room."""
-    return (
-        event.get("type") == "m.room.member"
-        and event.get("state_key") == account
-        and as_dict(event.get("content")).get("membership") in ("leave", "ban")
     )
 
 

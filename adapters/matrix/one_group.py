@@ -16,11 +16,9 @@ from adapters.matrix.gaps import Fill, group_news
 from adapters.matrix.group_speech import GroupSpeech
 from adapters.matrix.groups import (
     VISIBILITY,
-    departure,
     described,
     everybody,
     has_others,
-    is_out,
     member_of,
     move,
     renamed,
@@ -31,6 +29,7 @@ from adapters.matrix.groups import (
 )
 from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import Event, as_dict, as_dicts, display_name, event_id_of
+from adapters.matrix.membership import departure, is_out, knock, knocks_no_more
 from adapters.matrix.opened import Opened
 from adapters.matrix.parts import Cuts, Parts
 from adapters.matrix.rooms import Group, RoomId
@@ -239,6 +238,10 @@ class OneGroup:
                 self._parts.say(RemoteMember(room=RemoteRoomId(self._room_id), member=member))
         elif tell and (gone := departure(self._room_id, event)) is not None:
             self._parts.say(gone)
+        elif tell and (asked := knock(self._room_id, event)) is not None:
+            self._parts.say(asked)
+        if tell and (over := knocks_no_more(self._room_id, event)) is not None:
+            self._parts.say(over)
 
     def pass_on(self, content: Event) -> Cuts:
         """Who types, and how far people have read."""

@@ -216,7 +216,7 @@ class Book:
         return len(self._entries) < _MAX_NAMES
 
     def invitations(self) -> dict[RoomId, str]:
-        """The invitations to groups that wait, by their room."""
+        """What waits of groups, by their room: an invitation, or that the account wants one."""
         return {
             RoomId(key.removeprefix(_INVITED)): value
             for key, value in self._entries.items()

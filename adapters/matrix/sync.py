@@ -25,7 +25,7 @@ from adapters.matrix.inbound import (
     remote_event,
     timestamp_of,
 )
-from adapters.matrix.invited import group_invitation
+from adapters.matrix.invited import Invitations
 from adapters.matrix.marks import IGNORED, ignored, read_up_to
 from adapters.matrix.opened import Opened, Unread
 from adapters.matrix.parts import Cuts, Outcome, Parts
@@ -38,11 +38,10 @@ from gateway.events import (
     RemoteMessage,
     RemoteProfile,
     RemoteRead,
-    RemoteRoomInviteGone,
     RemoteUndecryptable,
     RemoteUnreadable,
 )
-from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteUserId
 
 NOTHING = Opened()
 Told = RemoteMessage | RemoteUndecryptable | RemoteUnreadable
@@ -88,6 +87,7 @@ class _Translation:
         self._opened = opened
         self._parts = Parts(book)
         self._groups = Groups(self._parts, mode, account, lists, now)
+        self._invitations = Invitations(self._parts, self._groups, account)
         self._tells_new_groups = book.knows_groups and mode is not Mode.FIRST
         self._mode = mode
         self._account = account
@@ -107,10 +107,14 @@ class _Translation:
             for room_id, content in rooms_in(answer, membership):
                 seen.add(room_id)
                 yield from self._entered(room_id, content, membership)
-                self._waits_no_more(room_id)
+                left = state_in(content) if membership == "leave" else ()
+                self._invitations.over(room_id, left)
         for room_id, content in rooms_in(answer, "invite"):
             seen.add(room_id)
             yield from self._invited(room_id, content)
+        for room_id, content in rooms_in(answer, "knock"):
+            seen.add(room_id)
+            self._invitations.knocked(room_id, content)
         yield from self._groups.listed()
         if self._mode is not Mode.NEXT:
             yield from self._leave_all_but(seen)
@@ -175,7 +179,7 @@ class _Translation:
                     yield from self._parts.cut()
         for room_id in self._parts.draft.invitations():
             if room_id not in seen:
-                self._waits_no_more(room_id)
+                self._invitations.over(room_id)
 
     # --- rooms of the account -----------------------------------------------------------------
 
@@ -306,7 +310,7 @@ class _Translation:
             self._parts.outcome.tally.ignored += 1
             return
         if not (direct or expected):
-            yield from self._invited_to_group(room_id, events, inviter)
+            yield from self._invitations.invited(room_id, events, inviter)
             return
         room = known or Room(contact=inviter)
         if not expected:
@@ -325,24 +329,6 @@ class _Translation:
         self._parts.draft.put(room_id, room)
         if self._parts.stepped():
             yield from self._parts.cut()
-
-    def _invited_to_group(
-        self, room_id: RoomId, events: Sequence[Event], inviter: RemoteUserId
-    ) -> Cuts:
-        if self._parts.draft.group(room_id) is not None:  # the account came out of it unseen
-            self._groups.over(room_id)
-        invitation = group_invitation(room_id, events, inviter, self._account)
-        if invitation is None:
-            self._parts.outcome.tally.ignored += 1
-        elif self._parts.draft.put_invitation(room_id, invitation.id):
-            self._parts.say(invitation)
-        if self._parts.stepped():
-            yield from self._parts.cut()
-
-    def _waits_no_more(self, room_id: RoomId) -> None:
-        """An invitation to a group is answered, or was withdrawn."""
-        if self._parts.draft.put_invitation(room_id, None):
-            self._parts.say(RemoteRoomInviteGone(room=RemoteRoomId(room_id)))
 
     def _inviter(self, events: Sequence[Event]) -> tuple[RemoteUserId | None, bool]:
         for event in events:

@@ -191,10 +191,18 @@ class Accounts:
 
         return await self._store.write(unit, committed)
 
-    async def remove(self, account: Account) -> tuple[int, int]:
+    async def remove(
+        self, account: Account, before: Callable[[Transaction], T]
+    ) -> tuple[tuple[int, int], T]:
         """Delete the account with everything that belongs to it. Returns how many rows waited in
-        rooms that it alone has shared in the end, and their bytes."""
-        swept = await self._store.write(lambda db: accounts.remove(db, account.id))
+        rooms that it alone has shared in the end, with their bytes; and what ``before`` returns,
+        which is done first, in the same unit."""
+
+        def unit(db: Transaction) -> tuple[tuple[int, int], T]:
+            first = before(db)
+            return accounts.remove(db, account.id), first
+
+        swept = await self._store.write(unit)
         if self._by_user.get(account.user) is account:
             del self._by_user[account.user]
             del self._by_id[account.id]

@@ -258,10 +258,13 @@ class Logins:
             await self._outbound.forget(account)
             await self._rooms.freeze(account)
             known = self._contacts.known(account)
-            swept = await self._accounts.remove(account)
+            swept, unmasked = await self._accounts.remove(
+                account, lambda db: self._rooms.unmask(db, account)
+            )
         finally:
             account.leaving = False
         self._delivery.forget(account.id, *swept)
+        self._rooms.unmasked(unmasked)
         self._attendance.forget(account)
         await self._store.checkpoint()
         return warning, lambda: self._contacts.say_goodbye(account, known)

@@ -22,9 +22,9 @@ from gateway.events import (
     OwnMessage,
     RoomChanged,
     RoomDisplayed,
-    RoomInvitation,
     RoomJoined,
     RoomMoved,
+    RoomNews,
     RoomPresence,
     RoomPresences,
 )
@@ -172,8 +172,8 @@ class Redelivery:
         self._persist.write(unit, written)
 
     def _lines(self, db: Transaction, row: InboundRow, now: float) -> list[InboundRow]:
-        is_invitation = isinstance(row.delivery, RoomInvitation)
-        if not (conversations.is_room(db, row.conversation) or is_invitation):
+        is_news = isinstance(row.delivery, RoomNews)
+        if not (conversations.is_room(db, row.conversation) or is_news):
             return [self._line(db, row, row.account, row.user, row.contact, _NOT_CONVERTED, now)]
         # A room says nothing to a bare address, where it would be a person of this name.
         return [

@@ -44,6 +44,8 @@ class Committed:
 
     untold: list[RoomId] = field(default_factory=list)
     """Rooms in which sessions have to be told of somebody."""
+    outcasts: list[RoomId] = field(default_factory=list)
+    """Rooms into which somebody may not come from now on, or may again."""
 
     def add(self, other: Committed) -> None:
         """What comes after it in the same unit."""
@@ -54,6 +56,7 @@ class Committed:
         self.followed += other.followed
         self.pictured += other.pictured
         self.untold += other.untold
+        self.outcasts += other.outcasts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

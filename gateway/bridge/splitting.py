@@ -42,10 +42,10 @@ def brief(text: str, limit: int = 1000) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def one_line(text: str, limit: int = NAME_CHARS) -> str:
-    """A name, or the like: within sentences and lists of the gateway it begins no line as if that
-    were the gateway's too (REQ-732)."""
-    return brief(" ".join(text[: 2 * limit].split()), limit)
+def in_line(text: str) -> str:
+    """Words of a stranger within a sentence of ours: they cannot begin a line as if it were ours
+    too, and what is written as a link is none (REQ-732)."""
+    return " ".join(text.split()).replace("://", ":/ /")
 
 
 def _cut(text: str) -> int:

@@ -16,6 +16,9 @@ class JoinRoom(Record, frozen=True, kw_only=True):
 
     address: str
     """A `RemoteRoomId`, or what people call the room on the network."""
+    asks: bool = True
+    """Where nobody comes in who is not let in, ask for that, and raise `gateway.errors.Knocked`.
+    The answer is an invitation, or a `RemoteRoomInviteGone`."""
 
 
 class FindRoom(Record, frozen=True, kw_only=True):
@@ -49,7 +52,7 @@ class InviteToRoom(Record, frozen=True, kw_only=True):
 
 
 class RemoveFromRoom(Record, frozen=True, kw_only=True):
-    """Put somebody out, and if they are banned, for good."""
+    """Put somebody out, and if they are banned, for good. Who has asked to be let in is not."""
 
     room: RemoteRoomId
     user: RemoteUserId

@@ -281,6 +281,19 @@ class RoomInvitation(Record, frozen=True, kw_only=True):
     inviter: RemoteUserId | None = None
     inviter_name: str = ""
     reason: str = ""
+    is_answer: bool = False
+    """The user has asked to be let in."""
+
+
+class RoomKnock(Record, frozen=True, kw_only=True):
+    """Somebody asks to be let into a room of the user, who may let them in."""
+
+    id: StanzaId
+    room: RemoteRoomId
+    room_name: str
+    user: RemoteUserId
+    name: str = ""
+    reason: str = ""
 
 
 Delivery = (
@@ -303,7 +316,11 @@ Delivery = (
     | RoomJoined
     | RoomMoved
     | RoomInvitation
+    | RoomKnock
 )
+
+RoomNews = RoomInvitation | RoomKnock
+"""What the gateway tells one user of a room, who need not be in it."""
 
 RoomDelivery = (
     RoomMessage

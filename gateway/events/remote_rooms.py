@@ -78,6 +78,10 @@ class RemoteRoom(Record, frozen=True, kw_only=True):
     """Seconds between two messages of one person who is neither an owner nor an admin."""
     avatar: str = ""
     """As in `Member`."""
+    is_listed: bool = False
+    """Anybody can find it: the network has published its address."""
+    takes_private: bool = True
+    """Who is there can be written to alone."""
 
 
 class RemoteMember(Record, frozen=True, kw_only=True):
@@ -88,7 +92,10 @@ class RemoteMember(Record, frozen=True, kw_only=True):
 
 
 class RemoteMemberGone(Record, frozen=True, kw_only=True):
-    """Somebody is no longer in a room. If that is the account itself, the room is over for it."""
+    """Somebody is no longer in a room. If that is the account itself, the room is over for it.
+
+    Also that somebody was banned who was not there, and that a ban was lifted: then they have
+    left."""
 
     room: RemoteRoomId
     user: RemoteUserId
@@ -169,12 +176,37 @@ class RemoteRoomInvite(Record, frozen=True, kw_only=True):
     name: str = ""
     """Of the room."""
     reason: str = ""
+    own_name: str = ""
+    """What the account will be called there."""
 
 
 class RemoteRoomInviteGone(Record, frozen=True, kw_only=True):
     """The invitation was withdrawn or answered elsewhere."""
 
     room: RemoteRoomId
+    is_refusal: bool = False
+    """There was none: the account had asked to be let in, and is not."""
+
+
+class RemoteRoomKnock(Record, frozen=True, kw_only=True):
+    """Somebody asks to be let into a room of the account: to invite them lets them in, to remove
+    them does not. Or the account itself does, and is not in it."""
+
+    room: RemoteRoomId
+    id: RemoteMessageId
+    """Of the request, so that a repeated one is not told twice."""
+    user: RemoteUserId
+    name: str = ""
+    """Theirs; of the room, if it is the account that asks."""
+    reason: str = ""
+
+
+class RemoteRoomKnockGone(Record, frozen=True, kw_only=True):
+    """Somebody asks no longer: they were answered, or do not want it any more. For the account
+    itself see `RemoteRoomInviteGone`."""
+
+    room: RemoteRoomId
+    user: RemoteUserId
 
 
 class RemoteRoomMoved(Record, frozen=True, kw_only=True):
@@ -225,6 +257,8 @@ RemoteRoomEvent = (
     | RemoteRoomRead
     | RemoteRoomInvite
     | RemoteRoomInviteGone
+    | RemoteRoomKnock
+    | RemoteRoomKnockGone
     | RemoteRoomMoved
     | RemoteRoomNotice
     | RemoteRoomTopic

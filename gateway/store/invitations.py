@@ -29,13 +29,17 @@ class Invitation:
     inviter: RemoteUserId | None = None
     is_joining: bool = False
     """A session of the user waits at its door: nobody has to be told of it once more."""
+    has_knocked: bool = False
+    """The account has asked to be let in, and is not invited yet."""
+    own_name: str = ""
+    """What the account will be called there, if that is known."""
 
 
-_ALL = "remote_id, event, address, localpart, name, inviter, joining"
+_ALL = "remote_id, event, address, localpart, name, inviter, joining, knocked, own_name"
 
 
 def _invitation(values: tuple[object, ...]) -> Invitation:
-    room, event, address, localpart, name, inviter, joining = map(str, values)
+    room, event, address, localpart, name, inviter, joining, knocked, own_name = map(str, values)
     return Invitation(
         room=RemoteRoomId(room),
         event=RemoteMessageId(event) if event else None,
@@ -44,6 +48,8 @@ def _invitation(values: tuple[object, ...]) -> Invitation:
         name=name,
         inviter=RemoteUserId(inviter) if inviter else None,
         is_joining=joining == "1",
+        has_knocked=knocked == "1",
+        own_name=own_name,
     )
 
 
@@ -76,8 +82,7 @@ def put(db: Transaction, account: AccountId, invitation: Invitation, now: float)
         return False
     db.execute(
         "INSERT OR REPLACE INTO invitation"
-        " (account, remote_id, event, address, localpart, name, inviter, joining, invited_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f" (account, {_ALL}, invited_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             account,
             invitation.room,
@@ -87,6 +92,8 @@ def put(db: Transaction, account: AccountId, invitation: Invitation, now: float)
             invitation.name,
             invitation.inviter or "",
             invitation.is_joining,
+            invitation.has_knocked,
+            invitation.own_name,
             now,
         ),
     )

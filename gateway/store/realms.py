@@ -90,7 +90,7 @@ def _go_out(db: Transaction, account: AccountId, room: RoomRow, realm: str) -> N
         _hand_over(db, account, room, realm)
         db.execute("DELETE FROM room WHERE id = ?", (room.id,))
     sharing.forget_fetched(db, account, room.id)
-    for table in ("account_room", "stay", "occupant", "gap", "early"):
+    for table in ("account_room", "stay", "occupant", "gap", "early", "knock"):
         db.execute(f"DELETE FROM {table} WHERE room = ? AND account = ?", (room.id, account))
     put_out.went_out_after(db, room.id, account)
     db.execute("UPDATE room SET leader = NULL WHERE id = ? AND leader = ?", (room.id, account))

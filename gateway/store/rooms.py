@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from gateway.events import RoomRight
+from gateway.events import Departure, RoomRight
 from gateway.ids import (
     AccountId,
     ConversationId,
@@ -57,6 +57,10 @@ class RoomRow:
     """What the network calls its picture; empty if there is none."""
     picture: str | None = ""
     """The hash of it; None if that is not known yet."""
+    is_listed: bool = False
+    """Anybody can find it."""
+    takes_private: bool = True
+    """Who is there can be written to alone."""
 
 
 # --- rooms ------------------------------------------------------------------------------------
@@ -65,7 +69,8 @@ _ROOM = (
     "room.id, conversation.id, room_link.remote_id, room.name, room.topic, room.topic_by,"
     " room.topic_at, room.private, room.secret, room.moved_to, room.realm, room.account IS NULL,"
     " room.shows_past, room.leader, room.slow_mode,"
-    f" room.avatar, {avatars.HASH.format(of='room', room='room.id')}"
+    f" room.avatar, {avatars.HASH.format(of='room', room='room.id')},"
+    " room.listed, room.takes_private"
 )
 _LINKED = (
     " JOIN room_link ON room_link.room = room.id AND room_link.home"
@@ -105,6 +110,8 @@ def _room(values: tuple[object, ...] | None, may: object = None) -> RoomRow | No
         slow_mode_s=values[14],  # type: ignore[arg-type]
         avatar=str(values[15]),
         picture=values[16],  # type: ignore[arg-type]
+        is_listed=bool(values[17]),
+        takes_private=bool(values[18]),
         may=None if may is None else tuple(map(RoomRight, str(may).split())),
     )
 
@@ -220,12 +227,26 @@ def describe(
     shows_past: bool,
     slow_mode_s: int,
     avatar: str,
+    is_listed: bool,
+    takes_private: bool,
 ) -> None:
     """What a room is now."""
     db.execute(
         "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?,"
-        " shows_past = ?, slow_mode = ?, avatar = ? WHERE id = ?",
-        (name, topic, topic_by, topic_at, private, shows_past, slow_mode_s, avatar, room),
+        " shows_past = ?, slow_mode = ?, avatar = ?, listed = ?, takes_private = ? WHERE id = ?",
+        (
+            name,
+            topic,
+            topic_by,
+            topic_at,
+            private,
+            shows_past,
+            slow_mode_s,
+            avatar,
+            is_listed,
+            takes_private,
+            room,
+        ),
     )
 
 
@@ -237,6 +258,23 @@ def allow(
     db.execute(
         "UPDATE account_room SET may = ? WHERE room = ? AND account = ?", (rights, room, account)
     )
+
+
+def set_gone(db: Transaction, room: RoomId, account: AccountId, how: Departure | None) -> None:
+    """An account has come out of a room, or is in it (None); or it was banned, or may come
+    again, while it was out."""
+    db.execute(
+        "UPDATE account_room SET gone = ? WHERE room = ? AND account = ?",
+        (how or "", room, account),
+    )
+
+
+def gone(db: Connection, room: RoomId, account: AccountId) -> Departure | None:
+    """How an account has come out of a room, as far as that is known."""
+    found = db.execute(
+        "SELECT gone FROM account_room WHERE room = ? AND account = ?", (room, account)
+    ).fetchone()
+    return Departure(found[0]) if found is not None and found[0] else None
 
 
 def advance_read(db: Transaction, room: RoomId, account: AccountId, message: int) -> bool:

@@ -17,7 +17,7 @@ from gateway.bridge.link import LinkState
 from gateway.bridge.network import Network
 from gateway.bridge.ports import Pong, Pulse
 from gateway.bridge.splitting import brief
-from gateway.events import Availability, FailureReason, Presence, RoomInvitation, Through
+from gateway.events import Availability, FailureReason, Presence, RoomNews, Through
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
 from gateway.store.journal import InboundRow
@@ -96,7 +96,6 @@ class Component:
         self.resource = settings.kind
         """The one resource of the gateway and of every puppet, for ever (REQ-405)."""
         self.tasks = Tasks(f"component {self.domain}")
-        self.asked = Tasks(f"answers of {self.domain}")  # whoever waits is told before the end
         self._clock: Clock = network.adapter.context.clock
         self._server_domain = settings.server.server_domain
         self._local_domains = frozenset(settings.local_domains)
@@ -129,9 +128,7 @@ class Component:
 
     async def stop(self) -> None:
         """Close the stream in order; stanzas that come until its end are still handled."""
-        await self.asked.cancel()
         await self.stream.stop()
-        await self.asked.cancel()
         await self.tasks.cancel()
 
     def _up(self) -> None:
@@ -272,7 +269,7 @@ class Component:
             self.stream.send_row(row, self._stanzas_of(row))
 
     def _stanzas_of(self, row: InboundRow) -> Sequence[Stanza]:
-        if row.is_of_room or isinstance(row.delivery, RoomInvitation):
+        if row.is_of_room or isinstance(row.delivery, RoomNews):
             return self.rooms.stanzas_of(row)
         through: Through | None = getattr(row.delivery, "through", None)
         if through is not None:

@@ -140,7 +140,7 @@ async def test_req_548_a_group_is_destroyed(house: House) -> None:
         assert group not in await _own_groups(scene)
         joined = await scene.bob.request("GET", "joined_rooms")
         assert group not in joined["joined_rooms"]
-        assert await _refused(scene, room) == "item-not-found"
+        assert await _refused(scene, room) == "gone"
 
 
 async def test_req_513_a_channel_is_joined_by_its_alias(prosody_house: House) -> None:

@@ -69,7 +69,17 @@ async def test_req_214_an_account_is_linked_and_left_by_commands(house: House) -
         assert command["status"] == "completed"
         assert note(command).startswith(f"You are logged in as {scene.phone.user_id}. Encrypted")
 
-        groups = {"rooms", "search", "join", "decline", "leave", "create", "invite", "destroy"}
+        groups = {
+            "rooms",
+            "search",
+            "join",
+            "decline",
+            "knocks",
+            "leave",
+            "create",
+            "invite",
+            "destroy",
+        }
         linked = {"status", "settings", "encryption", "logout", "unregister"} | groups
         assert await offered(client) == linked
         command = await give(client, "unregister")

@@ -67,6 +67,17 @@ def _many(count: int, **fields: Any) -> list[dict[str, Any]]:
     return [{"user": f"m{n:05}", "name": f"M {n:05}", **fields} for n in range(count)]
 
 
+async def test_req_546_a_ban_that_was_not_told_is_seen_within_an_hour(house: House) -> None:
+    room = await _club(house, [ALICE, BOB])
+    house.network.banned.append("mallory")
+    for after_s, seen in ((0, ["mallory"]), (3_500, ["mallory"]), (200, ["mallory", "eve"])):
+        await house.clock.advance(after_s)
+        _received(house)
+        found = await _list(house, room, "affiliation='outcast'")
+        assert [item.get("jid") for item in found] == [f"{user}@{GATEWAY}" for user in seen]
+        house.network.banned[1:] = ["eve"]
+
+
 async def test_req_546_a_list_has_at_most_1_000_and_who_has_spoken_last_is_among_them(
     house: House,
 ) -> None:

@@ -265,12 +265,29 @@ async def test_one_unregisters_and_the_room_stays(town: Town) -> None:
         await town.house.bridge.logins.unregister(account)
         told = await town.settle()
         if name == "carol":
-            assert not [
-                each for each in told["alice"] if each.get("from", "").startswith(town.room)
-            ]
+            seen = [each for each in told["alice"] if each.get("from", "").startswith(town.room)]
+            assert [each.get("type") for each in seen] == [None]  # see the test of REQ-521
             assert await town.archive("alice") == ["hello"]
     assert town.house.query("SELECT count(*) FROM archived") == [(0,)]
     assert town.house.query("SELECT count(*) FROM room") == [(0,)]
+
+
+async def test_req_521_who_unregisters_is_somebody_of_the_network(town: Town) -> None:
+    """To those who are in the room, at once: her address here is nobody's there any more."""
+    await town.both_join()
+    account = town.house.bridge.accounts.of(USERS["carol"])  # type: ignore[arg-type]
+    assert account is not None
+    await town.house.bridge.logins.unregister(account)
+    told = (await town.settle())["alice"]
+    (presence,) = [each for each in told if each.get("from", "").startswith(town.room)]
+    item = presence.find(f".//{MUC_USER}item")
+    assert item is not None
+    assert (presence.get("from"), presence.get("type")) == (f"{town.room}/Carol", None)
+    assert (item.get("jid"), item.get("role")) == (f"carol@{GATEWAY}", "participant")
+    again = {each.get("from"): each for each in await town.join("alice")}
+    item = again[f"{town.room}/Carol"].find(f".//{MUC_USER}item")
+    assert item is not None
+    assert item.get("jid") == f"carol@{GATEWAY}"
 
 
 async def test_what_waits_in_a_room_goes_with_the_last_who_shares_it(town: Town) -> None:

@@ -22,7 +22,7 @@ from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.rooms import Rooms
-from gateway.errors import AdapterError, Forbidden, NotFound, Transient
+from gateway.errors import AdapterError, Banned, Forbidden, Knocked, NotFound, Transient
 from gateway.events import CreateRoom, DestroyRoom, FindRoom, JoinRoom, LeaveRoom
 from gateway.ids import AccountId, NetworkName, RemoteRoomId
 from gateway.store import Store, invitations
@@ -38,6 +38,9 @@ _FOLLOWED = 10
 """Rooms that an account follows within an hour: whoever rules one sends its people anywhere."""
 _HOUR_S = 3_600.0
 _TOO_MANY = "Too many groups wait for you. Please send “decline” first."
+_ASKED_AGAIN_S = 60.0
+"""So long the network may take to tell that the account has asked to be let in."""
+_ASKED = "You have asked to be let into this group, and nobody has answered yet."
 _NOT_YET = "The network has not let you in yet. Please try again in a moment."
 
 
@@ -65,6 +68,8 @@ class Coming:
         self._rooms = rooms
         self._waiting: dict[tuple[AccountId, RemoteRoomId], list[asyncio.Future[None]]] = {}
         """Who waits until an account is in a room."""
+        self._asked: dict[tuple[AccountId, RemoteRoomId], float] = {}
+        """When accounts have asked lately to be let in; monotonic."""
         self._followed: dict[AccountId, deque[float]] = defaultdict(deque)
 
     # --- what waits -----------------------------------------------------------------------------
@@ -91,13 +96,26 @@ class Coming:
         await self._store.write(
             lambda db: invitations.set_joining(db, account.id, room, is_joining=True)
         )
+        asks = not (invitation.has_knocked or self._has_asked(account, room))
         try:
-            return await self._come(account, JoinRoom(address=invitation.address))
-        except AdapterError:
+            return await self._come(account, JoinRoom(address=invitation.address, asks=asks))
+        except AdapterError as error:
             await self._store.write(
                 lambda db: invitations.set_joining(db, account.id, room, is_joining=False)
             )
+            if isinstance(error, Knocked):
+                self._asked[account.id, room] = self._clock.monotonic()
+            elif not asks and isinstance(error, Forbidden) and not isinstance(error, Banned):
+                raise Knocked(_ASKED) from error
             raise
+
+    def _has_asked(self, account: Account, room: RemoteRoomId) -> bool:
+        """Whether the account has asked to be let in, and the network has not told of it yet."""
+        now = self._clock.monotonic()
+        for key, at in list(self._asked.items()):
+            if now - at >= _ASKED_AGAIN_S:
+                del self._asked[key]
+        return (account.id, room) in self._asked
 
     async def come_to(self, account: Account, localpart: str) -> RoomRow:
         """A session is at the door of a room that it calls by a name of the network. Returns the
@@ -114,7 +132,7 @@ class Coming:
             raise Transient(_TOO_MANY)
         try:
             return await self.accept(account, waiting)
-        except Transient:
+        except (Transient, Knocked):
             raise
         except AdapterError:
             if known is None:
@@ -215,7 +233,7 @@ class Coming:
 
     async def decline(self, account: Account, invitation: Invitation) -> None:
         """Do not come in. Raises any `AdapterError`, or `StoreUnavailable`."""
-        if invitation.event is not None:
+        if invitation.event is not None or invitation.has_knocked:
             with suppress(NotFound, Forbidden):  # it is gone already
                 await self._management.do(account, LeaveRoom(room=invitation.room))
         await self._drop(account, invitation.room)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gateway.bridge.rooms import topics
 from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.invitations import InvitationIntake
+from gateway.bridge.rooms.knocking import KnockIntake
 from gateway.bridge.rooms.known import Known
 from gateway.bridge.rooms.leads import Leads
 from gateway.bridge.rooms.membership import Membership, reference
@@ -23,7 +24,7 @@ from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.said import Said, what_is_said
 from gateway.bridge.rooms.slow_mode import LONGEST_S
 from gateway.bridge.rows import Committed, Rows
-from gateway.bridge.splitting import one_line
+from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.bridge.wellformed import honest_time
 from gateway.events import (
     RemoteMember,
@@ -33,6 +34,8 @@ from gateway.events import (
     RemoteRoomGap,
     RemoteRoomInvite,
     RemoteRoomInviteGone,
+    RemoteRoomKnock,
+    RemoteRoomKnockGone,
     RemoteRoomMoved,
     RemoteRoomRead,
     RoomChanged,
@@ -64,6 +67,7 @@ def room_intake(
         Membership(room_rows, leads, gaps),
         said,
         InvitationIntake(room_rows),
+        KnockIntake(room_rows),
     )
 
 
@@ -77,6 +81,7 @@ class RoomIntake:
     membership: Membership
     said: Said
     invitations: InvitationIntake
+    knocks: KnockIntake
 
     def apply(self, db: Transaction, event: RemoteRoomEvent, now: float, out: Committed) -> None:
         """One event of a room."""
@@ -84,11 +89,12 @@ class RoomIntake:
             case RemoteRoom():
                 self._room(db, event, now, out)
                 return
-            case RemoteRoomInvite():
-                self.invitations.invited(db, event, now, out)
-                return
-            case RemoteRoomInviteGone():
-                self.invitations.withdrawn(db, event)
+            case (
+                RemoteRoomInvite()
+                | RemoteRoomInviteGone()
+                | RemoteRoomKnock(user=self.room_rows.own)
+            ):
+                self.invitations.apply(db, event, now, out)
                 return
         room = self.room_rows.find(db, event.room)
         if room is None:
@@ -101,6 +107,8 @@ class RoomIntake:
                 self.membership.member(db, room, event.member, now, out)
             case RemoteMemberGone():
                 self.membership.gone(db, room, event, now, out)
+            case RemoteRoomKnock() | RemoteRoomKnockGone():
+                self.knocks.apply(db, room, event, now, out)
             case RemoteRoomMoved():
                 self.invitations.moved(db, room, event, now, out)
             case RemoteRoomGap():
@@ -139,7 +147,7 @@ class RoomIntake:
         room = before or self.room_rows.enter(db, event.room)
         was_left = before is not None and self._was_left(db, before)
         waited = self.invitations.came_in(db, event.room)
-        name = one_line(event.name)
+        name = brief(event.name, NAME_CHARS)
         wanted = "" if waited is None else waited.localpart
         self.room_rows.rows.addresses.assign_room(db, event.room, name, wanted)
         rooms.allow(db, room.id, self.room_rows.rows.account, event.may)
@@ -152,6 +160,7 @@ class RoomIntake:
         if event.members is not None:
             tell = self.membership.all if counts else self.membership.own
             tell(db, room, event.members, now, out)
+            self.knocks.listed(db, room)
         is_joining = waited is not None and waited.is_joining
         if event.is_new and (before is None or was_left) and not is_joining:
             self._announce(db, room, name, now, out)
@@ -170,7 +179,7 @@ class RoomIntake:
         rooms.describe(
             db,
             room.id,
-            name=one_line(event.name),
+            name=brief(event.name, NAME_CHARS),
             topic=topic,
             topic_by=event.topic_by,
             topic_at=topic_at,
@@ -178,6 +187,8 @@ class RoomIntake:
             shows_past=event.shows_past,
             slow_mode_s=_slow_mode_s(event),
             avatar=reference(event.avatar),
+            is_listed=event.is_listed,
+            takes_private=event.takes_private,
         )
         # What it is at first sight is no change of it.
         if topic != room.topic and members.count(db, room.id):
@@ -204,10 +215,17 @@ class RoomIntake:
         is_described: bool,
     ) -> None:
         """REQ-542. What the account may do concerns its own sessions alone."""
-        shape = (one_line(event.name), event.is_private, _slow_mode_s(event))
+        shape = (
+            brief(event.name, NAME_CHARS),
+            event.is_private,
+            _slow_mode_s(event),
+            event.is_listed,
+            event.takes_private,
+        )
+        known = (room.name, room.private, room.slow_mode_s, room.is_listed, room.takes_private)
         is_private = None
         picture = self._new_picture(db, room, event, out) if is_described else None
-        is_other = shape != (room.name, room.private, room.slow_mode_s) or picture is not None
+        is_other = shape != known or picture is not None
         if is_described and is_other:
             to = rooms.occupants(db, room.id)
             is_private = event.is_private if event.is_private != room.private else None

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
-from gateway.bridge.splitting import brief, one_line
+from gateway.bridge.splitting import NAME_CHARS, brief, in_line
 from gateway.events import (
     GatewayNotice,
     RemoteRoomInvite,
     RemoteRoomInviteGone,
+    RemoteRoomKnock,
     RemoteRoomMoved,
     RoomInvitation,
     RoomMoved,
@@ -30,6 +31,11 @@ _TOO_MANY = (
     f"{MOST} invitations to groups wait for you. You are not told of more: please look for them "
     "in another app of the network, or send “decline”."
 )
+_KNOCKED = (
+    "You have asked to be let into the group “{name}”. You will be told when you are invited. If "
+    "you do not want that any more, send “decline”."
+)
+_REFUSED = "You are not let into the group “{name}”."
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,23 @@ class InvitationIntake:
 
     room_rows: RoomRows
 
-    def invited(
+    def apply(
+        self,
+        db: Transaction,
+        event: RemoteRoomInvite | RemoteRoomInviteGone | RemoteRoomKnock,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """One is there, or no longer; or the account has asked for one."""
+        match event:
+            case RemoteRoomInvite():
+                self._invited(db, event, now, out)
+            case RemoteRoomInviteGone():
+                self._withdrawn(db, event, now, out)
+            case RemoteRoomKnock():
+                self._knocked(db, event, now, out)
+
+    def _invited(
         self, db: Transaction, event: RemoteRoomInvite, now: float, out: Committed
     ) -> None:
         """The user is told, once."""
@@ -46,23 +68,60 @@ class InvitationIntake:
         known = invitations.get(db, account, event.room)
         if self._is_in(db, event.room) or (known is not None and known.event == event.id):
             return
-        name = one_line(event.name)
+        name = brief(event.name, NAME_CHARS)
         waiting = known or Invitation(room=event.room, address=event.room)
-        invitation = replace(waiting, event=event.id, name=name, inviter=event.inviter)
+        invitation = replace(
+            waiting,
+            event=event.id,
+            name=name,
+            inviter=event.inviter,
+            has_knocked=False,
+            own_name=brief(event.own_name, NAME_CHARS),
+        )
         if not invitations.put(db, account, invitation, now):
             self._tell_too_many(db, now, out)
             return
         self.room_rows.rows.addresses.assign_room(db, event.room, name)
         self.room_rows.rows.addresses.assign(db, event.inviter)
         if not invitation.is_joining:
-            self._tell(db, event, name, now, out)
+            self._tell(db, event, name, now, out, is_answer=waiting.has_knocked)
+
+    def _knocked(
+        self, db: Transaction, event: RemoteRoomKnock, now: float, out: Committed
+    ) -> None:
+        """The account has asked to be let in, perhaps in another app."""
+        account = self.room_rows.rows.account
+        known = invitations.get(db, account, event.room)
+        if self._is_in(db, event.room) or (known is not None and known.has_knocked):
+            return
+        waiting = known or Invitation(room=event.room, address=event.room)
+        name = brief(event.name, NAME_CHARS)
+        waiting = replace(waiting, event=None, name=name, has_knocked=True)
+        if invitations.put(db, account, waiting, now):
+            self.room_rows.rows.addresses.assign_room(db, event.room, name, waiting.localpart)
+            self._say(db, _KNOCKED, waiting, now, out)
+
+    def _say(
+        self, db: Transaction, text: str, about: Invitation, now: float, out: Committed
+    ) -> None:
+        sid = self.room_rows.rows.id("room", about.room, "knock", text, str(now))
+        said = text.format(name=in_line(about.name) or "without a name")
+        notice = GatewayNotice(id=sid, text=said)
+        self.room_rows.rows.add(db, GATEWAY, sid, notice, now, out)
 
     def _is_in(self, db: Transaction, remote_id: RemoteRoomId) -> bool:
         room = self.room_rows.find(db, remote_id)
         return room is not None and members.find(db, room.id, self.room_rows.own) is not None
 
     def _tell(
-        self, db: Transaction, event: RemoteRoomInvite, name: str, now: float, out: Committed
+        self,
+        db: Transaction,
+        event: RemoteRoomInvite,
+        name: str,
+        now: float,
+        out: Committed,
+        *,
+        is_answer: bool,
     ) -> None:
         rows = self.room_rows.rows
         sid = rows.id("room", event.room, "invited", event.id)
@@ -72,8 +131,9 @@ class InvitationIntake:
             name=name,
             waiting=event.room,
             inviter=event.inviter,
-            inviter_name=one_line(event.inviter_name),
+            inviter_name=brief(event.inviter_name, NAME_CHARS),
             reason=brief(event.reason),
+            is_answer=is_answer,
         )
         # The room is no conversation yet: this is one of the gateway.
         rows.add(db, GATEWAY, sid, told, now, out)
@@ -84,9 +144,16 @@ class InvitationIntake:
             sid = rows.id("invitations", str(now))
             rows.add(db, GATEWAY, sid, GatewayNotice(id=sid, text=_TOO_MANY), now, out)
 
-    def withdrawn(self, db: Transaction, event: RemoteRoomInviteGone) -> None:
+    def _withdrawn(
+        self, db: Transaction, event: RemoteRoomInviteGone, now: float, out: Committed
+    ) -> None:
         """It was answered elsewhere, or is no more."""
-        invitations.drop(db, self.room_rows.rows.account, event.room)
+        account = self.room_rows.rows.account
+        known = invitations.get(db, account, event.room)
+        if known is not None:
+            invitations.drop(db, account, event.room)
+            if event.is_refusal and known.has_knocked:
+                self._say(db, _REFUSED, known, now, out)
 
     def came_in(self, db: Transaction, remote_id: RemoteRoomId) -> Invitation | None:
         """The account is in the room. Returns what waited for that."""

@@ -18,7 +18,7 @@ from gateway.bridge.rooms.leads import Leads
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
-from gateway.bridge.splitting import brief, one_line
+from gateway.bridge.splitting import NAME_CHARS, brief
 from gateway.events import (
     Departure,
     Member,
@@ -28,7 +28,7 @@ from gateway.events import (
     RoomMoved,
 )
 from gateway.ids import AccountId, RemoteUserId
-from gateway.store import Transaction, avatars, members, put_out, rooms, sharing
+from gateway.store import Transaction, avatars, knocks, members, put_out, rooms, sharing
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
 
@@ -117,7 +117,7 @@ class Membership:
     ) -> None:
         """Somebody is in it, as this."""
         before = members.find(db, room.id, member.user)
-        name = one_line(member.name)
+        name = brief(member.name, NAME_CHARS)
         if before is not None and before.name == name:
             called = before.nick
         else:
@@ -128,7 +128,7 @@ class Membership:
             nick=called,
             affiliation=member.affiliation,
             may_speak=member.may_speak,
-            title=one_line(member.title),
+            title=brief(member.title, NAME_CHARS),
             is_shown=occupants.is_shown(self.room_rows, db, room, member, before),
             avatar=reference(member.avatar),
             picture=avatars.hash_of(db, room.id, reference(member.avatar)),
@@ -175,6 +175,7 @@ class Membership:
         if room.is_shared and not sharing.is_staying(db, room.id, account):
             is_new = True
         if is_new:
+            rooms.set_gone(db, room.id, account, None)
             self.gaps.came_back(db, room, account, now)
             if room.is_shared:
                 sharing.begin_stay(db, room.id, account, now)
@@ -184,11 +185,14 @@ class Membership:
     def gone(
         self, db: Transaction, room: RoomRow, event: RemoteMemberGone, now: float, out: Committed
     ) -> None:
-        """Somebody is no longer in it."""
+        """Somebody is no longer in it, or may not come in any more, or may again."""
         if self._is_told_again(db, room, event.user):
             return
         known = members.find(db, room.id, event.user)
+        if known is None or event.how is Departure.BANNED:
+            out.outcasts.append(room.id)
         if known is None:
+            self._note_gone(db, room, event)
             return
         self._remove(db, room, known, event, now, out)
         occupants.show_if_small(self.room_rows, db, room, out)
@@ -225,6 +229,7 @@ class Membership:
             )
             crowd.tell_own(self.room_rows, db, room, gone, now, out)
         members.remove(db, room.id, known.user)
+        self._note_gone(db, room, event)
         if account is not None:
             self._went_out(db, room, account)
         if rooms.occupants(db, room.id):
@@ -232,7 +237,13 @@ class Membership:
                 db, room.id, known.user, known, None, out, how=event.how, actor=by, reason=reason
             )
 
+    def _note_gone(self, db: Transaction, room: RoomRow, event: RemoteMemberGone) -> None:
+        account = sharing.account_of(db, room.id, event.user)
+        if account is not None:
+            rooms.set_gone(db, room.id, account, event.how)
+
     def _went_out(self, db: Transaction, room: RoomRow, account: AccountId) -> None:
+        knocks.drop_all(db, account, room.id)
         for jid in rooms.sessions(db, room.id, account):
             rooms.leave(db, room.id, jid)
         if room.is_shared:

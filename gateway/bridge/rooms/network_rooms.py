@@ -19,6 +19,7 @@ from gateway.bridge.rooms.history import History
 from gateway.bridge.rooms.leading import Leading
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.occupants import Cutoffs
+from gateway.bridge.rooms.outcasts import Outcasts
 from gateway.bridge.rooms.private import PrivateMessages
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.rooms.servers import Servers
@@ -79,6 +80,7 @@ class NetworkRooms(Rooms):
         )
         self.private_messages = PrivateMessages(network, store, clock, persist, delivery)
         self.management = Management(adapter)
+        self.outcasts = Outcasts(self.management, clock)
         self.coming = Coming(
             network, store, addresses, clock, tasks, persist, self.management, self
         )
@@ -134,6 +136,7 @@ class NetworkRooms(Rooms):
             self.coming.entered(entering, room)
         self.coming.follow(account, committed.followed)
         self.avatars.wake(account, committed.pictured)
+        self.outcasts.changed(committed.outcasts)
         self._crowds.committed(committed.inbound)
         self._crowds.came(committed.untold)
 

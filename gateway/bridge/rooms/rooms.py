@@ -18,7 +18,7 @@ from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.room_rows import add_row
 from gateway.bridge.rooms.sessions import Changing
 from gateway.bridge.rows import Committed
-from gateway.events import Affiliation, RoomJoined, RoomMessage, RoomRight
+from gateway.events import Affiliation, Departure, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import (
     NetworkName,
     RemoteRoomId,
@@ -32,6 +32,7 @@ from gateway.store import (
     Store,
     Transaction,
     archive,
+    knocks,
     member_lists,
     members,
     rooms,
@@ -43,6 +44,7 @@ from gateway.store import (
 from gateway.store.archive import Archived, Wanted
 from gateway.store.conversations import MessageRow
 from gateway.store.journal import OF_SHARED_ROOM, InboundRow
+from gateway.store.knocks import Knock
 from gateway.store.member_lists import Listed
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
@@ -92,6 +94,13 @@ class Joined:
 def is_ruler(member: MemberRow) -> bool:
     """Whether somebody is a moderator (REQ-524)."""
     return member.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
+
+
+def allows(room: RoomRow, me: MemberRow | None, right: RoomRight) -> bool:
+    """Whether an account, which is this member, may do such a thing in a room."""
+    if room.may is not None:
+        return right in room.may
+    return me is not None and is_ruler(me)
 
 
 class Rooms:
@@ -188,10 +197,26 @@ class Rooms:
 
     def may(self, account: Account, room: RoomRow, right: RoomRight) -> bool:
         """Whether the account may do such a thing in a room."""
-        if room.may is not None:
-            return right in room.may
-        me = self.me(account, room)
-        return me is not None and is_ruler(me)
+        return allows(room, self.me(account, room), right)
+
+    def gone(self, account: Account, room: RoomRow) -> Departure | None:
+        """How the account has come out of a room, as far as that is known."""
+        return rooms.gone(self._store.reader, room.id, account.id)
+
+    def knocks(self, account: Account) -> list[Knock]:
+        """Who asks to be let into rooms of an account, the first one first."""
+        return knocks.of_account(self._store.reader, account.id)
+
+    async def forget_knock(self, account: Account, knock: Knock) -> None:
+        """Somebody asks no longer. Raises `StoreUnavailable`."""
+        room = self.known(account, knock.room)
+        if room is not None:
+            number = room.id
+            await self._store.write(lambda db: knocks.drop(db, account.id, number, knock.user))
+
+    def has_knocked(self, account: Account, room: RoomRow, user: RemoteUserId) -> bool:
+        """Whether somebody asks to be let in."""
+        return knocks.has(self._store.reader, account.id, room.id, user)
 
     def is_after(self, room: RoomRow, message: StanzaId, other: StanzaId) -> bool:
         """Whether a message of the archive came after another, which may be in none."""
@@ -328,6 +353,20 @@ class Rooms:
 
         for room, jid in await self._store.write(unit):
             self._tell_out(account, room, [jid])
+
+    def unmask(self, db: Transaction, account: Account) -> Committed:
+        """The account goes with all that belongs to it, by this unit: others who see it by the
+        address of its user see it as somebody of the network from then on (REQ-521)."""
+        out = Committed()
+        for room in rooms.of_account(db, account.id):
+            me = members.find(db, room.id, account.remote_id)
+            if room.is_shared and room.private and me and rooms.occupants(db, room.id):
+                crowd.note(db, room.id, me.user, me, me, out)
+        return out
+
+    def unmasked(self, told: Committed) -> None:
+        """That is stored."""
+        self._told(told)
 
     def _tell_out(self, account: Account, room: RoomRow, sessions: Sequence[str]) -> None:
         me = self.me(account, room) if sessions else None

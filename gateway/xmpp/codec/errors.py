@@ -48,6 +48,7 @@ CONFLICT = StanzaError("cancel", "conflict")
 FORBIDDEN = StanzaError("auth", "forbidden")
 INTERNAL = StanzaError("wait", "internal-server-error")
 ITEM_NOT_FOUND = StanzaError("cancel", "item-not-found")
+JID_MALFORMED = StanzaError("modify", "jid-malformed")
 NOT_ACCEPTABLE = StanzaError("modify", "not-acceptable")
 NOT_IN_ROOM = StanzaError("cancel", "not-acceptable")
 """XEP-0410 §3.3: exactly this makes clients join again."""
@@ -60,12 +61,10 @@ RESOURCE_CONSTRAINT = StanzaError("wait", "resource-constraint")
 SERVICE_UNAVAILABLE = StanzaError("cancel", "service-unavailable")
 
 UNAVAILABLE = StanzaError("wait", "recipient-unavailable")
-STOPPING = "The gateway is being stopped. This may have been done or not. Please try again later."
-"""Of who waits for an answer then."""
 
 
-def gone(address: str) -> StanzaError:
-    """It is at another address, a URI, for good."""
+def gone(address: str = "") -> StanzaError:
+    """It is at another address, a URI, for good; or nowhere."""
     return StanzaError("cancel", "gone", address)
 
 

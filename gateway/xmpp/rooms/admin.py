@@ -117,18 +117,19 @@ class Administration:
         )
 
     async def _banned(self, request: Request) -> str:
-        """XEP-0045 §9.2: for those who may ban. The network alone knows them."""
+        """XEP-0045 §9.2, REQ-546: in private groups for everybody there, in channels for those who
+        may ban."""
         account, room, me = self._room(request)
-        if not is_ruler(me):
+        if not room.private and not is_ruler(me):
             raise Refused(errors.FORBIDDEN, ONLY_RULERS)
         if not self._management.is_possible(LiftBan):
             return _query(())
         try:
-            users = await self._management.banned(account, room.remote_id)
+            users = await self._component.network.rooms.outcasts.of(account, room)
         except AdapterError as error:
             raise refused(error) from error
         puppet = self._component.puppet
-        return _query(_written(affiliation="outcast", jid=puppet(user)) for user in users[:_MOST])
+        return _query(_written(affiliation="outcast", jid=puppet(user)) for user in users)
 
     # --- changes --------------------------------------------------------------------------------
 
@@ -137,12 +138,14 @@ class Administration:
         account, room, me = self._room(request)
         actions = Changes(self._component, account, room, me).of(request.payload)
         begun = self._clock.monotonic()
+        outcasts = self._component.network.rooms.outcasts
         for done, action in enumerate(actions):
             if self._clock.monotonic() - begun > _LAST_BEGIN_S:
                 said = f"The network is too slow for so much at once.{_done(done, len(actions))}"
                 raise Refused(errors.REMOTE_TIMEOUT, said)
             try:
                 await self._management.do(account, action)
+                outcasts.changed((room.id,))  # whoever asks next may ask before it is told
             except AdapterError as error:
                 failed = refused(error)
                 said = f"{failed.said}{_done(done, len(actions))}"

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
+from gateway.bridge.rooms.nicks import nick
 from gateway.errors import AdapterError
-from gateway.events import DescribeRoom, InviteToRoom, RoomAction, RoomRight
+from gateway.ids import RemoteUserId
 from gateway.store.accounts import AccountStatus
 from gateway.store.archive import Wanted
 from gateway.store.invitations import Invitation
@@ -17,15 +18,15 @@ from gateway.xmpp import disco
 from gateway.xmpp.asked import Answer, LaterAnswer, Request, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.xml import attribute, text
+from gateway.xmpp.codec.xml import attribute
 from gateway.xmpp.jid import split
-from gateway.xmpp.rooms import archive, registration
+from gateway.xmpp.rooms import archive, registration, roominfo
 from gateway.xmpp.rooms.admin import Administration
 from gateway.xmpp.rooms.archive_answers import ArchiveAnswers
 from gateway.xmpp.rooms.cards import Cards
 from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.devices import DeviceAnswers
-from gateway.xmpp.rooms.doors import NO_ROOM, NOT_TOLD_YET
+from gateway.xmpp.rooms.doors import NO_ROOM
 from gateway.xmpp.rooms.owner import Configuration
 from gateway.xmpp.rooms.refusals import refused
 from gateway.xmpp.rooms.service import NOT_IN
@@ -52,8 +53,9 @@ _FEATURES = (
     "urn:xmpp:sid:0",
     "vcard-temp",
 )
-_PRIVATE = ("muc_hidden", "muc_membersonly", "muc_nonanonymous")
-_CHANNEL = ("muc_hidden", "muc_open", "muc_semianonymous")
+_HIDDEN, _LISTED = "muc_hidden", "muc_public"
+_PRIVATE = (_HIDDEN, "muc_membersonly", "muc_nonanonymous")
+_CHANNEL = ("muc_open", "muc_semianonymous")
 _OWN_NAME = "x-roomuser-item"
 _MOST_LISTED = 200
 """Occupants that are listed by disco#items (REQ-127)."""
@@ -104,13 +106,9 @@ class RoomAnswers:
         found = self._component.rooms.find(split(request.sender), request.to)
         if found is not None:
             return found
-        if request.account is not None:
-            moved = self._component.rooms.doors.moved(request.account, request.to.local)
-            if moved is not None:
-                raise Refused(errors.gone(moved), NO_ROOM)
-            if self._component.rooms.doors.may_open(request.account, request.to.local):
-                raise Refused(errors.UNAVAILABLE, NOT_TOLD_YET)
-        raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
+        if request.account is None:
+            raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
+        raise Refused(*self._component.rooms.doors.absence(request.account, request.to.local))
 
     def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:
         """Occupants answer those alone who are in the room (REQ-128, REQ-552)."""
@@ -130,18 +128,31 @@ class RoomAnswers:
         waiting = self._waiting(request)
         if waiting is not None and not node:
             return self._described(waiting.name, is_private=True)
+        if waiting is not None and node == _OWN_NAME:
+            return _own_name(self._expected(request, waiting))
         account, room = self._room(request)
         if node == _OWN_NAME:
             return self._own_name(account, room)
         if node:
             raise Refused(errors.ITEM_NOT_FOUND)
-        form, moderated = self._form(account, room), self._rooms.has_visitors(room)
-        return self._described(room.name, form, is_private=room.private, is_moderated=moderated)
+        return self._described(
+            room.name,
+            roominfo.form(self._component, account, room),
+            is_private=room.private,
+            is_listed=room.is_listed,
+            is_moderated=self._rooms.has_visitors(room),
+        )
 
     def _described(
-        self, name: str, form: str = "", *, is_private: bool, is_moderated: bool = False
+        self,
+        name: str,
+        form: str = "",
+        *,
+        is_private: bool,
+        is_listed: bool = False,
+        is_moderated: bool = False,
     ) -> str:
-        kind = _PRIVATE if is_private else _CHANNEL
+        kind = _PRIVATE if is_private else (_LISTED if is_listed else _HIDDEN, *_CHANNEL)
         moderated = "muc_moderated" if is_moderated else "muc_unmoderated"
         features = sorted((*_FEATURES, *kind, moderated, *self._speech.features))
         listed = "".join(f"<feature var='{attribute(feature)}'/>" for feature in features)
@@ -183,38 +194,13 @@ class RoomAnswers:
         me = self._rooms.me(account, room)
         if me is None:
             raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
-        named = f"<identity category='conference' type='text' name='{attribute(me.nick)}'/>"
-        return f"<query xmlns='{disco.INFO}' node='{_OWN_NAME}'>{named}</query>"
+        return _own_name(me.nick)
 
-    def _form(self, account: Account, room: RoomRow) -> str:
-        """REQ-541. What may be done is what the asker may do (REQ-525)."""
-        invites = self._rooms.may(account, room, RoomRight.INVITE)
-        topics = self._rooms.may(account, room, RoomRight.TOPIC)
-        fields = {
-            "FORM_TYPE": f"{MUC}#roominfo",
-            "muc#roomconfig_allowinvites": _yes_no(invites and self._can(InviteToRoom)),
-            "muc#roomconfig_allowpm": "anyone",
-            "muc#roomconfig_roomname": room.name,
-            # Servers say the first of these, XEP-0045 the second.
-            "muc#roominfo_changesubject": _yes_no(topics and self._can(DescribeRoom)),
-            "muc#roominfo_subjectmod": _yes_no(topics and self._can(DescribeRoom)),
-            "muc#roominfo_description": room.topic,
-            "muc#roominfo_subject": room.topic,
-            "muc#roominfo_occupants": str(self._rooms.count(room)),
-        }
-        if room.slow_mode_s:
-            fields["muc#roominfo_slow_mode_duration"] = str(room.slow_mode_s)
-        if room.picture:  # XEP-0486 §3.3
-            fields["muc#roominfo_avatarhash"] = room.picture
-        listed = "".join(
-            f"<field var='{name}'{_HIDDEN if name == 'FORM_TYPE' else ''}>"
-            f"<value>{text(value)}</value></field>"
-            for name, value in fields.items()
-        )
-        return f"<x xmlns='jabber:x:data' type='result'>{listed}</x>"
-
-    def _can(self, kind: type[RoomAction]) -> bool:
-        return self._component.network.rooms.management.is_possible(kind)
+    def _expected(self, request: Request, waiting: Invitation) -> str:
+        """What the account will be called where it is only invited, unless somebody there is
+        called so already."""
+        user = request.account.remote_id if request.account is not None else RemoteUserId("")
+        return nick(waiting.own_name, user, lambda _: False)
 
     def _items(self, request: Request) -> str:
         """REQ-127: occupants, of the room itself and where they are few."""
@@ -261,19 +247,20 @@ class RoomAnswers:
         return f"<query xmlns='jabber:iq:last' seconds='{seconds}'/>"
 
     def _registered(self, request: Request) -> str:
+        waiting = self._waiting(request)
+        if waiting is not None:
+            return registration.registered(self._expected(request, waiting))
         account, room = self._room(request)
         me = self._rooms.me(account, room)
         if me is None:
             raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
-        return registration.registered(me)
+        return registration.registered(me.nick)
 
     def _register(self, request: Request) -> str:
         self._room(request)
         return registration.refuse(self._component.network.adapter.display_name)
 
 
-_HIDDEN = " type='hidden'"
-
-
-def _yes_no(value: bool) -> str:
-    return "1" if value else "0"
+def _own_name(called: str) -> str:
+    named = f"<identity category='conference' type='text' name='{attribute(called)}'/>"
+    return f"<query xmlns='{disco.INFO}' node='{_OWN_NAME}'>{named}</query>"

@@ -209,6 +209,10 @@ class Changes:
 
     def _of_absent(self, item: Item, target: _Target, wanted: Affiliation) -> RoomAction:
         room = self._room.remote_id
+        if wanted is Affiliation.NONE and self._rooms.has_knocked(
+            self._account, self._room, target.user
+        ):
+            return self._removal(item, target)
         if wanted is Affiliation.NONE:
             return LiftBan(room=room, user=target.user)
         if wanted is Affiliation.MEMBER:

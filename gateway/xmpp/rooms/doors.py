@@ -16,7 +16,8 @@ import structlog
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.rooms.rooms import Asked
-from gateway.errors import AdapterError, Forbidden, StoreUnavailable
+from gateway.errors import AdapterError, Banned, Forbidden, StoreUnavailable
+from gateway.events import Departure
 from gateway.ids import UserJid
 from gateway.store.accounts import AccountStatus
 from gateway.store.rooms import RoomRow
@@ -37,6 +38,10 @@ Enter = Callable[[Account, RoomRow, str, Asked, Element], None]
 NO_ROOM = "There is no group at this address, or you are not in it."
 NOT_TOLD_YET = "The network has not told yet which groups you are in. Please try again later."
 _LEFT = "You are not in this group any more. Send “join” to {gateway} to come back."
+_BANNED = (
+    "You are banned from this group. If that was lifted, send “join” to {gateway} to come back."
+)
+_DESTROYED = "This group is no more."
 _LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
 _TOO_MANY = "Too many of your joins wait for the network. Please try again later."
 _STORE = "The gateway cannot store anything at the moment. Please try again later."
@@ -78,32 +83,38 @@ class Doors:
         was_in = self._rooms.find(account, local) is not None
         return not was_in and self._component.network.addresses.room_address(local) is not None
 
-    def may_open(self, account: Account, local: str) -> bool:
-        """Whether the network has still to tell if there is such a room: after a login, and after
+    def _is_unsure(self, account: Account) -> bool:
+        """Whether the network has still to tell which rooms there are: after a login, and after
         each absence. Clients forget a room of which they are told that it is none (REQ-825)."""
         session = account.link.session if account.link is not None else None
-        is_unsure = account.status is AccountStatus.LINKED and session is None
-        return is_unsure and self._rooms.find(account, local) is None
+        return account.status is AccountStatus.LINKED and session is None
 
     def knock(self, account: Account, to: Address, asked: Asked, element: Element) -> None:
         """A session wants to join a room in which its account is not."""
-        moved = self.moved(account, to.local)
-        if moved is not None:
-            self._refuse(element, errors.gone(moved), _MOVED)
-        elif not self.has_door(account, to.local):
-            self._refuse(element, *self._absence(account, to.local))
+        moved = self.moved(account, to.local) is not None
+        if moved or not self.has_door(account, to.local):
+            self._refuse(element, *self.absence(account, to.local))
         elif account.status is not AccountStatus.LINKED:
             self._refuse(element, errors.UNAVAILABLE, _LOGGED_OUT)
         else:
             self._wait(account, to, asked, element)
 
-    def _absence(self, account: Account, local: str) -> tuple[StanzaError, str]:
-        """Why there is no way into a room."""
-        if self.may_open(account, local):
+    def absence(self, account: Account, local: str) -> tuple[StanzaError, str]:
+        """Why there is no way into a room (REQ-513)."""
+        moved, room = self.moved(account, local), self._rooms.find(account, local)
+        if moved is not None:
+            return errors.gone(moved), _MOVED
+        if room is None and self._is_unsure(account):
             return errors.UNAVAILABLE, NOT_TOLD_YET
-        was_in = self._rooms.find(account, local) is not None
-        left = _LEFT.format(gateway=self._component.domain)
-        return errors.ITEM_NOT_FOUND, left if was_in else NO_ROOM
+        if room is None:
+            return errors.ITEM_NOT_FOUND, NO_ROOM
+        gateway = self._component.domain
+        match self._rooms.gone(account, room):
+            case Departure.BANNED:
+                return errors.FORBIDDEN, _BANNED.format(gateway=gateway)
+            case Departure.DESTROYED:
+                return errors.gone(), _DESTROYED
+        return errors.REGISTRATION_REQUIRED, _LEFT.format(gateway=gateway)
 
     def _wait(self, account: Account, to: Address, asked: Asked, element: Element) -> None:
         door = element.get("from", ""), to.local
@@ -112,7 +123,7 @@ class Doors:
                 self._refuse(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
                 return
             self._open[account.user] += 1
-            self._component.asked.spawn(
+            self._component.tasks.spawn(
                 self._come_in(account, to, door),
                 "join",
                 done=partial(self._closed, account.user),
@@ -133,6 +144,8 @@ class Doors:
         room, failed = None, Refused(errors.INTERNAL, _FAILED)
         try:
             room = await self._room(account, to.local)
+        except Banned as error:
+            failed = Refused(errors.FORBIDDEN, error.text)
         except Forbidden as error:  # as of somebody who is not a member
             failed = Refused(errors.REGISTRATION_REQUIRED, error.text)
         except AdapterError as error:
@@ -141,7 +154,7 @@ class Doors:
             failed = Refused(errors.RESOURCE_CONSTRAINT, _STORE)
         except (asyncio.CancelledError, Exception):
             if is_cancelled():
-                self._tell_stopping(door)
+                self._waiting.pop(door, None)
                 raise
             log.exception("join_failed", account=account.id)
         waited = self._waiting.pop(door, None)
@@ -154,12 +167,6 @@ class Doors:
             self._refuse(element, errors.gone(uri(address)), _MOVED)
         else:
             self._enter(account, room, door[0], asked, element)
-
-    def _tell_stopping(self, door: _Door) -> None:
-        """Else a client waits for ever: it is not in, and so no ping tells it that it is out."""
-        waited = self._waiting.pop(door, None)
-        if waited is not None:
-            self._refuse(waited[0], errors.UNAVAILABLE, errors.STOPPING)
 
     async def _room(self, account: Account, local: str) -> RoomRow:
         invitation = self._coming.invitation(account, local)

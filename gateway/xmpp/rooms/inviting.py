@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.bridge.accounts import Account
-from gateway.bridge.splitting import brief
-from gateway.errors import AdapterError, StoreUnavailable
-from gateway.events import InviteToRoom, RoomInvitation
-from gateway.ids import RemoteUserId, UserJid
+from gateway.bridge.splitting import brief, in_line
+from gateway.errors import AdapterError, StoreUnavailable, Transient
+from gateway.events import InviteToRoom, RoomInvitation, RoomKnock, RoomNews
+from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import RoomRow
 from gateway.tasks import is_cancelled
@@ -42,6 +42,8 @@ _ELSEWHERE = "A contact can be invited only to groups of the same network."
 _NOT_INVITED = "No invitation to this group waits for you."
 _STORE = "The gateway cannot store anything at the moment. Please try again later."
 _TOO_MANY = "Too many of your invitations wait for the network. Please try again later."
+_NAMED = 10
+"""Of those who could not be invited."""
 _MOST = 20
 """Messages with invitations of one user that wait for the network."""
 
@@ -61,7 +63,7 @@ class Inviting:
 
     def to_room(self, message: IncomingMessage, sender: Address, to: Address) -> bool:
         """Invitations that a room is to pass on, or an answer to one. False if there are none."""
-        if message.type == "groupchat" or not (message.guests or message.declines):
+        if not message.guests and not message.declines:
             return False
         account = self._component.account_of(sender.bare)
         if message.guests:
@@ -108,11 +110,33 @@ class Inviting:
             self._refuse(message, error.error, error.said)
             return
 
-        async def invite() -> None:
-            for action in actions:
-                await self._network.rooms.management.do(account, action)
+        self._do(message, account.user, partial(self._invite_all, account, actions, guests))
 
-        self._do(message, account.user, invite)
+    async def _invite_all(
+        self, account: Account, actions: list[InviteToRoom], guests: list[Guest]
+    ) -> None:
+        """One after the other, whatever becomes of each; but not if the network is away, or asks
+        us to wait. Raises `Refused`, which says who was not invited."""
+        failed: list[tuple[str, AdapterError]] = []
+        for action, guest in zip(actions, guests, strict=True):
+            is_over = bool(failed) and isinstance(failed[-1][1], Transient)
+            try:
+                if is_over:
+                    raise failed[-1][1]
+                await self._network.rooms.management.do(account, action)
+            except AdapterError as error:
+                failed.append((split(guest.jid).bare, error))
+        if not failed:
+            return
+        first = refused(failed[0][1])
+        if len(guests) == 1:
+            raise first
+        invited, listed = len(guests) - len(failed), ", ".join(jid for jid, _ in failed[:_NAMED])
+        more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+        said = (
+            f"{first.said} {invited} of {len(guests)} were invited. Not invited: {listed}{more}."
+        )
+        raise Refused(first.error, said)
 
     def invited(self, jid: str) -> RemoteUserId:
         """Whom an address means. Raises `Refused`."""
@@ -148,12 +172,14 @@ class Inviting:
                 del self._open[user]
 
         self._open[user] += 1
-        self._component.asked.spawn(self._done(message, work), "invitation", done=done)
+        self._component.tasks.spawn(self._done(message, work), "invitation", done=done)
 
     async def _done(self, message: IncomingMessage, work: Callable[[], Awaitable[None]]) -> None:
         """What fails comes back to the sender, under the id of the message."""
         try:
             await work()
+        except Refused as error:
+            self._refuse(message, error.error, error.said)
         except AdapterError as error:
             failed = refused(error)
             self._refuse(message, failed.error, failed.said)
@@ -161,14 +187,30 @@ class Inviting:
             self._refuse(message, errors.RESOURCE_CONSTRAINT, _STORE)
         except (asyncio.CancelledError, Exception):
             if is_cancelled():
-                self._refuse(message, errors.UNAVAILABLE, errors.STOPPING)
                 raise
             log.exception("invitation_failed")
             self._refuse(message, errors.INTERNAL, "The gateway could not pass it on.")
 
     # --- to users -------------------------------------------------------------------------------
 
-    def stanzas_of(self, row: InboundRow, told: RoomInvitation) -> list[Stanza]:
+    def stanzas_of(self, row: InboundRow, told: RoomNews) -> list[Stanza]:
+        """What the gateway says of a room to a user who need not be in it."""
+        if isinstance(told, RoomKnock):
+            return [self._said(row, told.id, self._knock(told))]
+        return self._invitation(row, told)
+
+    def _said(self, row: InboundRow, sid: StanzaId, body: str) -> Stanza:
+        sender = f"{self._component.domain}/{self._component.resource}"
+        return Stanza("message", sender, row.user, "chat", sid, f"<body>{text(body)}</body>")
+
+    def _knock(self, told: RoomKnock) -> str:
+        who, reason = self._person(told.user, told.name), _because(told.reason)
+        return (
+            f"{who} asks to be let into the group {_shown(told.room_name)}{reason}. To answer, "
+            "send “knocks”; to invite them to the group lets them in, too."
+        )
+
+    def _invitation(self, row: InboundRow, told: RoomInvitation) -> list[Stanza]:
         """One for clients that know invitations, and a line for those that do not."""
         gateway = self._component.domain
         room = self._component.puppet(RemoteUserId(told.waiting or row.contact))
@@ -178,33 +220,32 @@ class Inviting:
         x = f"<x xmlns='jabber:x:conference' jid='{attribute(room)}' reason='{attribute(what)}'/>"
         return [
             Stanza("message", gateway, row.user, id=told.id, inner=x),
-            Stanza(
-                "message",
-                f"{gateway}/{self._component.resource}",
-                row.user,
-                "chat",
-                told.line_id,
-                f"<body>{text(_line(told, what, room))}</body>",
-            ),
+            self._said(row, told.line_id, _line(told, what, room)),
         ]
 
     def _what(self, told: RoomInvitation) -> str:
-        shown = f"“{_in_line(told.name) or 'without a name'}”"
+        shown = _shown(told.name)
         if told.waiting is None:
             return f"You are in the group {shown} now."
-        said = f" ({_in_line(told.reason)})" if told.reason else ""
+        said = _because(told.reason)
         if told.inviter is None:
             return f"The group {shown} goes on at another address{said}."
-        address = self._component.puppet(told.inviter)
-        name = _in_line(told.inviter_name)
-        who = f"{name} ({address})" if name else address
+        who = self._person(told.inviter, told.inviter_name)
+        if told.is_answer:
+            return f"You have asked to be let into the group {shown}, and {who} invites you{said}."
         return f"{who} invites you to the group {shown}{said}."
 
+    def _person(self, user: RemoteUserId, name: str) -> str:
+        address, name = self._component.puppet(user), in_line(name)
+        return f"{name} ({address})" if name else address
 
-def _in_line(text: str) -> str:
-    """Words of a stranger within a sentence of ours: they cannot begin a line as if it were ours
-    too, and what is written as a link is none (REQ-732)."""
-    return " ".join(text.split()).replace("://", ":/ /")
+
+def _shown(name: str) -> str:
+    return f"“{in_line(name) or 'without a name'}”"
+
+
+def _because(reason: str) -> str:
+    return f" ({in_line(reason)})" if reason else ""
 
 
 def _line(told: RoomInvitation, what: str, room: str) -> str:

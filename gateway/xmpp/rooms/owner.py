@@ -72,7 +72,7 @@ def _form(room: RoomRow, *, moderated: bool, invites: bool) -> list[_Field]:
             value=_CLOSED if room.private else _OPEN,
             options=(_OPEN, _CLOSED),
         ),
-        yes_no("publicroom", "Can be found by everybody", False),
+        yes_no("publicroom", "Can be found by everybody", room.is_listed and not room.private),
         yes_no("persistentroom", "Stays when nobody is there", True),
         yes_no("moderatedroom", "Not everybody may speak", moderated),
         yes_no("changesubject", "Everybody may change the topic", False),

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
 
+_NOBODY = "People in this group cannot be written to alone. Please write to the group."
+
+
 def addressed(
     component: Component, session: str, sender: Address, to: Address
 ) -> tuple[Account, RemoteUserId, Through]:
@@ -40,6 +43,8 @@ def addressed(
         raise Refused(errors.ITEM_NOT_FOUND, "There is nobody of this name in the room.")
     if member.user == account.remote_id:
         raise Refused(errors.NOT_ACCEPTABLE, "This is what you are called in the room yourself.")
+    if not room.takes_private:
+        raise Refused(errors.NOT_ACCEPTABLE, _NOBODY)
     return account, member.user, Through(room=room.remote_id, nick=member.nick)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from gateway.store.members import MemberRow
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import text
@@ -13,11 +12,11 @@ REGISTER = "jabber:iq:register"
 _FORM_TYPE = f"{MUC}#register"
 
 
-def registered(me: MemberRow) -> str:
-    """Whoever is in the group is known there, by the name that they have."""
-    nick = f"<value>{text(me.nick)}</value>"
+def registered(called: str) -> str:
+    """Whoever is in the group, or invited to it, is known there by the name that they have."""
+    nick = f"<value>{text(called)}</value>"
     return (
-        f"<query xmlns='{REGISTER}'><registered/><username>{text(me.nick)}</username>"
+        f"<query xmlns='{REGISTER}'><registered/><username>{text(called)}</username>"
         f"<x xmlns='jabber:x:data' type='form'><field var='FORM_TYPE' type='hidden'>"
         f"<value>{_FORM_TYPE}</value></field><field var='muc#register_roomnick'"
         f" type='text-single' label='Name'>{nick}</field></x></query>"

@@ -14,8 +14,8 @@ from gateway.bridge.rooms.crowd import presence_of
 from gateway.bridge.rooms.rooms import Asked
 from gateway.events import (
     RoomDelivery,
-    RoomInvitation,
     RoomJoined,
+    RoomNews,
     RoomPresence,
     RoomPresences,
 )
@@ -27,7 +27,7 @@ from gateway.store.sessions import Shown
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.presence import error_of, read_shown
-from gateway.xmpp.codec.xml import Stanza, text
+from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Standing
 from gateway.xmpp.rooms import stanzas
@@ -39,7 +39,6 @@ from gateway.xmpp.rooms.pulse import GHOST, UNREACHABLE
 from gateway.xmpp.rooms.speaking import Speaking
 from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL
 from gateway.xmpp.rooms.subject import Subjects
-from gateway.xmpp.stream import MAX_STANZA_BYTES
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 NOT_IN = "You are not in the room."
 _NO_ACCOUNT = "You have no account here, so you are in no group. Send “login” to {gateway}."
 _LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
+_NO_NICK = "What you want to be called in the group is missing."
 _TOO_MANY = "You are joining too often. Please wait a minute."
 _AGAIN_S = 60.0
 _MOST_TOLD = 1_000
@@ -63,7 +63,7 @@ class RoomService:
         self._subjects = Subjects(component)
         self._told_out: dict[tuple[str, str], float] = {}
         """Sessions, and rooms of which they were told lately that they are not in."""
-        self.doors = Doors(component, self.refuse_join, self._join)
+        self.doors = Doors(component, self._refuse_join, self._join)
         self.inviting = Inviting(component, self._refuse)
 
     # --- addresses ------------------------------------------------------------------------------
@@ -128,6 +128,9 @@ class RoomService:
     def _available(self, element: Element, sender: Address, to: Address) -> None:
         found = self.find(sender, to)
         join = read_join(element, to.resource, self._clock.now())
+        if join is not None and not to.resource:  # XEP-0045 §7.2.1
+            self._refuse_join(element, errors.JID_MALFORMED, _NO_NICK)
+            return
         if found is None:
             if join is not None:
                 self._join_unknown(element, sender, to, join)
@@ -135,9 +138,9 @@ class RoomService:
         account, room = found
         session = element.get("from", "")
         if join is not None and account.status is not AccountStatus.LINKED:
-            self.refuse_join(element, errors.UNAVAILABLE, _LOGGED_OUT)
+            self._refuse_join(element, errors.UNAVAILABLE, _LOGGED_OUT)
         elif join is not None and not self._may_join(account):
-            self.refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
+            self._refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
         elif join is not None:
             self._join(account, room, session, join, element)
         elif self._rooms.is_in(room, session):
@@ -158,7 +161,7 @@ class RoomService:
         self._told_out.pop((session, self.address(room)), None)
 
         def refused() -> None:
-            self.refuse_join(element, errors.ITEM_NOT_FOUND, NO_ROOM)
+            self._refuse_join(element, errors.ITEM_NOT_FOUND, NO_ROOM)
 
         self._rooms.join(account, room, session, asked, refused)
 
@@ -218,13 +221,13 @@ class RoomService:
         account = self._component.account_of(sender.bare)
         if account is None:
             said = _NO_ACCOUNT.format(gateway=self._component.domain)
-            self.refuse_join(element, errors.REGISTRATION_REQUIRED, said)
+            self._refuse_join(element, errors.REGISTRATION_REQUIRED, said)
         elif not self._may_join(account):
-            self.refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
+            self._refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
         else:
             self.doors.knock(account, to, join, element)
 
-    def refuse_join(self, element: Element, error: errors.StanzaError, said: str) -> None:
+    def _refuse_join(self, element: Element, error: errors.StanzaError, said: str) -> None:
         """REQ-513: the error comes from the occupant that was asked for, and repeats the request
         by its id and its name."""
         inner = f"<x xmlns='{MUC}'/>{error.xml(said)}"
@@ -281,8 +284,6 @@ class RoomService:
             refuse(errors.NOT_IN_ROOM, NOT_IN)
         elif message.is_subject:
             self._subjects.change(account, room, message.subject or "", refuse)
-        elif _is_too_long(message.body or ""):
-            refuse(errors.NOT_ACCEPTABLE, "This is too long for one message to a group.")
         else:
             self._speaking.take(account, room, message)
 
@@ -290,7 +291,7 @@ class RoomService:
 
     def stanzas_of(self, row: InboundRow) -> list[Stanza]:
         """Those of a row of a room. Raises `StanzaRefused`."""
-        if isinstance(row.delivery, RoomInvitation):
+        if isinstance(row.delivery, RoomNews):
             return self.inviting.stanzas_of(row, row.delivery)
         if not isinstance(row.delivery, RoomDelivery):
             return []
@@ -328,10 +329,3 @@ class RoomService:
         account = self._component.account_of(split(to).bare)
         joined = self._rooms.joined(account, room, told) if account is not None else None
         return sequence(place, joined, told, to) if joined is not None else iter(())
-
-
-def _is_too_long(body: str) -> bool:
-    """With what is beside it, it could not be reflected (REQ-105). Characters have up to 5 bytes
-    as XML."""
-    most = MAX_STANZA_BYTES * 3 // 4
-    return len(body) > most // 5 and len(text(body).encode()) > most

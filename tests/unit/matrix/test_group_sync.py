@@ -343,6 +343,7 @@ def test_who_comes_and_goes() -> None:
         RemoteMember(room=TEA, member=Member(user=dan, name="Dan D.")),
         RemoteMemberGone(room=TEA, user=dan, how=Departure.KICKED, actor=BOB, reason="noise"),
         RemoteMemberGone(room=TEA, user=CAROL, how=Departure.BANNED, actor=BOB),
+        RemoteMemberGone(room=TEA, user=CAROL, actor=BOB),
     ]
 
 

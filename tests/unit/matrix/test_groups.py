@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from adapters.matrix.groups import (
     begun_with,
-    departure,
     described,
     everybody,
     member_of,
@@ -20,6 +19,7 @@ from adapters.matrix.groups import (
 )
 from adapters.matrix.inbound import as_dict
 from adapters.matrix.marks import DESTROYED
+from adapters.matrix.membership import departure
 from adapters.matrix.rooms import Group, Levels
 from gateway.events import Affiliation, Departure, Member
 from gateway.ids import RemoteUserId
@@ -274,8 +274,10 @@ def _out(membership: Any, sender: Any = CAROL, before: Any = "join", **content: 
         (_out("ban", CAROL), Departure.BANNED),
         (_out("leave", BOB, before=None), Departure.KICKED),
         (_out("leave", before="invite"), None),
-        (_out("leave", BOB, before="ban"), None),
-        (_out("ban", BOB, before="leave"), None),
+        (_out("leave", BOB, before="ban"), Departure.LEFT),
+        (_out("ban", BOB, before="leave"), Departure.BANNED),
+        (_out("ban", BOB, before="invite"), Departure.BANNED),
+        (_out("ban", BOB, before="ban"), None),
         (_out("leave", before="knock"), None),
         (_out("invite"), None),
         (_out(["leave"]), None),

@@ -421,6 +421,14 @@ def _sessions(db: sqlite3.Connection) -> None:
     db.execute(f"{row} VALUES (?, ?, ?, ?, ?)", (club, stanza(60), encoded, NOW, NOW))
 
 
+def _knocks(db: sqlite3.Connection) -> None:
+    """Eve asks to be let into the group, and alice into another one, from which she was banned."""
+    _insert(db, "knock", [(1, 2, "eve", "k1", "Eve", NOW - 30)])
+    waiting = (1, "!inn", "", "!inn", "", "The Inn", "", 0, NOW - 60, 1, "Alice")
+    _insert(db, "invitation", [waiting])
+    db.execute("UPDATE room SET listed = 1, takes_private = 0 WHERE id = 2")
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -438,6 +446,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     18: _put_out,
     19: _gaps,
     20: _sessions,
+    21: _knocks,
 }
 """What a migration's new tables hold, by its number."""
 

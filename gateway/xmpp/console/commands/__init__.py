@@ -5,13 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.events import CreateRoom, DestroyRoom, InviteToRoom, JoinRoom, LeaveRoom
+from gateway.events import (
+    CreateRoom,
+    DestroyRoom,
+    InviteToRoom,
+    JoinRoom,
+    LeaveRoom,
+    RemoveFromRoom,
+)
 from gateway.xmpp.console.commands.account import log_out, tell_status, unregister
 from gateway.xmpp.console.commands.admin import FORM_TYPE as ADMIN
 from gateway.xmpp.console.commands.admin import end_session, list_sessions
 from gateway.xmpp.console.commands.admission import admit, dismiss, list_requests
 from gateway.xmpp.console.commands.encryption import set_up_encryption
 from gateway.xmpp.console.commands.groups import create, decline, destroy, invite, join, leave
+from gateway.xmpp.console.commands.knocks import answer_knocks
 from gateway.xmpp.console.commands.login import log_in
 from gateway.xmpp.console.commands.rooms import list_rooms
 from gateway.xmpp.console.commands.search import search
@@ -97,6 +105,15 @@ _ALL = (
         needs_account=True,
         is_particular=True,
         fits=can(JoinRoom, LeaveRoom),
+    ),
+    Command(
+        name="knocks",
+        title="Who asks to be let in",
+        summary="who asks to be let into your groups, and let them in or not",
+        run=answer_knocks,
+        needs_account=True,
+        is_particular=True,
+        fits=can(InviteToRoom, RemoveFromRoom),
     ),
     Command(
         name="leave",
