@@ -7,7 +7,7 @@ import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from xml.etree.ElementTree import Element
+from xml.etree.ElementTree import Element, tostring
 
 import pytest
 from hypothesis import example, given
@@ -566,3 +566,53 @@ async def test_req_586_a_page_has_at_most_a_hundred(house: House) -> None:
     none = await _ask(house, room, _query("<max>0</max>"))
     assert not _bodies(none)
     assert not _is_complete(none)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_req_586_712_a_page_has_an_end_in_bytes_too(
+    house: House, *, backwards: bool
+) -> None:
+    """Two of a hundred long texts would be more than may wait for our server, so that it would be
+    left, for everybody."""
+    said = [f"{number}{'&' * 40_000}" for number in range(30)]
+    room = await _club(house, *said)
+    found: list[str] = []
+    page = await _ask(house, room, _query("<before/>" if backwards else ""))
+    assert not _is_complete(page)
+    while True:
+        bodies = _bodies(page)
+        assert bodies
+        assert sum(len(tostring(one)) for one in page) < 1_500_000
+        found = bodies + found if backwards else found + bodies
+        if _is_complete(page):
+            break
+        end = ("before", "first") if backwards else ("after", "last")
+        page = await _ask(house, room, _query(f"<{end[0]}>{_end(page, end[1])}</{end[0]}>"))
+    assert found == said
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\N{HANGUL FILLER}",
+        "\N{HALFWIDTH HANGUL FILLER}\N{HANGUL CHOSEONG FILLER}\N{HANGUL JUNGSEONG FILLER}",
+        "\N{BRAILLE PATTERN BLANK}",
+        "\N{KHMER VOWEL INHERENT AQ}\N{KHMER VOWEL INHERENT AA}",
+        "\N{MONGOLIAN FREE VARIATION SELECTOR ONE}",
+        "\N{COMBINING GRAVE ACCENT}" * 500,
+        "\N{COMBINING ENCLOSING CIRCLE}\N{DEVANAGARI VOWEL SIGN AA}",
+        "\N{ZERO WIDTH SPACE}\N{RIGHT-TO-LEFT OVERRIDE}\N{WORD JOINER}",
+        " \t\n",
+    ],
+)
+def test_req_269_732_a_name_of_which_nothing_is_seen_is_none(name: str) -> None:
+    """Nor does it make one look like another."""
+    assert nick(name, RemoteUserId("bob"), lambda _: False) == "bob"
+    assert nick(f"Carol{name}", RemoteUserId("bob"), lambda _: False).startswith("Carol")
+    taken = nick(f"Eve {name}", RemoteUserId("bob"), lambda folded: folded == fold("Eve"))
+    assert taken != "Eve"
+
+
+def test_req_269_marks_stay_with_their_letters() -> None:
+    name = "हिन्दी Zoë e\N{COMBINING GRAVE ACCENT}"
+    assert nick(name, RemoteUserId("bob"), lambda _: False) == unicodedata.normalize("NFKC", name)

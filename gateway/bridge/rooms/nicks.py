@@ -10,6 +10,7 @@ from __future__ import annotations
 import stringprep
 import unicodedata
 from collections.abc import Callable
+from itertools import dropwhile
 
 from gateway.ids import RemoteUserId
 
@@ -18,6 +19,8 @@ _PREPARED = unicodedata.ucd_3_2_0
 """To a server's stringprep what came later is not assigned."""
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Categories that let one name look like another."""
+_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters and signs of which nothing is seen, so that they do the same."""
 _REFUSED = (
     stringprep.in_table_a1,
     stringprep.in_table_b1,
@@ -82,13 +85,18 @@ def _tidied(text: str) -> str:
     kept = "".join(char for char in text if char.isspace() or _is_visible(char))
     prepared = _PREPARED.normalize("NFKC", " ".join(kept.split()))
     visible = "".join(char for char in prepared if char == " " or _is_visible(char))
-    return _cut(" ".join(_of_one_direction(visible).split()), _CHARS, _BYTES)
+    begun = "".join(dropwhile(_is_mark, _of_one_direction(visible).lstrip()))
+    return _cut(" ".join(begun.split()), _CHARS, _BYTES)
+
+
+def _is_mark(char: str) -> bool:
+    """It would be seen at what stands before the name."""
+    return unicodedata.category(char).startswith("M")
 
 
 def _is_visible(char: str) -> bool:
-    return unicodedata.category(char) not in _INVISIBLE and not any(
-        refuses(char) for refuses in _REFUSED
-    )
+    is_seen = char not in _BLANK and unicodedata.category(char) not in _INVISIBLE
+    return is_seen and not any(refuses(char) for refuses in _REFUSED)
 
 
 def _of_one_direction(text: str) -> str:

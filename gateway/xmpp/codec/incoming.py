@@ -23,6 +23,8 @@ CHANNEL = f"{MENTIONS}#channel"
 
 
 _MUC_USER = "{http://jabber.org/protocol/muc#user}"
+LONGEST_ID = 1_000
+"""Characters. Answers repeat ids, and each may take the place of six (REQ-105)."""
 _MOST_GUESTS = 20
 _MOST_REFERENCES = 100
 _LONGEST_THREAD = 600
@@ -125,7 +127,8 @@ def _subject(message: IncomingMessage, child: Element) -> None:
 
 
 def _origin_id(message: IncomingMessage, child: Element) -> None:
-    message.origin_id = child.get("id", "")
+    id = child.get("id", "")
+    message.origin_id = id if len(id) <= LONGEST_ID else ""  # it would be in what others get
 
 
 def _request(message: IncomingMessage, _: Element) -> None:

@@ -17,6 +17,7 @@ from gateway.ids import StanzaId
 from gateway.store.archive import Archived
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.codec.incoming import LONGEST_ID
 from gateway.xmpp.codec.outgoing import timestamp
 from gateway.xmpp.codec.xml import Stanza, attribute
 from gateway.xmpp.rooms import stanzas
@@ -28,7 +29,9 @@ _DATA = "jabber:x:data"
 _DELAY = "<delay xmlns='urn:xmpp:delay' stamp='{}'/>"
 MOST = 100
 """On one page (REQ-586)."""
-_MOST_ID_CHARS = 1_000
+_MOST_CHARS = 1_000_000
+"""On one page: some of a hundred long texts would be more than may wait for our server at all, and
+so would end its stream (REQ-712). Clients take what there is (XEP-0059 §2.1) and ask for more."""
 _FIELDS = {
     "with": "jid-single",
     "start": "text-single",
@@ -63,7 +66,7 @@ class Query:
 
 def read(element: Element) -> Query:
     """Raises `Refused` for what is not known: to leave it out would give another answer."""
-    if len(element.get("queryid", "")) > _MOST_ID_CHARS:  # it is in each result
+    if len(element.get("queryid", "")) > LONGEST_ID:  # it is in each result
         raise Refused(errors.BAD_REQUEST, "The id of this query is too long.")
     values = _form(element.find(f"{{{_DATA}}}x"))
     page = element.find(f"{{{_RSM}}}set")
@@ -160,6 +163,17 @@ def result(place: Place, query: Query, said: RoomMessage, to: str, by: str = "")
         f" id='{attribute(message.id)}'>{message.inner}{by}</message></forwarded></result>"
     )
     return Stanza("message", place.room, to, inner=inner)
+
+
+def fitting(results: Sequence[Stanza], *, from_end: bool) -> slice:
+    """As many as one page may have, and one at least: those at its beginning, or at its end."""
+    left, kept = _MOST_CHARS, 0
+    for result in reversed(results) if from_end else results:
+        left -= len(result.inner)
+        if left < 0 and kept:
+            break
+        kept += 1
+    return slice(len(results) - kept, None) if from_end else slice(kept)
 
 
 def fin(page: Sequence[Archived], *, complete: bool) -> str:

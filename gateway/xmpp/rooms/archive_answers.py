@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.bridge.accounts import Account
@@ -13,6 +13,7 @@ from gateway.store.rooms import RoomRow
 from gateway.xmpp.asked import Answer, LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import archive, stanzas
 from gateway.xmpp.rooms.past import Page, PastPages
@@ -70,9 +71,25 @@ class ArchiveAnswers:
         if (gap := self._past.within(account, room, page)) is not None:
             page = page.up_to(gap)
         complete = page.is_complete and self._past.beginning(account, room, query) is None
+        results = self._results(account, room, query, page.found, request.sender)
+        kept = archive.fitting(results, from_end=query.backwards)
+        for result in reversed(results[kept]) if query.flipped else results[kept]:
+            self._component.stream.send(result)
+        is_all = complete and len(results[kept]) == len(results)
+        return archive.fin(page.found[kept], complete=is_all)
+
+    def _results(
+        self,
+        account: Account,
+        room: RoomRow,
+        query: archive.Query,
+        page: Sequence[Archived],
+        to: str,
+    ) -> list[Stanza]:
         place = self._component.rooms.place(account, room)
         people: dict[RemoteUserId, str] = {}
-        for said in reversed(page.found) if query.flipped else page.found:
+        results = []
+        for said in page:
             shown = self._rooms.shown(account, room, said.message)
             by = ""
             if room.private and shown.nick:
@@ -80,8 +97,8 @@ class ArchiveAnswers:
                     member = self._rooms.member(room, said.sender)
                     people[said.sender] = stanzas.said_by(place, said.sender, member)
                 by = people[said.sender]
-            self._component.stream.send(archive.result(place, query, shown, request.sender, by))
-        return archive.fin(page.found, complete=complete)
+            results.append(archive.result(place, query, shown, to, by))
+        return results
 
     async def _pages_with_past(self, request: Request) -> str:
         """What the network has is fetched first, as far as the page has space for it."""
