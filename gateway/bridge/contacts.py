@@ -22,7 +22,7 @@ from gateway.bridge.attendance.presence import Presences
 from gateway.bridge.attendance.waves import Item, Waves
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.bridge.splitting import one_line
 from gateway.errors import AdapterError, Forbidden, NotFound, RateLimited, Transient
 from gateway.events import UNAVAILABLE, AcceptInvite, Command, DeclineInvite
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
@@ -261,7 +261,7 @@ class Contacts:
         answer: Callable[[], None]
         try:
             found = await within(self._clock, _FIND_LIMIT_S, contained(session.find, contact))
-            answer = partial(self._grant, account, contact, brief(found.name, NAME_CHARS))
+            answer = partial(self._grant, account, contact, one_line(found.name))
         except NotFound as error:
             answer = partial(self._refuse, account, contact, error.text)
         except Forbidden:  # people may hide their profile; that is no reason not to write to them

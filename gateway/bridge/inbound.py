@@ -17,7 +17,7 @@ from gateway.bridge.cut import cut
 from gateway.bridge.rooms.intake import RoomIntake
 from gateway.bridge.rooms.private import way_of
 from gateway.bridge.rows import Committed, Rows
-from gateway.bridge.splitting import NAME_CHARS, brief, split_text
+from gateway.bridge.splitting import one_line, split_text
 from gateway.bridge.unread import Unread
 from gateway.bridge.wellformed import honest_time, must_be_whole
 from gateway.events import (
@@ -184,7 +184,7 @@ class Intake:
             case RemoteContactGone():
                 self._contact_gone(db, event, now, out)
             case RemoteProfile():
-                self.rows.change(db, event.contact, name=brief(event.name, NAME_CHARS))
+                self.rows.change(db, event.contact, name=one_line(event.name))
 
     def _message(self, db: Transaction, event: RemoteMessage, now: float, out: Committed) -> None:
         conversation = self.rows.chat(db, event.contact)

@@ -48,6 +48,12 @@ def in_line(text: str) -> str:
     return " ".join(text.split()).replace("://", ":/ /")
 
 
+def one_line(text: str, limit: int = NAME_CHARS) -> str:
+    """A name, or the like: within sentences and lists of the gateway it begins no line as if that
+    were the gateway's too (REQ-732)."""
+    return brief(" ".join(text[: 2 * limit].split()), limit)
+
+
 def _cut(text: str) -> int:
     """Where to cut a head of a text that is longer than a part."""
     head = text.encode("utf-8", "replace")[:MAX_PART_BYTES]

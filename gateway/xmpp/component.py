@@ -96,6 +96,7 @@ class Component:
         self.resource = settings.kind
         """The one resource of the gateway and of every puppet, for ever (REQ-405)."""
         self.tasks = Tasks(f"component {self.domain}")
+        self.asked = Tasks(f"answers of {self.domain}")  # whoever waits is told before the end
         self._clock: Clock = network.adapter.context.clock
         self._server_domain = settings.server.server_domain
         self._local_domains = frozenset(settings.local_domains)
@@ -128,7 +129,9 @@ class Component:
 
     async def stop(self) -> None:
         """Close the stream in order; stanzas that come until its end are still handled."""
+        await self.asked.cancel()
         await self.stream.stop()
+        await self.asked.cancel()
         await self.tasks.cancel()
 
     def _up(self) -> None:

@@ -22,12 +22,19 @@ from gateway.store.conversations import GATEWAY
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.incoming import ACCEPT, CONTENT, IncomingMessage, read_message
+from gateway.xmpp.codec.incoming import (
+    ACCEPT,
+    CONTENT,
+    LONGEST_ID,
+    IncomingMessage,
+    read_message,
+)
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Rarely, Repeats, Standing
 from gateway.xmpp.presence import PresenceStanzas
 from gateway.xmpp.rooms import private
+from gateway.xmpp.rooms.joining import JOIN
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -43,6 +50,7 @@ _LOOP = (
     "You have sent the same text 20 times within a minute. Please wait a minute. "
     "This keeps programs from answering each other for ever."
 )
+_LONG_ID = f"The id of this is longer than {LONGEST_ID} characters."
 _SUBSCRIPTIONS = frozenset({"subscribe", "subscribed", "unsubscribe", "unsubscribed"})
 _UNREGISTERED = "You have no account here yet. Send “login” to {gateway} to link one."
 
@@ -71,7 +79,7 @@ class Dispatch:
         sender = split(element.get("from", ""))
         before = self._component.limits.credit(sender.bare)
         try:
-            if not self._is_taken(element, sender):
+            if not self._is_taken(element, sender) or not self._has_usable_id(element):
                 return
             if self._network.audience.unreached and element.get("type") != "error":
                 self._network.audience.heard(sender.bare)
@@ -107,6 +115,20 @@ class Dispatch:
         if _wants_answer(element) and component.limits.may_refuse(sender.bare, standing, now):
             self._error(element, errors.RESOURCE_CONSTRAINT, _TOO_MUCH)
         return False
+
+    def _has_usable_id(self, element: Element) -> bool:
+        """Answers repeat it. Where nobody waits for one, an endless id is left out."""
+        if len(element.get("id", "")) <= LONGEST_ID:
+            return True
+        is_join = element.find(JOIN) is not None and not element.get("type")
+        if is_join and element.tag == f"{ACCEPT}presence":
+            self._component.rooms.refuse_join(element, errors.POLICY_VIOLATION, _LONG_ID)
+            return False
+        if _wants_answer(element):
+            self._error(element, errors.POLICY_VIOLATION, _LONG_ID)
+            return False
+        del element.attrib["id"]
+        return True
 
     def _unsaid(self, event: str) -> int | None:
         return self._rarely.unsaid(event, self._clock.monotonic())

@@ -104,7 +104,7 @@ class IqService:
                 del self._open[user]
 
         self._open[user] += 1
-        self._component.tasks.spawn(work(), "iq", done=done)
+        self._component.asked.spawn(work(), "iq", done=done)
 
     def _is_gateway(self, to: Address) -> bool:
         return not to.local and to.resource in ("", self._component.resource)
@@ -126,6 +126,7 @@ class IqService:
             self._refuse(element, Refused(errors.REMOTE_TIMEOUT, said))
         except (asyncio.CancelledError, Exception):
             if is_cancelled():
+                self._refuse(element, Refused(errors.UNAVAILABLE, errors.STOPPING))
                 raise
             log.exception("iq_failed", id=element.get("id", ""))
             self.fail(element)
@@ -152,6 +153,7 @@ class IqService:
             self._refuse(element, refused)
         except (asyncio.CancelledError, Exception):
             if is_cancelled():
+                self._refuse(element, Refused(errors.UNAVAILABLE, errors.STOPPING))
                 raise
             log.exception("iq_failed", id=element.get("id", ""))
             self.fail(element)

@@ -262,3 +262,39 @@ async def test_req_513_a_room_by_its_name_that_lets_nobody_in_is_not_kept(house:
     await house.clock.settle()
     (local,) = house.query("SELECT localpart FROM address WHERE remote_id = '#tea:net'")[0]
     assert local.startswith("#x-")
+
+
+@pytest.mark.parametrize("waits_for", ["join", "iq", "invitation", "subject"])
+async def test_req_514_129_whoever_waits_when_the_gateway_stops_is_told(
+    house: House, waits_for: str
+) -> None:
+    """A client that waits to be in is not in: no ping of its own would ever tell it more."""
+    await running(house)
+    _invites(house, "!tea")
+    (tea,) = _addresses(await _received(house))
+    members = [{"user": "alice", "affiliation": "owner"}, {"user": "bob"}]
+    house.network.event("alice", "room", room="!club", members=members, may=["topic", "invite"])
+    await house.clock.settle()
+    (local,) = house.query("SELECT localpart FROM address WHERE remote_id = '!club'")[0]
+    club = f"{local}@{GATEWAY}"
+    _join(house, club)
+    await _received(house)
+    house.network.mute = True
+    muc = "http://jabber.org/protocol/muc"
+    asked = {
+        "join": f"<presence id='a' from='{PHONE}' to='{tea}/Alice'><x xmlns='{muc}'/></presence>",
+        "iq": f"<iq type='set' id='a' from='{PHONE}' to='{club}'><query xmlns='{muc}#admin'>"
+        "<item nick='bob' role='none'/></query></iq>",
+        "invitation": f"<message id='a' from='{PHONE}' to='{club}'><x xmlns='{muc}#user'>"
+        f"<invite to='carol@{GATEWAY}'/></x></message>",
+        "subject": f"<message id='a' type='groupchat' from='{PHONE}' to='{club}'>"
+        "<subject>Tea</subject></message>",
+    }
+    house.server.send(asked[waits_for])
+    assert not await _received(house)
+    await house.stop()
+    (answer,) = await _received(house)
+    assert (answer.get("id"), _conditions([answer])) == ("a", ["recipient-unavailable"])
+    error = answer.find(f"{ACCEPT}error")
+    assert error is not None
+    assert error.get("type") == "wait"

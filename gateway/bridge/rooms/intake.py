@@ -24,7 +24,7 @@ from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.said import Said, what_is_said
 from gateway.bridge.rooms.slow_mode import LONGEST_S
 from gateway.bridge.rows import Committed, Rows
-from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.bridge.splitting import one_line
 from gateway.bridge.wellformed import honest_time
 from gateway.events import (
     RemoteMember,
@@ -147,7 +147,7 @@ class RoomIntake:
         room = before or self.room_rows.enter(db, event.room)
         was_left = before is not None and self._was_left(db, before)
         waited = self.invitations.came_in(db, event.room)
-        name = brief(event.name, NAME_CHARS)
+        name = one_line(event.name)
         wanted = "" if waited is None else waited.localpart
         self.room_rows.rows.addresses.assign_room(db, event.room, name, wanted)
         rooms.allow(db, room.id, self.room_rows.rows.account, event.may)
@@ -179,7 +179,7 @@ class RoomIntake:
         rooms.describe(
             db,
             room.id,
-            name=brief(event.name, NAME_CHARS),
+            name=one_line(event.name),
             topic=topic,
             topic_by=event.topic_by,
             topic_at=topic_at,
@@ -216,7 +216,7 @@ class RoomIntake:
     ) -> None:
         """REQ-542. What the account may do concerns its own sessions alone."""
         shape = (
-            brief(event.name, NAME_CHARS),
+            one_line(event.name),
             event.is_private,
             _slow_mode_s(event),
             event.is_listed,

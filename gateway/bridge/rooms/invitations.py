@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
-from gateway.bridge.splitting import NAME_CHARS, brief, in_line
+from gateway.bridge.splitting import brief, in_line, one_line
 from gateway.events import (
     GatewayNotice,
     RemoteRoomInvite,
@@ -68,7 +68,7 @@ class InvitationIntake:
         known = invitations.get(db, account, event.room)
         if self._is_in(db, event.room) or (known is not None and known.event == event.id):
             return
-        name = brief(event.name, NAME_CHARS)
+        name = one_line(event.name)
         waiting = known or Invitation(room=event.room, address=event.room)
         invitation = replace(
             waiting,
@@ -76,7 +76,7 @@ class InvitationIntake:
             name=name,
             inviter=event.inviter,
             has_knocked=False,
-            own_name=brief(event.own_name, NAME_CHARS),
+            own_name=one_line(event.own_name),
         )
         if not invitations.put(db, account, invitation, now):
             self._tell_too_many(db, now, out)
@@ -95,7 +95,7 @@ class InvitationIntake:
         if self._is_in(db, event.room) or (known is not None and known.has_knocked):
             return
         waiting = known or Invitation(room=event.room, address=event.room)
-        name = brief(event.name, NAME_CHARS)
+        name = one_line(event.name)
         waiting = replace(waiting, event=None, name=name, has_knocked=True)
         if invitations.put(db, account, waiting, now):
             self.room_rows.rows.addresses.assign_room(db, event.room, name, waiting.localpart)
@@ -131,7 +131,7 @@ class InvitationIntake:
             name=name,
             waiting=event.room,
             inviter=event.inviter,
-            inviter_name=brief(event.inviter_name, NAME_CHARS),
+            inviter_name=one_line(event.inviter_name),
             reason=brief(event.reason),
             is_answer=is_answer,
         )

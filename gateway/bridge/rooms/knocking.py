@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.rooms import allows
 from gateway.bridge.rows import Committed
-from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.bridge.splitting import brief, one_line
 from gateway.events import (
     GatewayNotice,
     RemoteRoomKnock,
@@ -62,7 +62,7 @@ class KnockIntake:
         if is_full and not knocks.has(db, rows.account, room.id, event.user):
             self._tell_too_many(db, now, out)
             return
-        name = brief(event.name, NAME_CHARS)
+        name = one_line(event.name)
         if not knocks.put(db, rows.account, room.id, event.user, event.id, name, now):
             return
         rows.addresses.assign(db, event.user)

@@ -11,7 +11,7 @@ from msgspec import structs
 
 from gateway.adapter import Adapter, Session
 from gateway.bridge.accounts import Account
-from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.bridge.splitting import one_line
 from gateway.errors import AdapterError, Transient, Unsupported
 from gateway.events import FoundRoom, FoundRooms, LiftBan, RoomAction, SearchRooms
 from gateway.events.record import Record
@@ -83,5 +83,5 @@ class Management:
 
 
 def _brief(found: FoundRoom) -> FoundRoom:
-    name, topic = brief(found.name, NAME_CHARS), brief(found.topic, _MOST_TOPIC_CHARS)
+    name, topic = one_line(found.name), one_line(found.topic, _MOST_TOPIC_CHARS)
     return structs.replace(found, name=name, topic=topic)

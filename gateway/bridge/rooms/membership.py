@@ -18,7 +18,7 @@ from gateway.bridge.rooms.leads import Leads
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rows import Committed
-from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.bridge.splitting import brief, one_line
 from gateway.events import (
     Departure,
     Member,
@@ -117,7 +117,7 @@ class Membership:
     ) -> None:
         """Somebody is in it, as this."""
         before = members.find(db, room.id, member.user)
-        name = brief(member.name, NAME_CHARS)
+        name = one_line(member.name)
         if before is not None and before.name == name:
             called = before.nick
         else:
@@ -128,7 +128,7 @@ class Membership:
             nick=called,
             affiliation=member.affiliation,
             may_speak=member.may_speak,
-            title=brief(member.title, NAME_CHARS),
+            title=one_line(member.title),
             is_shown=occupants.is_shown(self.room_rows, db, room, member, before),
             avatar=reference(member.avatar),
             picture=avatars.hash_of(db, room.id, reference(member.avatar)),

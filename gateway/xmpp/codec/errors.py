@@ -61,6 +61,8 @@ RESOURCE_CONSTRAINT = StanzaError("wait", "resource-constraint")
 SERVICE_UNAVAILABLE = StanzaError("cancel", "service-unavailable")
 
 UNAVAILABLE = StanzaError("wait", "recipient-unavailable")
+STOPPING = "The gateway is being stopped. This may have been done or not. Please try again later."
+"""Of who waits for an answer then."""
 
 
 def gone(address: str = "") -> StanzaError:

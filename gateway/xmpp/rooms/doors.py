@@ -123,7 +123,7 @@ class Doors:
                 self._refuse(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
                 return
             self._open[account.user] += 1
-            self._component.tasks.spawn(
+            self._component.asked.spawn(
                 self._come_in(account, to, door),
                 "join",
                 done=partial(self._closed, account.user),
@@ -154,7 +154,7 @@ class Doors:
             failed = Refused(errors.RESOURCE_CONSTRAINT, _STORE)
         except (asyncio.CancelledError, Exception):
             if is_cancelled():
-                self._waiting.pop(door, None)
+                self._tell_stopping(door)
                 raise
             log.exception("join_failed", account=account.id)
         waited = self._waiting.pop(door, None)
@@ -167,6 +167,12 @@ class Doors:
             self._refuse(element, errors.gone(uri(address)), _MOVED)
         else:
             self._enter(account, room, door[0], asked, element)
+
+    def _tell_stopping(self, door: _Door) -> None:
+        """Else a client waits for ever: it is not in, and so no ping tells it that it is out."""
+        waited = self._waiting.pop(door, None)
+        if waited is not None:
+            self._refuse(waited[0], errors.UNAVAILABLE, errors.STOPPING)
 
     async def _room(self, account: Account, local: str) -> RoomRow:
         invitation = self._coming.invitation(account, local)

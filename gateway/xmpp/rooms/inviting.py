@@ -63,7 +63,7 @@ class Inviting:
 
     def to_room(self, message: IncomingMessage, sender: Address, to: Address) -> bool:
         """Invitations that a room is to pass on, or an answer to one. False if there are none."""
-        if not message.guests and not message.declines:
+        if message.type == "groupchat" or not (message.guests or message.declines):
             return False
         account = self._component.account_of(sender.bare)
         if message.guests:
@@ -172,7 +172,7 @@ class Inviting:
                 del self._open[user]
 
         self._open[user] += 1
-        self._component.tasks.spawn(self._done(message, work), "invitation", done=done)
+        self._component.asked.spawn(self._done(message, work), "invitation", done=done)
 
     async def _done(self, message: IncomingMessage, work: Callable[[], Awaitable[None]]) -> None:
         """What fails comes back to the sender, under the id of the message."""
@@ -187,6 +187,7 @@ class Inviting:
             self._refuse(message, errors.RESOURCE_CONSTRAINT, _STORE)
         except (asyncio.CancelledError, Exception):
             if is_cancelled():
+                self._refuse(message, errors.UNAVAILABLE, errors.STOPPING)
                 raise
             log.exception("invitation_failed")
             self._refuse(message, errors.INTERNAL, "The gateway could not pass it on.")

@@ -17,7 +17,7 @@ from gateway.xmpp.rooms import stanzas
 from gateway.xmpp.rooms.place import Place
 from gateway.xmpp.rooms.stanzas import LOGGED, MUC, NICK_CHANGED, NON_ANONYMOUS
 
-_JOIN = f"{{{MUC}}}x"
+JOIN = f"{{{MUC}}}x"
 _HISTORY = f"{{{MUC}}}history"
 _DIGITS = 9
 """Of a number of seconds or characters; a longer one is as good as endless."""
@@ -26,7 +26,7 @@ _DIGITS = 9
 def read_join(element: Element, nick: str, now: float) -> Asked | None:
     """The request in a presence; None if there is none in it. What cannot be read of the history
     is left out."""
-    asked = element.find(_JOIN)
+    asked = element.find(JOIN)
     if asked is None:
         return None
     wanted, shown = asked.find(_HISTORY), read_shown(element)

@@ -27,7 +27,7 @@ from gateway.store.sessions import Shown
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.presence import error_of, read_shown
-from gateway.xmpp.codec.xml import Stanza
+from gateway.xmpp.codec.xml import Stanza, text
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.limits import Kind, Standing
 from gateway.xmpp.rooms import stanzas
@@ -39,6 +39,7 @@ from gateway.xmpp.rooms.pulse import GHOST, UNREACHABLE
 from gateway.xmpp.rooms.speaking import Speaking
 from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL
 from gateway.xmpp.rooms.subject import Subjects
+from gateway.xmpp.stream import MAX_STANZA_BYTES
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -63,7 +64,7 @@ class RoomService:
         self._subjects = Subjects(component)
         self._told_out: dict[tuple[str, str], float] = {}
         """Sessions, and rooms of which they were told lately that they are not in."""
-        self.doors = Doors(component, self._refuse_join, self._join)
+        self.doors = Doors(component, self.refuse_join, self._join)
         self.inviting = Inviting(component, self._refuse)
 
     # --- addresses ------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ class RoomService:
         found = self.find(sender, to)
         join = read_join(element, to.resource, self._clock.now())
         if join is not None and not to.resource:  # XEP-0045 §7.2.1
-            self._refuse_join(element, errors.JID_MALFORMED, _NO_NICK)
+            self.refuse_join(element, errors.JID_MALFORMED, _NO_NICK)
             return
         if found is None:
             if join is not None:
@@ -138,9 +139,9 @@ class RoomService:
         account, room = found
         session = element.get("from", "")
         if join is not None and account.status is not AccountStatus.LINKED:
-            self._refuse_join(element, errors.UNAVAILABLE, _LOGGED_OUT)
+            self.refuse_join(element, errors.UNAVAILABLE, _LOGGED_OUT)
         elif join is not None and not self._may_join(account):
-            self._refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
+            self.refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
         elif join is not None:
             self._join(account, room, session, join, element)
         elif self._rooms.is_in(room, session):
@@ -161,7 +162,7 @@ class RoomService:
         self._told_out.pop((session, self.address(room)), None)
 
         def refused() -> None:
-            self._refuse_join(element, errors.ITEM_NOT_FOUND, NO_ROOM)
+            self.refuse_join(element, errors.ITEM_NOT_FOUND, NO_ROOM)
 
         self._rooms.join(account, room, session, asked, refused)
 
@@ -221,13 +222,13 @@ class RoomService:
         account = self._component.account_of(sender.bare)
         if account is None:
             said = _NO_ACCOUNT.format(gateway=self._component.domain)
-            self._refuse_join(element, errors.REGISTRATION_REQUIRED, said)
+            self.refuse_join(element, errors.REGISTRATION_REQUIRED, said)
         elif not self._may_join(account):
-            self._refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
+            self.refuse_join(element, errors.RESOURCE_CONSTRAINT, _TOO_MANY)
         else:
             self.doors.knock(account, to, join, element)
 
-    def _refuse_join(self, element: Element, error: errors.StanzaError, said: str) -> None:
+    def refuse_join(self, element: Element, error: errors.StanzaError, said: str) -> None:
         """REQ-513: the error comes from the occupant that was asked for, and repeats the request
         by its id and its name."""
         inner = f"<x xmlns='{MUC}'/>{error.xml(said)}"
@@ -284,6 +285,8 @@ class RoomService:
             refuse(errors.NOT_IN_ROOM, NOT_IN)
         elif message.is_subject:
             self._subjects.change(account, room, message.subject or "", refuse)
+        elif _is_too_long(message.body or ""):
+            refuse(errors.NOT_ACCEPTABLE, "This is too long for one message to a group.")
         else:
             self._speaking.take(account, room, message)
 
@@ -329,3 +332,10 @@ class RoomService:
         account = self._component.account_of(split(to).bare)
         joined = self._rooms.joined(account, room, told) if account is not None else None
         return sequence(place, joined, told, to) if joined is not None else iter(())
+
+
+def _is_too_long(body: str) -> bool:
+    """With what is beside it, it could not be reflected (REQ-105). Characters have up to 5 bytes
+    as XML."""
+    most = MAX_STANZA_BYTES * 3 // 4
+    return len(body) > most // 5 and len(text(body).encode()) > most

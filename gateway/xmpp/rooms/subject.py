@@ -6,6 +6,7 @@ Nothing is reflected: the network tells of the new topic, or the message comes b
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ class Subjects:
         else:
             self._open.add(one)
             work = self._change(account, DescribeRoom(room=room.remote_id, topic=topic), refuse)
-            self._component.tasks.spawn(work, "subject", done=lambda: self._open.discard(one))
+            self._component.asked.spawn(work, "subject", done=lambda: self._open.discard(one))
 
     async def _change(
         self,
@@ -64,3 +65,6 @@ class Subjects:
         except AdapterError as error:
             failed = refused(error)
             refuse(failed.error, failed.said)
+        except asyncio.CancelledError:  # the gateway stops: `Management` lets out no other
+            refuse(errors.UNAVAILABLE, errors.STOPPING)
+            raise

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.bridge.accounts import Account
-from gateway.bridge.splitting import NAME_CHARS, brief
+from gateway.bridge.splitting import brief, one_line
 from gateway.events import Affiliation, CreateRoom, InviteToRoom
 from gateway.ids import RemoteUserId
 from gateway.store.rooms import RoomRow
@@ -193,7 +193,7 @@ async def create(talk: Dialogue) -> None:
         wrong = f"“{strangers[0][:100]}” is not the address of a contact."
         known = {name: said for name, said in answers.items() if name != "invited"}
     action = CreateRoom(
-        name=brief(answers["name"], NAME_CHARS),
+        name=one_line(answers["name"]),
         is_private=answers["private"] == "1",
         invited=tuple(person for person in people.values() if person is not None),
     )
