@@ -20,6 +20,7 @@ CAROL = f"carol@{HOME}"
 DAVE = f"dave@{HOME}"
 USERS = {"alice": ALICE, "carol": CAROL, "dave": DAVE}
 SID = "{urn:xmpp:sid:0}stanza-id"
+STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 OCCUPANT_ID = "{urn:xmpp:occupant-id:0}occupant-id"
 
 
@@ -347,33 +348,48 @@ async def test_one_fails_and_the_other_notices_nothing(town: Town) -> None:
     assert _texts(_groupchat(told["alice"])) == _texts(_groupchat(told["carol"])) == ["hello"]
 
 
-@pytest.mark.parametrize("how", ["expires", "logs out", "unregisters"])
+def _asked(town: Town) -> list[list[str]]:
+    """Of which rooms sessions were asked to tell them whole."""
+    commands = town.house.network.commands
+    return [command["rooms"] for command in commands if command["op"] == "tell-rooms"]
+
+
+@pytest.mark.parametrize("how", ["expires", "logs out", "unregisters", "is stopped"])
 async def test_another_one_leads_at_once_when_the_leader_does_not_come_back(
     town: Town, how: str
 ) -> None:
     """Nobody waits half a minute for a session that will not be there again by itself."""
     await town.both_join()
-    account = town.house.bridge.accounts.of(ALICE)  # type: ignore[arg-type]
+    house = town.house
+    account = house.bridge.accounts.of(ALICE)  # type: ignore[arg-type]
     assert account is not None
     if how == "expires":
-        town.house.network.revoke("alice")
+        house.network.revoke("alice")
     elif how == "logs out":
-        await town.house.bridge.logins.log_out(account)
+        await house.bridge.logins.log_out(account)
+    elif how == "unregisters":
+        await house.bridge.logins.unregister(account)
     else:
-        await town.house.bridge.logins.unregister(account)
-    await town.house.clock.advance(1)
-    asked = [c["rooms"] for c in town.house.network.commands if c["op"] == "tell-rooms"]
-    assert asked[:1] == [["!club"]]
+        assert account.link is not None
+        await account.link.stop()  # as when the admin does not admit her any more
+        await house.clock.advance(10)
+    await house.clock.advance(1)
+    assert _asked(town)[:1] == [["!club"]]
 
 
 async def test_a_leader_who_comes_back_soon_leads_on(town: Town) -> None:
     """To tell a room whole costs much."""
     await town.both_join()
-    await town.house.network.stop()
-    await town.house.clock.advance(1)
-    await town.house.network.start()
-    await town.house.clock.advance(25)
-    assert not [c for c in town.house.network.commands if c["op"] == "tell-rooms"]
+    house = town.house
+    house.network.event("alice", "room", room="!club", members="nonsense")  # her session fails
+    account = house.bridge.accounts.of(ALICE)  # type: ignore[arg-type]
+    assert account is not None
+    await house.clock.advance(25)
+    assert not house.bridge.accounts.is_live(account.id)
+    assert not _asked(town)
+    await house.clock.advance(20)
+    assert _asked(town)[:1] == [["!club"]]
+    house.logs.clear()
 
 
 @pytest.mark.parametrize("trouble", ["raises", "hangs"])
@@ -584,8 +600,11 @@ async def test_only_who_has_said_it_can_change_what_is_still_on_its_way(town: To
                 f" to='{town.room}'>{content}</message>"
             )
             told = await town.settle()
-            refused = [each.get("id") for each in told[name] if each.get("type") == "error"]
-            assert refused == ([] if is_hers else [f"{kind}-{name}"])
+            refused = {each.get("id"): each for each in told[name] if each.get("type") == "error"}
+            assert list(refused) == ([] if is_hers else [f"{kind}-{name}"])
+            assert all(
+                each.find(f".//{STANZAS}forbidden") is not None for each in refused.values()
+            )
 
 
 async def test_read_marks_are_each_ones_own(town: Town) -> None:

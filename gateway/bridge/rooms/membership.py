@@ -95,7 +95,8 @@ class Membership:
                 self.member(db, room, member, now, out)
         listed = {member.user for member in people}
         for user in sharing.accounts_of(db, room.id):
-            self._hear(db, room, user, is_there=user in listed)
+            if user in listed or not self._tells_itself(db, room, user):
+                self._hear(db, room, user, is_there=user in listed)
 
     def heard(self, db: Transaction, room: RoomRow, event: RemoteRoomEvent) -> None:
         """A session that does not lead tells who comes or goes: what it tells next is for those
@@ -200,11 +201,8 @@ class Membership:
     def _is_told_again(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> bool:
         """Whether the account's own session tells of it what another one has told before. It may
         have come back since."""
-        own, is_own = self.leads.account, user == self.room_rows.own
-        if not is_own or not put_out.is_expected(db, room.id, own):
-            return False
-        put_out.expect(db, room.id, own, is_out=False)
-        return True
+        is_own = user == self.room_rows.own
+        return is_own and put_out.is_expected(db, room.id, self.leads.account)
 
     def _remove(
         self,
