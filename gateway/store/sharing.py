@@ -245,16 +245,17 @@ def hearers(
     came_at: float | None = None,
 ) -> tuple[str, ...]:
     """The sessions in a room that are told what somebody says or does, as the session of an
-    account tells it. ``came_at``: when it came, if it could not be read then, and is not for who
-    came later."""
+    account tells it. ``came_at``: when it came, if it is told later than that, and is not for who
+    came in since."""
     found = db.execute(
         "SELECT occupant.jid FROM occupant WHERE occupant.room = ?"
         " AND occupant.account NOT IN (SELECT account FROM ignored WHERE remote_id = ?)"
         " AND occupant.account NOT IN"
         " (SELECT account FROM told_gone WHERE told_gone.room = ? AND told_by = ?)"
-        " AND (? IS NULL OR EXISTS (SELECT 1 FROM stay WHERE stay.room = occupant.room"
+        " AND (? IS NULL OR occupant.account = ?"
+        " OR EXISTS (SELECT 1 FROM stay WHERE stay.room = occupant.room"
         " AND stay.account = occupant.account AND stay.up_to IS NULL AND stay.since <= ?))",
-        (room, sender, room, told_by, came_at, came_at),
+        (room, sender, room, told_by, came_at, told_by, came_at),
     )
     return tuple(jid for (jid,) in found)
 

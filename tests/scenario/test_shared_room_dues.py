@@ -312,3 +312,33 @@ async def test_req_511_who_has_come_back_is_not_put_out_once_more(town: Town) ->
     town.tell("carol", "member-gone", user="carol", how="kicked")
     told = await town.settle()
     assert [each.get("type") for each in told["carol"]] == ["unavailable"]
+
+
+async def test_req_585_what_was_said_before_one_came_is_not_hers_when_it_is_told_late(
+    town: Town,
+) -> None:
+    """Alice's session was away, and Dave's is faster than hers. What his own session tells is
+    his, however late."""
+    await town.both_join()
+    said_at = town.house.clock.now()
+    await town.house.clock.advance(600)
+    await _dave_comes(town)
+    late = {"sender": "bob", "sent_at": said_at}
+    town.tell("alice", "room-message", id="m0", body="before", **late)
+    town.tell("alice", "room-message", id="m1", body="changed", edits="m0", **late)
+    told = await town.settle()
+    for name in ("alice", "carol"):
+        assert _texts(_groupchat(told[name])) == ["before", "changed"]
+        assert await town.archive(name) == ["before", "changed"]
+    assert not _groupchat(told["dave"])
+    assert await town.archive("dave") == []
+    town.tell("dave", "room-message", id="m2", body="with him", **late)
+    told = await town.settle()
+    assert _texts(_groupchat(told["dave"])) == ["with him"]
+    assert await town.archive("dave") == ["with him"]
+    town.tell("dave", "room-message", id="m1", body="changed", edits="m0", **late)
+    await town.settle()
+    assert await town.archive("dave") == ["changed", "with him"]
+    town.tell("dave", "room-message", id="m0", body="before", **late)
+    await town.settle()
+    assert await town.archive("dave") == ["before", "changed", "with him"]

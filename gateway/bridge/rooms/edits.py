@@ -94,6 +94,8 @@ class Edits:
             self.retractions.take_back(db, room, stand_in, event.sender, "", now, out)
             texts.link(db, room.id, line, text.message)
         elif not self._is_new(db, room, event, now):
+            archive_id = self.room_rows.id(room, "archive", event.id, 0)
+            self.room_rows.told_again(db, room, archive_id, came_at)
             return True
         self._tell(db, room, event, text, stand_in is not None, now, out, came_at)
         return True

@@ -40,7 +40,9 @@ class PastRows(RoomRows):
         if room.is_shared:
             sharing.owe(db, room.id, self.rows.account, said.archive_id)
 
-    def told_again(self, db: Transaction, room: RoomRow, archive_id: StanzaId) -> None:
+    def told_again(
+        self, db: Transaction, room: RoomRow, archive_id: StanzaId, came_at: float | None = None
+    ) -> None:
         """That says nothing of when the account came in."""
 
     def told_late(self, db: Transaction, room: RoomRow, came_at: float | None) -> None:

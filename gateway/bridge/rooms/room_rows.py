@@ -127,7 +127,8 @@ class RoomRows:
     ) -> None:
         """Something that is kept in the archive, once, and told. ``text_of``: the message whose
         text it is; both ids mean that one from now on. ``came_at``: when it came, if it could not
-        be read then."""
+        be read then, or is told long after: it is for who was in by then, and for the account that
+        was told it."""
         if not self.keep(db, room, sender, said, now, text_of, came_at):
             return
         if said.nick:
@@ -135,6 +136,8 @@ class RoomRows:
         to = rooms.occupants(db, room.id)
         if room.is_shared:
             put_out.was_told(db, room.id, self.rows.account, said.archive_id)
+            if came_at is not None:
+                sharing.owe(db, room.id, self.rows.account, said.archive_id)
         if room.is_shared and said.nick and said.subject is None:
             late = None if room.shows_past else came_at
             to = sharing.hearers(db, room.id, self.rows.account, sender, late)
@@ -154,8 +157,12 @@ class RoomRows:
             structs.replace(unquoted, to=tuple(jid for jid in to if jid not in may_read)),
         ]
 
-    def told_again(self, db: Transaction, room: RoomRow, archive_id: StanzaId) -> None:
-        """The account was told what is in the archive already."""
+    def told_again(
+        self, db: Transaction, room: RoomRow, archive_id: StanzaId, came_at: float | None = None
+    ) -> None:
+        """The account was told what is in the archive already. ``came_at``: as in `say`."""
+        if room.is_shared and came_at is not None:
+            sharing.owe(db, room.id, self.rows.account, archive_id)
         if room.is_shared:
             sharing.reach_back(db, room.id, self.rows.account, archive_id)
             put_out.was_told(db, room.id, self.rows.account, archive_id)

@@ -31,6 +31,9 @@ from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import RoomRow
 from gateway.text import clean
 
+_LATE_S = 60.0
+"""Clocks of homeservers are that much apart, and sessions tell what is said within that time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Speech:
@@ -58,6 +61,8 @@ class Speech:
             if shown is not None:
                 self._readable(db, room, event, shown, came_at, now, out)
                 return
+        else:
+            came_at = _long_ago(room, event, now)
         if event.edits is None or not self.edits.edited(
             db, room, event, now, out, came_at=came_at
         ):
@@ -74,7 +79,8 @@ class Speech:
     ) -> None:
         if room.is_shared and conversations.by_remote_id(db, room.conversation, event.id):
             # Another account was told it: most of what comes in a room that many share.
-            self.room_rows.told_again(db, room, self.room_rows.id(room, "archive", event.id, 0))
+            archive_id = self.room_rows.id(room, "archive", event.id, 0)
+            self.room_rows.told_again(db, room, archive_id, came_at)
             return
         speaker = self.room_rows.speaker(db, room, event.sender)
         sent_at = honest_time(event.sent_at, now)
@@ -95,7 +101,7 @@ class Speech:
             )
             archive_id = self.room_rows.id(room, "archive", event.id, part)
             if stored is None:
-                self.room_rows.told_again(db, room, archive_id)
+                self.room_rows.told_again(db, room, archive_id, came_at)
                 return
             said = RoomMessage(
                 id=sid,
@@ -328,3 +334,10 @@ class Speech:
 
 def _own_thread(room: RoomRow, command: SendRoomText) -> str:
     return threads.id_of(room, command.thread) or command.own_thread
+
+
+def _long_ago(room: RoomRow, event: RemoteRoomMessage, now: float) -> float | None:
+    """When it was said, if a session that was away tells it. Others may have come in since, and
+    their sessions were faster."""
+    sent_at = honest_time(event.sent_at, now)
+    return sent_at if room.is_shared and now - sent_at > _LATE_S else None
