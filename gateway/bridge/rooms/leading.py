@@ -19,7 +19,6 @@ from gateway.bridge.link import LinkState
 from gateway.errors import AdapterError, StoreUnavailable
 from gateway.ids import AccountId, NetworkName, RemoteRoomId, RoomId
 from gateway.store import Store, realms, sharing
-from gateway.store.accounts import AccountStatus
 from gateway.tasks import CutOff, contained, within
 
 log = structlog.get_logger("rooms")
@@ -105,8 +104,7 @@ class Leading:
 
     def _comes_back(self, account: Account) -> bool:
         """Whether it will have a session again, whatever its user does."""
-        link, may_connect = account.link, account.status is AccountStatus.LINKED
-        return may_connect and link is not None and link.phase not in _OVER
+        return account.link is not None and account.link.phase not in _OVER
 
     def _other(self, room: RoomId) -> AccountId | None:
         """Who may lead it: somebody who is in it, and has a session."""
