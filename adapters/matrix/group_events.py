@@ -44,6 +44,8 @@ _REDACTS_WITHIN = 11
 """Room version since which a redaction says within its content what it takes back."""
 PINS = "m.room.pinned_events"
 _AVATAR = "m.room.avatar"
+_NAME = "m.room.name"
+_MAX_NAME_BYTES = 512
 _ENCRYPTED = "This group is end-to-end encrypted from now on."
 
 
@@ -84,7 +86,7 @@ def done_in(
         return None
     if event.get("type") == "m.room.redaction":
         return _retraction(room, event, now, version)
-    if event.get("type") in (PINS, _AVATAR, "m.room.encryption"):
+    if event.get("type") in (PINS, _AVATAR, _NAME, "m.room.encryption"):
         return _notice(room, event)
     return None
 
@@ -188,16 +190,21 @@ def _notice(room: RemoteRoomId, event: Event) -> RemoteRoomNotice | None:
     before = as_dict(as_dict(event.get("unsigned")).get("prev_content"))
     if event.get("state_key") != "":
         return None
-    content = as_dict(event.get("content"))
+    content, is_important = as_dict(event.get("content")), True
     if event["type"] == PINS:
         text = _pinned(content.get("pinned"), before.get("pinned"))
     elif event["type"] == _AVATAR:
         text = _pictured(avatar_in(content, "url"), avatar_in(before, "url"))
+        is_important = False
+    elif event["type"] == _NAME:
+        text = _named(_name(content), _name(before))
     else:
         text = "" if before else _ENCRYPTED
     if not text:
         return None
-    return RemoteRoomNotice(room=room, id=RemoteMessageId(event_id_of(event)), text=text)
+    return RemoteRoomNotice(
+        room=room, id=RemoteMessageId(event_id_of(event)), text=text, is_important=is_important
+    )
 
 
 def _pinned(now: object, before: object) -> str:
@@ -206,6 +213,18 @@ def _pinned(now: object, before: object) -> str:
     if new - old:
         return "A message was pinned."
     return "A message is no longer pinned." if old - new else ""
+
+
+def _name(content: Event) -> str:
+    name = content.get("name")
+    return clean(name, _MAX_NAME_BYTES).strip() if isinstance(name, str) else ""
+
+
+def _named(now: str, before: str) -> str:
+    """What a group is called first is no change of it."""
+    if not before or now == before:
+        return ""
+    return f"The group is called “{now}” now." if now else "The group has no name any more."
 
 
 def _pictured(now: str, before: str) -> str:

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from gateway.errors import SettingRefused
+from gateway.store.archive import Level
 
 
 class Publish(enum.StrEnum):
@@ -24,6 +25,26 @@ class Publish(enum.StrEnum):
     MIRROR = "mirror"
     ONLINE = "online"
     NEVER = "never"
+
+
+class RoomLines(enum.StrEnum):
+    """What of what happens in groups is said there by the room itself (REQ-577)."""
+
+    ALL = "all"
+    IMPORTANT = "important"
+    NONE = "none"
+
+    @property
+    def level(self) -> Level:
+        """Nothing that is less important is told."""
+        return _LEVELS[self]
+
+
+_LEVELS = {
+    RoomLines.ALL: Level.OTHER,
+    RoomLines.IMPORTANT: Level.IMPORTANT,
+    RoomLines.NONE: Level.SAID,
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,12 +96,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ),
         ),
     ] = True
+    room_lines: Annotated[
+        RoomLines,
+        msgspec.Meta(
+            title="Lines about what happens in groups",
+            description=(
+                "Groups say in a line of their own when they have another name, when a message is "
+                "pinned, and the like. What is missing there is always said."
+            ),
+        ),
+    ] = RoomLines.IMPORTANT
 
 
 _CHOICES: Mapping[enum.Enum, str] = {
     Publish.MIRROR: "What my clients show",
     Publish.ONLINE: "Online while I am connected",
     Publish.NEVER: "Never online",
+    RoomLines.ALL: "All",
+    RoomLines.IMPORTANT: "What is important",
+    RoomLines.NONE: "None",
 }
 
 
@@ -163,3 +197,11 @@ def decoded(stored: str) -> Settings:
         return msgspec.json.decode(stored, type=Settings)
     except msgspec.MsgspecError as error:
         raise SettingRefused("The stored settings cannot be read.") from error
+
+
+def usable(stored: str) -> Settings:
+    """The same, with the defaults where it cannot be read."""
+    try:
+        return decoded(stored)
+    except SettingRefused:
+        return Settings()

@@ -226,6 +226,9 @@ class RemoteRoomNotice(Record, frozen=True, kw_only=True):
     id: RemoteMessageId
     """It is told once."""
     text: str
+    is_important: bool = True
+    """It changes what the room is, or what people can do there, or calls for them. Users may want
+    to hear of nothing else."""
 
 
 class RemoteRoomTopic(Record, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ has places of its own before that, or in the middle of it (see `gateway.store.pl
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,15 @@ from gateway.ids import AccountId, RemoteUserId, RoomId, StanzaId
 from gateway.store.journal import payload
 from gateway.store.sharing import DUE, takes
 from gateway.store.writer import Connection, Transaction
+
+
+class Level(enum.IntEnum):
+    """Who wants to hear of something."""
+
+    SAID = 0
+    """Somebody has said it, or it is about what is missing: everybody."""
+    IMPORTANT = 1
+    OTHER = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ class Wanted:
     """Of a shared room: only what this account may read."""
     newest: bool = False
     """The last of them, not the first."""
+    up_to: Level = Level.OTHER
+    """Nothing that is less important."""
 
 
 def keep(
@@ -57,6 +69,7 @@ def keep(
     for_later: bool = False,
     came_at: float | None = None,
     place: int | None = None,
+    level: Level = Level.SAID,
 ) -> bool:
     """Keep what was said. False if it is there already. ``text_of``: the message whose text it is,
     be it the first one or an edit. ``for_later``: also for who comes into the room later.
@@ -65,7 +78,8 @@ def keep(
     made = db.execute(
         "INSERT OR IGNORE INTO archived"
         " (id, room, archive_id, sender, sent_at, stored_at, payload, message, for_later, came_at,"
-        f" fetched) VALUES (?, ?, ?, ?, ?, {_GROWS if place is None else '?'}, ?, ?, ?, ?, ?)",
+        f" fetched, level)"
+        f" VALUES (?, ?, ?, ?, ?, {_GROWS if place is None else '?'}, ?, ?, ?, ?, ?, ?)",
         (
             place,
             room,
@@ -78,6 +92,7 @@ def keep(
             for_later and place is None,  # what is past is for the account that has fetched it
             came_at,
             place is not None,
+            level,
         ),
     )
     return made.rowcount == 1
@@ -158,6 +173,31 @@ def newest(db: Connection, room: RoomId) -> int:
 
 def read(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
     """A part of the archive, in its order."""
+    found = _conditions(db, room, wanted)
+    if found is None:
+        return []
+    conditions, values = found
+    said = db.execute(
+        f"SELECT id, sender, payload FROM archived WHERE {conditions}"
+        f" ORDER BY id {'DESC' if wanted.newest else 'ASC'} LIMIT ?",
+        (*values, wanted.most),
+    )
+    kept = list(decoded(said))
+    return kept[::-1] if wanted.newest else kept
+
+
+def count(db: Connection, room: RoomId, wanted: Wanted) -> int:
+    """How many there are in this part of the archive, but no more than are wanted."""
+    found = _conditions(db, room, wanted)
+    if found is None:
+        return 0
+    conditions, values = found
+    said = db.execute(f"SELECT 1 FROM archived WHERE {conditions} LIMIT ?", (*values, wanted.most))
+    return len(said.fetchall())
+
+
+def _conditions(db: Connection, room: RoomId, wanted: Wanted) -> tuple[str, list[object]] | None:
+    """In SQL, and their values. None if nothing fulfils them."""
     after = wanted.after
     if wanted.start is not None:
         # Nothing is sent after it is stored, and the times of storing grow with the places.
@@ -167,7 +207,7 @@ def read(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
             (room, wanted.start),
         ).fetchone()
         if first is None:
-            return []
+            return None
         after = first[0] - 1 if after is None else max(after, first[0] - 1)
     conditions = ["room = ?"]
     values: list[object] = [room]
@@ -177,6 +217,7 @@ def read(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
         ("sender = ?", wanted.sender),
         ("sent_at >= ?", wanted.start),
         ("sent_at <= ?", wanted.end),
+        ("level <= ?", None if wanted.up_to is Level.OTHER else wanted.up_to),
     ):
         if value is not None:
             conditions.append(condition)
@@ -184,23 +225,22 @@ def read(db: Connection, room: RoomId, wanted: Wanted) -> list[Archived]:
     if wanted.reader is not None:
         conditions.append(DUE)
         values += takes(wanted.reader)
-    found = db.execute(
-        f"SELECT id, sender, payload FROM archived WHERE {' AND '.join(conditions)}"
-        f" ORDER BY id {'DESC' if wanted.newest else 'ASC'} LIMIT ?",
-        (*values, wanted.most),
-    )
-    kept = list(decoded(found))
-    return kept[::-1] if wanted.newest else kept
+    return " AND ".join(conditions), values
 
 
 def get(
-    db: Connection, room: RoomId, archive_id: StanzaId, reader: AccountId | None = None
+    db: Connection,
+    room: RoomId,
+    archive_id: StanzaId,
+    reader: AccountId | None = None,
+    up_to: Level = Level.OTHER,
 ) -> Archived | None:
-    """One message, by the room's own id of it. ``reader``: as in `Wanted`."""
+    """One message, by the room's own id of it. ``reader``, ``up_to``: as in `Wanted`."""
     may_read, readers = ("", ()) if reader is None else (f" AND {DUE}", takes(reader))
     found = db.execute(
-        f"SELECT id, sender, payload FROM archived WHERE room = ? AND archive_id = ?{may_read}",
-        (room, archive_id, *readers),
+        "SELECT id, sender, payload FROM archived"
+        f" WHERE room = ? AND archive_id = ? AND level <= ?{may_read}",
+        (room, archive_id, up_to, *readers),
     )
     return next(decoded(found), None)
 

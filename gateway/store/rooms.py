@@ -327,6 +327,16 @@ def occupants(db: Connection, room: RoomId) -> tuple[str, ...]:
     return tuple(jid for (jid,) in found)
 
 
+def occupants_with_settings(db: Connection, room: RoomId) -> list[tuple[str, str]]:
+    """The same, each with what its user has set."""
+    found = db.execute(
+        "SELECT occupant.jid, account.settings FROM occupant"
+        " JOIN account ON account.id = occupant.account WHERE occupant.room = ?",
+        (room,),
+    )
+    return list(found)
+
+
 def sessions(db: Connection, room: RoomId, account: AccountId) -> tuple[str, ...]:
     """Those of one account."""
     found = db.execute("SELECT jid FROM occupant WHERE room = ? AND account = ?", (room, account))

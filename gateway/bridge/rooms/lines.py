@@ -14,6 +14,7 @@ from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.events import RoomMessage
 from gateway.store import Transaction, archive, conversations
+from gateway.store.archive import Level
 from gateway.store.conversations import Origin
 from gateway.store.rooms import RoomRow
 
@@ -27,9 +28,17 @@ class Lines:
     room_rows: RoomRows
 
     def line(
-        self, db: Transaction, room: RoomRow, about: str, text: str, now: float, out: Committed
+        self,
+        db: Transaction,
+        room: RoomRow,
+        about: str,
+        text: str,
+        now: float,
+        out: Committed,
+        level: Level = Level.SAID,
     ) -> None:
-        """Once for each ``about``."""
+        """Once for each ``about``. ``level``: who wants to hear of it; what is missing, everybody
+        has to."""
         archive_id = self.room_rows.id(room, "archive", "line", about)
         if not text or archive.get(db, room.id, archive_id) is not None:
             return
@@ -49,4 +58,4 @@ class Lines:
             sent_at=now,
             number=self.room_rows.place(),
         )
-        self.room_rows.say(db, room, THE_ROOM, said, now, out, message)
+        self.room_rows.say(db, room, THE_ROOM, said, now, out, message, level=level)

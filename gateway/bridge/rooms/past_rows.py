@@ -10,6 +10,7 @@ from gateway.bridge.rows import Committed
 from gateway.events import RoomDelivery, RoomInvitation, RoomMessage
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store import Transaction, sharing
+from gateway.store.archive import Level
 from gateway.store.places import Places
 from gateway.store.rooms import RoomRow
 
@@ -35,8 +36,9 @@ class PastRows(RoomRows):
         text_of: int | None = None,
         *,
         came_at: float | None = None,
+        level: Level = Level.SAID,
     ) -> None:
-        self.keep(db, room, sender, said, now, text_of)
+        self.keep(db, room, sender, said, now, text_of, level=level)
         if room.is_shared:
             sharing.owe(db, room.id, self.rows.account, said.archive_id)
 

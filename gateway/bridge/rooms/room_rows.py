@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from msgspec import structs
 
+from gateway.bridge import settings
 from gateway.bridge.rooms import occupants, replies
 from gateway.bridge.rooms.nicks import nick
 from gateway.bridge.rooms.occupant_ids import occupant_id
@@ -27,6 +28,7 @@ from gateway.store import (
     sharing,
     texts,
 )
+from gateway.store.archive import Level
 from gateway.store.conversations import Origin
 from gateway.store.journal import OF_SHARED_ROOM, InboundRow
 from gateway.store.rooms import RoomRow
@@ -58,6 +60,15 @@ def add_row(
 
 THE_ROOM = RemoteUserId("")
 """Who has said what nobody has."""
+
+
+def wanting(db: Transaction, room: RoomRow, level: Level) -> tuple[str, ...]:
+    """The sessions in a room whose users want to hear of this (REQ-577)."""
+    return tuple(
+        jid
+        for jid, stored in rooms.occupants_with_settings(db, room.id)
+        if settings.usable(stored).room_lines.level >= level
+    )
 
 
 class Speaker(TypedDict):
@@ -124,12 +135,13 @@ class RoomRows:
         text_of: int | None = None,
         *,
         came_at: float | None = None,
+        level: Level = Level.SAID,
     ) -> None:
         """Something that is kept in the archive, once, and told. ``text_of``: the message whose
         text it is; both ids mean that one from now on. ``came_at``: when it came, if it could not
         be read then, or is told long after: it is for who was in by then, and for the account that
-        was told it."""
-        if not self.keep(db, room, sender, said, now, text_of, came_at):
+        was told it. ``level``: who wants to hear of it, if nobody has said it."""
+        if not self.keep(db, room, sender, said, now, text_of, came_at, level):
             return
         if said.nick:
             occupants.spoke(self, db, room, sender, said.sent_at, now, out)
@@ -138,7 +150,9 @@ class RoomRows:
             put_out.was_told(db, room.id, self.rows.account, said.archive_id)
             if came_at is not None:
                 sharing.owe(db, room.id, self.rows.account, said.archive_id)
-        if room.is_shared and said.nick and said.subject is None:
+        if level is not Level.SAID:
+            to = wanting(db, room, level)
+        elif room.is_shared and said.nick and said.subject is None:
             late = None if room.shows_past else came_at
             to = sharing.hearers(db, room.id, self.rows.account, sender, late)
         for addressed in self._addressed(db, room, said, to):
@@ -181,6 +195,7 @@ class RoomRows:
         now: float,
         text_of: int | None,
         came_at: float | None = None,
+        level: Level = Level.SAID,
     ) -> bool:
         """In the archive alone. False if it is there already."""
         if not archive.keep(
@@ -193,6 +208,7 @@ class RoomRows:
             for_later=room.shows_past,
             came_at=came_at,
             place=self.place(),
+            level=level,
         ):
             return False
         if text_of is not None:

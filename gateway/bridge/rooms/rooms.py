@@ -321,13 +321,20 @@ class Rooms:
     def archived(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived | None:
         """Something that was said, by the room's own id of it, if the account may read it."""
         reader = account.id if room.is_shared else None
-        return archive.get(self._store.reader, room.id, archive_id, reader)
+        level = account.settings.room_lines.level
+        return archive.get(self._store.reader, room.id, archive_id, reader, level)
 
     def read_archive(self, account: Account, room: RoomRow, wanted: Wanted) -> list[Archived]:
-        """A part of the archive, as far as the account may read it."""
-        if room.is_shared:
-            wanted = replace(wanted, reader=account.id)
-        return archive.read(self._store.reader, room.id, wanted)
+        """A part of the archive, as far as the account may read it, and wants to."""
+        return archive.read(self._store.reader, room.id, self._readable(account, room, wanted))
+
+    def count_archive(self, account: Account, room: RoomRow, wanted: Wanted) -> int:
+        """How much that is, up to what is wanted."""
+        return archive.count(self._store.reader, room.id, self._readable(account, room, wanted))
+
+    def _readable(self, account: Account, room: RoomRow, wanted: Wanted) -> Wanted:
+        reader = account.id if room.is_shared else None
+        return replace(wanted, reader=reader, up_to=account.settings.room_lines.level)
 
     def meant(self, room: RoomRow, id: StanzaId) -> MessageRow | None:
         """The message that a client means by an id."""

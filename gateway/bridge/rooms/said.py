@@ -35,6 +35,7 @@ from gateway.events import (
     SendRoomText,
 )
 from gateway.store import Transaction
+from gateway.store.archive import Level
 from gateway.store.journal import OutboundRow
 from gateway.store.rooms import RoomRow
 
@@ -76,7 +77,8 @@ class Said:
             case RemoteRoomRead():
                 self.reading.read(db, room, event, now, out)
             case RemoteRoomNotice():
-                self.lines.line(db, room, f"notice {event.id}", event.text, now, out)
+                level = Level.IMPORTANT if event.is_important else Level.OTHER
+                self.lines.line(db, room, f"notice {event.id}", event.text, now, out, level)
             case RemoteRoomTopic():
                 topic, at = topics.topic(event.topic), honest_time(event.sent_at, now)
                 self.topics.changed(db, room, topic, event.by, at, now, out)

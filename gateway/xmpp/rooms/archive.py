@@ -176,12 +176,14 @@ def fitting(results: Sequence[Stanza], *, from_end: bool) -> slice:
     return slice(len(results) - kept, None) if from_end else slice(kept)
 
 
-def fin(page: Sequence[Archived], *, complete: bool) -> str:
-    """XEP-0313 §4.3."""
+def fin(page: Sequence[Archived], count: int | None, *, complete: bool) -> str:
+    """XEP-0313 §4.3. ``count``: of all that is asked for, if it is known (XEP-0059 §2.7)."""
     ends = ""
     if page:
         first, last = (said.message.archive_id for said in (page[0], page[-1]))
         ends = f"<first>{attribute(first)}</first><last>{attribute(last)}</last>"
+    if count is not None:
+        ends += f"<count>{count}</count>"
     done = " complete='true'" if complete else ""
     return f"<fin xmlns='{MAM}'{done} stable='true'><set xmlns='{_RSM}'>{ends}</set></fin>"
 

@@ -21,6 +21,8 @@ from gateway.xmpp.rooms.past import Page, PastPages
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
+_MOST_COUNTED = 1_000
+"""In 0.2 ms where a room is that of one account, and 0.8 ms where it is shared."""
 _PAGES = ("set", f"{{{archive.MAM}}}query")
 
 
@@ -76,7 +78,8 @@ class ArchiveAnswers:
         for result in reversed(results[kept]) if query.flipped else results[kept]:
             self._component.stream.send(result)
         is_all = complete and len(results[kept]) == len(results)
-        return archive.fin(page.found[kept], complete=is_all)
+        count = self._count(account, room, query)
+        return archive.fin(page.found[kept], count, complete=is_all)
 
     def _results(
         self,
@@ -111,27 +114,54 @@ class ArchiveAnswers:
     def _page(self, account: Account, room: RoomRow, query: archive.Query) -> Page:
         if query.ids:
             return self._page_of_ids(account, room, query)
-        sender = self._sender(room, query.sender)
-        if query.sender and sender is None:
+        starts = [query.after, query.page_after]
+        ends = [query.before, query.page_before]
+        wanted = self._wanted(account, room, query, starts, ends, query.most + 1)
+        if wanted is None:
             return Page(found=[], is_complete=True)
-        starts, ends = (
-            [self._place(account, room, end) for end in each if end]
-            for each in ((query.after, query.page_after), (query.before, query.page_before))
-        )
-        wanted = Wanted(
-            after=max(starts, default=None),
-            before=min(ends, default=None),
-            start=query.start,
-            end=query.end,
-            sender=sender,
-            most=query.most + 1,
-            newest=query.backwards,
-        )
         found = self._rooms.read_archive(account, room, wanted)
         complete = len(found) <= query.most
         if not complete:
             found = found[1:] if query.backwards else found[:-1]
         return Page(found=found, is_complete=complete, wanted=wanted)
+
+    def _wanted(
+        self,
+        account: Account,
+        room: RoomRow,
+        query: archive.Query,
+        starts: Sequence[StanzaId | None],
+        ends: Sequence[StanzaId | None],
+        most: int,
+    ) -> Wanted | None:
+        """What is asked for, between the last of these and the first of those. None if it is by
+        nobody who is there."""
+        sender = self._sender(room, query.sender)
+        if query.sender and sender is None:
+            return None
+        return Wanted(
+            after=max((self._place(account, room, id) for id in starts if id), default=None),
+            before=min((self._place(account, room, id) for id in ends if id), default=None),
+            start=query.start,
+            end=query.end,
+            sender=sender,
+            most=most,
+            newest=query.backwards,
+        )
+
+    def _count(self, account: Account, room: RoomRow, query: archive.Query) -> int | None:
+        """Of all pages. None if that would take long to count, or is not known: see decision
+        0014."""
+        if query.ids:
+            return len(set(query.ids))
+        ends = [query.after], [query.before]
+        wanted = self._wanted(account, room, query, *ends, _MOST_COUNTED + 1)
+        if wanted is None:
+            return 0
+        if self._past.has_more(account, room, query, wanted):
+            return None
+        count = self._rooms.count_archive(account, room, wanted)
+        return count if count <= _MOST_COUNTED else None
 
     def _page_of_ids(self, account: Account, room: RoomRow, query: archive.Query) -> Page:
         said = {one.id: one for one in (self._said(account, room, wanted) for wanted in query.ids)}

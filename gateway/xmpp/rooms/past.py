@@ -127,14 +127,28 @@ class PastPages:
     def beginning(self, account: Account, room: RoomRow, query: Query) -> Gap | None:
         """What is before all that is there, if what is asked for goes further back. Who begins
         with the oldest gets the oldest that is there."""
-        if query.ids or query.after or query.page_after:
+        gap = None if query.page_after else self._before_all(account, room, query)
+        if gap is None or query.backwards:
+            return gap
+        is_empty = not self._component.network.rooms.read_archive(account, room, Wanted(most=1))
+        return gap if is_empty else None
+
+    def has_more(self, account: Account, room: RoomRow, query: Query, wanted: Wanted) -> bool:
+        """Whether something is missing on any page of what is asked for."""
+        whole = Page(found=[], is_complete=True, wanted=wanted)
+        return (
+            self.within(account, room, whole) is not None
+            or self._before_all(account, room, query) is not None
+        )
+
+    def _before_all(self, account: Account, room: RoomRow, query: Query) -> Gap | None:
+        """The gap before all that is there, if one of the pages goes back so far."""
+        if query.ids or query.after:
             return None
         network = self._component.network
         missing = network.rooms.history.missing(account, room)
         if not missing or missing[-1].floor is not None:
             return None
         first = network.rooms.read_archive(account, room, Wanted(most=1))
-        if not first:
-            return missing[-1]
-        is_older = query.start is None or query.start < first[0].message.sent_at
-        return missing[-1] if query.backwards and is_older else None
+        is_older = not first or query.start is None or query.start < first[0].message.sent_at
+        return missing[-1] if is_older else None
