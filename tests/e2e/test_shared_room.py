@@ -257,6 +257,7 @@ async def _secrets(both: Two, eve: Element) -> None:
     await both.scene.phone.join(group)
     await eve.wait_member(group, both.scene.phone.user_id)
     room = await address(both.alice, since)
+    await _until(both, "SELECT count(*) = 3 FROM account_room")  # that may tell of the invitation
     await enter(both.alice, room, "Alice")
     await eve.send_text(group, "before dora")
     await both.alice.wait_for(lambda stanza: stanza.body == "before dora")
@@ -268,6 +269,7 @@ async def _secrets(both: Two, eve: Element) -> None:
     await both.tablet.wait_invite(sender=eve.user_id)
     await both.tablet.join(group)
     assert await address(both.dora, since) == room
+    await _until(both, "SELECT count(*) = 4 FROM account_room")
     await enter(both.dora, room, "Dora")
     await eve.send_raw(group, made)
     for client in (both.alice, both.dora):
