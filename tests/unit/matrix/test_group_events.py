@@ -266,6 +266,13 @@ def _changed(kind: str, content: Any, before: Any = None) -> Any:
         (_changed("m.room.encryption", {"algorithm": "m.megolm.v1.aes-sha2"}),
          "This group is end-to-end encrypted from now on."),
         (_changed("m.room.encryption", {"algorithm": "x", "a": 1}, {"algorithm": "x"}), None),
+        (_changed("m.room.name", {"name": "Cake"}, {"name": "Tea"}),
+         "The group is called “Cake” now."),
+        (_changed("m.room.name", {"name": " "}, {"name": "Tea"}),
+         "The group has no name any more."),
+        (_changed("m.room.name", {"name": "Tea"}), None),
+        (_changed("m.room.name", {"name": "Tea"}, {"name": "Tea", "a": 1}), None),
+        (_changed("m.room.name", {"name": 7}, {"name": []}), None),
         ({**_changed(PINS, {"pinned": ["$a"]}), "state_key": "x"}, None),
         (message({"pinned": ["$a"]}, kind=PINS), None),
     ],
@@ -291,6 +298,14 @@ def test_what_cannot_be_read_is_kept_with_who_has_said_it() -> None:
 def test_nothing_that_a_homeserver_has_to_check_is_taken_from_encrypted_words(kind: str) -> None:
     inside = {**message({"redacts": FIRST, "pinned": ["$a"]}, kind=kind), "state_key": ""}
     assert _said(inside) is None
+
+
+def test_what_a_picture_is_like_is_not_important() -> None:
+    """REQ-577: who wants to hear of what matters does not hear of it."""
+    picture = _changed("m.room.avatar", {"url": "mxc://example.org/b"}, {"url": ""})
+    assert _done(picture).is_important is False
+    assert _done(_changed("m.room.name", {"name": "Cake"}, {"name": "Tea"})).is_important
+    assert _done(_changed(PINS, {"pinned": ["$a"]})).is_important
 
 
 # --- anything at all ----------------------------------------------------------------------------

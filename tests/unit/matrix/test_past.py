@@ -20,7 +20,7 @@ from gateway.events import (
 from gateway.ids import RemoteMessageId, RemoteRoomId
 from tests.unit.matrix.homeserver import Answer, Handler, Homeserver, Request
 from tests.unit.matrix.memory import Running
-from tests.unit.matrix.samples import ALICE, BOB, ROOM, message, text
+from tests.unit.matrix.samples import ALICE, BOB, ROOM, message, state, text
 from tests.unit.matrix.test_group_session import linked
 
 KNOWN = RemoteMessageId("$9")
@@ -172,3 +172,21 @@ async def test_what_is_no_event_is_left_out_and_what_cannot_be_converted_is_told
         RemoteUndecryptable,
         RemoteRoomReaction,
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "topic"),
+    [
+        ({"content": {"topic": "Tea"}}, "Tea"),
+        ({"content": {}}, ""),
+        ({"content": {"topic": 7}}, ""),
+        ({"content": {"topic": "Tea"}, "state_key": "x"}, None),
+        ({"content": {"topic": "Tea"}, "type": "m.room.name"}, None),
+    ],
+)
+def test_topics_of_the_past(changes: dict[str, Any], topic: str | None) -> None:
+    """REQ-582."""
+    event = {**state("m.room.topic", "", {}, "$t"), **changes}
+    told = past.topic_in(RemoteRoomId("!tea:example.org"), event, 5_000.0)
+    assert (told and told.topic) == topic
+    assert told is None or (told.by, told.sent_at) == (event["sender"], 1_000.0)
