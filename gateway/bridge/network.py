@@ -130,6 +130,7 @@ class Network:
             self.delivery,
             self.intents,
             send=self._outbound.offer,
+            online=lambda account: self._presences.online(account),
             cutoffs=settings.cutoffs,
             keeps_s=settings.keeps_s,
         )

@@ -133,6 +133,19 @@ def _something_happens(
             _room(house, people)
 
 
+async def test_req_553_who_is_online_is_there(house: House) -> None:
+    """As many as there is place for beside those who speak."""
+    house.options.rooms = Rooms(shown_members=5, shown_speakers=2)
+    await running(house)
+    house.network.shows("alice", "p0", availability="unavailable")
+    for number in (2, 3, 5, 7):
+        house.network.shows("alice", f"p{number}", availability="away")
+    house.network.shows("alice", "stranger", availability="available")
+    await house.clock.settle()
+    client = await _enter(house, {"alice": "Alice", **{f"p{n}": f"P{n}" for n in range(9)}})
+    assert set(client.seen) == {"Alice", "P2", "P3", "P5"}
+
+
 async def test_req_553_who_has_spoken_today_is_there(house: House) -> None:
     house.options.rooms = Rooms(shown_speakers=3)
     people = {"alice": "Alice"} | {f"p{number}": f"P {number}" for number in range(300)}

@@ -107,6 +107,15 @@ class Presences:
         one = shown.contacts.get(contact)
         return AVAILABLE if one is None or one.state is None else one.state
 
+    def online(self, account: Account) -> Iterator[RemoteUserId]:
+        """The contacts of whom the network says that they are there."""
+        shown = self._shown.get(account.id)
+        if shown is not None and not shown.hidden:
+            for contact, one in shown.contacts.items():
+                state = None if one.state is None else one.state.availability
+                if state not in (None, Availability.UNAVAILABLE):
+                    yield contact
+
     def told(self, account: Account, contact: RemoteUserId, presence: Presence) -> None:
         """The network says how a contact can be reached."""
         if contact in (GATEWAY, account.remote_id):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 from gateway.adapter import Adapter
 from gateway.bridge.accounts import Account, Accounts
@@ -28,7 +28,7 @@ from gateway.bridge.rooms.telling import Crowds
 from gateway.bridge.rooms.wishes import RoomWishes
 from gateway.bridge.rows import Committed
 from gateway.bridge.typing import Typing
-from gateway.ids import AccountId, NetworkName, RemoteRoomId
+from gateway.ids import AccountId, NetworkName, RemoteRoomId, RemoteUserId
 from gateway.media.images import Images
 from gateway.store import Store
 from gateway.store.journal import OutboundRow
@@ -53,6 +53,7 @@ class NetworkRooms(Rooms):
         intents: Intents,
         *,
         send: Callable[[Account, OutboundRow], None],
+        online: Callable[[Account], Iterator[RemoteUserId]],
         cutoffs: Cutoffs,
         keeps_s: float,
     ) -> None:
@@ -74,6 +75,7 @@ class NetworkRooms(Rooms):
             self._tell,
             cutoffs,
             entered=lambda account, room: self.avatars.wake(account, [room]),
+            online=online,
         )
         self.wishes = RoomWishes(
             adapter.capabilities, store, clock, intents, send=send, deliver=deliver

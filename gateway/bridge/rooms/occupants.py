@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which members of a group are occupants of its room, and what is told of them (REQ-553, REQ-554).
 
-Of a small group all are. Of a large one there are the account itself, those who moderate it, and
-those who have spoken. Who is shown is a property of the room and not of a session, so all sessions
-in it know the same occupants, and each is told of whoever becomes one before what they say. How
-they are told is in `gateway.bridge.rooms.crowd`.
+Of a small group all are. Of a large one there are the account itself, those who moderate it, those
+who have spoken, and contacts who were online when the first session came. Who is shown is a
+property of the room and not of a session, so all sessions in it know the same occupants, and each
+is told of whoever becomes one before what they say. How they are told is in
+`gateway.bridge.rooms.crowd`.
 
 Runs inside the writer's transaction.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from gateway.bridge.rooms import crowd
@@ -39,7 +42,7 @@ class Cutoffs:
     speakers: int = 100
     lately_s: float = 86_400.0
     """The first session that comes into a larger one finds who has spoken within that time, and at
-    most so many of them."""
+    most so many of them; and as many of those who are online as there is place for beside."""
 
 
 def is_shown(
@@ -100,8 +103,15 @@ def show_if_small(room_rows: RoomRows, db: Transaction, room: RoomRow, out: Comm
         _show(db, room.id, member, out)
 
 
-def begin(db: Transaction, room: RoomId, cutoffs: Cutoffs, now: float) -> None:
-    """A session comes in. If it is the first one, nobody knows who was shown until now."""
+def begin(
+    db: Transaction,
+    room: RoomId,
+    cutoffs: Cutoffs,
+    online: Iterable[RemoteUserId],
+    now: float,
+) -> None:
+    """A session comes in. If it is the first one, nobody knows who was shown until now.
+    ``online``: people who are there, as the network has told."""
     if rooms.occupants(db, room):
         return
     untold.clear(db, room)
@@ -112,3 +122,7 @@ def begin(db: Transaction, room: RoomId, cutoffs: Cutoffs, now: float) -> None:
     silent = members.silent(db, room, now - cutoffs.lately_s)
     for quiet in (*silent, *members.beyond_speakers(db, room, cutoffs.speakers)):
         members.show(db, room, quiet.user, is_shown=False)
+    found = (members.find(db, room, user) for user in online)
+    hidden = (member for member in found if member is not None and not member.is_shown)
+    for there in islice(hidden, cutoffs.members - cutoffs.speakers):
+        members.show(db, room, there.user)

@@ -50,6 +50,8 @@ from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
 from gateway.store.sessions import Shown
 
+_MOST_ONLINE = 1_000
+"""People who are looked for in a large group."""
 MOST_HISTORY = 100
 """Messages that a session gets when it joins; the archive has the others."""
 MOST_HISTORY_BYTES = 1_000_000
@@ -116,6 +118,7 @@ class Rooms:
         told: Callable[[Committed], None],
         cutoffs: Cutoffs,
         entered: Callable[[Account, RoomId], None],
+        online: Callable[[Account], Iterator[RemoteUserId]],
     ) -> None:
         self._network = network
         self._store = store
@@ -126,6 +129,7 @@ class Rooms:
         self._cutoffs = cutoffs
         self._entered = entered
         """A session is in a room."""
+        self._online = online
         self._port: XmppPort
 
     def attach(self, port: XmppPort) -> None:
@@ -239,12 +243,15 @@ class Rooms:
         """Let a session in. What it is told is a row, before those of what is said from now on;
         ``refused`` is called if it may not."""
         now = self._clock.now()
+        online: list[RemoteUserId] = []
+        if members.has_more(self._store.reader, room.id, self._cutoffs.members):
+            online += islice(self._online(account), _MOST_ONLINE)
 
         def unit(db: Transaction) -> tuple[Committed, list[str]] | None:
             if members.find(db, room.id, account.remote_id) is None:
                 return None
             out = Committed()
-            occupants.begin(db, room.id, self._cutoffs, now)
+            occupants.begin(db, room.id, self._cutoffs, online, now)
             with Changing(db, account, room.id, now, out, without=jid):
                 rooms.come_in(db, room.id, jid, account.id, account.user, now)
                 sessions.show(db, room.id, jid, asked.shown)
