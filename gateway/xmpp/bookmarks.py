@@ -2,7 +2,8 @@
 """New groups among the user's bookmarks (XEP-0402), where our server lets us put them there in the
 user's name (XEP-0356; REQ-590, REQ-1009). Their clients join them then by themselves.
 
-What is there already is the user's own choice, and stays as it is.
+What is there already is the user's own choice, and stays as it is. It makes no client join that is
+not about to start, so of such a group they are told as where there are no bookmarks.
 """
 
 from __future__ import annotations
@@ -76,20 +77,22 @@ class Bookmarks:
         return True
 
     async def _tell(self, row: InboundRow, attempt: object, bookmark: Bookmark) -> None:
-        is_there = await self._set(bookmark)
+        is_told = await self._set(bookmark, is_again=row.resent)
         if self._waiting.get(row.id) is not attempt:
             return  # it was written again since
         del self._waiting[row.id]
-        if is_there:
+        if is_told:
             self._component.network.delivery.taken_over([row])
         else:
             self._otherwise(row)
 
-    async def _set(self, bookmark: Bookmark) -> bool:
+    async def _set(self, bookmark: Bookmark, *, is_again: bool) -> bool:
+        """Whether it is new there. If this was tried before, it may be from then."""
         nodes, user, room = self._component.nodes, bookmark.user, bookmark.room
         try:
-            if await nodes.item(user, _NODE, room) is None:
-                await nodes.publish(user, _NODE, room, str(bookmark))
+            if await nodes.item(user, _NODE, room) is not None:
+                return is_again
+            await nodes.publish(user, _NODE, room, str(bookmark))
         except Refused as refused:
             domain = split(user).domain
             log.warning("bookmark_not_set", domain=domain, condition=refused.condition)
