@@ -201,8 +201,6 @@ class Intake:
             return
         origin = Origin.ELSEWHERE if event.own else Origin.CONTACT
         sent_at = honest_time(event.sent_at, now)
-        if event.own:
-            rooms.set_through(db, conversation, None)
         through = way_of(db, conversation, event.contact)
         for part, body in enumerate(split_text(clean(event.body))):
             sid = self.rows.id(event.contact, event.id, part)
@@ -218,6 +216,8 @@ class Intake:
             )
             if stored is None:
                 return
+            if event.own:
+                rooms.set_through(db, conversation, None)
             delivery: Delivery = (
                 OwnMessage(id=sid, body=body, sent_at=sent_at)
                 if event.own
