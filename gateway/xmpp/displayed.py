@@ -91,4 +91,6 @@ class DisplayedMarks:
         before = there.find(f"{{{_NODE}}}displayed/{_STANZA_ID}")
         if found is None:
             return False
-        return before is None or rooms.is_after(found, message, StanzaId(before.get("id", "")))
+        return before is None or rooms.archive.is_after(
+            found, message, StanzaId(before.get("id", ""))
+        )

@@ -396,7 +396,7 @@ async def test_req_712_what_a_session_is_told_that_joins_has_an_end(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.bridge.rooms.rooms.MOST_OTHERS", 1)
-    monkeypatch.setattr("gateway.bridge.rooms.rooms.MOST_HISTORY_BYTES", 11)
+    monkeypatch.setattr("gateway.bridge.rooms.archive.MOST_HISTORY_BYTES", 11)
     room = await _club(house, "one", "three", "four", "five")
     eve = {"user": "eve", "name": "Zoe", "affiliation": "owner"}
     house.network.event("alice", "member", room="!club", member=eve)

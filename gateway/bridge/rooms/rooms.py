@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from gateway.adapter import Clock
@@ -12,7 +12,8 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.rooms import crowd, enclosures, occupants, references, replies
+from gateway.bridge.rooms import crowd, occupants
+from gateway.bridge.rooms.archive import Archive
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.room_rows import add_row
@@ -24,7 +25,6 @@ from gateway.ids import (
     RemoteRoomId,
     RemoteUserId,
     RoomId,
-    StanzaId,
     UserJid,
     stanza_id,
 )
@@ -38,11 +38,8 @@ from gateway.store import (
     rooms,
     sessions,
     sharing,
-    texts,
     untold,
 )
-from gateway.store.archive import Archived, Wanted
-from gateway.store.conversations import MessageRow
 from gateway.store.journal import OF_SHARED_ROOM, InboundRow
 from gateway.store.knocks import Knock
 from gateway.store.member_lists import Listed
@@ -52,10 +49,6 @@ from gateway.store.sessions import Shown
 
 _MOST_ONLINE = 1_000
 """People who are looked for in a large group."""
-MOST_HISTORY = 100
-"""Messages that a session gets when it joins; the archive has the others."""
-MOST_HISTORY_BYTES = 1_000_000
-_HISTORY_PAGES = 10
 _LONGEST_NICK = 1023
 """RFC 7622 §3.1. To fold what is much longer takes long."""
 MOST_OTHERS = 1_000
@@ -130,6 +123,7 @@ class Rooms:
         self._entered = entered
         """A session is in a room."""
         self._online = online
+        self.archive = Archive(store)
         self._port: XmppPort
 
     def attach(self, port: XmppPort) -> None:
@@ -222,12 +216,6 @@ class Rooms:
         """Whether somebody asks to be let in."""
         return knocks.has(self._store.reader, account.id, room.id, user)
 
-    def is_after(self, room: RoomRow, message: StanzaId, other: StanzaId) -> bool:
-        """Whether a message of the archive came after another, which may be in none."""
-        found = archive.get(self._store.reader, room.id, message)
-        before = archive.get(self._store.reader, room.id, other)
-        return found is not None and (before is None or found.id > before.id)
-
     def is_in(self, room: RoomRow, jid: str) -> bool:
         """Whether a session has joined."""
         return rooms.is_in(self._store.reader, room.id, jid)
@@ -290,66 +278,9 @@ class Rooms:
             return None
         known = crowd.known(reader, room.id, MOST_OTHERS + 1)
         others = [member for member in known if member.user != me.user][:MOST_OTHERS]
-        return Joined(room=room, me=me, others=others, history=self._history(account, room, told))
-
-    def _history(
-        self, account: Account, room: RoomRow, wanted: RoomJoined
-    ) -> Sequence[RoomMessage]:
-        """Texts alone (REQ-509). How many characters that are, is seen when they are written."""
-        most = min(wanted.most, MOST_HISTORY)
-        octets = MOST_HISTORY_BYTES
-        if wanted.most_chars == 0:
-            return ()
-        kept: list[RoomMessage] = []
-        for said in islice(self._texts_back(account, room, wanted, most), max(0, most)):
-            octets -= len(said.body.encode()) + enclosures.size(said.enclosed)
-            if octets < 0:
-                break
-            kept.append(self.shown(account, room, said))
-        return kept[::-1]
-
-    def _texts_back(
-        self, account: Account, room: RoomRow, wanted: RoomJoined, most: int
-    ) -> Iterator[RoomMessage]:
-        """The newest first. Not for ever: people may have reacted a thousand times since."""
-        before = wanted.newest + 1
-        for _ in range(_HISTORY_PAGES):
-            part = Wanted(before=before, start=wanted.since, most=most, newest=True)
-            found = self.read_archive(account, room, part)
-            yield from (said.message for said in reversed(found) if said.message.body)
-            if len(found) < most:
-                return
-            before = found[0].id
-
-    def shown(self, account: Account, room: RoomRow, said: RoomMessage) -> RoomMessage:
-        """What the archive has, as it is written for an account."""
-        return replies.quoted(self._store.reader, room, said, account.id)
-
-    def archived(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived | None:
-        """Something that was said, by the room's own id of it, if the account may read it."""
-        reader = account.id if room.is_shared else None
-        level = account.settings.room_lines.level
-        return archive.get(self._store.reader, room.id, archive_id, reader, level)
-
-    def read_archive(self, account: Account, room: RoomRow, wanted: Wanted) -> list[Archived]:
-        """A part of the archive, as far as the account may read it, and wants to."""
-        return archive.read(self._store.reader, room.id, self._readable(account, room, wanted))
-
-    def count_archive(self, account: Account, room: RoomRow, wanted: Wanted) -> int:
-        """How much that is, up to what is wanted."""
-        return archive.count(self._store.reader, room.id, self._readable(account, room, wanted))
-
-    def _readable(self, account: Account, room: RoomRow, wanted: Wanted) -> Wanted:
-        reader = account.id if room.is_shared else None
-        return replace(wanted, reader=reader, up_to=account.settings.room_lines.level)
-
-    def meant(self, room: RoomRow, id: StanzaId) -> MessageRow | None:
-        """The message that a client means by an id."""
-        return references.meant(self._store.reader, room, id)
-
-    def is_gone(self, room: RoomRow, message: MessageRow) -> bool:
-        """Whether it was taken back."""
-        return references.is_gone(texts.first(self._store.reader, room.id, message.id))
+        return Joined(
+            room=room, me=me, others=others, history=self.archive.history(account, room, told)
+        )
 
     async def freeze(self, account: Account) -> None:
         """The account is logged out: nothing comes into its rooms any more, and nobody is told

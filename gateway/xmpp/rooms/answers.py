@@ -239,7 +239,7 @@ class RoomAnswers:
             raise Refused(errors.SERVICE_UNAVAILABLE)
         account, room, member = self._occupant(request)
         wanted = Wanted(sender=member.user, most=1, newest=True)
-        said = self._rooms.read_archive(account, room, wanted)
+        said = self._rooms.archive.read(account, room, wanted)
         if not said:
             raise Refused(errors.SERVICE_UNAVAILABLE, f"{member.nick} has said nothing yet.")
         now = self._component.network.adapter.context.clock.now()

@@ -60,7 +60,7 @@ class ArchiveAnswers:
     def _ends(self, request: Request) -> str:
         account, room = self._archive_of(request)
         ends = (
-            self._rooms.read_archive(account, room, Wanted(most=1, newest=newest))
+            self._rooms.archive.read(account, room, Wanted(most=1, newest=newest))
             for newest in (False, True)
         )
         first, last = (found[0] if found else None for found in ends)
@@ -93,7 +93,7 @@ class ArchiveAnswers:
         people: dict[RemoteUserId, str] = {}
         results = []
         for said in page:
-            shown = self._rooms.shown(account, room, said.message)
+            shown = self._rooms.archive.shown(account, room, said.message)
             by = ""
             if room.private and shown.nick:
                 if said.sender not in people:
@@ -119,7 +119,7 @@ class ArchiveAnswers:
         wanted = self._wanted(account, room, query, starts, ends, query.most + 1)
         if wanted is None:
             return Page(found=[], is_complete=True)
-        found = self._rooms.read_archive(account, room, wanted)
+        found = self._rooms.archive.read(account, room, wanted)
         complete = len(found) <= query.most
         if not complete:
             found = found[1:] if query.backwards else found[:-1]
@@ -160,7 +160,7 @@ class ArchiveAnswers:
             return 0
         if self._past.has_more(account, room, query, wanted):
             return None
-        count = self._rooms.count_archive(account, room, wanted)
+        count = self._rooms.archive.count(account, room, wanted)
         return count if count <= _MOST_COUNTED else None
 
     def _page_of_ids(self, account: Account, room: RoomRow, query: archive.Query) -> Page:
@@ -178,7 +178,7 @@ class ArchiveAnswers:
         return Page(found=kept, is_complete=not cut)
 
     def _said(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived:
-        said = self._rooms.archived(account, room, archive_id)
+        said = self._rooms.archive.get(account, room, archive_id)
         if said is None:
             raise Refused(errors.ITEM_NOT_FOUND, "There is no such message in the archive.")
         return said

@@ -130,7 +130,7 @@ class PastPages:
         gap = None if query.page_after else self._before_all(account, room, query)
         if gap is None or query.backwards:
             return gap
-        is_empty = not self._component.network.rooms.read_archive(account, room, Wanted(most=1))
+        is_empty = not self._component.network.rooms.archive.read(account, room, Wanted(most=1))
         return gap if is_empty else None
 
     def has_more(self, account: Account, room: RoomRow, query: Query, wanted: Wanted) -> bool:
@@ -149,6 +149,6 @@ class PastPages:
         missing = network.rooms.history.missing(account, room)
         if not missing or missing[-1].floor is not None:
             return None
-        first = network.rooms.read_archive(account, room, Wanted(most=1))
+        first = network.rooms.archive.read(account, room, Wanted(most=1))
         is_older = not first or query.start is None or query.start < first[0].message.sent_at
         return missing[-1] if is_older else None

@@ -83,10 +83,10 @@ class Speech:
         wanted = request.payload
         if wanted.find(f"{{{RETRACT}}}retract") is None or not wanted.get("id"):
             raise Refused(errors.BAD_REQUEST, "A message to be retracted is expected.")
-        message = self._rooms.meant(room, StanzaId(wanted.get("id", "")))
+        message = self._rooms.archive.meant(room, StanzaId(wanted.get("id", "")))
         if message is None:
             raise Refused(errors.ITEM_NOT_FOUND, _NO_MESSAGE)
-        if self._rooms.is_gone(room, message):
+        if self._rooms.archive.is_gone(room, message):
             return ""
         if message.remote_id is None:
             raise Refused(errors.ITEM_NOT_FOUND, _NOT_ON_NETWORK)
