@@ -118,7 +118,7 @@ async def test_an_absence_is_filled_in_order(world: GroupWorld) -> None:
     ]
     kinds = [type(item).__name__ for item in items if not isinstance(item, tuple)]
     assert kinds == [
-        *["RemoteRoomMessage"] * 41, "RemoteRoom", "RemoteMemberGone", *["RemoteRoomMessage"] * 39,
+        *["RemoteRoomMessage"] * 41, "RemoteRoom", "RemoteRoomNotice", "RemoteMemberGone", *["RemoteRoomMessage"] * 39,
     ]  # fmt: skip
 
 

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.e2e.house import PASSWORD, House, Scene
 from tests.peers.converse import Browser, Converse
 from tests.peers.profanity import Profanity
@@ -161,6 +163,7 @@ async def test_converse_js_sees_no_restart_of_the_gateway(house: House, tmp_path
         assert len(await page.occupants()) == 3
 
 
+@pytest.mark.timeout(120)
 async def test_converse_js_after_a_restart_of_its_server(house: House, tmp_path: Path) -> None:
     """REQ-504, REQ-557: what it joins again is told again, and of its earlier session nothing."""
     async with house.own_server(), _party(house) as party, _converse(party) as page:

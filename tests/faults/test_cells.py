@@ -34,7 +34,7 @@ def _short() -> Iterator[object]:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("cell", _short())
+@pytest.mark.parametrize("cell", list(_short()))
 async def test_cell(cell: Cell, servers: Servers, tmp_path: Path) -> None:
     await play(cell, servers, tmp_path, COUNT, is_soak=False)
 

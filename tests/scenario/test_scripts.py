@@ -11,6 +11,9 @@ from tests.scenario.play import VOCABULARY, Play
 from tests.scenario.script import Script
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.txt"))
+LONG = sorted((Path(__file__).parent / "scripts" / "long").glob("*.txt"))
+"""In which so many hours pass that a process of its own takes minutes for them: they are not for
+the crash tests."""
 _LINKED = re.compile(r"^given (\S+@\S+) is linked", re.MULTILINE)
 FEDERATION = {
     path: tuple(_LINKED.findall(text))
@@ -20,7 +23,7 @@ FEDERATION = {
 """Users of other servers, whom the admin may have admitted in several ways."""
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=[path.stem for path in SCRIPTS])
+@pytest.mark.parametrize("path", [*SCRIPTS, *LONG], ids=lambda path: path.stem)
 async def test_script(path: Path, tmp_path: Path) -> None:
     script = Script(path, VOCABULARY)
     await _play(script, tmp_path, Options(**script.options()))
