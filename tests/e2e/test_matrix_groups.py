@@ -117,9 +117,8 @@ async def test_an_absence_is_filled_in_order(world: GroupWorld) -> None:
         f"missed {number}" for number in range(80)
     ]
     kinds = [type(item).__name__ for item in items if not isinstance(item, tuple)]
-    assert kinds == [
-        *["RemoteRoomMessage"] * 41, "RemoteRoom", "RemoteRoomNotice", "RemoteMemberGone", *["RemoteRoomMessage"] * 39,
-    ]  # fmt: skip
+    between = ["RemoteRoom", "RemoteRoomNotice", "RemoteMemberGone"]
+    assert kinds == [*["RemoteRoomMessage"] * 41, *between, *["RemoteRoomMessage"] * 39]
 
 
 async def test_more_than_the_bound_is_left_out_and_the_members_are_right(

@@ -166,7 +166,7 @@ def fault_of(named: str) -> str | None:
     if not file.is_file():
         return f"there is no file {path}"
     if file.suffix == ".txt":
-        is_script = file.parent.name == "scripts" and not name
+        is_script = path.startswith("tests/scenario/scripts/") and not name
         return None if is_script else f"{named} is no scenario"
     if not (file.suffix == ".py" and file.name.startswith("test_")):
         return f"{path} is no file of tests"
