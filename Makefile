@@ -12,7 +12,7 @@ demo: servers ## the gateway between a real XMPP and a real Matrix server, to wa
 	@$(PY) -m tests.demo $(ARGS)
 
 test: peers ## all tests, or those that ARGS names (ARGS="tests/unit -k name -n0")
-	@$(PY) -m pytest -m "not soak and not thorough" -n auto $(ARGS)
+	@$(PY) -m pytest -m "not soak and not thorough" -n auto --dist worksteal $(ARGS)
 
 check: tools ## formatting, lint, types and import rules
 	@status=0; for step in "ruff format --check ." "ruff check ." mypy "lint-imports --no-logo"; do \
