@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -32,9 +34,11 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Around everything, so that no limit counts the wait."""
-    if item.get_closest_marker("waits") is not None:
+    own_folder = item.config.getoption("basetemp")
+    is_alone = "PYTEST_XDIST_WORKER" not in os.environ
+    if is_alone or item.get_closest_marker("waits") is not None:
         return (yield)
-    with slots.slot():
+    with slots.slot(Path(own_folder).parent):
         return (yield)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,17 +22,11 @@ AT_ONCE = PROCESSORS + 1
 
 
 @contextmanager
-def slot() -> Iterator[None]:
-    """Held while a test computes. Only tests that run side by side need one."""
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    if run is None:
-        yield
-        return
-    folder = Path(tempfile.gettempdir()) / f"dragoman-slots-{run}"
-    folder.mkdir(exist_ok=True)
+def slot(folder: Path) -> Iterator[None]:
+    """Held while a test computes. ``folder``: of all who run side by side."""
     with ExitStack() as stack:
-        files = [stack.enter_context((folder / str(n)).open("w")) for n in range(PROCESSORS)]
-        while not any(map(_is_ours, (file.fileno() for file in files))):
+        files = [stack.enter_context((folder / f"slot-{n}").open("w")) for n in range(PROCESSORS)]
+        while not any(_is_ours(file.fileno()) for file in files):
             time.sleep(_LOOK_EVERY_S)
         yield
 
