@@ -218,18 +218,11 @@ class Intake:
                 return
             if event.own:
                 rooms.set_through(db, conversation, None)
-            delivery: Delivery = (
-                OwnMessage(id=sid, body=body, sent_at=sent_at)
-                if event.own
-                else ChatMessage(
-                    id=sid,
-                    body=body,
-                    sent_at=sent_at,
-                    nick=self._introduction(db, conversation, event.contact),
-                    through=through,
-                )
-            )
-            self.rows.add(db, event.contact, sid, delivery, now, out)
+            told: Delivery = OwnMessage(id=sid, body=body, sent_at=sent_at)
+            if not event.own:
+                nick = self._introduction(db, conversation, event.contact)
+                told = ChatMessage(id=sid, body=body, sent_at=sent_at, nick=nick, through=through)
+            self.rows.add(db, event.contact, sid, told, now, out)
 
     def _introduction(
         self, db: Transaction, conversation: ConversationId, contact: RemoteUserId

@@ -95,11 +95,11 @@ def silent(db: Connection, network: NetworkName, since: float, most: int) -> lis
     return [Silent(jid=jid, room=RoomId(room), caps=caps) for jid, room, caps in found]
 
 
-def places(db: Connection, network: NetworkName, jid: str) -> list[tuple[RoomId, AccountId]]:
-    """The rooms of a network that a session is in, and whose session it is."""
+def places(db: Connection, network: NetworkName, jid: str) -> list[RoomId]:
+    """The rooms of a network that a session is in."""
     found = db.execute(
-        "SELECT occupant.room, occupant.account FROM occupant"
-        " JOIN room ON room.id = occupant.room WHERE occupant.jid = ? AND room.network = ?",
+        "SELECT occupant.room FROM occupant JOIN room ON room.id = occupant.room"
+        " WHERE occupant.jid = ? AND room.network = ?",
         (jid, network),
     )
-    return [(RoomId(room), AccountId(account)) for room, account in found]
+    return [RoomId(room) for (room,) in found]

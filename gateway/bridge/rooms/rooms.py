@@ -238,26 +238,8 @@ class Rooms:
         def unit(db: Transaction) -> tuple[Committed, list[str]] | None:
             if members.find(db, room.id, account.remote_id) is None:
                 return None
-            out = Committed()
             occupants.begin(db, room.id, self._cutoffs, online, now)
-            with Changing(db, account, room.id, now, out, without=jid):
-                rooms.come_in(db, room.id, jid, account.id, account.user, now)
-                sessions.show(db, room.id, jid, asked.shown)
-                displaced = rooms.beyond(db, room.id, jid, account.id, MOST_SESSIONS)
-                for other in displaced:
-                    rooms.leave(db, room.id, other)
-            told = RoomJoined(
-                id=asked.id,
-                nick=asked.nick,
-                newest=archive.newest(db, room.id),
-                most=asked.most,
-                since=asked.since,
-                most_chars=asked.most_chars,
-                to=(jid,),
-            )
-            sid = stanza_id(self._network, account.user, "room", room.id, "joined", jid)
-            out.inbound.append(add_row(db, room, account.id, account.user, sid, told, now))
-            return out, displaced
+            return self._enter(db, account, room, jid, asked, now)
 
         def committed(entered: tuple[Committed, list[str]] | None) -> None:
             if entered is None:
@@ -269,6 +251,30 @@ class Rooms:
             self._tell_out(account, room, displaced)
 
         self._persist.write(unit, committed)
+
+    def _enter(
+        self, db: Transaction, account: Account, room: RoomRow, jid: str, asked: Asked, now: float
+    ) -> tuple[Committed, list[str]]:
+        """A session is in from now on. Returns which others are out for that."""
+        out = Committed()
+        with Changing(db, account, room.id, now, out, without=jid):
+            rooms.come_in(db, room.id, jid, account.id, account.user, now)
+            sessions.show(db, room.id, jid, asked.shown)
+            displaced = rooms.beyond(db, room.id, jid, account.id, MOST_SESSIONS)
+            for other in displaced:
+                rooms.leave(db, room.id, other)
+        told = RoomJoined(
+            id=asked.id,
+            nick=asked.nick,
+            newest=archive.newest(db, room.id),
+            most=asked.most,
+            since=asked.since,
+            most_chars=asked.most_chars,
+            to=(jid,),
+        )
+        sid = stanza_id(self._network, account.user, "room", room.id, "joined", jid)
+        out.inbound.append(add_row(db, room, account.id, account.user, sid, told, now))
+        return out, displaced
 
     def joined(self, account: Account, room: RoomRow, told: RoomJoined) -> Joined | None:
         """What a session is told that has joined; None if it is not in any more."""

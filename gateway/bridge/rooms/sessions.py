@@ -124,9 +124,9 @@ class Sessions:
 
         def unit(db: Transaction) -> list[RoomId]:
             places = sessions.places(db, self._network, jid)
-            for room, _ in places:
+            for room in places:
                 rooms.leave(db, room, jid)
-            return [room for room, _ in places]
+            return places
 
         def committed(places: list[RoomId]) -> None:
             for room in places:

@@ -77,7 +77,7 @@ class _Shape:
     children: Mapping[str, _Shape] = field(default_factory=dict)
     text: Check | None = None
     needs: frozenset[str] = frozenset()
-    """Attributes and children without one of which it says nothing."""
+    """Attributes and children; without any of these it says nothing."""
 
 
 _TEXT = _Shape({_LANG: _is_word}, text=_is_words)
