@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from urllib.parse import unquote
 
 import structlog
 
@@ -32,7 +31,6 @@ from gateway.xmpp.codec.presence import puppet_presence
 from gateway.xmpp.codec.xml import Stanza, text
 from gateway.xmpp.console.adhoc import AdHoc
 from gateway.xmpp.console.chat import Console
-from gateway.xmpp.console.model import Desk
 from gateway.xmpp.console.register import Registration
 from gateway.xmpp.dispatch import Dispatch
 from gateway.xmpp.displayed import DisplayedMarks
@@ -44,7 +42,6 @@ from gateway.xmpp.pings import ping
 from gateway.xmpp.privilege import Privileges
 from gateway.xmpp.rooms import private, pulse
 from gateway.xmpp.rooms.service import RoomService
-from gateway.xmpp.rooms.stanzas import uri
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
 
 log = structlog.get_logger("component")
@@ -174,38 +171,10 @@ class Component:
             said = f"{user} wants to use this gateway. Send “admit”, “dismiss” or “requests”."
             self.console.tell(UserJid(admin), said)
 
-    def desk(self) -> Desk:
-        """What commands work with."""
-        return Desk(
-            network=self.network,
-            tasks=self.tasks,
-            may_log_in=self.may_log_in,
-            may_search=self.may_search,
-            approvals=self.approvals,
-            tell=self.console.tell,
-            room_uri=lambda room: uri(self.rooms.address(room)),
-            room_at=self._room_at,
-            room_called=self.room_called,
-            address_of=self.puppet,
-            person=self._person,
-        )
-
     def room_called(self, called: str) -> str | None:
         """The address at which a room is joined that the network calls so, if it can be here."""
         local = self.network.addresses.of_room_called(called)
         return None if local is None else jid.make(local, self.domain)
-
-    def _room_at(self, typed: str) -> str | None:
-        address = jid.split(unquote(typed.strip().removeprefix("xmpp:").removesuffix("?join")))
-        is_ours = address.domain == self.domain and address.local.startswith("#")
-        return address.local if is_ours else None
-
-    def _person(self, typed: str) -> RemoteUserId | None:
-        address = jid.split(typed.strip().removeprefix("xmpp:"))
-        if address.domain == self.domain:
-            return self.network.addresses.contact(address.local)
-        account = self.network.accounts.of(address.bare)
-        return account.remote_id if account is not None else self.network.addresses.parse(typed)
 
     def may_log_in(self, user: UserJid) -> bool:
         """Whether another attempt to log in to the network is not too much (REQ-711)."""

@@ -20,6 +20,7 @@ from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.console import forms
 from gateway.xmpp.console.chat import FAILED
 from gateway.xmpp.console.commands import BY_NODE
+from gateway.xmpp.console.desk import desk_of
 from gateway.xmpp.console.model import ANSWER_LIMIT_S, Cancelled, Command, Expired, Note
 from gateway.xmpp.console.rights import is_offered, refusal, words
 from gateway.xmpp.console.stages import Outcome, Session, Stage, StagedDialogue
@@ -125,7 +126,7 @@ class AdHoc:
         is_guest = component.standing(user).is_strange
         if is_guest and not component.guests.come(user):
             raise Refused(errors.RESOURCE_CONSTRAINT, TOO_MANY_GUESTS)
-        talk = StagedDialogue(user, component.desk())
+        talk = StagedDialogue(user, desk_of(component))
         session = Session(secrets.token_urlsafe(24), sender, command, talk, is_guest=is_guest)
         self._sessions[session.id] = session
         self._users[user] += 1

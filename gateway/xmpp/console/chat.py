@@ -14,6 +14,7 @@ from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.outgoing import STORE
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.console.commands import COMMANDS
+from gateway.xmpp.console.desk import desk_of
 from gateway.xmpp.console.lines import ChatDialogue
 from gateway.xmpp.console.model import Cancelled, Command, Expired
 from gateway.xmpp.console.rights import is_offered, refusal, words
@@ -114,7 +115,7 @@ class Console:
             return
         talk = ChatDialogue(
             user,
-            component.desk(),
+            desk_of(component),
             self.say,
             COMMANDS.keys() | {"help"},
             word.strip(),

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Set
 from typing import Any, TypeVar
 
 from gateway.ids import UserJid
+from gateway.xmpp.console.desk import Desk
 from gateway.xmpp.console.model import (
     Answers,
     BadAnswer,
-    Desk,
     Dialogue,
     Field,
     Form,

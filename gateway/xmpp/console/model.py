@@ -15,15 +15,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.adapter import Clock
-from gateway.bridge.network import Network
 from gateway.errors import AccountGone, AdapterError, GatewayError, StanzaRefused, StoreUnavailable
 from gateway.events import RoomAction
-from gateway.ids import RemoteUserId, UserJid
+from gateway.ids import UserJid
 from gateway.store.accounts import AccountStatus
-from gateway.store.rooms import RoomRow
-from gateway.tasks import Tasks, is_cancelled
+from gateway.tasks import is_cancelled
 from gateway.xmpp import jid
-from gateway.xmpp.approvals import Approvals
+from gateway.xmpp.console.desk import Desk
 
 if TYPE_CHECKING:
     from gateway.bridge.accounts import Account
@@ -169,31 +167,6 @@ class Note(enum.Enum):
     INFO = "info"
     WARNING = "warn"
     ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What the commands of one component work with."""
-
-    network: Network
-    tasks: Tasks
-    may_log_in: Callable[[UserJid], bool]
-    """Whether another attempt is not too much."""
-    may_search: Callable[[UserJid], bool]
-    """The same of searches."""
-    approvals: Approvals
-    tell: Callable[[UserJid, str], None]
-    """A line of the gateway to somebody."""
-    room_uri: Callable[[RoomRow], str]
-    """What joins a room when it is clicked."""
-    room_at: Callable[[str], str | None]
-    """The localpart of the room whose address here somebody has typed, or a link to it."""
-    room_called: Callable[[str], str | None]
-    """The address at which a room is joined that the network calls so, if it can be here."""
-    address_of: Callable[[RemoteUserId], str]
-    """Of a contact or a room."""
-    person: Callable[[str], RemoteUserId | None]
-    """Whom somebody means by an address that they have typed."""
 
 
 class Dialogue(ABC):

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from gateway.ids import UserJid
 from gateway.xmpp.console import forms
+from gateway.xmpp.console.desk import Desk
 from gateway.xmpp.console.model import (
     Answers,
     Back,
     BadAnswer,
     Command,
-    Desk,
     Dialogue,
     Form,
     Note,

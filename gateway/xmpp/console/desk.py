@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands of one component work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from gateway.bridge.network import Network
+from gateway.ids import RemoteUserId, UserJid
+from gateway.store.rooms import RoomRow
+from gateway.tasks import Tasks
+from gateway.xmpp import jid
+from gateway.xmpp.approvals import Approvals
+from gateway.xmpp.rooms.stanzas import uri
+
+if TYPE_CHECKING:
+    from gateway.xmpp.component import Component
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the commands of one component work with."""
+
+    network: Network
+    tasks: Tasks
+    may_log_in: Callable[[UserJid], bool]
+    """Whether another attempt is not too much."""
+    may_search: Callable[[UserJid], bool]
+    """The same of searches."""
+    approvals: Approvals
+    tell: Callable[[UserJid, str], None]
+    """A line of the gateway to somebody."""
+    room_uri: Callable[[RoomRow], str]
+    """What joins a room when it is clicked."""
+    room_at: Callable[[str], str | None]
+    """The localpart of the room whose address here somebody has typed, or a link to it."""
+    room_called: Callable[[str], str | None]
+    """The address at which a room is joined that the network calls so, if it can be here."""
+    address_of: Callable[[RemoteUserId], str]
+    """Of a contact or a room."""
+    person: Callable[[str], RemoteUserId | None]
+    """Whom somebody means by an address that they have typed."""
+
+
+def desk_of(component: Component) -> Desk:
+    """That of a component."""
+
+    def room_at(typed: str) -> str | None:
+        address = jid.split(unquote(typed.strip().removeprefix("xmpp:").removesuffix("?join")))
+        is_ours = address.domain == component.domain and address.local.startswith("#")
+        return address.local if is_ours else None
+
+    def person(typed: str) -> RemoteUserId | None:
+        network, address = component.network, jid.split(typed.strip().removeprefix("xmpp:"))
+        if address.domain == component.domain:
+            return network.addresses.contact(address.local)
+        account = network.accounts.of(address.bare)
+        return account.remote_id if account is not None else network.addresses.parse(typed)
+
+    return Desk(
+        network=component.network,
+        tasks=component.tasks,
+        may_log_in=component.may_log_in,
+        may_search=component.may_search,
+        approvals=component.approvals,
+        tell=component.console.tell,
+        room_uri=lambda room: uri(component.rooms.address(room)),
+        room_at=room_at,
+        room_called=component.room_called,
+        address_of=component.puppet,
+        person=person,
+    )
