@@ -111,32 +111,18 @@ class Edits:
         self, db: Transaction, room: RoomRow, text: Text, said: RoomMessage, part: int
     ) -> int:
         """A part that the message has not had until now."""
-        made = conversations.add_message(
-            db,
-            room.conversation,
-            stanza_id=said.id,
-            origin=self.room_rows.origin(text.sender),
-            sent_at=said.sent_at,
-            remote_id=text.row.remote_id,
-            part=part,
-            number=self.room_rows.place(),
-        )
+        origin, at = self.room_rows.origin(text.sender), said.sent_at
+        of = text.row.remote_id
+        made = self.room_rows.add_part(db, room, said.id, of, at, at, origin=origin, part=part)
         return text.message if made is None else made
 
     def _is_new(
         self, db: Transaction, room: RoomRow, event: RemoteRoomMessage, now: float
     ) -> bool:
         """Its own id is known from now on: reactions and read marks may name it."""
-        made = conversations.add_message(
-            db,
-            room.conversation,
-            stanza_id=self.room_rows.id(room, event.id, 0),
-            origin=self.room_rows.origin(event.sender),
-            sent_at=honest_time(event.sent_at, now),
-            remote_id=event.id,
-            now=now,
-            number=self.room_rows.place(),
-        )
+        sid, at = self.room_rows.id(room, event.id, 0), honest_time(event.sent_at, now)
+        origin = self.room_rows.origin(event.sender)
+        made = self.room_rows.add_part(db, room, sid, event.id, at, now, origin=origin)
         return made is not None
 
     def _tell(

@@ -73,16 +73,9 @@ class Retractions:
     ) -> None:
         """It could not be read until it was taken back: from now on its id is known, and nothing
         is said under it when its key comes."""
-        conversations.add_message(
-            db,
-            room.conversation,
-            stanza_id=StanzaId(""),  # nobody refers to it
-            origin=Origin.CONTACT,
-            sent_at=honest_time(event.sent_at, now),
-            remote_id=event.message,
-            now=now,
-            number=self.room_rows.place(),
-        )
+        nobodys = StanzaId("")  # nobody refers to it
+        at, origin = honest_time(event.sent_at, now), Origin.CONTACT
+        self.room_rows.add_part(db, room, nobodys, event.message, at, now, origin=origin)
 
     def take_back(
         self,

@@ -16,7 +16,15 @@ from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rows import Committed, Rows
 from gateway.events import RoomDelivery, RoomInvitation, RoomMessage, is_for_one
-from gateway.ids import AccountId, RemoteRoomId, RemoteUserId, StanzaId, UserJid, stanza_id
+from gateway.ids import (
+    AccountId,
+    RemoteMessageId,
+    RemoteRoomId,
+    RemoteUserId,
+    StanzaId,
+    UserJid,
+    stanza_id,
+)
 from gateway.store import (
     Transaction,
     archive,
@@ -214,6 +222,32 @@ class RoomRows:
         if text_of is not None:
             conversations.add_alias(db, room.conversation, said.archive_id, text_of)
         return True
+
+    def add_part(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        sid: StanzaId,
+        remote_id: RemoteMessageId | None,
+        sent_at: float,
+        now: float,
+        *,
+        origin: Origin,
+        part: int = 0,
+    ) -> int | None:
+        """A part of what somebody says, to which others may refer from now on. None if it is
+        known."""
+        return conversations.add_message(
+            db,
+            room.conversation,
+            stanza_id=sid,
+            origin=origin,
+            sent_at=sent_at,
+            remote_id=remote_id,
+            part=part,
+            now=now,
+            number=self.place(),
+        )
 
     def place(self) -> int | None:
         """Where in the order of all that was said the next thing belongs; None is the end."""

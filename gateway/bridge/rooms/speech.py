@@ -77,35 +77,22 @@ class Speech:
         now: float,
         out: Committed,
     ) -> None:
-        if room.is_shared and conversations.by_remote_id(db, room.conversation, event.id):
-            # Another account was told it: most of what comes in a room that many share.
-            archive_id = self.room_rows.id(room, "archive", event.id, 0)
-            self.room_rows.told_again(db, room, archive_id, came_at)
+        rows = self.room_rows
+        if conversations.by_remote_id(db, room.conversation, event.id) is not None:
+            # Most of what comes in a room that many share: another account was told it.
+            archive_id = rows.id(room, "archive", event.id, 0)
+            rows.told_again(db, room, archive_id, came_at)
             return
-        speaker = self.room_rows.speaker(db, room, event.sender)
+        speaker, origin = rows.speaker(db, room, event.sender), rows.origin(event.sender)
         sent_at = honest_time(event.sent_at, now)
-        reply = self.references.reply(db, room, threads.answered(event))
-        told = mentions.parts(db, room, self.room_rows.users(db, room), event, reply)
+        reply, told = self._parts(db, room, event)
         for part, (body, named) in enumerate(told):
-            sid = self.room_rows.id(room, event.id, part)
-            stored = conversations.add_message(
-                db,
-                room.conversation,
-                stanza_id=sid,
-                origin=self.room_rows.origin(event.sender),
-                sent_at=sent_at,
-                remote_id=event.id,
-                part=part,
-                now=now,
-                number=self.room_rows.place(),
-            )
-            archive_id = self.room_rows.id(room, "archive", event.id, part)
-            if stored is None:
-                self.room_rows.told_again(db, room, archive_id, came_at)
-                return
+            sid = rows.id(room, event.id, part)
+            stored = rows.add_part(db, room, sid, event.id, sent_at, now, origin=origin, part=part)
+            assert stored is not None, "none of its parts was there"
             said = RoomMessage(
                 id=sid,
-                archive_id=archive_id,
+                archive_id=rows.id(room, "archive", event.id, part),
                 **speaker,
                 body=body,
                 sent_at=sent_at,
@@ -113,7 +100,15 @@ class Speech:
                 mentions=named,
                 thread=threads.id_of(room, event.thread),
             )
-            self.room_rows.say(db, room, event.sender, said, now, out, stored, came_at=came_at)
+            rows.say(db, room, event.sender, said, now, out, stored, came_at=came_at)
+
+    def _parts(
+        self, db: Transaction, room: RoomRow, event: RemoteRoomMessage
+    ) -> tuple[Reply | None, list[mentions.Part]]:
+        """What a message answers, and its words."""
+        reply = self.references.reply(db, room, threads.answered(event))
+        users = self.room_rows.users(db, room)
+        return reply, mentions.parts(db, room, users, event, reply)
 
     # --- what cannot be read yet ----------------------------------------------------------------
 
@@ -139,16 +134,8 @@ class Speech:
             return
         came_at = held.kept_since(db, room.conversation, event.id)
         sid = self.room_rows.id(room, event.id, 0)
-        made = conversations.add_message(
-            db,
-            room.conversation,
-            stanza_id=sid,
-            origin=Origin.ELSEWHERE if event.own else Origin.CONTACT,
-            sent_at=event.sent_at,
-            remote_id=event.id,
-            now=now,
-            number=self.room_rows.place(),
-        )
+        origin = Origin.ELSEWHERE if event.own else Origin.CONTACT
+        made = self.room_rows.add_part(db, room, sid, event.id, event.sent_at, now, origin=origin)
         if made is None:
             return
         said = RoomMessage(
@@ -183,9 +170,8 @@ class Speech:
             return
         is_newest = shown is not None and shown.id == archive.newest(db, room.id)
         sent_at = honest_time(event.sent_at, now)
-        answered = self.references.reply(db, room, threads.answered(event))
         thread = threads.id_of(room, event.thread)
-        told = mentions.parts(db, room, self.room_rows.users(db, room), event, answered)
+        answered, told = self._parts(db, room, event)
         for part, (body, named) in enumerate(told):
             reply = None if part else answered
             if shown is not None and not part:
@@ -215,10 +201,7 @@ class Speech:
         edited = None if event.edits is None else self.edits.text(db, room, event.edits)
         if edited is not None and (edited.is_gone or edited.sender != event.sender):
             return
-        reply = self.references.reply(db, room, threads.answered(event))
-        (body, named), *rest = mentions.parts(
-            db, room, self.room_rows.users(db, room), event, reply
-        )
+        reply, ((body, named), *rest) = self._parts(db, room, event)
         readable = structs.replace(
             line.message,
             body=f"{body}…" if rest else body,
