@@ -14,6 +14,9 @@ RUN /opt/build/bin/python -m build --wheel --no-isolation --outdir dist . \
 
 FROM python:3.11-slim-bookworm
 ENV PATH=/opt/dragoman/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+RUN apt-get update -q \
+ && apt-get install -y -q --no-install-recommends ffmpeg \
+ && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --user-group --home-dir /data --shell /usr/sbin/nologin dragoman \
  && install -d -o dragoman -g dragoman -m 0750 /data
 COPY --from=build /opt/dragoman /opt/dragoman

@@ -2,8 +2,11 @@
 PY := .venv/bin/python
 ARGS ?=
 
+# Tests start some hundred processes: let them find what is compiled, whatever is set outside.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak faults format wheel lock clean tools servers peers
+.PHONY: help demo test look check bench soak faults format messages wheel lock clean tools servers peers
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -13,6 +16,10 @@ demo: servers ## the gateway between a real XMPP and a real Matrix server, to wa
 
 test: peers ## all tests, or those that ARGS names (ARGS="tests/unit -k name -n0")
 	@$(PY) -m pytest -m "not soak and not thorough" -n auto --dist worksteal $(ARGS)
+
+look: ## pictures of what people see in Gajim and Dino, in .look
+	@scripts/bootstrap look
+	@$(PY) -m tests.look
 
 check: tools ## formatting, lint, types and import rules
 	@status=0; for step in "ruff format --check ." "ruff check ." mypy "lint-imports --no-logo"; do \
@@ -33,6 +40,9 @@ faults: peers ## every fault at every server, and docs/developer/fault-matrix.md
 format: tools ## put the code into its standard form
 	@.venv/bin/ruff check --fix-only --quiet .; .venv/bin/ruff format .
 
+messages: tools ## bring the catalogues up to date with what the code says to users
+	@$(PY) -m gateway.locale.messages gateway $(patsubst %/__init__.py,%,$(wildcard adapters/*/__init__.py)) $(ARGS)
+
 wheel: tools ## build dist/*.whl
 	@rm -rf build # what lies there from an older state would get into the wheel
 	@said=$$($(PY) -m build --wheel --no-isolation --outdir dist . 2>&1) || { printf '%s\n' "$$said" >&2; exit 1; }; \
@@ -42,7 +52,7 @@ lock: ## write requirements/*.txt and package-lock.json anew (UPGRADE=1: newest 
 	@scripts/bootstrap lock
 
 clean: ## remove everything that was made in this folder
-	@rm -rf .venv .bench .faults build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .bench .faults .look build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tools:

@@ -10,23 +10,35 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import structlog
 from msgspec import structs
 
-from gateway import __version__
+from gateway import __version__, locale
 from gateway.adapter import Adapter, Clock, Logger
-from gateway.bridge.actors import Limits
-from gateway.bridge.backlog import Marks
-from gateway.bridge.network import Network, NetworkSettings
+from gateway.bridge.contacts.reserved import Reserved
+from gateway.bridge.inbound.backlog import Marks
+from gateway.bridge.network import Network
+from gateway.bridge.network_settings import NetworkSettings
+from gateway.bridge.outbound.actors import Limits
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.config import Config
 from gateway.config.tree import Network as NetworkConfig
 from gateway.errors import GatewayError
 from gateway.ids import NetworkName
+from gateway.media.cache import FileCache
+from gateway.media.fetch import Guard
+from gateway.media.ffmpeg import Ffmpeg
 from gateway.media.images import Images
+from gateway.media.links import FileLinks
+from gateway.media.pictures import Pictures
+from gateway.media.sounds import Sounds
+from gateway.media.turns import Turns
+from gateway.media.uploads import Uploads
+from gateway.media.work import Work
 from gateway.ops.logs import set_up_logs
 from gateway.ops.loopwatch import LoopWatch
 from gateway.registry import Adapters, adapter_class
@@ -34,10 +46,15 @@ from gateway.store import Store, accounts
 from gateway.store.pruning import Pruning
 from gateway.store.secrets import SecretBox
 from gateway.tasks import SystemClock, Tasks, contained_now
+from gateway.web import reached
+from gateway.web.files import Files, Source
+from gateway.web.login import LoginPages
+from gateway.web.server import WebServer
 from gateway.xmpp.access import AccessList
 from gateway.xmpp.approvals import Approvals
 from gateway.xmpp.closed import ClosedComponent
 from gateway.xmpp.component import Component, ComponentSettings
+from gateway.xmpp.console.page import Pages
 from gateway.xmpp.limits import LimitSettings, Rate
 from gateway.xmpp.neighbours import Neighbours
 from gateway.xmpp.stream import ServerSettings
@@ -118,10 +135,15 @@ class Gateway:
         self._closed: list[ClosedComponent] = []
         """Of networks that cannot be used."""
         self._neighbours = Neighbours(clock)
-        self.images = Images()
+        self.work = Work()
+        self._images = Images(self.work)
+        self._web: WebServer | None = None
+        self._pages: Pages | None = None
+        self._file_links: FileLinks | None = None
         access = config.access
         self._access = AccessList(access.allow, access.deny, access.ask)
         self._approvals: Approvals
+        self._uploads: Uploads
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open the store, connect the streams, then the accounts (they log in later, paced)."""
@@ -137,15 +159,12 @@ class Gateway:
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         )
-        for name, settings in self._config.networks.items():
-            try:
-                contained_now(self._add, name, settings, store, box, http)
-            except Exception:  # an adapter is not ours, and other networks do not depend on it
-                log.exception("network_unusable", network=name, adapter=settings.adapter)
-                server = self._component(settings).server
-                self._closed.append(ClosedComponent(server, self._clock, self._neighbours))
+        self._uploads = self._fetching(stack)
+        await self._start_web(stack, http, store, box)
+        self._add_networks(store, box, http)
         if not self._networks:
             raise GatewayError("no network can be used; the log says why")
+        locale.prepare()
         log.info("started", version=__version__, networks=len(self._networks))
         for network in self._networks:
             await network.settle()
@@ -161,8 +180,63 @@ class Gateway:
             self._clock,
             alias_retention_s=self._config.delivery.alias_retention,
             dead_letters_s=self._config.delivery.dead_letter_retention,
+            files_s=self._config.http.file_retention,
         )
         self._tasks.spawn(pruning.run(), "pruning")
+
+    async def _start_web(
+        self, stack: AsyncExitStack, http: aiohttp.ClientSession, store: Store, box: SecretBox
+    ) -> None:
+        """Before anything is connected: that something else listens there is told at once."""
+        settings = self._config.http
+        if not settings.public_url:
+            return
+        public, clock = settings.public_url, self._clock
+        self._pages = Pages(clock, public)
+        self._web = WebServer(settings.listen.host, settings.listen.port, public.path)
+        self._web.add(LoginPages(self._pages, clock, public.origin).routes)
+        key = box.derived("addresses of files")
+        self._file_links = FileLinks(public, key, settings.file_retention)
+        self._web.add((await self._files(store, box, self._file_links)).routes)
+        await self._web.start()
+        stack.push_async_callback(self._web.stop)
+        looking = reached.look(http, clock, public, self._web.nonce)
+        self._tasks.spawn(looking, "look at public_url")
+
+    async def _files(self, store: Store, box: SecretBox, links: FileLinks) -> Files:
+        """Those of networks, with what is kept of them."""
+        folder = Path(f"{self._config.store.database}.files")
+        most = self._config.http.file_cache
+        cache = FileCache(folder, box.derived("files on the disk"), most, self.work)
+        await cache.load()
+        files = Files(store, links, self._clock, self._downloads, cache)
+        if most:
+            self._tasks.spawn(files.clean(), "files that are gone")
+        return files
+
+    def _fetching(self, stack: AsyncExitStack) -> Uploads:
+        """What fetches the files that users send, until the end."""
+        fetch = self._config.fetch
+        guard = Guard(fetch)
+        stack.push_async_callback(guard.close)
+        lanes = Turns(fetch.at_once, fetch.at_once_per_user)
+        sounds = Sounds(Ffmpeg.find(self._config.media.ffmpeg, self.work), self.work)
+        pictures = Pictures(self._images, self.work)
+        return Uploads(guard, self._images, pictures, sounds, lanes)
+
+    def _add_networks(self, store: Store, box: SecretBox, http: aiohttp.ClientSession) -> None:
+        for name, settings in self._config.networks.items():
+            try:
+                contained_now(self._add, name, settings, store, box, http)
+            except Exception:  # an adapter is not ours, and other networks do not depend on it
+                log.exception("network_unusable", network=name, adapter=settings.adapter)
+                server = self._component(settings).server
+                self._closed.append(
+                    ClosedComponent(server, self._clock, self._neighbours, self._config.language)
+                )
+
+    def _downloads(self) -> list[Source]:
+        return [network.downloads for network in self._networks]
 
     def _add(
         self,
@@ -180,33 +254,42 @@ class Gateway:
             http=http,
         )
         adapter: Adapter = adapter_class(settings.adapter, self._adapters)(context)
-        delivery, rooms = self._config.delivery, self._config.rooms
-        network = Network(
-            NetworkSettings(
-                name=name,
-                auto_accept=settings.auto_accept_invites,
-                login_concurrency=delivery.login_concurrency,
-                limits=Limits(
-                    send_s=delivery.send_limit,
-                    warning_s=delivery.attempt_warning,
-                    attempt_s=delivery.attempt_limit,
-                    rows=delivery.outbound_rows,
-                ),
-                marks=Marks(rows=delivery.inbound_rows, size=delivery.inbound_size),
-                cutoffs=Cutoffs(
-                    members=rooms.shown_members,
-                    speakers=rooms.shown_speakers,
-                    lately_s=rooms.spoken_within,
-                ),
-                keeps_s=delivery.alias_retention,
-            ),
-            adapter,
-            store,
-            box,
-            self.images,
-        )
+        shown = self._network_settings(name, settings, adapter)
+        network = Network(shown, adapter, store, box, self._images, self._uploads)
         self._networks.append(network)
         self._components.append(Component(self._component(settings), network, self._neighbours))
+
+    def _network_settings(
+        self, name: NetworkName, settings: NetworkConfig, adapter: Adapter
+    ) -> NetworkSettings:
+        delivery, rooms, files = self._config.delivery, self._config.rooms, self._config.files
+        return NetworkSettings(
+            name=name,
+            domain=settings.domain,
+            reserved=Reserved.of(
+                ("Dragoman", settings.name, adapter.display_name),
+                [admin.partition("@")[0] for admin in self._config.access.admins],
+            ),
+            auto_accept=settings.auto_accept_invites,
+            login_concurrency=delivery.login_concurrency,
+            limits=Limits(
+                send_s=delivery.send_limit,
+                warning_s=delivery.attempt_warning,
+                attempt_s=delivery.attempt_limit,
+                rows=delivery.outbound_rows,
+            ),
+            marks=Marks(rows=delivery.inbound_rows, size=delivery.inbound_size),
+            cutoffs=Cutoffs(
+                members=rooms.shown_members,
+                speakers=rooms.shown_speakers,
+                lately_s=rooms.spoken_within,
+            ),
+            keeps_s=delivery.alias_retention,
+            language=self._config.language,
+            file_links=self._file_links if "gateway" in files.ways else None,
+            upload_service=files.upload_service,
+            uploaders=files.uploaders(),
+        )
 
     def _component(self, network: NetworkConfig) -> ComponentSettings:
         xmpp, access = self._config.xmpp, self._config.access
@@ -225,6 +308,8 @@ class Gateway:
             name=network.name,
             kind=network.adapter,
             admins=access.admins,
+            addresses=structs.asdict(self._config.addresses),
+            pages=self._pages,
             limits=LimitSettings(
                 **{name: Rate(*rate) for name, rate in structs.asdict(self._config.limits).items()}
             ),
@@ -235,6 +320,8 @@ class Gateway:
 
         None of them is closed before all are proved: the proof of one may come by another.
         """
+        if self._web is not None:
+            await self._web.stop()
         parts = (self._components, self._closed, self._networks)
         steps = (
             [component.stream.prove for component in self._components],

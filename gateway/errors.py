@@ -22,7 +22,14 @@ GatewayError
     │   └── Knocked          nor come into it before it is let in, which it has asked for
     ├── TooLarge             longer than the network takes
     ├── Unsupported          neither now nor later, for example an encrypted room
-    └── Uncertain            may or may not have happened; never tried again blindly
+    ├── Uncertain            may or may not have happened; never tried again blindly
+    └── FetchError           a file did not come from the URL that somebody gave; each is also one
+        │                    of the above, which says whether another attempt may help
+        ├── FetchFailed      Transient: its server is away, slow or in trouble
+        ├── FetchRefused     Forbidden: we do not fetch it from there
+        ├── FetchGone        NotFound: its server does not give it
+        ├── FetchTooLarge    TooLarge
+        └── FetchBroken      Unsupported: what its server says makes no sense
 """
 
 from __future__ import annotations
@@ -167,3 +174,30 @@ class Unsupported(AdapterError):
 
 class Uncertain(AdapterError):
     """It may or may not have happened, and the network offers no way to find out."""
+
+
+class FetchError(AdapterError):
+    """A file did not come from the URL that somebody gave."""
+
+
+class FetchFailed(FetchError, Transient):
+    """Its server cannot be reached, is too slow, in trouble, or broke off."""
+
+    def __init__(self, text: str) -> None:
+        Transient.__init__(self, text, is_certain=True)
+
+
+class FetchRefused(FetchError, Forbidden):
+    """The URL is one from which we fetch nothing (REQ-720)."""
+
+
+class FetchGone(FetchError, NotFound):
+    """Its server does not have it, or does not give it to us."""
+
+
+class FetchTooLarge(FetchError, TooLarge):
+    """It is larger than we fetch, or than the network takes."""
+
+
+class FetchBroken(FetchError, Unsupported):
+    """Its server answers with something that is no file."""

@@ -30,6 +30,8 @@ ConversationId = NewType("ConversationId", int)
 RoomId = NewType("RoomId", int)
 RowId = NewType("RowId", int)
 """Position in one of the two journals. Rows of one conversation are handled in this order."""
+FileId = NewType("FileId", int)
+"""A file of the network that users were told of."""
 
 StanzaId = NewType("StanzaId", str)
 """The ``@id`` of a stanza."""

@@ -8,12 +8,15 @@ Adapters, those of this repository too, are found through the entry-point group
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
+from importlib.resources import files
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import msgspec
 
+from gateway import locale
 from gateway.errors import GatewayError
 from gateway.tasks import contained_now
 
@@ -61,7 +64,18 @@ def adapter_class(name: str, adapters: Adapters | None = None) -> type[Adapter]:
         ) from error
     if not _has_settings_type(found):
         raise BrokenAdapter(f'the entry point of "{name}" does not lead to an adapter class')
+    package = _package(found)
+    try:
+        if package:
+            locale.add(files(package) / "locale")
+    except Exception as error:  # Babel raises much
+        raise BrokenAdapter(f'the translations of "{name}" cannot be read ({error})') from error
     return cast("type[Adapter]", found)
+
+
+def _package(found: object) -> str:
+    """In which an adapter is; empty if it is a module of its own, which has no catalogues."""
+    return sys.modules[cast("type[Adapter]", found).__module__].__package__ or ""
 
 
 def _has_settings_type(found: object) -> bool:

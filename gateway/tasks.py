@@ -131,7 +131,7 @@ class Tasks:
         work: Coroutine[Any, Any, Any],
         name: str,
         *,
-        done: Callable[[], None] | None = None,
+        done: Callable[[], object] | None = None,
     ) -> asyncio.Task[Any]:
         """Start ``work``. ``done`` is called when it ends, however it ends."""
         task = asyncio.get_running_loop().create_task(work, name=f"{self._owner}:{name}")

@@ -4,24 +4,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 
-from gateway.adapter import Clock, Linked, Logger
-from gateway.errors import StoreUnavailable
+from gateway.adapter import Clock, Linked, Logger, Upload
+from gateway.errors import NotFound, StoreUnavailable
 from gateway.events import (
+    FileFacts,
     Presence,
     RemoteEvent,
     RemoteMessage,
+    RemoteReaction,
+    RemoteRetraction,
     RemoteRoomMessage,
     RemoteRoomReaction,
     RemoteRoomRetraction,
     RemoteUndecryptable,
+    SentFile,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.tasks import SystemClock
+
+_PIECE = 64 * 1024
 
 
 class Log:
@@ -54,8 +61,10 @@ class AccountInMemory:
         """Of the account's store of secrets."""
         self.held: dict[str, RemoteUndecryptable] = {}
         """Events that are kept until they can be read, by id."""
-        self.own_reactions: dict[RemoteMessageId, RemoteRoomReaction] = {}
+        self.own_reactions: dict[RemoteMessageId, RemoteReaction | RemoteRoomReaction] = {}
         """By their ids."""
+        self.files: dict[str, bytes] = {}
+        """What is at the addresses of files that are sent."""
         self.commits = 0
         self.is_broken = False
         """The disk is full: commits fail."""
@@ -80,8 +89,29 @@ class AccountInMemory:
         return {
             reaction.emoji: reaction.id
             for reaction in self.own_reactions.values()
-            if (reaction.room, reaction.message) == (room, message)
+            if isinstance(reaction, RemoteRoomReaction)
+            and (reaction.room, reaction.message) == (room, message)
         }
+
+    def chat_reactions(
+        self, contact: RemoteUserId, message: RemoteMessageId
+    ) -> Mapping[str, RemoteMessageId]:
+        """The same in a chat."""
+        return {
+            reaction.emoji: reaction.id
+            for reaction in self.own_reactions.values()
+            if isinstance(reaction, RemoteReaction)
+            and (reaction.contact, reaction.message) == (contact, message)
+        }
+
+    @asynccontextmanager
+    async def open(self, file: SentFile) -> AsyncIterator[Upload]:
+        """In pieces of 64 KiB. Raises `NotFound` where there is nothing."""
+        if file.url not in self.files:
+            raise NotFound("There is no such file.")
+        data = self.files[file.url]
+        said = {name: getattr(file, name) for name in FileFacts.__struct_fields__}
+        yield Upload(facts=FileFacts(**{**said, "size": len(data)}), chunks=_pieces(data))
 
     async def ready(self) -> None:
         """More may be fetched."""
@@ -118,9 +148,11 @@ class AccountInMemory:
             self.held[event.id] = event
         elif isinstance(event, RemoteMessage | RemoteRoomMessage):
             self.held.pop(event.id, None)
-        elif isinstance(event, RemoteRoomReaction) and event.sender == self.remote_id:
-            self.own_reactions[event.id] = event
-        elif isinstance(event, RemoteRoomRetraction):
+        elif isinstance(event, RemoteReaction | RemoteRoomReaction):
+            by_room = isinstance(event, RemoteRoomReaction) and event.sender == self.remote_id
+            if by_room or (isinstance(event, RemoteReaction) and event.own):
+                self.own_reactions[event.id] = event
+        elif isinstance(event, RemoteRetraction | RemoteRoomRetraction):
             self.own_reactions.pop(event.message, None)
         self.took(event)
 
@@ -138,3 +170,9 @@ class AccountInMemory:
 
     def presence(self, contact: RemoteUserId, presence: Presence) -> None:
         """Latest wins."""
+
+
+async def _pieces(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), _PIECE):
+        await asyncio.sleep(0)
+        yield data[start : start + _PIECE]

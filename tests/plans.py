@@ -11,17 +11,20 @@ import re
 import sqlite3
 import sys
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from gateway.store.database import migrate
 
 _SMALL = {"meta", "account", "approval", "sqlite_sequence"}
 """Nothing grows in them but by people; the last has a row for each of some tables."""
-_OPEN_ROWS = re.compile(r"^SCAN \w+ USING (COVERING )?INDEX (inbound_open|outbound_open)$")
+_OPEN_ROWS = re.compile(
+    r"^SCAN \w+ USING (COVERING )?INDEX (inbound_open|outbound_open|archived_awaited)$"
+)
 """As much work as rows wait, at a start."""
-_AT_A_START = {"cut", "untold"}
-"""Empty, but for conversations of which something was cut, and people of whom something happened,
-and that was not told yet."""
+_AT_A_START = {"cut", "untold", "waiting_edit"}
+"""Empty, but for conversations of which something was cut, people of whom something happened, and
+edits that came within the last seconds, and that was not told yet."""
 
 _connect = sqlite3.connect
 _new: set[str] = set()
@@ -71,15 +74,18 @@ def scans(sql: str) -> Iterable[str]:
     """The steps of a statement's plan that look through a table that grows."""
     if not sql.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")):
         return []
-    db = _connect(":memory:", isolation_level=None)
-    try:
-        migrate(db)
-        plan = db.execute(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?")).fetchall()
-    finally:
-        db.close()
+    plan = _empty().execute(f"EXPLAIN QUERY PLAN {sql}", (None,) * sql.count("?")).fetchall()
     steps = [step for *_, step in plan if step.startswith("SCAN ")]
     return [
         step
         for step in steps
         if step.split()[1] not in _SMALL | _AT_A_START and not _OPEN_ROWS.match(step)
     ]
+
+
+@cache
+def _empty() -> sqlite3.Connection:
+    """A database with our tables and nothing in them."""
+    db = _connect(":memory:", isolation_level=None, check_same_thread=False)
+    migrate(db)
+    return db

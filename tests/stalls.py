@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -34,10 +35,10 @@ class Stalls:
         stalls = self
 
         def run(handle: asyncio.Handle) -> None:
-            began = time.perf_counter()
-            _run(handle)
+            began, callback = time.perf_counter(), handle._callback  # type: ignore[attr-defined]
+            _run(handle)  # which may cancel the handle, and then it has none
             if time.perf_counter() - began > stalls._limit_s:
-                stalls._judge(handle, time.perf_counter() - began)
+                stalls._judge(callback, time.perf_counter() - began)
 
         self._before = asyncio.Handle._run
         asyncio.Handle._run = run  # type: ignore[method-assign, assignment]
@@ -46,11 +47,11 @@ class Stalls:
     def __exit__(self, *_: object) -> None:
         asyncio.Handle._run = self._before  # type: ignore[method-assign]
 
-    def _judge(self, handle: asyncio.Handle, took_s: float) -> None:
+    def _judge(self, callback: Any, took_s: float) -> None:
         now_s = starved_s()
         starved, self._starved_s = now_s - self._starved_s, now_s
         held_s = took_s - starved
-        name = whose(handle)
+        name = whose(callback)
         if held_s > self._limit_s and name:
             self.found.append(f"{name} held up the loop for {held_s:.2f} s")
 
@@ -60,9 +61,18 @@ def starved_s() -> float:
     return int(_SCHEDSTAT.read_text().split()[1]) / 1e9
 
 
-def whose(handle: asyncio.Handle) -> str:
+def had_s() -> float:
+    """A clock that stands still while any thread of this process waits for a processor: what takes
+    long by it does so on a machine of its own, too. Threads that starve together make it slow."""
+    starved = 0
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has just ended
+            starved += int((task / "schedstat").read_text().split()[1])
+    return time.perf_counter() - starved / 1e9
+
+
+def whose(callback: Any) -> str:
     """The function of ours that a callback runs, or nothing if it is of a test or a library."""
-    callback: Any = handle._callback  # type: ignore[attr-defined]
     owner = getattr(callback, "__self__", None)
     if isinstance(owner, asyncio.Task):
         code: CodeType | None = getattr(owner.get_coro(), "cr_code", None)

@@ -4,22 +4,30 @@
 ====================  ==========================================================================
 ``login``             linking an account; ``discovery`` finds the homeserver, ``guard`` says which
                       ones may be connected to, ``urls`` how they are written
-``session``           the /sync loop; ``sync`` translates an answer, ``inbound`` an event,
-                      ``history`` fetches what an answer left out; ``parts`` cuts large ones
+``session``           the /sync loop; ``sync`` translates an answer, ``chat_speech`` and
+                      ``chat_events`` what is said and done in chats, ``history`` fetches what an
+                      answer left out; ``parts`` cuts large ones
+``inbound``           what all events have; ``relations`` says what one is about, ``words`` has
+                      its words, with ``styles``, ``places`` and ``polls``, and ``files`` its files
+``media``             pictures, and the bytes of files: ``streams`` has them as they come,
+                      ``sealed_files`` reads those that are encrypted
 ``group_sync``        the same for groups: ``one_group`` has one of them, ``groups`` reads what it
                       is, ``group_speech`` and ``group_events`` what is said and done there;
                       ``members`` asks who is in it
 ``past``              what was said in groups before, when somebody asks for it
 ``managing``          what users do with them at once: ``ruling`` is for moderators, and
-                      ``powers`` reckons with levels; ``destroying`` ends a group,
-                      ``media`` has pictures
-``searching``         groups in the directory of a server
+                      ``powers`` reckons with levels; ``destroying`` ends a group
+``searching``         groups in the directory of a server; ``people`` those of the homeserver
 ``outbound``          commands, ``group_outbound`` those for groups; ``opening`` finds or makes the
-                      room for them, ``saying`` has the requests
+                      room for them, ``contents`` has the words, ``reacting`` sets of reactions,
+                      ``saying`` the requests; ``uploads`` sends files, ``file_content`` says what
+                      they are, ``sealing`` encrypts them
+``own_people``        the people of direct rooms, and who is ignored; ``muting`` rooms likewise
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
 ``rooms``             the book of chats and groups; ``ledger`` makes its changes durable
 ``e2e``               encryption; ``secrets`` keeps the keys, ``opened`` says what they opened
-``http``, ``errors``  the client-server API, and what a homeserver refuses
+``http``, ``errors``  the client-server API, and what a homeserver refuses; ``answers`` reads what
+                      it says
 ====================  ==========================================================================
 """
 
@@ -27,7 +35,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from adapters.matrix import ids, links
+from adapters.matrix import ids, links, people
+from adapters.matrix.file_content import VOICE_TYPE
 from adapters.matrix.guard import guarded_http
 from adapters.matrix.login import MatrixLogin
 from adapters.matrix.managing import ALL
@@ -63,6 +72,11 @@ class MatrixAdapter(Adapter):
         typing=True,
         read_marks=True,
         presence=True,
+        lists_contacts=True,
+        blocking=True,
+        muting=True,
+        reporting=True,
+        profile=True,
         rooms=True,
         edits=True,
         replies=True,
@@ -70,10 +84,16 @@ class MatrixAdapter(Adapter):
         retractions=True,
         mentions=True,
         threads=True,
+        files=True,
+        calls=True,
+        sends_files=True,
+        voice_types=(VOICE_TYPE,),
         room_actions=ALL,
         room_search=True,
+        people_search=True,
         avatars=True,
         history=True,
+        chat_history=True,
         encryption=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )
@@ -96,6 +116,14 @@ class MatrixAdapter(Adapter):
     def contact_at(self, address: str) -> RemoteUserId | None:
         """Reads both ``bob%example.org`` and ``@bob:example.org``."""
         return ids.contact_at(address)
+
+    def page_of(self, remote_id: RemoteUserId) -> str | None:
+        """On matrix.to, which leads to the reader's own app."""
+        return links.page_of(remote_id)
+
+    def contact_called(self, typed: str) -> RemoteUserId | None:
+        """Likewise, or ``bob:example.org``, or a link to a person."""
+        return people.called(typed)
 
     def room_at(self, address: str) -> str | None:
         """``#tea:example.org`` for ``#tea%example.org``."""

@@ -21,15 +21,16 @@ from gateway.adapter import AccountContext
 from gateway.errors import Banned, Forbidden, Knocked, NotFound, Transient, Unsupported
 from gateway.events import CreateRoom, FindRoom, InviteToRoom, JoinRoom, LeaveRoom
 from gateway.ids import RemoteRoomId
+from gateway.text.wording import tr
 
-_NO_ROOM = (
-    "This is no address of a Matrix room. Such addresses look like #tea:example.org, or are links "
-    "that begin with https://matrix.to/."
+_NO_ROOM = tr(
+    "This is no address of a Matrix room. Such addresses look like "
+    "#tea:example.org, or are links that begin with https://matrix.to/.",
 )
 
-_ASKED = (
-    "Only who is let in comes into this group. You have asked for that now, and will be told when "
-    "you are invited."
+_ASKED = tr(
+    "Only who is let in comes into this group. You have asked for that now, "
+    "and will be told when you are invited.",
 )
 
 
@@ -56,7 +57,7 @@ class Coming:
                 await self._knock(link, query)
             raise refused from error
         except NotFound as error:
-            raise NotFound(f"There is no such group. {error.text}") from error
+            raise NotFound(tr("There is no such group. {text}", text=error.text)) from error
         return _room(answer)
 
     async def _knock(self, link: RoomLink, query: Sequence[tuple[str, str]]) -> None:
@@ -75,7 +76,7 @@ class Coming:
         try:
             return _room(await self._api().get("directory", "room", link.name))
         except NotFound as error:
-            raise NotFound(f"There is no such group. {error.text}") from error
+            raise NotFound(tr("There is no such group. {text}", text=error.text)) from error
 
     async def create(self, action: CreateRoom) -> RemoteRoomId:
         """A private group is encrypted, as in other apps. The mark tells it from a chat that
@@ -109,8 +110,8 @@ def _refused(error: Forbidden) -> Forbidden:
     """There is no code for a ban: homeservers say it in words alone ("You are banned from this
     room", Synapse 1.163)."""
     if "banned" in error.text.casefold():
-        return Banned(f"You are banned from this group. {error.text}")
-    return Forbidden(f"You cannot come into this group. {error.text}")
+        return Banned(tr("You are banned from this group. {text}", text=error.text))
+    return Forbidden(tr("You cannot come into this group. {text}", text=error.text))
 
 
 def _link(address: str) -> RoomLink:
@@ -123,5 +124,5 @@ def _link(address: str) -> RoomLink:
 def _room(answer: dict[str, Any]) -> RemoteRoomId:
     room_id = answer.get("room_id")
     if not is_room_id(room_id):
-        raise Transient("The homeserver did not say which room it is.")
+        raise Transient(tr("The homeserver did not say which room it is."))
     return RemoteRoomId(room_id)

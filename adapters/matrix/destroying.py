@@ -25,16 +25,19 @@ from adapters.matrix.ruling import Ruling
 from gateway.errors import Forbidden, NotFound, Unsupported
 from gateway.events import DestroyRoom
 from gateway.ids import RemoteRoomId, RemoteUserId
+from gateway.text.wording import tr
 
 _MOST = 100
 """One request each, while somebody waits."""
 _MEMBERS_LIMIT = 8 * MIB
 _MOST_ALIASES = 20
-_NOT_YOURS = "You may not destroy this group: your rights there are not enough."
-_OTHERS = (
-    "Somebody else there has as many rights as you, and cannot be put out. You can only leave it."
+_NOT_YOURS = tr("You may not destroy this group: your rights there are not enough.")
+_OTHERS = tr(
+    "Somebody else there has as many rights as you, and cannot be put out. You can only leave it.",
 )
-_TOO_MANY = f"The group has more than {_MOST} members: too many to be put out from here."
+_TOO_MANY = tr(
+    "The group has more than {most} members: too many to be put out from here.", most=_MOST
+)
 
 
 class Destroying:

@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 
 from adapters.matrix.http import Fetched
 from gateway.errors import AdapterError, BadLogin
+from gateway.text.wording import tr
 
 Fetch = Callable[[str], Awaitable[Fetched]]
 """GET without redirections; raises `AdapterError` if nothing comes."""
@@ -26,16 +27,23 @@ _REDIRECTIONS = 5
 
 def _prompt(server_name: str, why: str) -> BadLogin:
     return BadLogin(
-        f"{server_name} does not say where its homeserver is ({why}). "
-        "Please enter the homeserver's URL, such as https://matrix.example.org",
+        tr(
+            "{server_name} does not say where its homeserver is ({why}). Please "
+            "enter the homeserver's URL, such as https://matrix.example.org",
+            server_name=server_name,
+            why=why,
+        ),
         field="homeserver",
     )
 
 
 def _wrong(server_name: str) -> BadLogin:
     return BadLogin(
-        f"{server_name} names a homeserver, but its address cannot be used. "
-        "The admin of that server has to mend its /.well-known/matrix/client.",
+        tr(
+            "{server_name} names a homeserver, but its address cannot be used. "
+            "The admin of that server has to mend its /.well-known/matrix/client.",
+            server_name=server_name,
+        ),
         field="homeserver",
     )
 
@@ -47,7 +55,7 @@ async def base_url_of(server_name: str, fetch: Fetch, check_url: CheckUrl) -> st
     try:
         answer = await _following(f"https://{host}/.well-known/matrix/client", fetch, check_url)
     except BadLogin:
-        raise _prompt(server_name, "it redirects to an address that cannot be used") from None
+        raise _prompt(server_name, tr("it redirects to an address that cannot be used")) from None
     except AdapterError:
         return direct
     if answer.status == 404:
@@ -56,7 +64,7 @@ async def base_url_of(server_name: str, fetch: Fetch, check_url: CheckUrl) -> st
         raise _prompt(server_name, f"HTTP {answer.status}")
     base = _named_base_url(answer.body)
     if base is None:
-        raise _prompt(server_name, "its answer is not of the expected form")
+        raise _prompt(server_name, tr("its answer is not of the expected form"))
     try:
         return check_url(base)
     except BadLogin as error:

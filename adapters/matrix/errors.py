@@ -7,12 +7,14 @@ that knows error codes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
 
 from adapters.matrix.text import clean
+from gateway.adapter import PrivateAddress
 from gateway.errors import (
     AdapterError,
     AuthExpired,
@@ -23,6 +25,7 @@ from gateway.errors import (
     Transient,
     Unsupported,
 )
+from gateway.text.wording import joined, tr
 
 _DEFAULT_WAIT_S = 5.0
 _MAX_WAIT_S = 600.0
@@ -37,40 +40,39 @@ class Refusal(Exception):
         self.errcode = errcode
 
 
-class PrivateAddress(OSError):
-    """A homeserver's name leads to this machine or into a private network."""
-
-
 def _login_again(_: str) -> AdapterError:
-    return AuthExpired("The homeserver no longer accepts this login: it was ended there.")
+    return AuthExpired(tr("The homeserver no longer accepts this login: it was ended there."))
 
 
 def _said(kind: type[AdapterError], sentence: str) -> Callable[[str], AdapterError]:
-    return lambda said: kind(sentence + (f" It says: {said}" if said else ""))
+    return lambda said: kind(joined((sentence, tr("It says: {said}", said=said) if said else "")))
 
 
 _BY_CODE: Mapping[str, Callable[[str], AdapterError]] = {
     "M_UNKNOWN_TOKEN": _login_again,
     "M_MISSING_TOKEN": _login_again,
-    "M_USER_DEACTIVATED": _said(Forbidden, "This Matrix account has been deactivated."),
-    "M_USER_LOCKED": _said(Forbidden, "The homeserver has locked this Matrix account."),
-    "M_USER_SUSPENDED": _said(Forbidden, "The homeserver has suspended this Matrix account."),
+    "M_USER_DEACTIVATED": _said(Forbidden, tr("This Matrix account has been deactivated.")),
+    "M_USER_LOCKED": _said(Forbidden, tr("The homeserver has locked this Matrix account.")),
+    "M_USER_SUSPENDED": _said(Forbidden, tr("The homeserver has suspended this Matrix account.")),
     "M_CONSENT_NOT_GIVEN": _said(
-        Forbidden, "The homeserver wants its terms accepted first, in another Matrix client."
+        Forbidden,
+        tr(
+            "The homeserver wants its terms accepted first, in another Matrix client.",
+        ),
     ),
-    "M_TOO_LARGE": _said(TooLarge, "The message is too long for Matrix."),
-    "M_UNRECOGNIZED": _said(Unsupported, "The homeserver does not know how to do this."),
-    "M_RESOURCE_LIMIT_EXCEEDED": _said(Transient, "The homeserver has reached a limit."),
+    "M_TOO_LARGE": _said(TooLarge, tr("The message is too long for Matrix.")),
+    "M_UNRECOGNIZED": _said(Unsupported, tr("The homeserver does not know how to do this.")),
+    "M_RESOURCE_LIMIT_EXCEEDED": _said(Transient, tr("The homeserver has reached a limit.")),
 }
 _BY_STATUS: Mapping[int, Callable[[str], AdapterError]] = {
-    401: _said(Forbidden, "The homeserver refused this."),
-    403: _said(Forbidden, "The homeserver refused this."),
-    404: _said(NotFound, "The homeserver does not know this person or room."),
-    408: _said(Transient, "The homeserver was too slow."),
-    413: _said(TooLarge, "The message is too long for Matrix."),
+    401: _said(Forbidden, tr("The homeserver refused this.")),
+    403: _said(Forbidden, tr("The homeserver refused this.")),
+    404: _said(NotFound, tr("The homeserver does not know this person or room.")),
+    408: _said(Transient, tr("The homeserver was too slow.")),
+    413: _said(TooLarge, tr("The message is too long for Matrix.")),
 }
-_server_trouble = _said(Transient, "The homeserver has a problem at the moment.")
-_other_refusal = _said(Unsupported, "The homeserver refused this.")
+_server_trouble = _said(Transient, tr("The homeserver has a problem at the moment."))
+_other_refusal = _said(Unsupported, tr("The homeserver refused this."))
 
 
 def error_of(status: int, answer: Mapping[str, Any], headers: Mapping[str, str]) -> AdapterError:
@@ -98,15 +100,22 @@ def not_matrix(status: int, headers: Mapping[str, str]) -> AdapterError:
     if status == 429:
         error = rate_limited({}, headers)
     elif status == 413:
-        error = TooLarge("The message is too long for the homeserver.")
+        error = TooLarge(tr("The message is too long for the homeserver."))
     elif 300 <= status < 400:
-        error = Transient(f"The homeserver answered with a redirection (HTTP {status}).")
+        error = Transient(
+            tr("The homeserver answered with a redirection (HTTP {status}).", status=status)
+        )
     else:
         html = "html" in headers.get("Content-Type", "").lower()
-        what = "a web page" if html else "something else"
+        what = tr("a web page") if html else tr("something else")
         error = Transient(
-            f"The homeserver answered with {what} instead of Matrix data (HTTP {status}). "
-            "It may be down, or the address may not be that of a homeserver."
+            tr(
+                "The homeserver answered with {what} instead of Matrix data "
+                "(HTTP {status}). It may be down, or the address may not be that "
+                "of a homeserver.",
+                what=what,
+                status=status,
+            )
         )
     error.__cause__ = Refusal(status, "")
     return error
@@ -121,7 +130,7 @@ def rate_limited(answer: Mapping[str, Any], headers: Mapping[str, str]) -> RateL
             seconds = min(_MAX_WAIT_S * 1000, milliseconds) / 1000
     wait = _DEFAULT_WAIT_S if seconds is None else seconds
     return RateLimited(
-        "The homeserver asks us to wait: too many requests.",
+        tr("The homeserver asks us to wait: too many requests."),
         retry_after_s=min(max(wait, 0.0), _MAX_WAIT_S),
     )
 
@@ -139,18 +148,37 @@ def unreachable(host: str, error: BaseException) -> AdapterError:
         getattr(error, "os_error", None), PrivateAddress
     ):
         return Forbidden(
-            f"{host} is an address of a private network. "
-            "The admin of this gateway does not allow homeservers there."
+            tr(
+                "{host} is an address of a private network. The admin of this "
+                "gateway does not allow homeservers there.",
+                host=host,
+            )
         )
     if isinstance(error, TimeoutError):
         never_connected = isinstance(error, aiohttp.ConnectionTimeoutError)
-        return Transient(f"{host} did not answer in time.", is_certain=never_connected)
+        return Transient(
+            tr("{host} did not answer in time.", host=host), is_certain=never_connected
+        )
     if isinstance(error, aiohttp.ClientSSLError):
         return Transient(
-            f"{host} has no valid certificate, or does not speak https there.", is_certain=True
+            tr("{host} has no valid certificate, or does not speak https there.", host=host),
+            is_certain=True,
         )
     never_connected = isinstance(error, aiohttp.ClientConnectorError)
-    return Transient(f"{host} cannot be reached.", is_certain=never_connected)
+    return Transient(tr("{host} cannot be reached.", host=host), is_certain=never_connected)
+
+
+@contextmanager
+def in_words(forbidden: str, gone: str) -> Iterator[None]:
+    """Put a sentence before what a homeserver says that the user may not, or that is not there."""
+    try:
+        yield
+    except Forbidden as error:
+        raise Forbidden(joined((forbidden, error.text))) from error
+    except NotFound as error:
+        raise NotFound(
+            tr("{gone} is not there any more. {text}", gone=gone, text=error.text)
+        ) from error
 
 
 def status_of(error: AdapterError) -> int | None:

@@ -7,9 +7,10 @@ import enum
 import json
 from collections.abc import Callable, Sequence, Set
 
+from adapters.matrix.calls import CALL_TYPES
 from adapters.matrix.group_events import PINS
 from adapters.matrix.http import Api
-from adapters.matrix.inbound import MESSAGE_TYPES
+from adapters.matrix.inbound import BEATS, MESSAGE_TYPES, VOTES
 from adapters.matrix.marks import IGNORED
 from gateway.errors import AdapterError, AuthExpired, Transient
 from gateway.ids import RemoteUserId
@@ -27,7 +28,10 @@ _STATE = (
     "m.room.power_levels",
     "m.room.tombstone",
 )
-_TIMELINE = (*MESSAGE_TYPES, *_STATE, "m.reaction", "m.room.redaction", PINS)
+_TIMELINE = (
+    *(*MESSAGE_TYPES, *CALL_TYPES, *BEATS, *VOTES, *_STATE),
+    *("m.reaction", "m.room.redaction", PINS),
+)
 
 
 class Mode(enum.Enum):
@@ -64,6 +68,7 @@ def filter_for(mode: Mode, people: Sequence[str] = ()) -> str:
 
 
 HISTORY_FILTER = json.dumps({"types": _TIMELINE, "lazy_load_members": True})
+SAID_FILTER = json.dumps({"types": MESSAGE_TYPES, "lazy_load_members": True})
 PAST_FILTER = json.dumps(
     {
         "types": (*MESSAGE_TYPES, "m.reaction", PINS, "m.room.encryption", "m.room.topic"),

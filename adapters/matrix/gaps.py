@@ -106,10 +106,13 @@ def begins_here(event: Event, last: str, account: RemoteUserId, entry: str = "in
 
 
 def news(
-    room: Room, events: Sequence[Event], mode: Mode, account: RemoteUserId
+    room: Room, events: Sequence[Event], mode: Mode, account: RemoteUserId, *, unread: bool = False
 ) -> Sequence[Event]:
-    """The events of a room that were not handed over before."""
-    if mode is Mode.FIRST or (mode is Mode.AGAIN and not room.last):
+    """The events of a room that were not handed over before. ``unread``: of a first answer, they
+    are what the user has not read."""
+    if mode is Mode.FIRST:
+        return events if unread else ()
+    if mode is Mode.AGAIN and not room.last:
         return ()
     return _after(events, room.last, account, "invite", events)
 

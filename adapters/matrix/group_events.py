@@ -1,31 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One event of a group's timeline → what somebody has said or done there.
+"""One event of a group's timeline → what somebody has said or done there. For chats see
+`chat_events`.
 
-Matrix spec, client-server API, "Event replacements", "Rich replies", "Threading", "Event
-annotations and reactions", "Redactions". As in `inbound`, nothing here raises for what strangers
-have written. That an edit is by who has said the original is for the gateway to see: only it knows
-what was said before.
+What it is about says `relations`. As in `inbound`, nothing here raises for what strangers have
+written.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from msgspec.structs import replace
 
+from adapters.matrix.groups import effective, level_of
 from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import (
     Event,
     as_dict,
-    body_of,
     event_id_of,
     is_message,
     key_of,
     timestamp_of,
     undecryptable,
 )
+from adapters.matrix.links import link_to_message
 from adapters.matrix.media import avatar_in
-from adapters.matrix.mentions import mentions_in
+from adapters.matrix.mentions import mentions_in, without_people
 from adapters.matrix.opened import Unread
+from adapters.matrix.relations import annotation, redacted, related
+from adapters.matrix.rooms import Group
 from adapters.matrix.text import clean
+from adapters.matrix.words import told_by
 from gateway.events import (
     RemoteRoomMessage,
     RemoteRoomNotice,
@@ -34,19 +37,16 @@ from gateway.events import (
     RemoteUndecryptable,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text.wording import tr
 
 Said = RemoteRoomMessage | RemoteRoomReaction | RemoteUndecryptable
 
-_MAX_EMOJI_BYTES = 128
-"""The key of a reaction may be any text: what is longer is none that anybody could show."""
 _MAX_REASON_BYTES = 512
-_REDACTS_WITHIN = 11
-"""Room version since which a redaction says within its content what it takes back."""
 PINS = "m.room.pinned_events"
 _AVATAR = "m.room.avatar"
 _NAME = "m.room.name"
 _MAX_NAME_BYTES = 512
-_ENCRYPTED = "This group is end-to-end encrypted from now on."
+_ENCRYPTED = tr("This group is end-to-end encrypted from now on.")
 
 
 def said_in(
@@ -56,8 +56,10 @@ def said_in(
     account: RemoteUserId,
     now: float,
     unread: Unread | None = None,
+    group: Group | None = None,
 ) -> Said | None:
-    """What an event says, which may have been encrypted; None if it says nothing."""
+    """What an event says, which may have been encrypted; None if it says nothing. ``group``: by
+    what it is now, some may not call everybody; None if that is unknown."""
     sender, kind = event.get("sender"), event.get("type")
     if not event_id_of(event) or not is_user_id(sender):
         return None
@@ -74,7 +76,10 @@ def said_in(
             unread=unread,
             room=room,
         )
-    return _message(room, event, now)
+    told = _message(room, event, account, now)
+    if group is None or level_of(group, sender) >= effective(group).mention_all:
+        return told
+    return replace(told, mentions=tuple(one for one in told.mentions if one.user is not None))
 
 
 def done_in(
@@ -91,62 +96,37 @@ def done_in(
     return None
 
 
-def _message(room: RemoteRoomId, event: Event, now: float) -> RemoteRoomMessage:
-    content = as_dict(event.get("content"))
-    relation = as_dict(content.get("m.relates_to"))
-    words, edits = content, _edited(event, content, relation)
-    if edits is not None:
-        # "Applying m.new_content": the relations of the original stay.
-        words, relation = {**content["m.new_content"], "m.relates_to": None}, {}
-    answered, thread = _id_in(as_dict(relation.get("m.in_reply_to"))), _thread(relation)
-    is_fallback = thread is not None and relation.get("is_falling_back") is True
-    body = body_of(event["type"], words)
+def _message(
+    room: RemoteRoomId, event: Event, account: RemoteUserId, now: float
+) -> RemoteRoomMessage:
+    content, about = as_dict(event.get("content")), related(event)
+    link = link_to_message(room, about.edits or event_id_of(event), account)
+    words, files = told_by(event["type"], about.words, link=link)
+    mentions = mentions_in(about.words, words, None if about.edits is None else content)
     return RemoteRoomMessage(
         room=room,
         sender=RemoteUserId(event["sender"]),
         id=RemoteMessageId(event_id_of(event)),
-        body=body,
+        body=words.text,
         sent_at=timestamp_of(event, now) / 1000,
         key=key_of(content),
-        reply_to=None if is_fallback else answered,
-        edits=edits,
-        mentions=mentions_in(words, body, None if edits is None else content),
-        thread=thread,
-        thread_after=answered if is_fallback else None,
+        reply_to=about.reply_to,
+        edits=about.edits,
+        mentions=mentions,
+        spans=without_people(words.spans),
+        files=files,
+        thread=about.thread,
+        thread_after=about.thread_after,
     )
-
-
-def _edited(
-    event: Event, content: dict[str, Any], relation: dict[str, Any]
-) -> RemoteMessageId | None:
-    """What is edited, if this is a valid edit. Others are messages of their own."""
-    is_edit = (
-        relation.get("rel_type") == "m.replace"
-        and isinstance(content.get("m.new_content"), dict)
-        and "state_key" not in event
-    )
-    return _id_in(relation) if is_edit else None
-
-
-def _thread(relation: dict[str, Any]) -> RemoteMessageId | None:
-    """The message with which the thread began that something is said in."""
-    return _id_in(relation) if relation.get("rel_type") == "m.thread" else None
 
 
 def _reaction(
     room: RemoteRoomId, event: Event, own: bool, now: float
 ) -> RemoteRoomReaction | None:
-    content = as_dict(event.get("content"))
-    relation = as_dict(content.get("m.relates_to"))
-    message, emoji = _id_in(relation), relation.get("key")
-    if (
-        relation.get("rel_type") != "m.annotation"
-        or message is None
-        or not isinstance(emoji, str)
-        or not emoji
-        or clean(emoji, _MAX_EMOJI_BYTES) != emoji
-    ):
+    found = annotation(event)
+    if found is None:
         return None
+    message, emoji = found
     return RemoteRoomReaction(
         room=room,
         sender=RemoteUserId(event["sender"]),
@@ -154,14 +134,14 @@ def _reaction(
         message=message,
         emoji=emoji,
         sent_at=timestamp_of(event, now) / 1000,
-        key=key_of(content) if own else None,
+        key=key_of(as_dict(event.get("content"))) if own else None,
     )
 
 
 def _retraction(
     room: RemoteRoomId, event: Event, now: float, version: int
 ) -> RemoteRoomRetraction | None:
-    message, reason = _redacted(event, version), as_dict(event.get("content")).get("reason")
+    message, reason = redacted(event, version), as_dict(event.get("content")).get("reason")
     if message is None:
         return None
     return RemoteRoomRetraction(
@@ -172,17 +152,6 @@ def _retraction(
         sent_at=timestamp_of(event, now) / 1000,
         reason=clean(reason, _MAX_REASON_BYTES) if isinstance(reason, str) else "",
     )
-
-
-def _redacted(event: Event, version: int) -> RemoteMessageId | None:
-    """Spec, "m.room.redaction". The homeserver has checked only the one that holds in this
-    version of the room; the other one is what the sender has made it."""
-    within, beside = as_dict(event.get("content")).get("redacts"), event.get("redacts")
-    if version >= _REDACTS_WITHIN:
-        beside = None
-    elif version:
-        within = None
-    return _id_in({"event_id": within if beside is None else beside})
 
 
 def _notice(room: RemoteRoomId, event: Event) -> RemoteRoomNotice | None:
@@ -211,8 +180,8 @@ def _pinned(now: object, before: object) -> str:
     """Spec, "m.room.pinned_events": the whole list each time."""
     new, old = _texts(now), _texts(before)
     if new - old:
-        return "A message was pinned."
-    return "A message is no longer pinned." if old - new else ""
+        return tr("A message was pinned.")
+    return tr("A message is no longer pinned.") if old - new else ""
 
 
 def _name(content: Event) -> str:
@@ -224,19 +193,18 @@ def _named(now: str, before: str) -> str:
     """What a group is called first is no change of it."""
     if not before or now == before:
         return ""
-    return f"The group is called “{now}” now." if now else "The group has no name any more."
+    return (
+        tr("The group is called “{now}” now.", now=now)
+        if now
+        else tr("The group has no name any more.")
+    )
 
 
 def _pictured(now: str, before: str) -> str:
     if now == before:
         return ""
-    return "The group has a new picture." if now else "The group has no picture any more."
+    return tr("The group has a new picture.") if now else tr("The group has no picture any more.")
 
 
 def _texts(value: object) -> set[str]:
     return {item for item in value if isinstance(item, str)} if isinstance(value, list) else set()
-
-
-def _id_in(value: Event) -> RemoteMessageId | None:
-    event_id = event_id_of(value)
-    return RemoteMessageId(event_id) if event_id else None

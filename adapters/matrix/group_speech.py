@@ -9,20 +9,31 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from adapters.matrix.filters import Mode
-from adapters.matrix.group_events import done_in, said_in
+from adapters.matrix.group_events import Said, done_in, said_in
+from adapters.matrix.groups import effective, level_of
 from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import Event, as_dict, as_dicts, event_id_of, is_message
 from adapters.matrix.marks import all_read_up_to, read_up_to
+from adapters.matrix.ongoing import Change, Ongoing
 from adapters.matrix.opened import Opened
 from adapters.matrix.parts import Cuts, Parts
+from adapters.matrix.places import place_named_in
 from adapters.matrix.rooms import Group, RoomId
 from adapters.matrix.unreadable import as_it_came, where
-from gateway.events import RemoteRoomGap, RemoteRoomRead, RemoteUnreadable
+from gateway.events import (
+    RemoteRoomGap,
+    RemoteRoomMessage,
+    RemoteRoomNotice,
+    RemoteRoomRead,
+    RemoteRoomRetraction,
+    RemoteUnreadable,
+)
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 _MOST_READERS = 50
 """People of a group in which it is told what others than the account have read (REQ-570)."""
 _MOST_TYPISTS = 20
+Told = Said | RemoteRoomNotice | RemoteRoomRetraction
 
 
 class GroupSpeech:
@@ -45,6 +56,7 @@ class GroupSpeech:
         self._room = RemoteRoomId(room_id)
         self._now = now
         self._opened = opened
+        self._ongoing = Ongoing(parts, room_id, now)
         self._before = {known.last: known.message} if known else {}
         """Events that are no messages, each with the last message before it."""
 
@@ -65,14 +77,19 @@ class GroupSpeech:
         if not tell:
             return group
         place = self._room_id, event_id
+        clear = self._opened.clear.get(place, event)
+        told: Told | None
         try:
             told = said_in(
                 self._room,
-                self._opened.clear.get(place, event),
+                clear,
                 account=self._account,
                 now=self._now,
                 unread=self._opened.unread.get(place),
+                group=group,
             ) or done_in(self._room, event, now=self._now, version=group.version)
+            named = place_named_in(clear)
+            told, changes = self._going_on(group, clear, told)
         except Exception as error:  # whatever it is, it belongs to this event alone
             unreadable = RemoteUnreadable(
                 contact=RemoteUserId(sender),
@@ -83,9 +100,37 @@ class GroupSpeech:
             )
             self._parts.say(unreadable)
             return group
+        for change in changes:
+            self._parts.say(change)
         if told is not None:
             self._parts.say(told)
+        if named is not None:
+            self._parts.say(RemoteRoomNotice(room=self._room, id=named[0], text=named[1]))
         return group
+
+    def _going_on(
+        self, group: Group, clear: Event, told: Told | None
+    ) -> tuple[Told | None, list[RemoteRoomMessage]]:
+        """What an event says, and what it changes of what goes on."""
+        result = self._ongoing.result(clear)
+        if result and isinstance(told, RemoteRoomMessage):
+            told = replace(told, body=f"{told.body}\n{result}")
+        gone = told.message if isinstance(told, RemoteRoomRetraction) else None
+        is_ruler = level_of(group, str(clear.get("sender"))) >= effective(group).redact
+        changes = self._ongoing.changes(clear, gone, is_ruler=is_ruler)
+        return told, [self._change(change) for change in changes]
+
+    def _change(self, change: Change) -> RemoteRoomMessage:
+        return RemoteRoomMessage(
+            room=self._room,
+            sender=change.sender,
+            id=change.id,
+            body=change.words,
+            sent_at=change.at,
+            edits=None if change.is_over else change.message,
+            reply_to=change.message if change.is_over else None,
+            is_ongoing=not change.is_over,
+        )
 
     def passing(self, group: Group, content: Event) -> Cuts:
         """What is not part of the timeline."""

@@ -18,7 +18,7 @@ from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import Event, as_dict, display_name, timestamp_of
 from adapters.matrix.links import link_to
 from adapters.matrix.marks import GROUP_MARKER
-from adapters.matrix.media import avatar_in
+from adapters.matrix.media import AVATAR_URL, avatar_in
 from adapters.matrix.rooms import Group, Levels, RoomId
 from adapters.matrix.text import clean
 from gateway.events import (
@@ -106,10 +106,15 @@ def _shown(group: Group, kind: str, content: Mapping[str, Any]) -> Group:
     return replace(group, alias=alias if alias.startswith("#") and ":" in alias else "")
 
 
+def version_in(content: Mapping[str, Any]) -> int:
+    """The version of a room, from the content of its creation; 0 if it is no number."""
+    given = content.get("room_version", "1")
+    return int(given[:9]) if isinstance(given, str) and given.isdecimal() else 0
+
+
 def _created(group: Group, founder: object, content: Mapping[str, Any]) -> Group:
     creators: list[str] = []
-    given = content.get("room_version", "1")
-    version = int(given[:9]) if isinstance(given, str) and given.isdecimal() else 0
+    version = version_in(content)
     if version >= _CREATORS_RULE:
         additional = content.get("additional_creators")
         both = [founder, *(additional if isinstance(additional, list) else ())]
@@ -311,7 +316,7 @@ def member_of(group: Group, user_id: str, content: Mapping[str, Any]) -> Member:
     return Member(
         user=RemoteUserId(user_id),
         name=display_name(content),
-        avatar=avatar_in(content, "avatar_url"),
+        avatar=avatar_in(content, AVATAR_URL),
         affiliation=affiliation_at(group, level),
         may_speak=level >= to_speak(group),
     )

@@ -23,9 +23,14 @@ _AT_ONCE = 32 * MIB
 """Of what one answer left out in all its rooms: it is held in memory until it is committed."""
 
 
-async def page(api: Api, room_id: RoomId, token: str, wanted: str, limit: int = _PAGE) -> Answer:
-    """Events before this point, the newest first. Raises any `AdapterError`."""
-    query = {"dir": "b", "from": token, "limit": str(limit), "filter": wanted}
+async def page(
+    api: Api, room_id: RoomId, token: str | None, wanted: str, limit: int = _PAGE
+) -> Answer:
+    """Events before this point, or the last ones of all, the newest first. Raises any
+    `AdapterError`."""
+    query = {"dir": "b", "limit": str(limit), "filter": wanted}
+    if token is not None:
+        query["from"] = token
     return await api.get_answer("rooms", room_id, "messages", query=query, limit=_PAGE_LIMIT)
 
 

@@ -5,31 +5,30 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 import aiohttp
 from yarl import URL
 
+from adapters.matrix.answers import LARGE, beside, parsed
 from adapters.matrix.errors import error_of, not_matrix, unreachable
-from gateway.errors import Transient
-
-T = TypeVar("T")
+from gateway.errors import AdapterError, NotFound, Transient
+from gateway.text.wording import tr
 
 KIB = 1024
 MIB = 1024 * KIB
 _ANSWER_LIMIT = 2 * MIB
-LARGE = 256 * KIB
-"""Work on an answer of more than this is done in a thread, beside the loop."""
-_MOST = {b"{": 1_000_000, b"[": 500_000, b",": 2_500_000}
-"""An answer has no more of these, texts included; one of 200,000 events has half as many.
-32 MiB of nothing else take a gigabyte of memory, and the loop waits while a run of them is read.
-"""
-
-_BESIDE = ThreadPoolExecutor(1, thread_name_prefix="large answers")
+_REDIRECTIONS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTIONS = 3
+READ_BYTES = 128 * KIB
+"""Of a file: when twice as many wait for who takes them, no more are read."""
+_SILENCE_S = 60
+"""So long nothing may come of a file that somebody waits for."""
+_LOST = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+"""What there is in place of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,43 +121,89 @@ class Api:
         path = ("rooms", room_id, "relations", event_id, "m.annotation", "m.reaction")
         return await self.request("GET", f"{self._url('v1', *path)}?{urlencode(query)}")
 
-    async def media(
-        self, *path: str, query: Mapping[str, str], is_old: bool, limit: int
-    ) -> Fetched:
-        """GET below ``/_matrix/client/v1/media``, or where that was before Matrix 1.11."""
+    async def replacements(self, room_id: str, event_id: str) -> dict[str, Any]:
+        """Spec, "GET /rooms/{roomId}/relations/{eventId}/{relType}": the newest edits."""
+        path = ("rooms", room_id, "relations", event_id, "m.replace")
+        return await self.request("GET", f"{self._url('v1', *path)}?limit=100")
+
+    async def open_media(
+        self, *path: str, query: Mapping[str, str], is_old: bool, start: int = 0
+    ) -> aiohttp.ClientResponse:
+        """GET below ``/_matrix/client/v1/media``, or where that was before Matrix 1.11.
+
+        This is the head of the answer: whoever gets it reads the body, and closes it. ``start``:
+        the first byte that is wanted, if the other side can leave out others (status 206)."""
         below = "media/v3/" if is_old else "client/v1/media/"
         url = f"{self._base}/_matrix/{below}{_quoted(path)}?{urlencode(query)}"
-        answer = await fetch(
-            self._http, "GET", url, headers=self._headers, timeout_s=30, limit=limit
-        )
-        if answer.status in (307, 308):  # spec: to where the bytes are; it gets no token
-            location = answer.headers.get("Location", "")
-            if not location.startswith("https://" if url.startswith("https://") else "http"):
-                raise not_matrix(answer.status, answer.headers)
-            answer = await fetch(self._http, "GET", location, timeout_s=30, limit=limit)
-        if answer.status != 200:
-            content = _object(answer.body)
-            if content is None:
-                raise not_matrix(answer.status, answer.headers)
-            raise error_of(answer.status, content, answer.headers)
-        return answer
+        headers = {**self._headers, "Accept-Encoding": "identity"}
+        if start:
+            headers["Range"] = f"bytes={start}-"
+        for hops in range(_MOST_REDIRECTIONS + 1):
+            answer = await _begun(self._http, url, headers)
+            if answer.status in (200, 206):
+                return answer
+            try:
+                if answer.status not in _REDIRECTIONS or hops == _MOST_REDIRECTIONS:
+                    raise await _refusal(answer, urlsplit(url).netloc, is_elsewhere=hops > 0)
+                # Spec, "GET /_matrix/client/v1/media/download/{serverName}/{mediaId}": to where
+                # the bytes are, by a URL that is secret enough: it gets no token.
+                url = _onward(url, answer)
+                headers.pop("Authorization", None)
+            finally:
+                answer.close()
+        raise AssertionError("the last one is followed or refused")
 
-    async def upload(self, data: bytes, kind: str) -> str:
-        """Spec, "POST /_matrix/media/v3/upload". Returns the ``mxc:`` URI."""
+    async def media(self, *path: str, query: Mapping[str, str], is_old: bool, limit: int) -> bytes:
+        """As `open_media`, of what is small."""
+        try:
+            async with asyncio.timeout(30):
+                answer = await self.open_media(*path, query=query, is_old=is_old)
+                try:
+                    return await _bounded(answer, self._host, limit)
+                finally:
+                    answer.close()
+        except _LOST as error:
+            raise unreachable(self._host, error) from error
+
+    async def upload(
+        self,
+        data: bytes | AsyncIterator[bytes],
+        kind: str,
+        *,
+        size: int | None = None,
+        name: str = "",
+    ) -> str:
+        """Spec, "POST /_matrix/media/v3/upload". Returns the ``mxc:`` URI. ``size``: of what
+        comes in chunks, in bytes; that may take as long as it takes."""
         headers = {**self._headers, "Content-Type": kind}
-        url = f"{self._base}/_matrix/media/v3/upload"
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        query = f"?{urlencode({'filename': name})}" if name else ""
         answer = await fetch(
-            self._http, "POST", url, headers=headers, body=data, timeout_s=30, limit=KIB
+            self._http,
+            "POST",
+            f"{self._base}/_matrix/media/v3/upload{query}",
+            headers=headers,
+            body=data,
+            timeout_s=30 if size is None else None,
+            limit=64 * KIB,
         )
-        content = _object(answer.body)
+        content = parsed(answer.body)
         if content is None:
             raise not_matrix(answer.status, answer.headers)
         if answer.status != 200:
             raise error_of(answer.status, content, answer.headers)
         uri = content.get("content_uri")
         if not isinstance(uri, str):
-            raise Transient("The homeserver's answer is not one of Matrix.")
+            raise Transient(tr("The homeserver's answer is not one of Matrix."))
         return uri
+
+    async def upload_limit(self) -> int | None:
+        """Spec, "GET /_matrix/client/v1/media/config": in bytes, None if there is none."""
+        answer = await self.request("GET", self._url("v1", "media", "config"))
+        limit = answer.get("m.upload.size")
+        is_limit = isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0
+        return limit if is_limit else None
 
     async def versions(self) -> dict[str, Any]:
         """Spec, "GET /_matrix/client/versions"."""
@@ -193,7 +238,7 @@ class Api:
         is_large = len(answer.body) > LARGE
         if is_large and on_large is not None:
             on_large()
-        content = await beside(is_large, _object, answer.body)
+        content = await beside(is_large, parsed, answer.body)
         if content is None:
             raise not_matrix(answer.status, answer.headers)
         if answer.status != 200:
@@ -214,12 +259,16 @@ async def fetch(
     url: str,
     *,
     headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
-    timeout_s: float,
+    body: bytes | AsyncIterator[bytes] | None = None,
+    timeout_s: float | None,
     limit: int,
 ) -> Fetched:
-    """One request without redirections. Raises `Transient` or `Forbidden` if nothing comes."""
+    """One request without redirections. Raises `Transient` or `Forbidden` if nothing comes.
+    Without ``timeout_s`` it may take long, but the answer must begin soon after the body."""
     host = urlsplit(url).netloc
+    timeout = aiohttp.ClientTimeout(total=None, connect=15, sock_read=_SILENCE_S)
+    if timeout_s is not None:
+        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=min(timeout_s, 15))
     try:
         async with http.request(
             method,
@@ -227,12 +276,60 @@ async def fetch(
             data=body,
             headers=headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=min(timeout_s, 15)),
+            timeout=timeout,
         ) as answer:
             content = await _bounded(answer, host, limit)
             return Fetched(answer.status, dict(answer.headers), content)
-    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+    except _LOST as error:
         raise unreachable(host, error) from error
+
+
+async def _begun(
+    http: aiohttp.ClientSession, url: str, headers: Mapping[str, str]
+) -> aiohttp.ClientResponse:
+    """The head of an answer. Raises `Transient` or `Forbidden` if nothing comes."""
+    timeout = aiohttp.ClientTimeout(total=None, connect=15, sock_read=_SILENCE_S)
+    to = URL(url, encoded=True)
+    try:
+        return await http.get(
+            to,
+            headers=headers,
+            allow_redirects=False,
+            timeout=timeout,
+            read_bufsize=READ_BYTES,
+        )
+    except _LOST as error:
+        raise unreachable(urlsplit(url).netloc, error) from error
+
+
+def _onward(url: str, answer: aiohttp.ClientResponse) -> str:
+    """Where a redirection leads: never from https to something else."""
+    try:
+        onward = urljoin(url, answer.headers.get("Location", ""))
+    except ValueError:
+        onward = ""
+    wanted = ("https://",) if url.startswith("https://") else ("https://", "http://")
+    if not onward.startswith(wanted) or onward == url:
+        raise not_matrix(answer.status, answer.headers)
+    return onward
+
+
+async def _refusal(
+    answer: aiohttp.ClientResponse, host: str, *, is_elsewhere: bool
+) -> AdapterError:
+    """The error for media that are not given; ``is_elsewhere``: by none that speaks Matrix."""
+    status, headers = answer.status, answer.headers
+    if is_elsewhere and status not in _REDIRECTIONS:
+        if status in (404, 410):
+            return NotFound(tr("The homeserver no longer has this file."))
+        return Transient(
+            tr("{host} does not give the file (HTTP {status}).", host=host, status=status)
+        )
+    try:
+        content = parsed(await _bounded(answer, host, _ANSWER_LIMIT))
+    except _LOST as error:
+        return unreachable(host, error)
+    return not_matrix(status, headers) if content is None else error_of(status, content, headers)
 
 
 async def _bounded(answer: aiohttp.ClientResponse, host: str, limit: int) -> bytes:
@@ -240,78 +337,14 @@ async def _bounded(answer: aiohttp.ClientResponse, host: str, limit: int) -> byt
     async for chunk in answer.content.iter_chunked(64 * KIB):
         content += chunk
         if len(content) > limit:
-            raise TooMuch(f"{host} answered with more than {limit // MIB or 1} MiB.")
+            raise TooMuch(
+                tr(
+                    "{host} answered with more than {limit} MiB.",
+                    host=host,
+                    limit=limit // MIB or 1,
+                )
+            )
     return bytes(content)
-
-
-async def beside(is_large: bool, work: Callable[..., T], *args: Any) -> T:
-    """Do some computing: at once if it is small, in a thread beside the loop if it is large.
-
-    One thread for all: each that computes takes its share of the interpreter from the loop.
-    """
-    if not is_large:
-        return work(*args)
-    return await asyncio.get_running_loop().run_in_executor(_BESIDE, work, *args)
-
-
-def dismantle(content: object) -> None:
-    """Free what nobody needs any more, piece by piece.
-
-    Left to the interpreter, a large answer goes in one uninterruptible step, and all threads wait.
-    """
-    waiting = [content]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            waiting.extend(item.values())
-            item.clear()
-        elif isinstance(item, list):
-            waiting.extend(item)
-            item.clear()
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    """Python's own parser, since lone surrogates must not cost the whole answer.
-
-    The parser holds the interpreter's lock from beginning to end; only a call into Python, as the
-    hooks are, lets the loop's thread go on meanwhile.
-    """
-    is_large = len(body) > LARGE
-    if is_large and _is_excessive(body):
-        return None
-    try:
-        content = json.loads(body, **(_HOOKS if is_large else {}))
-    except (ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None
-
-
-def _is_excessive(body: bytes) -> bool:
-    """Whether this is made to cost as much as possible. Piece by piece, for the same reason."""
-    return any(
-        sum(body.count(sign, at, at + MIB) for at in range(0, len(body), MIB)) > most
-        for sign, most in _MOST.items()
-    )
-
-
-def _same(item: dict[str, Any]) -> dict[str, Any]:
-    return item
-
-
-def _integer(digits: str) -> int:
-    return int(digits)
-
-
-def _number(digits: str) -> float:
-    return float(digits)
-
-
-_HOOKS: dict[str, Any] = {
-    "object_hook": _same,
-    "parse_int": _integer,
-    "parse_float": _number,
-}
-"""They do what the parser does itself, but in Python."""
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:

@@ -54,12 +54,13 @@ def address_of(remote_id: RemoteUserId) -> str | None:
 
 
 def contact_at(address: str) -> RemoteUserId | None:
-    """The user id of ``bob%example.org`` in any case, or of ``@bob:example.org`` as typed."""
+    """The user id of ``bob%example.org`` in any case, or of ``@bob:example.org`` as typed. Clients
+    without a prompt may make an address of ``bob@example.org`` (XEP-0106)."""
     if address.startswith("@"):
         parts = split_user_id(address)
         return None if parts is None else RemoteUserId(f"@{parts[0]}:{parts[1].lower()}")
-    local, percent, server = address.lower().partition("%")
-    if not percent or not _LOCALPART.fullmatch(local) or not is_server_name(server):
+    local, sign, server = address.lower().partition("%" if "%" in address else "@")
+    if not sign or not _LOCALPART.fullmatch(local) or not is_server_name(server):
         return None
     user_id = f"@{local}:{server}"
     return RemoteUserId(user_id) if len(user_id) <= _MAX_BYTES else None

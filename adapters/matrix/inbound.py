@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One event of a timeline → what the gateway tells the user. For groups see `group_events`.
+"""What all events have, in chats and groups alike.
 
-Matrix spec, client-server API, "Instant Messaging" (the msgtypes), "Event replacements", "Rich
-replies". Events are written by strangers and checked by nobody: every field may be missing or of
-any type, and nothing here raises for it.
+The words for a message are in `words`; what an event says as a whole is told by `chat_events` and
+`group_events`. Events are written by strangers and checked by nobody:
+every field may be missing or of any type, and nothing here raises for it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from adapters.matrix.opened import Unread
-from adapters.matrix.text import clean, without_reply_fallback
-from gateway.events import RemoteMessage, RemoteUndecryptable
+from adapters.matrix.text import clean
+from gateway.events import RemoteUndecryptable
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 
 Event = Mapping[str, Any]
@@ -28,17 +28,20 @@ _MAX_KEPT_BYTES = 6 * 65_536
 """As JSON writes it: six characters for one that has to be escaped."""
 _MAX_ID_BYTES = 255
 _MAX_NAME_BYTES = 255
-_LATER = " — not bridged yet"
-_MEDIA = {
-    "m.image": "image",
-    "m.file": "file",
-    "m.audio": "audio",
-    "m.video": "video",
-    "m.sticker": "sticker",
-}
-POLLS = ("m.poll.start", "org.matrix.msc3381.poll.start")
-CALLS = ("m.call.invite",)
-MESSAGE_TYPES = ("m.room.message", "m.room.encrypted", "m.sticker", *POLLS, *CALLS)
+POLL_STARTS = ("m.poll.start", "org.matrix.msc3381.poll.start")
+POLL_ENDS = ("m.poll.end", "org.matrix.msc3381.poll.end")
+RINGS = ("m.rtc.notification", "org.matrix.msc4075.rtc.notification")
+CALLS = ("m.call.invite", *RINGS)
+"""Somebody calls."""
+BEACONS = ("m.beacon_info", "org.matrix.msc3672.beacon_info")
+"""Somebody begins to share where they are, or has stopped;"""
+BEATS = ("m.beacon", "org.matrix.msc3672.beacon")
+"""and where that is."""
+VOTES = ("m.poll.response", "org.matrix.msc3381.poll.response")
+MESSAGE_TYPES = (
+    *("m.room.message", "m.room.encrypted", "m.sticker"),
+    *(*POLL_STARTS, *POLL_ENDS, *CALLS, *BEACONS),
+)
 
 
 def as_dict(value: object) -> dict[str, Any]:
@@ -76,42 +79,15 @@ def display_name(content: Mapping[str, Any]) -> str:
     return " ".join(clean(name, _MAX_NAME_BYTES).split())
 
 
-def remote_event(
-    event: Event,
-    *,
-    contact: RemoteUserId,
-    account: RemoteUserId,
-    name_of: Callable[[str], str],
-    now: float,
-    unread: Unread | None = None,
-) -> RemoteMessage | RemoteUndecryptable | None:
-    """What a timeline event says in a chat; None if it says nothing (a reaction, a redacted
-    message)."""
-    if not is_message(event):
-        return None
-    sender, content = event["sender"], as_dict(event.get("content"))
-    own = sender == account
-    if event["type"] == "m.room.encrypted":
-        return undecryptable(event, contact=contact, own=own, now=now, unread=unread)
-    speaker = "" if own or sender == contact else name_of(sender)
-    return RemoteMessage(
-        contact=contact,
-        id=RemoteMessageId(event_id_of(event)),
-        body=body_of(event["type"], content, speaker),
-        sent_at=timestamp_of(event, now) / 1000,
-        own=own,
-        key=key_of(content) if own else None,
-    )
-
-
 def is_message(event: Event) -> bool:
     """Whether it is something that somebody has said, and that was not redacted since."""
     if not event_id_of(event) or not isinstance(event.get("sender"), str):
         return False
+    content = as_dict(event.get("content"))
+    if event.get("type") in BEACONS:
+        return content.get("live") is True
     is_redacted = "redacted_because" in as_dict(event.get("unsigned"))
-    return event.get("type") in MESSAGE_TYPES and not (
-        is_redacted and not as_dict(event.get("content"))
-    )
+    return event.get("type") in MESSAGE_TYPES and not (is_redacted and not content)
 
 
 def undecryptable(
@@ -142,75 +118,9 @@ def key_of(content: Mapping[str, Any]) -> str | None:
     return key if isinstance(key, str) and clean(key, _MAX_ID_BYTES) == key else None
 
 
-def body_of(kind: str, content: Mapping[str, Any], speaker: str = "") -> str:
-    """The words for a message. Another person than the contact is named."""
-    return clean(_text(kind, content, speaker), MAX_BODY_BYTES)
-
-
 def _kept(event: Event) -> str:
     """An encrypted event for later, unless it is larger than any event can be."""
     kept = json.dumps(event)
     if len(kept) <= _MAX_KEPT_BYTES:
         return kept
     return json.dumps({key: event.get(key) for key in ("type", "event_id", "sender")})
-
-
-def _text(kind: str, content: Mapping[str, Any], speaker: str) -> str:
-    relation = as_dict(content.get("m.relates_to"))
-    mark = ""
-    if relation.get("rel_type") == "m.replace" and isinstance(content.get("m.new_content"), dict):
-        content = content["m.new_content"]
-        mark = "✏ "
-    if kind == "m.room.message" and content.get("msgtype") == "m.emote":
-        action = _body(content)
-        return f"{mark}* {speaker} {action}" if speaker else f"{mark}/me {action}"
-    words = _described(kind, content)
-    if isinstance(relation.get("m.in_reply_to"), dict):
-        words = without_reply_fallback(words)
-    return f"{speaker}: {mark}{words}" if speaker else mark + words
-
-
-def _described(kind: str, content: Mapping[str, Any]) -> str:
-    if kind in POLLS:
-        return f"[poll] {_question(content)}".rstrip() + _LATER
-    if kind in CALLS:
-        return "[call]" + _LATER
-    msgtype = content.get("msgtype") if kind == "m.room.message" else kind
-    if msgtype in ("m.text", "m.notice"):
-        return _body(content)
-    if isinstance(msgtype, str) and msgtype in _MEDIA:
-        return _media(_MEDIA[msgtype], content)
-    if msgtype == "m.location":
-        place = content.get("geo_uri")
-        return f"[location] {_body(content)} {place if isinstance(place, str) else ''}".rstrip()
-    return f"[a kind of message that is not bridged yet] {_body(content)}"
-
-
-def _body(content: Mapping[str, Any]) -> str:
-    body = content.get("body")
-    has_text = isinstance(body, str) and clean(body, MAX_BODY_BYTES).strip()
-    return body if isinstance(body, str) and has_text else "[message without text]"
-
-
-def _media(what: str, content: Mapping[str, Any]) -> str:
-    """Spec, "Media captions": with a ``filename`` that differs, the body is a caption."""
-    body, filename = content.get("body"), content.get("filename")
-    caption = ""
-    if isinstance(filename, str) and filename.strip():
-        caption = body if isinstance(body, str) and body != filename else ""
-        body = filename
-    if what == "audio" and "org.matrix.msc3245.voice" in content:
-        what = "voice message"
-    described = f"[{what}] {body if isinstance(body, str) else ''}".rstrip() + _LATER
-    return f"{described}\n{caption}" if caption.strip() else described
-
-
-def _question(content: Mapping[str, Any]) -> str:
-    """Stable polls have a list of texts, unstable ones a plain one."""
-    poll = as_dict(content.get("m.poll") or content.get("org.matrix.msc3381.poll.start"))
-    question = as_dict(poll.get("question"))
-    texts = as_dicts(question.get("m.text"))
-    text = texts[0].get("body") if texts else question.get("body")
-    if text is None:
-        text = question.get("org.matrix.msc1767.text") or question.get("m.text")
-    return text if isinstance(text, str) else ""

@@ -17,6 +17,7 @@ from gateway.adapter import AccountContext
 from gateway.errors import StoreUnavailable, Transient
 from gateway.events import RemoteEvent
 from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.text.wording import tr
 
 _REMEMBERED_MESSAGES = 2_000
 
@@ -47,7 +48,7 @@ class Ledger:
         try:
             await self._account.commit(events, cursor=cursor, state=changes, sealed=secrets)
         except StoreUnavailable as error:
-            raise Transient("The gateway cannot store anything at the moment.") from error
+            raise Transient(tr("The gateway cannot store anything at the moment.")) from error
         except asyncio.CancelledError:
             # The writer goes on without us. Should it fail after all, the next change of the
             # same room writes the whole of it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from adapters.matrix.ids import is_server_name
+from adapters.matrix.ids import is_server_name, split_user_id
 
 _MAX_BYTES = 255
 _MOST_SERVERS = 5
@@ -56,6 +56,11 @@ def room_address(alias: str) -> str | None:
     return f"{local}%{server}" if is_alias(alias) else None
 
 
+def page_of(user_id: str) -> str:
+    """Spec, appendices, "matrix.to navigation"."""
+    return f"https://matrix.to/#/{quote(user_id, safe='@:')}"
+
+
 def parsed(typed: str) -> RoomLink | None:
     """What somebody has typed. None if it can be no room."""
     typed = typed.strip()
@@ -89,3 +94,11 @@ def _link(name: str, query: str) -> RoomLink | None:
 def link_to(room_id: str, server: str) -> str:
     """A link to a room that somebody of this server is in."""
     return f"https://matrix.to/#/{quote(room_id, safe='')}?via={quote(server, safe='')}"
+
+
+def link_to_message(room_id: str, event_id: str, account: str) -> str:
+    """A link to a message in a room that this account is in."""
+    parts = split_user_id(account)
+    via = f"?via={quote(parts[1], safe='')}" if parts else ""
+    path = f"{quote(room_id, safe='')}/{quote(event_id, safe='')}"
+    return f"https://matrix.to/#/{path}{via}"

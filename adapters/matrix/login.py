@@ -37,15 +37,16 @@ from gateway.errors import (
     Unsupported,
 )
 from gateway.ids import RemoteUserId
+from gateway.text.wording import tr
 
 DEVICE_NAME = "Dragoman"
-_PASSWORD = LoginField(name="password", label="Password", secret=True)
-_USERNAME = LoginField(name="username", label="User name", hint="bob, or @bob:example.org")
-_TOKEN = LoginOption(value="token", label="With an access token")
+_PASSWORD = LoginField(name="password", label=tr("Password"), secret=True)
+_USERNAME = LoginField(name="username", label=tr("User name"), hint=tr("bob, or @bob:example.org"))
+_TOKEN = LoginOption(value="token", label=tr("With an access token"))
 _METHOD = LoginField(
     name="method",
-    label="How do you want to log in",
-    options=(LoginOption(value="password", label="With my password"), _TOKEN),
+    label=tr("How do you want to log in"),
+    options=(LoginOption(value="password", label=tr("With my password")), _TOKEN),
     default="password",
 )
 _LOGIN_S = 22
@@ -97,27 +98,27 @@ class MatrixLogin(LoginFlow):
 
     def first(self) -> LoginStep:
         if self._again is not None:
-            said = f"Log in to {self._again.remote_id} again."
+            said = tr("Log in to {remote_id} again.", remote_id=self._again.remote_id)
             return LoginStep(instructions=said, fields=(_METHOD,))
         return LoginStep(
-            instructions="Link your Matrix account. First, where is it?",
+            instructions=tr("Link your Matrix account. First, where is it?"),
             fields=(self._homeserver_field(required=True), _METHOD),
         )
 
     def at_once(self) -> LoginStep:
         if self._again is not None:
-            said = f"Log in to {self._again.remote_id} again."
+            said = tr("Log in to {remote_id} again.", remote_id=self._again.remote_id)
             return LoginStep(instructions=said, fields=(_PASSWORD,))
         return LoginStep(
-            instructions="Enter your Matrix account.",
+            instructions=tr("Enter your Matrix account."),
             fields=(self._homeserver_field(required=False), _USERNAME, _PASSWORD),
         )
 
     def _homeserver_field(self, *, required: bool) -> LoginField:
         return LoginField(
             name="homeserver",
-            label="Homeserver",
-            hint="A server name such as example.org, or the homeserver's URL.",
+            label=tr("Homeserver"),
+            hint=tr("A server name such as example.org, or the homeserver's URL."),
             default=self._settings.default_homeserver,
             required=required,
         )
@@ -132,8 +133,12 @@ class MatrixLogin(LoginFlow):
                     credentials = await self._take_token(base, answers["token"].strip())
                 elif not takes_passwords and answers.get("method") != _TOKEN.value:
                     raise BadLogin(
-                        f"{typed} does not offer login by password, only in a web browser. "
-                        "That is not supported yet, but an access token works.",
+                        tr(
+                            "{typed} does not offer login by password, only in a "
+                            "web browser. That is not supported yet, but an "
+                            "access token works.",
+                            typed=typed,
+                        ),
                         field="method",
                     )
                 elif "password" in answers:
@@ -141,7 +146,9 @@ class MatrixLogin(LoginFlow):
                 else:
                     return self._second(answers, typed)
         except TimeoutError as error:
-            raise Transient(f"{typed} did not answer in time. Please try again.") from error
+            raise Transient(
+                tr("{typed} did not answer in time. Please try again.", typed=typed)
+            ) from error
         return Linked(
             realm=await self._realm(credentials),
             remote_id=RemoteUserId(credentials.user_id),
@@ -151,29 +158,41 @@ class MatrixLogin(LoginFlow):
         )
 
     def _second(self, answers: Mapping[str, str], typed: str) -> LoginStep:
-        whose = self._again.remote_id if self._again is not None else f"your account on {typed}"
+        whose = (
+            self._again.remote_id
+            if self._again is not None
+            else tr("your account on {typed}", typed=typed)
+        )
         if answers.get("method") == _TOKEN.value:
             return LoginStep(
                 instructions=(
-                    f"Enter an access token of {whose}. The gateway then uses that session, and "
-                    "ends it when you log out here: take a token that no other app uses."
+                    tr(
+                        "Enter an access token of {whose}. The gateway then uses "
+                        "that session, and ends it when you log out here: take a "
+                        "token that no other app uses.",
+                        whose=whose,
+                    )
                 ),
-                fields=(LoginField(name="token", label="Access token", secret=True),),
+                fields=(LoginField(name="token", label=tr("Access token"), secret=True),),
             )
         if self._again is not None:
-            return LoginStep(instructions=f"Enter the password of {whose}.", fields=(_PASSWORD,))
+            return LoginStep(
+                instructions=tr("Enter the password of {whose}.", whose=whose), fields=(_PASSWORD,)
+            )
         # Many people know their whole id, and give that for the homeserver.
         said = answers.get("homeserver", "").strip()
         username = replace(_USERNAME, default=said if split_user_id(said) else "")
-        return LoginStep(instructions=f"Enter {whose}.", fields=(username, _PASSWORD))
+        return LoginStep(
+            instructions=tr("Enter {whose}.", whose=whose), fields=(username, _PASSWORD)
+        )
 
     def _user_and_password(self, answers: Mapping[str, str]) -> tuple[str, str]:
         user = self._again.remote_id if self._again is not None else answers.get("username", "")
         password = answers.get("password", "")
         if not user.strip():
-            raise BadLogin("Please enter your user name.", field="username")
+            raise BadLogin(tr("Please enter your user name."), field="username")
         if not password:
-            raise BadLogin("Please enter your password.", field="password")
+            raise BadLogin(tr("Please enter your password."), field="password")
         return user.strip(), password
 
     async def _find(self, typed: str) -> tuple[str, bool]:
@@ -212,7 +231,9 @@ class MatrixLogin(LoginFlow):
         in_full = split_user_id(typed)
         typed = in_full[1] if in_full else typed
         if not typed:
-            raise BadLogin("Please enter your homeserver, such as example.org", field="homeserver")
+            raise BadLogin(
+                tr("Please enter your homeserver, such as example.org"), field="homeserver"
+            )
         self._check_allowed(typed)
         return typed
 
@@ -222,8 +243,10 @@ class MatrixLogin(LoginFlow):
         }
         if allowed and not any(spelling.lower() in allowed for spelling in spellings):
             raise Forbidden(
-                "The admin of this gateway allows only these homeservers: "
-                + ", ".join(sorted(allowed))
+                tr(
+                    "The admin of this gateway allows only these homeservers: {names}",
+                    names=", ".join(sorted(allowed)),
+                )
             )
 
     async def _base_url(self, typed: str) -> str:
@@ -233,7 +256,10 @@ class MatrixLogin(LoginFlow):
         name = typed.lower()
         if not is_server_name(name):
             raise BadLogin(
-                f"{typed[:100]} is not the name of a homeserver. An example: example.org",
+                tr(
+                    "{typed} is not the name of a homeserver. An example: example.org",
+                    typed=typed[:100],
+                ),
                 field="homeserver",
             )
         return await base_url_of(name, self._fetch, check_url)
@@ -258,13 +284,16 @@ class MatrixLogin(LoginFlow):
         except AdapterError as error:
             if status_of(error) is None or (status_of(error) or 0) >= 500:
                 raise BadLogin(
-                    f"{error.text} Is that your homeserver?", field="homeserver"
+                    tr("{text} Is that your homeserver?", text=error.text), field="homeserver"
                 ) from error
             good = False
         if not good:
             raise BadLogin(
-                f"{typed} is not a Matrix homeserver. "
-                "Please check the name, or enter the homeserver's URL.",
+                tr(
+                    "{typed} is not a Matrix homeserver. Please check the name, "
+                    "or enter the homeserver's URL.",
+                    typed=typed,
+                ),
                 field="homeserver",
             )
         flows = (await api.get("login")).get("flows")
@@ -273,20 +302,24 @@ class MatrixLogin(LoginFlow):
     async def _take_token(self, base: str, token: str) -> Credentials:
         """A session that the user has made elsewhere."""
         if not token or not token.isascii() or not token.isprintable():
-            raise BadLogin("This is not an access token.", field="token")
+            raise BadLogin(tr("This is not an access token."), field="token")
         try:
             owner = await Api(self._http, base, token).get("account", "whoami")
         except (AuthExpired, Forbidden) as error:
             if status_of(error) is None:
                 raise
             raise BadLogin(
-                "The homeserver does not accept this access token.", field="token"
+                tr("The homeserver does not accept this access token."), field="token"
             ) from error
         user_id, device = owner.get("user_id"), owner.get("device_id")
         if not isinstance(user_id, str) or split_user_id(user_id) is None:
-            raise Transient("The homeserver does not say whose access token this is.")
+            raise Transient(tr("The homeserver does not say whose access token this is."))
         if self._again is not None and user_id != self._again.remote_id:
-            said = f"This access token is that of {user_id}, not of {self._again.remote_id}."
+            said = tr(
+                "This access token is that of {user_id}, not of {remote_id}.",
+                user_id=user_id,
+                remote_id=self._again.remote_id,
+            )
             raise BadLogin(said, field="token")
         return Credentials(
             homeserver=base,
@@ -304,7 +337,7 @@ class MatrixLogin(LoginFlow):
             raise _login_error(error) from error
         response = nio.LoginResponse.from_dict(answer)
         if not isinstance(response, nio.LoginResponse):
-            raise Transient("The homeserver's answer to the login cannot be understood.")
+            raise Transient(tr("The homeserver's answer to the login cannot be understood."))
         credentials = Credentials(
             homeserver=base,
             user_id=response.user_id,
@@ -320,7 +353,7 @@ class MatrixLogin(LoginFlow):
         try:
             whoami = (await api.get("account", "whoami")).get("user_id")
             if whoami != credentials.user_id or split_user_id(credentials.user_id) is None:
-                raise Transient("The homeserver contradicts itself about who has logged in.")
+                raise Transient(tr("The homeserver contradicts itself about who has logged in."))
         except BaseException:
             with suppress(AdapterError, TimeoutError):
                 async with asyncio.timeout(_LOG_OUT_S):
@@ -332,10 +365,10 @@ def _login_error(error: AdapterError) -> AdapterError:
     """A refused password is a wrong answer, not a lack of rights."""
     code = code_of(error)
     if code == "M_INVALID_USERNAME":
-        return BadLogin("This is not a user name of Matrix.", field="username")
+        return BadLogin(tr("This is not a user name of Matrix."), field="username")
     if isinstance(error, Forbidden) and code in ("M_FORBIDDEN", "M_UNAUTHORIZED"):
         return BadLogin(
-            "The homeserver does not accept this user name and password.", field="password"
+            tr("The homeserver does not accept this user name and password."), field="password"
         )
     if isinstance(error, Unsupported) and code != "M_UNRECOGNIZED":
         return BadLogin(error.text)

@@ -14,6 +14,7 @@ from adapters.matrix.inbound import Event, as_dicts
 from adapters.matrix.rooms import RoomId
 from gateway.adapter import AccountContext
 from gateway.errors import AdapterError, AuthExpired, Transient
+from gateway.text.wording import tr
 
 _LIMIT = 32 * MIB
 """Of one list, and of those for one answer of /sync: they are in memory until it is committed."""
@@ -90,4 +91,4 @@ class Members:
     def _must_have_us(self, listed: Sequence[Event]) -> None:
         """Proxies answer anything, but the account is in the group. Raises `Transient`."""
         if not any(event.get("state_key") == self._account.remote_id for event in listed):
-            raise Transient("The homeserver does not tell who is in the room.")
+            raise Transient(tr("The homeserver does not tell who is in the room."))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is named in a message of a group, both ways. No I/O.
+"""Who is named in a message, both ways. No I/O.
 
 Matrix spec, client-server API, "User and room mentions"; appendices, "matrix.to navigation",
 "matrix: URI scheme". Apps name people by links in the formatted text, and tell those who are to be
@@ -9,7 +9,6 @@ strangers have written, and no pattern runs long, whatever it is given.
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,38 +18,35 @@ from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dict
 from gateway.events import Mention
 from gateway.ids import RemoteUserId
-from gateway.text import find_word
+from gateway.text import Span, Style, find_word
+from gateway.text.html import Styled
 
 _MOST = 50
 _LINKS = {"https://matrix.to/#/": "", "matrix:u/": "@"}
 """What comes before the id of a person, and what is left out of that."""
 _LINK = r"(?:https://matrix\.to/#/|matrix:u/)"
-_IN_HTML = re.compile(
-    rf"<a\s[^<>]{{0,100}}?href=[\"']({_LINK}[^\"'<>]{{1,400}})[\"'][^<>]{{0,200}}>([^<>]{{1,300}})</a>"
-)
 _IN_MARKDOWN = re.compile(rf"\[[^\[\]\n]{{1,300}}\]\(<?({_LINK}[^()<>\s]{{1,400}})>?\)")
 _ID = re.compile(r"(?<![\w/])@[!-9;-?A-~]{1,200}:[a-z0-9.\-]{0,200}[a-z0-9](?::\d{1,5})?")
 """Without a second ``@``, so that many of them are looked at once."""
 _EVERYBODY = "@room"
-_MAX_FORMATTED_BYTES = 4_000
-"""Of a text that is sent once more with links in it: an event has its limit."""
 
 
 # --- inbound ----------------------------------------------------------------------------------
 
 
 def mentions_in(
-    content: Mapping[str, Any], body: str, sent: Mapping[str, Any] | None = None
+    content: Mapping[str, Any], words: Styled, sent: Mapping[str, Any] | None = None
 ) -> tuple[Mention, ...]:
-    """Whom a message names. ``body``: its words as they are told. ``sent``: the content of the
-    event, if it is an edit; by that one only those are notified who were not before."""
+    """Whom a message names. ``words``: as they are told. ``sent``: the content of the event, if it
+    is an edit; by that one only those are notified who were not before."""
+    body = words.text
     told = as_dict((content if sent is None else sent).get("m.mentions"))
     listed = as_dict(content.get("m.mentions"))
     is_told = "m.mentions" in content or (sent is not None and "m.mentions" in sent)
     notified = set(_users(told))
     found = [
         Mention(user=user, begin=begin, end=end, notify=not is_told or user in notified)
-        for user, begin, end in _places(content, body)
+        for user, begin, end in _places(words)
     ]
     named = {mention.user for mention in found}
     found += [
@@ -71,13 +67,32 @@ def _users(mentions: Mapping[str, Any]) -> list[RemoteUserId]:
     return [RemoteUserId(user) for user in users if is_user_id(user)]
 
 
-def _places(content: Mapping[str, Any], body: str) -> Iterator[tuple[RemoteUserId, int, int]]:
-    linked = list(_in_markdown(body)) or list(_in_html(content.get("formatted_body"), body))
-    yield from linked
+def without_people(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Those that name nobody: mentions say that."""
+    return tuple(span for span in spans if _of_link(span) is None)
+
+
+def _places(words: Styled) -> Iterator[tuple[RemoteUserId, int, int]]:
+    body = words.text
+    yield from list(_in_links(words)) or list(_in_markdown(body))
     if "@" in body:
         for found in _ID.finditer(body):
             if is_user_id(found[0]):
                 yield RemoteUserId(found[0]), found.start(), found.end()
+
+
+def _of_link(span: Span) -> RemoteUserId | None:
+    is_link = span.style is Style.LINK and span.value.startswith(tuple(_LINKS))
+    return _person(span.value) if is_link else None
+
+
+def _in_links(words: Styled) -> Iterator[tuple[RemoteUserId, int, int]]:
+    for span in words.spans:
+        user = _of_link(span)
+        if user is not None:
+            name = words.text[span.begin : span.end]
+            begin = span.begin + (name.startswith("@") and name != user and len(name) > 1)
+            yield user, begin, span.end
 
 
 def _in_markdown(body: str) -> Iterator[tuple[RemoteUserId, int, int]]:
@@ -86,24 +101,6 @@ def _in_markdown(body: str) -> Iterator[tuple[RemoteUserId, int, int]]:
         for found in _IN_MARKDOWN.finditer(body):
             if (user := _person(found[1])) is not None:
                 yield user, found.start(), found.end()
-
-
-def _in_html(formatted: object, body: str) -> Iterator[tuple[RemoteUserId, int, int]]:
-    """Where the words of each link are in the text, one after the other."""
-    if not isinstance(formatted, str) or not any(link in formatted for link in _LINKS):
-        return
-    own_words = formatted.rpartition("</mx-reply>")[2]
-    begin = 0
-    for _, found in zip(range(_MOST), _IN_HTML.finditer(own_words), strict=False):
-        user, name = _person(html.unescape(found[1])), html.unescape(found[2])
-        if user is None:
-            continue
-        if name.startswith("@") and name != user:
-            name = name[1:]
-        place = find_word(body, name, begin)
-        if place >= 0:
-            begin = place + len(name)
-            yield user, place, begin
 
 
 def _person(link: str) -> RemoteUserId | None:
@@ -122,24 +119,14 @@ def listed(mentions: Iterable[Mention]) -> dict[str, Any]:
     return ({"user_ids": users} if users else {}) | ({"room": True} if everybody else {})
 
 
-def formatted(body: str, mentions: Iterable[Mention]) -> dict[str, str]:
-    """The text with links; places are those in it. Nothing where no link is."""
-    links = [each for each in mentions if each.user is not None and 0 <= each.begin < each.end]
-    if not links or len(body.encode()) > _MAX_FORMATTED_BYTES:
-        return {}
-    written, end = [], 0
-    for link in links:
-        words = body[link.begin : link.end]
-        written += [_escaped(body[end : link.begin]), _linked(link.user, words)]
-        end = link.end
-    text = "".join([*written, _escaped(body[end:])])
-    return {"format": "org.matrix.custom.html", "formatted_body": text}
+def links(mentions: Iterable[Mention]) -> list[Span]:
+    """The parts of the text that lead to those who are named there."""
+    return [
+        Span(Style.LINK, each.begin, each.end, f"https://matrix.to/#/{_quoted(each.user)}")
+        for each in mentions
+        if each.user is not None and 0 <= each.begin < each.end
+    ]
 
 
-def _linked(user: RemoteUserId | None, words: str) -> str:
-    address = quote(user or "", safe="@:.-_~!$*+=")
-    return f'<a href="https://matrix.to/#/{html.escape(address)}">{_escaped(words)}</a>'
-
-
-def _escaped(text: str) -> str:
-    return html.escape(text, quote=False).replace("\n", "<br/>")
+def _quoted(user: RemoteUserId) -> str:
+    return quote(user, safe="@:.-_~!$*+=")

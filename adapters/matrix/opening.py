@@ -23,13 +23,14 @@ from adapters.matrix.rooms import Room, RoomId
 from gateway.adapter import AccountContext
 from gateway.errors import AdapterError, AuthExpired, Forbidden, NotFound, Transient, Unsupported
 from gateway.ids import RemoteUserId
+from gateway.text.wording import tr
 
 if TYPE_CHECKING:
     from adapters.matrix.e2e.encryption import Encryption
 
-ENCRYPTED = (
-    "This conversation is end-to-end encrypted on Matrix. "
-    "This gateway does not do that, so nothing was sent."
+ENCRYPTED = tr(
+    "This conversation is end-to-end encrypted on Matrix. This gateway does "
+    "not do that, so nothing was sent.",
 )
 
 ENCRYPTION = {
@@ -43,7 +44,7 @@ def is_encryption(content: Mapping[str, Any] | None) -> bool:
     """Whether the state of a room says that it is encrypted; once it was said it stays, so an
     empty one does too. Raises `Transient` for what is no such state: proxies answer anything."""
     if content and not isinstance(content.get("algorithm"), str):
-        raise Transient("The homeserver does not tell about the room.")
+        raise Transient(tr("The homeserver does not tell about the room."))
     return content is not None
 
 
@@ -160,7 +161,7 @@ class Opening:
             raise
         room_id = answer.get("room_id")
         if not is_room_id(room_id):
-            raise Transient("The homeserver did not say which room it has made.")
+            raise Transient(tr("The homeserver did not say which room it has made."))
         return await self._adopt(RoomId(str(room_id)), contact, theirs="invite")
 
     async def _creation(self, contact: RemoteUserId) -> dict[str, Any]:
@@ -230,7 +231,7 @@ class Opening:
             return await self._api.get("rooms", room_id, "state", *key)
         except NotFound as error:
             if code_of(error) != "M_NOT_FOUND":
-                raise Transient("The homeserver does not tell about the room.") from error
+                raise Transient(tr("The homeserver does not tell about the room.")) from error
             return None
 
     async def _membership(self, room_id: RoomId, user_id: RemoteUserId) -> str:

@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
+from adapters.matrix.contents import content_of
+from adapters.matrix.errors import in_words
 from adapters.matrix.group_outbound import GroupOutbound
 from adapters.matrix.http import Api
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.opening import Opening
+from adapters.matrix.reacting import Reacting
 from adapters.matrix.rooms import RoomId
-from adapters.matrix.saying import Saying, text_content
+from adapters.matrix.saying import Saying
+from adapters.matrix.uploads import Uploads
 from gateway.adapter import AccountContext, Sent
 from gateway.errors import AdapterError, Forbidden, NotFound, Transient
 from gateway.events import (
@@ -19,20 +27,33 @@ from gateway.events import (
     DeclineInvite,
     MarkRead,
     MarkRoomRead,
+    React,
     ReactInRoom,
+    Retract,
     RetractInRoom,
     SendRoomText,
     SendText,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text.wording import tr
 
 if TYPE_CHECKING:
     from adapters.matrix.e2e.encryption import Encryption
 
-MAX_TEXT_BYTES = 29_000
-"""An event has at most 65,536 bytes with all that servers add, and a quote or a newline takes two.
-The gateway refuses longer texts; what a homeserver with a lower limit says becomes `TooLarge`."""
+MAX_TEXT_BYTES = 16_000
+"""An event has at most 65,536 bytes with all that servers add. A quote or a newline takes two,
+encryption makes four of three, and a text with styles is there twice, once as HTML. The gateway
+cuts longer texts; what a homeserver with a lower limit says becomes `TooLarge`."""
+_Carried = tuple[dict[str, Any] | None, bool]
+"""A file as the content of an event, if there is one; and whether that is for an encrypted room
+alone."""
 _REMEMBERED_ATTEMPTS = 1_000
+_LEFT = tr("You are no longer in the room where it was said.")
+
+
+def _in_room(command: SendText, has_answered: bool) -> SendText:
+    """The same for a room that has the message which it answers, or has not."""
+    return command if has_answered else replace(command, reply_to=None)
 
 
 class Outbound:
@@ -51,7 +72,11 @@ class Outbound:
         self._ledger = ledger
         self._opening = opening
         self._saying = Saying(account.remote_id, api, encryption)
-        self._in_groups = GroupOutbound(account, api, opening, self._saying)
+        self._reacting = Reacting(account.remote_id, api, self._saying)
+        self._uploads = Uploads(account, api, encrypts=encryption is not None)
+        self._in_groups = GroupOutbound(
+            account, opening, self._saying, self._reacting, self._uploads
+        )
         self._rooms_of_attempts: dict[str, RoomId] = {}
         """A transaction id is unique within a room, so another attempt goes to the same one."""
 
@@ -62,6 +87,10 @@ class Outbound:
                 return await self._text(command, key)
             case SendRoomText() | ReactInRoom() | RetractInRoom() | MarkRoomRead():
                 return await self._in_groups.send(command, key)
+            case React():
+                return Sent(reactions=await self._react(command, key))
+            case Retract():
+                await self._retract(command, key)
             case MarkRead():
                 await self._mark_read(command)
             case AcceptInvite():
@@ -73,9 +102,11 @@ class Outbound:
     # --- text ---------------------------------------------------------------------------------
 
     async def _text(self, command: SendText, key: str) -> Sent:
-        content = text_content(command.body, key)
         try:
-            event_id = await self._deliver(command.contact, content, key)
+            if command.edits is not None:
+                event_id = await self._edit(command, command.edits, key)
+            else:
+                event_id = await self._deliver(command, key)
         except Transient:
             raise
         except AdapterError:
@@ -84,27 +115,90 @@ class Outbound:
         self._rooms_of_attempts.pop(key, None)
         return Sent(remote_id=event_id)
 
-    async def _deliver(
-        self, contact: RemoteUserId, content: dict[str, Any], key: str
+    async def _edit(
+        self, command: SendText, message: RemoteMessageId, key: str
     ) -> RemoteMessageId:
-        preferred = self._rooms_of_attempts.get(key)
-        room_id = await self._opening.room_for(contact, preferred)
+        """Where the message is, and nowhere else."""
+        with in_words(tr("You may not edit this message."), tr("This message")):
+            room_id = await self._room_of(command.contact, message)
+            if (await self._opening.inspected(room_id)).mine != "join":
+                raise Forbidden(_LEFT)
+            carried = await self._saying.file_of(room_id, message), False
+            return await self._say(room_id, command, key, carried)
+
+    async def _deliver(self, command: SendText, key: str) -> RemoteMessageId:
+        """An answer goes where the message is, and the next part of a text where the last one is.
+        In another room nobody could see what it answers, and apps would show that something is
+        missing."""
+        answered, preferred = None, self._rooms_of_attempts.get(key)
+        beside = command.reply_to or command.continues
+        if beside is not None:
+            with suppress(NotFound):
+                answered = await self._room_of(command.contact, beside)
+        room_id = await self._opening.room_for(command.contact, preferred or answered)
+        if command.reply_to is not None and room_id == answered:
+            vote = await self._vote(room_id, command, command.reply_to, key)
+            if vote is not None:
+                return vote
+        carried = await self._carried(room_id, command)
         try:
-            return await self._say(room_id, content, key)
+            return await self._say(room_id, _in_room(command, room_id == answered), key, carried)
         except (Forbidden, NotFound):
             if not await self._opening.is_lost(room_id):
                 raise
-        return await self._say(await self._opening.room_for(contact, None), content, key)
+        room_id = await self._opening.room_for(command.contact, None)
+        carried = await self._carried(room_id, command)
+        return await self._say(room_id, _in_room(command, room_id == answered), key, carried)
 
-    async def _say(self, room_id: RoomId, content: dict[str, Any], key: str) -> RemoteMessageId:
+    async def _vote(
+        self, room_id: RoomId, command: SendText, message: RemoteMessageId, key: str
+    ) -> RemoteMessageId | None:
+        with in_words(tr("You may not vote in this chat."), tr("This poll")):
+            return await self._reacting.reply(
+                room_id, message, command.body.strip(), key, partial(self._is_encrypted, room_id)
+            )
+
+    async def _is_encrypted(self, room_id: RoomId) -> bool:
+        return (await self._opening.inspected(room_id)).encrypted is not False
+
+    async def _carried(self, room_id: RoomId, command: SendText) -> _Carried:
+        if command.file is None:
+            return None, False
+        return await self._uploads.carried(command.file, partial(self._is_encrypted, room_id))
+
+    async def _say(
+        self, room_id: RoomId, command: SendText, key: str, carried: _Carried
+    ) -> RemoteMessageId:
         self._rooms_of_attempts[key] = room_id
         if len(self._rooms_of_attempts) > _REMEMBERED_ATTEMPTS:
             del self._rooms_of_attempts[next(iter(self._rooms_of_attempts))]
+        file, is_encrypted = carried
         room = self._ledger.book.room(room_id)
-        is_encrypted = room is not None and room.encrypted is True
-        event_id = await self._saying.message(room_id, content, key, is_encrypted=is_encrypted)
+        is_encrypted = is_encrypted or (room is not None and room.encrypted is True)
+        event_id = await self._saying.message(
+            room_id, content_of(command, key, file), key, is_encrypted=is_encrypted
+        )
         self._ledger.remember({event_id: room_id})
         return event_id
+
+    # --- what is done with messages -----------------------------------------------------------
+
+    async def _react(self, command: React, key: str) -> dict[str, RemoteMessageId]:
+        with in_words(tr("You may not react in this chat."), tr("This message")):
+            room_id = await self._room_of(command.contact, command.message)
+            return await self._reacting.react(
+                room_id,
+                command.message,
+                command.emoji,
+                self._account.chat_reactions(command.contact, command.message),
+                key,
+                partial(self._is_encrypted, room_id),
+            )
+
+    async def _retract(self, command: Retract, key: str) -> None:
+        with in_words(tr("You may not take this message back."), tr("This message")):
+            room_id = await self._room_of(command.contact, command.message)
+            await self._saying.take_back(room_id, command.message, key)
 
     # --- read marks and typing ----------------------------------------------------------------
 
@@ -117,7 +211,7 @@ class Outbound:
         place = self._ledger.place(message)
         if place is not None:
             return place
-        rooms = [entry for entry in self._ledger.book.rooms_of(contact) if entry[1].mine == "join"]
+        rooms = self._ledger.book.rooms_of(contact)
         for room_id, room in rooms:
             if len(rooms) == 1 or message in (room.message, room.last):
                 return room_id
@@ -126,8 +220,9 @@ class Outbound:
                 await self._api.get("rooms", room_id, "event", message)
             except (NotFound, Forbidden):
                 continue
+            self._ledger.remember({message: room_id})
             return room_id
-        raise NotFound("The message is not in a room of this contact.")
+        raise NotFound(tr("It is in no room that you share with this contact."))
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """In the room that was used last."""
@@ -149,7 +244,7 @@ class Outbound:
             except (NotFound, Forbidden) as error:
                 failed = error
         if not self._ledger.book.candidates(contact):
-            raise NotFound("The invitation is gone: it was withdrawn.") from failed
+            raise NotFound(tr("The invitation is gone: it was withdrawn.")) from failed
 
     async def _decline(self, contact: RemoteUserId) -> None:
         for room_id in self._ledger.book.invited_to(contact):

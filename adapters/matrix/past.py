@@ -42,6 +42,7 @@ from gateway.events import (
     RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text.wording import tr
 
 if TYPE_CHECKING:
     from adapters.matrix.e2e.encryption import Encryption
@@ -90,7 +91,7 @@ class Past:
         group = self._ledger.book.group(room_id)
         found = [event_id for event_id in (known, group.last if group else "") if event_id]
         if not found:
-            raise Transient("The homeserver has not told of anything in this group yet.")
+            raise Transient(tr("The homeserver has not told of anything in this group yet."))
         query = {"limit": "0", "filter": PAST_FILTER}
         for event_id in found:
             path = ("rooms", room_id, "context", event_id)
@@ -124,13 +125,12 @@ class Past:
         self, room_id: RoomId, events: Sequence[Event], opened: Opened
     ) -> Iterator[RemoteEvent]:
         group = self._ledger.book.group(room_id)
-        version = group.version if group is not None else 0
         for event in events:
             event_id, sender = event_id_of(event), event.get("sender")
             if not event_id or not is_user_id(sender):
                 continue
             try:
-                yield from self._one(RemoteRoomId(room_id), event, opened, version)
+                yield from self._one(RemoteRoomId(room_id), event, opened, group)
             except Exception as error:  # whatever it is, it belongs to this event alone
                 yield RemoteUnreadable(
                     contact=RemoteUserId(sender),
@@ -141,7 +141,7 @@ class Past:
                 )
 
     def _one(
-        self, room: RemoteRoomId, event: Event, opened: Opened, version: int
+        self, room: RemoteRoomId, event: Event, opened: Opened, group: Group | None
     ) -> Sequence[RemoteEvent]:
         now, place = self._account.clock.now(), (RoomId(room), event_id_of(event))
         if (gone := taken_back(room, event, now)) is not None:
@@ -154,8 +154,9 @@ class Past:
                 account=self._account.remote_id,
                 now=now,
                 unread=opened.unread.get(place),
+                group=group,
             )
-            or done_in(room, event, now=now, version=version)
+            or done_in(room, event, now=now, version=group.version if group is not None else 0)
         )
         return () if told is None else (told,)
 

@@ -18,14 +18,15 @@ from adapters.matrix.inbound import as_dict
 from adapters.matrix.rooms import Group
 from gateway.errors import Forbidden, Unsupported
 from gateway.events import Affiliation
+from gateway.text.wording import tr
 
 _LOWEST = -(2**53) + 1
 """Spec, "Canonical JSON"."""
 
 _RULERS = (Affiliation.OWNER, Affiliation.ADMIN)
-_ALIKE = "In this group all are alike who do not administer it."
+_ALIKE = tr("In this group all are alike who do not administer it.")
 _IMPOSSIBLE = {
-    Affiliation.ADMIN: "In this group those who may remove others are owners.",
+    Affiliation.ADMIN: tr("In this group those who may remove others are owners."),
     Affiliation.MEMBER: _ALIKE,
     Affiliation.NONE: _ALIKE,
 }
@@ -70,11 +71,11 @@ def voiced(
     if may_speak:
         wanted = default if default >= needed else needed
         if affiliation_at(group, wanted) in _RULERS:
-            raise Unsupported("In this group only those who administer it may speak.")
+            raise Unsupported(tr("In this group only those who administer it may speak."))
     else:
         wanted = default if default < needed else needed - 1
         if wanted < _LOWEST:
-            raise Unsupported("In this group everybody may speak.")
+            raise Unsupported(tr("In this group everybody may speak."))
     return _with_level(content, group, own, user, wanted)
 
 
@@ -82,13 +83,13 @@ def _with_level(content: Content, group: Group, own: str, user: str, wanted: int
     mine, theirs = level_of(group, own), level_of(group, user)
     levels = levels_in(content)
     if mine < levels.power_levels:
-        raise Forbidden("You may not change what others may do in this group.")
+        raise Forbidden(tr("You may not change what others may do in this group."))
     if user in group.creators:
-        raise Forbidden("Whoever has made this group keeps all rights in it.")
+        raise Forbidden(tr("Whoever has made this group keeps all rights in it."))
     if theirs >= mine and user != own:
-        raise Forbidden("They may do as much in this group as you, or more.")
+        raise Forbidden(tr("They may do as much in this group as you, or more."))
     if wanted > mine:
-        raise Forbidden("You can give nobody more rights than you have.")
+        raise Forbidden(tr("You can give nobody more rights than you have."))
     users = {**as_dict(content.get("users"))}
     users.pop(user, None)
     if wanted != levels.default:

@@ -3,13 +3,15 @@
 
 Homeservers may have no presence at all, or none of other servers' people. Then nothing is ever
 told, and the gateway shows such contacts as available. Only where a server is known to tell its
-people's presence does silence at a first synchronisation mean that somebody is offline.
+people's presence does silence at a first synchronisation mean that somebody is offline. Such a
+server is asked about who becomes a contact later: it tells nothing of them before they change.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 
 from adapters.matrix.filters import Mode
 from adapters.matrix.http import Api
@@ -22,6 +24,8 @@ from gateway.ids import RemoteUserId
 
 _MOST = 10_000
 """Servers of which it is remembered that they tell presence."""
+_MOST_ASKED = 50
+"""New contacts whose presence is asked for at a time; others wait until they change."""
 _REFRESH_S = 240.0
 """Synapse takes people for idle after five minutes without a sign of them."""
 _FROM_MATRIX = {
@@ -43,31 +47,39 @@ _TO_MATRIX = {
 def presences(answer: Event, now: float) -> Iterator[tuple[RemoteUserId, Presence]]:
     """What an answer of /sync says."""
     for event in as_dicts(as_dict(answer.get("presence")).get("events")):
-        sender, content = event.get("sender"), as_dict(event.get("content"))
-        availability = _FROM_MATRIX.get(str(content.get("presence")))
-        if event.get("type") != "m.presence" or availability is None or not is_user_id(sender):
-            continue
-        status, ago = content.get("status_msg"), content.get("last_active_ago")
-        idle_since = None
-        if availability is Availability.AWAY and isinstance(ago, int) and 0 <= ago < now * 1000:
-            idle_since = now - ago / 1000
-        yield (
-            RemoteUserId(str(sender)),
-            Presence(
-                availability=availability,
-                status=status if isinstance(status, str) else "",
-                idle_since=idle_since,
-            ),
-        )
+        sender, presence = event.get("sender"), _presence(as_dict(event.get("content")), now)
+        if event.get("type") == "m.presence" and presence is not None and is_user_id(sender):
+            yield RemoteUserId(str(sender)), presence
+
+
+def _presence(content: Event, now: float) -> Presence | None:
+    availability = _FROM_MATRIX.get(str(content.get("presence")))
+    if availability is None:
+        return None
+    status, ago = content.get("status_msg"), content.get("last_active_ago")
+    idle_since = None
+    if availability is Availability.AWAY and isinstance(ago, int) and 0 <= ago < now * 1000:
+        idle_since = now - ago / 1000
+    return Presence(
+        availability=availability,
+        status=status if isinstance(status, str) else "",
+        idle_since=idle_since,
+    )
 
 
 class Contacts:
     """The presence of the people of direct rooms."""
 
-    def __init__(self, account: AccountContext) -> None:
+    def __init__(self, account: AccountContext, api: Callable[[], Api]) -> None:
         self._account = account
+        self._api = api
+        self._unasked: asyncio.Queue[RemoteUserId] = asyncio.Queue()
+        self._asked: RemoteUserId | None = None
+        """About whom the homeserver is being asked, unless it has told meanwhile."""
         self._known: set[RemoteUserId] = set()
         """Of whom the gateway knows whatever there is to know: contacts only, however many."""
+        self._hidden: set[RemoteUserId] = set()
+        """Whose presence the homeserver shows to nobody of us: who is only invited, say."""
         self._tell: set[str] = set()
         """Servers that tell presence."""
 
@@ -75,8 +87,14 @@ class Contacts:
         """A session continues: what these were last is known already."""
         self._known.update(contacts)
 
-    def take(self, answer: Event, mode: Mode, contacts: set[RemoteUserId]) -> None:
-        """Tell what an answer says."""
+    def take(
+        self,
+        answer: Event,
+        mode: Mode,
+        contacts: set[RemoteUserId],
+        strangers: Set[RemoteUserId] = frozenset(),
+    ) -> None:
+        """Tell what an answer says. Of ``strangers`` homeservers tell nothing, also if asked."""
         if mode is not Mode.NEXT:
             self._known.clear()
         own = self._account.remote_id
@@ -85,11 +103,37 @@ class Contacts:
                 self._tell.add(_server_of(user_id))
             if user_id in contacts and user_id != own:
                 self._known.add(user_id)
+                if user_id == self._asked:
+                    self._asked = None
                 self._account.presence(user_id, presence)
         for user_id in contacts - self._known - {own}:
             if _server_of(user_id) in self._tell:
-                self._known.add(user_id)
+                self._notice(user_id, mode, is_stranger=user_id in strangers)
+
+    def _notice(self, user_id: RemoteUserId, mode: Mode, *, is_stranger: bool) -> None:
+        """Of a contact nothing is known, although their server tells such things."""
+        if is_stranger:
+            if user_id not in self._hidden:
+                self._hidden.add(user_id)
                 self._account.presence(user_id, UNAVAILABLE)
+            return
+        self._hidden.discard(user_id)
+        self._known.add(user_id)
+        if mode is Mode.NEXT and self._unasked.qsize() < _MOST_ASKED:
+            self._unasked.put_nowait(user_id)
+        else:
+            self._account.presence(user_id, UNAVAILABLE)
+
+    async def ask(self) -> None:
+        """Until cancelled: how new contacts are. Spec, "GET /presence/{userId}/status"."""
+        while True:
+            user_id = self._asked = await self._unasked.get()
+            presence = UNAVAILABLE
+            with contextlib.suppress(AdapterError):
+                content = await self._api().get("presence", user_id, "status")
+                presence = _presence(content, self._account.clock.now()) or UNAVAILABLE
+            if self._asked is not None:
+                self._account.presence(user_id, presence)
 
 
 def _server_of(user_id: str) -> str:

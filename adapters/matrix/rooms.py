@@ -22,7 +22,9 @@ _GROUP = "group:"
 _GROUPS = "groups"
 _AVATARS = "avatars"
 _PASTS = "pasts"
+_FACES = "faces"
 _NAME = "name:"
+_FACE = "face:"
 _OPENING = "opening:"
 _INVITED = "invited:"
 _MAX_INVITED = 200
@@ -48,11 +50,15 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     last: str = ""
     """Newest event that was handed over or skipped: where a gap begins."""
     message: str = ""
-    """Newest event that was handed over as a message."""
+    """Newest event that was handed over as a message, and not as an edit of one."""
     used: int = 0
     """When the newest message was sent, in milliseconds."""
     unlisted: bool = False
     """Made or accepted here, and not yet in ``m.direct``."""
+    version: int = 0
+    """As `Group.version`. An earlier version did not keep it."""
+    guests: bool = False
+    """Somebody besides the account and the contact has spoken through the contact."""
 
     @property
     def is_candidate(self) -> bool:
@@ -178,9 +184,14 @@ class Book:
         return _PASTS in self._entries
 
     @property
+    def knows_faces(self) -> bool:
+        """Whether the pictures of the people of direct rooms were told, likewise."""
+        return _FACES in self._entries
+
+    @property
     def knows_state(self) -> bool:
         """Whether all was asked for that is kept of groups now."""
-        return self.knows_groups and self.knows_avatars and self.knows_pasts
+        return self.knows_groups and self.knows_avatars and self.knows_pasts and self.knows_faces
 
     def rooms(self) -> Mapping[RoomId, Room]:
         """All direct rooms."""
@@ -189,6 +200,15 @@ class Book:
     def contacts(self) -> set[RemoteUserId]:
         """The people of the direct rooms."""
         return {room.contact for room in self._rooms.values()}
+
+    def strangers(self) -> set[RemoteUserId]:
+        """Contacts with whom the account is in no room yet, or no longer."""
+        together = {
+            room.contact
+            for room in self._rooms.values()
+            if room.mine in ("join", "") and room.theirs in ("join", "")
+        }
+        return self.contacts() - together
 
     def rooms_of(self, contact: RemoteUserId) -> list[tuple[RoomId, Room]]:
         """The rooms of a contact, the most recently used first."""
@@ -207,6 +227,10 @@ class Book:
         """The name of a person, empty if there is none."""
         return self._entries.get(_NAME + user_id, "")
 
+    def face(self, contact: RemoteUserId) -> str | None:
+        """What the picture of a contact is called; None if nothing was told of one."""
+        return self._entries.get(_FACE + contact)
+
     def is_opening(self, contact: RemoteUserId) -> bool:
         """A room for this contact was about to be made, and perhaps was."""
         return _OPENING + contact in self._entries
@@ -222,6 +246,11 @@ class Book:
             for key, value in self._entries.items()
             if key.startswith(_INVITED)
         }
+
+    @property
+    def entries(self) -> Mapping[str, str]:
+        """All that is kept besides rooms and groups."""
+        return self._entries
 
     def draft(self) -> Draft:
         """Begin to change."""
@@ -284,6 +313,8 @@ class Draft:
         """All groups were told. After an earlier version their members are listed again."""
         if not self._book.knows_groups:
             self.changed_entries[_GROUPS] = "1"
+        if not self._book.knows_faces:
+            self.changed_entries[_FACES] = "1"
         if not self._book.knows_pasts:
             self.changed_entries[_PASTS] = "1"
         if not self._book.knows_avatars:
@@ -302,6 +333,28 @@ class Draft:
         """Remember a name."""
         if is_contact or self._book.has_space_for_names():
             self.changed_entries[_NAME + user_id] = name
+
+    def face(self, contact: RemoteUserId) -> str | None:
+        """As `Book.face`, with the changes."""
+        changed = self.changed_entries.get(_FACE + contact)
+        return self._book.face(contact) if changed is None else changed
+
+    def put_face(self, contact: RemoteUserId, avatar: str) -> None:
+        """Remember what a picture is called."""
+        self.changed_entries[_FACE + contact] = avatar
+
+    def noted(self, prefix: str) -> dict[str, str]:
+        """What others keep here under names that begin so."""
+        both = {**self._book.entries, **self.changed_entries}
+        return {name: each for name, each in both.items() if each and name.startswith(prefix)}
+
+    def noted_as(self, key: str) -> str | None:
+        """What is kept under this name."""
+        return self.changed_entries.get(key, self._book.entries.get(key))
+
+    def note(self, key: str, value: str | None) -> None:
+        """Keep something, or keep it no longer."""
+        self.changed_entries[key] = value
 
     def put_opening(self, contact: RemoteUserId, opening: bool) -> None:
         """Note before a room is made, and when that has come to an end."""

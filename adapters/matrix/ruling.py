@@ -34,11 +34,12 @@ from gateway.events import (
     SetVoice,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
+from gateway.text.wording import joined, tr
 
 _LEVELS = "m.room.power_levels"
 _MOST_BANNED = 1_000
 _MEMBERS_LIMIT = 8 * MIB
-_GONE = "You are not in this group any more."
+_GONE = tr("You are not in this group any more.")
 
 
 class Ruling:
@@ -62,12 +63,12 @@ class Ruling:
     async def remove(self, action: RemoveFromRoom) -> None:
         """Kick or ban."""
         how = "ban" if action.is_ban else "kick"
-        with _refused("You may not remove them from this group."):
+        with _refused(tr("You may not remove them from this group.")):
             await self._about(action.room, how, action.user, action.reason)
 
     async def lift_ban(self, action: LiftBan) -> None:
         """Unban."""
-        with _refused("You may not lift their ban."):
+        with _refused(tr("You may not lift their ban.")):
             await self._about(action.room, "unban", action.user)
 
     async def _about(
@@ -81,14 +82,14 @@ class Ruling:
     async def affiliate(self, action: SetAffiliation) -> None:
         """By the level of a user. Who changes others at the same time may be overwritten: the
         homeserver has no condition for that."""
-        with _refused("You may not change their rights in this group."):
+        with _refused(tr("You may not change their rights in this group.")):
             group, content = await self.levels(action.room)
             changed = affiliated(content, group, self._own, action.user, action.affiliation)
             await self._set_levels(action.room, changed)
 
     async def voice(self, action: SetVoice) -> None:
         """Likewise."""
-        with _refused("You may not decide whether they speak in this group."):
+        with _refused(tr("You may not decide whether they speak in this group.")):
             group, content = await self.levels(action.room)
             changed = voiced(content, group, self._own, action.user, may_speak=action.may_speak)
             await self._set_levels(action.room, changed)
@@ -121,7 +122,7 @@ class Ruling:
 
     async def describe(self, action: DescribeRoom) -> None:
         """Each has an event of its own; whether they are all permitted is asked before."""
-        with _refused("You may not change this group like that."):
+        with _refused(tr("You may not change this group like that.")):
             await self._describe(action)
 
     async def _describe(self, action: DescribeRoom) -> None:
@@ -129,27 +130,29 @@ class Ruling:
         levels = levels_in(content)
         wanted: list[tuple[str, Mapping[str, Any], int, str]] = []
         if action.name is not None:
-            wanted.append(("m.room.name", {"name": action.name}, levels.name, "name"))
+            wanted.append(("m.room.name", {"name": action.name}, levels.name, tr("its name")))
         if action.topic is not None:
-            wanted.append(("m.room.topic", {"topic": action.topic}, levels.topic, "topic"))
+            wanted.append(("m.room.topic", {"topic": action.topic}, levels.topic, tr("its topic")))
         if action.is_private is not None:
             rule = {"join_rule": "invite" if action.is_private else "public"}
-            said = "rule about who may come in"
+            said = tr("who may come in")
             wanted.append(("m.room.join_rules", rule, levels.join_rules, said))
         mine = level_of(replace(group, levels=levels), self._own)
-        for _, _, least, said in wanted:
+        for _, _, least, what in wanted:
             if mine < least:
-                raise Forbidden(f"Your rights there are not enough for its {said}.")
+                raise Forbidden(
+                    tr("Your rights there are not enough to change {what}.", what=what)
+                )
         for kind, put, _, _ in wanted:
             await self.put_state(action.room, kind, put)
 
     async def picture(self, action: SetRoomAvatar) -> None:
         """Whether it is permitted is asked before anything is uploaded: that stays."""
-        with _refused("You may not change the picture of this group."):
+        with _refused(tr("You may not change the picture of this group.")):
             group, content = await self.levels(action.room)
             levels = levels_in(content)
             if level_of(replace(group, levels=levels), self._own) < levels.avatar:
-                raise Forbidden("Your rights there are not enough.")
+                raise Forbidden(tr("Your rights there are not enough."))
             url = await self._media.upload(action.data, action.media_type) if action.data else ""
             await self.put_state(action.room, "m.room.avatar", {"url": url} if url else {})
 
@@ -160,7 +163,7 @@ class Ruling:
         is_clear = group is not None and group.encrypted is False
         path = ("rooms", action.room, "redact", action.message, str(uuid.uuid4()))
         body = {"reason": action.reason} if action.reason and is_clear else {}
-        with _refused("You may not take back this message."):
+        with _refused(tr("You may not take back this message.")):
             await self._api.put(*path, body=body)
 
 
@@ -170,4 +173,4 @@ def _refused(said: str) -> Iterator[None]:
     try:
         yield
     except Forbidden as error:
-        raise Forbidden(f"{said} {error.text}") from error
+        raise Forbidden(joined((said, error.text))) from error

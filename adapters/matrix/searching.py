@@ -16,6 +16,7 @@ from adapters.matrix.text import clean
 from gateway.errors import Forbidden, NotFound
 from gateway.events import FoundRoom, FoundRooms, SearchRooms
 from gateway.ids import RemoteRoomId
+from gateway.text.wording import tr
 
 _NAME_BYTES, _TOPIC_BYTES = 500, 1_000
 _MOST_TOKEN = 1_000
@@ -26,7 +27,7 @@ async def search(api: Api, wanted: SearchRooms) -> FoundRooms:
     """One page. Without a server, that of the account."""
     server = wanted.server.strip().lower()
     if server and not is_server_name(server):
-        raise NotFound(f"“{wanted.server[:100]}” is not the name of a server.")
+        raise NotFound(tr("“{server}” is not the name of a server.", server=wanted.server[:100]))
     body: dict[str, Any] = {"limit": wanted.most}
     if wanted.words:
         body["filter"] = {"generic_search_term": wanted.words}
@@ -36,10 +37,12 @@ async def search(api: Api, wanted: SearchRooms) -> FoundRooms:
     try:
         answer = await api.post("publicRooms", body=body, query=query)
     except Forbidden as error:
-        whose = server or "Your homeserver"
-        raise Forbidden(f"{whose} does not show its list of groups. {error.text}") from error
+        whose = server or tr("Your homeserver")
+        raise Forbidden(
+            tr("{whose} does not show its list of groups. {text}", whose=whose, text=error.text)
+        ) from error
     except NotFound as error:
-        raise NotFound(f"The list of groups cannot be had. {error.text}") from error
+        raise NotFound(tr("The list of groups cannot be had. {text}", text=error.text)) from error
     found = (_found(listed, server) for listed in as_dicts(answer.get("chunk")))
     rooms = tuple(room for room in found if room is not None)
     after = answer.get("next_batch")

@@ -10,33 +10,38 @@ in between it comes again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import aiohttp
 import msgspec
 
-from adapters.matrix import history
+from adapters.matrix import history, people
+from adapters.matrix.answers import LARGE, beside, dismantle
+from adapters.matrix.chat_past import ChatPast
 from adapters.matrix.coming import Coming
 from adapters.matrix.destroying import Destroying
 from adapters.matrix.errors import code_of, status_of
-from adapters.matrix.filters import Filters, Mode
+from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import gaps
 from adapters.matrix.garbage import Pause
 from adapters.matrix.group_sync import to_be_listed
-from adapters.matrix.http import LARGE, MIB, Answer, Api, beside, dismantle
+from adapters.matrix.http import Answer, Api
 from adapters.matrix.inbound import Event, display_name
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.login import Credentials
 from adapters.matrix.managing import COMING, ENDING, RULING, Action, done_by
-from adapters.matrix.media import Media
+from adapters.matrix.media import AVATAR_URL, Media, avatar_in
 from adapters.matrix.members import Members
+from adapters.matrix.muting import mute, muted_rooms
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
+from adapters.matrix.own_people import Blocking, listed, report
 from adapters.matrix.pace import Pace
 from adapters.matrix.parts import MAX_EVENTS, Outcome, Tally
 from adapters.matrix.past import Past
+from adapters.matrix.polling import Polling
 from adapters.matrix.presences import Contacts, Own
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.ruling import Ruling
@@ -44,30 +49,37 @@ from adapters.matrix.searching import search
 from adapters.matrix.settings import MatrixSettings
 from adapters.matrix.sync import NOTHING, translate
 from adapters.matrix.typists import GroupTypists, Typists
+from adapters.matrix.unread_chats import fetch_unread
 from gateway.adapter import (
     AccountContext,
     Contact,
+    Download,
     EncryptionFlow,
     HistoryPage,
+    ListedContact,
+    Muted,
+    OwnPicture,
     Sent,
     Session,
 )
 from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
-from gateway.events import Command, FoundRooms, Presence, RoomAction, SearchRooms
+from gateway.events import (
+    Command,
+    FoundPerson,
+    FoundRooms,
+    Presence,
+    RemoteMessage,
+    RoomAction,
+    SearchPeople,
+    SearchRooms,
+)
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text.wording import tr
 
 if TYPE_CHECKING:
     from adapters.matrix.e2e.encryption import Encryption
 
-_SYNC_LIMIT = 32 * MIB
-_PATIENCE_S = 30
-"""How much longer than agreed a homeserver may take for an answer."""
-_FIRST_PATIENCE_S = 300
 _FIND_S = 4.5
-_BELIEVED_S = 10.0
-"""After which a room that was not encrypted is asked about again, before something is sent."""
-_STATE_S = 3_600.0
-"""How often the whole state of all rooms is asked for because something of one was not told."""
 
 
 class MatrixSession(Session):
@@ -82,20 +94,13 @@ class MatrixSession(Session):
         self._ledger = Ledger(account)
         self._typists = Typists(account.typing)
         self._group_typists = GroupTypists(account.room_typing)
-        self._presences = Contacts(account)
+        self._presences = Contacts(account, lambda: self._api)
         self._own_presence = Own(account, lambda: self._api)
-        self._filters = Filters(account.remote_id, lambda: self._api)
         self._members = Members(account, lambda: self._api)
-        self._wants_state = not self._ledger.book.knows_state
-        """The next answer shall have the whole state of all rooms."""
-        self._state_not_before = 0.0
-        """Monotonic; in which it is not wanted once more."""
-        self._is_hurried = False
-        """The next request shall not wait for something to happen."""
-        self._waiting: asyncio.Timeout | None = None
-        """Of the request that does."""
-        self._answered_at: float | None = None
-        """Monotonic; when the homeserver last answered. None while it is not being asked."""
+        self._blocking = Blocking(account.remote_id, lambda: self._api)
+        self._polling = Polling(
+            account, lambda: self._api, self._ledger, self._own_presence, settings
+        )
 
     @cached_property
     def _credentials(self) -> Credentials:
@@ -103,7 +108,7 @@ class MatrixSession(Session):
         try:
             return Credentials.decoded(self._account.secret)
         except msgspec.MsgspecError as error:
-            raise AuthExpired("The stored login cannot be read.") from error
+            raise AuthExpired(tr("The stored login cannot be read.")) from error
 
     @cached_property
     def _api(self) -> Api:
@@ -122,7 +127,9 @@ class MatrixSession(Session):
     @cached_property
     def _outbound(self) -> Outbound:
         encryption = self._encryption
-        opening = Opening(self._account, self._api, self._ledger, self._is_live, encryption)
+        opening = Opening(
+            self._account, self._api, self._ledger, self._polling.is_live, encryption
+        )
         return Outbound(self._account, self._api, self._ledger, opening, encryption)
 
     @cached_property
@@ -149,9 +156,17 @@ class MatrixSession(Session):
         """In the directory of a server."""
         return await search(self._api, wanted)
 
+    async def search_people(self, wanted: SearchPeople) -> Sequence[FoundPerson]:
+        """In the directory of the homeserver."""
+        return await people.search(self._api, wanted)
+
     @cached_property
     def _past(self) -> Past:
         return Past(self._account, lambda: self._api, self._ledger, lambda: self._encryption)
+
+    @cached_property
+    def _chat_past(self) -> ChatPast:
+        return ChatPast(self._account, lambda: self._api, self._ledger, lambda: self._encryption)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
@@ -160,8 +175,10 @@ class MatrixSession(Session):
         timeout_s, is_connected = 0, False
         pace = Pace(self._account.clock)
         if mode is Mode.NEXT:
-            self._presences.begin(self._ledger.book.contacts())
+            book = self._ledger.book
+            self._presences.begin(book.contacts() - book.strangers())
         awake = asyncio.create_task(self._own_presence.keep())
+        asking = asyncio.create_task(self._presences.ask())
         keys = asyncio.create_task(self._encryption.run()) if self._encryption else None
         try:
             while True:
@@ -173,7 +190,7 @@ class MatrixSession(Session):
                 await pace.keep()
                 with Pause() as pause:
                     try:
-                        answer = await self._poll(since, mode, timeout_s, pause.begin)
+                        answer = await self._polling.poll(since, mode, timeout_s, pause.begin)
                     except AdapterError as error:
                         if mode is not Mode.NEXT or not _is_cursor_refused(error):
                             raise
@@ -189,58 +206,24 @@ class MatrixSession(Session):
                 mode, timeout_s = Mode.NEXT, self._settings.sync_timeout
         finally:
             awake.cancel()
+            asking.cancel()
             if keys is not None:
                 keys.cancel()
-            self._answered_at = None
+            self._polling.forget()
             self._typists.forget()
             self._group_typists.forget()
-
-    async def _poll(
-        self, since: str | None, mode: Mode, timeout_s: int, on_large: Callable[[], None]
-    ) -> Answer | None:
-        """The next answer; None if it was given up, to be asked for at once."""
-        timeout_s, self._is_hurried = 0 if self._is_hurried else timeout_s, False
-        query = {
-            "timeout": str(timeout_s * 1000),
-            "filter": await self._filters.of(mode, self._ledger.book.contacts()),
-            "set_presence": self._own_presence.of_sync,
-        }
-        if since is not None:
-            query["since"] = since
-            if self._wants_state:
-                query["full_state"] = "true"
-        self._wants_state = False
-        patience_s = _PATIENCE_S if mode is Mode.NEXT and timeout_s else _FIRST_PATIENCE_S
-        self._answered_at = self._account.clock.monotonic() if timeout_s else None
-        try:
-            async with asyncio.timeout(None) as waiting:
-                self._waiting = waiting if timeout_s else None
-                return await self._api.get_answer(
-                    "sync",
-                    query=query,
-                    timeout_s=timeout_s + patience_s,
-                    limit=_SYNC_LIMIT,
-                    on_large=on_large,
-                )
-        except TimeoutError:
-            return None
-        finally:
-            self._answered_at = self._waiting = None
-
-    def _is_live(self) -> bool:
-        """Whether a change of a room would already have reached the book. A poll that is open for
-        long may be one that the homeserver has forgotten."""
-        at = self._answered_at
-        return at is not None and self._account.clock.monotonic() - at < _BELIEVED_S
 
     async def _take(self, answer: Answer, mode: Mode) -> str:
         """Make an answer durable; returns the cursor after it."""
         content, account = answer.content, self._account.remote_id
         cursor = content.get("next_batch")
         if not isinstance(cursor, str) or not cursor.isprintable() or not cursor:
-            raise Transient("The homeserver's answer is not one of Matrix.")
+            raise Transient(tr("The homeserver's answer is not one of Matrix."))
         found = await beside(answer.is_large, gaps, content, self._ledger.book, mode, account)
-        fills = await history.fill_all(self._api, found, account, self._settings.max_gap)
+        if mode is Mode.FIRST:
+            fills = await fetch_unread(self._api, content, account, self._settings.unread)
+        else:
+            fills = await history.fill_all(self._api, found, account, self._settings.max_gap)
         missed = [fill.events for fill in fills.values()]
         lists, listed = await self._list(answer, mode, cursor)
         opened = NOTHING
@@ -268,11 +251,11 @@ class MatrixSession(Session):
                 tally.add(part.tally)
         if self._encryption is not None:
             await self._encryption.settle(opened)
-        self._presences.take(content, mode, self._ledger.book.contacts())
+        book = self._ledger.book
+        self._presences.take(content, mode, book.contacts(), book.strangers())
         tally.log(self._account.log)
-        now = self._account.clock.monotonic()
-        if tally.unknown and now >= self._state_not_before:
-            self._wants_state, self._state_not_before = True, now + _STATE_S
+        if tally.unknown:
+            self._polling.want_state()
         await beside(is_large, dismantle, [content, *missed, *lists.values()])
         return cursor
 
@@ -288,7 +271,8 @@ class MatrixSession(Session):
 
         rooms = await beside(answer.is_large, wanted)
         found = await self._members.of(rooms, cursor, lambda room_id: book.group(room_id) is None)
-        self._is_hurried |= self._members.has_more
+        if self._members.has_more:
+            self._polling.hurry()
         return found
 
     def _after(self, part: Outcome) -> None:
@@ -314,6 +298,10 @@ class MatrixSession(Session):
         """See `gateway.adapter.Session.avatar`."""
         return await self._media.thumbnail(reference)
 
+    async def download(self, reference: str, start: int = 0, *, in_part: bool = False) -> Download:
+        """See `gateway.adapter.Session.download`."""
+        return await self._media.download(reference, start, in_part=in_part)
+
     async def history(
         self, room: RemoteRoomId, before: str | None, known: RemoteMessageId | None, limit: int
     ) -> HistoryPage:
@@ -323,10 +311,7 @@ class MatrixSession(Session):
     async def tell_rooms(self, rooms: Sequence[RemoteRoomId] | None) -> None:
         """See `gateway.adapter.Session.tell_rooms`."""
         await self._ledger.tell_anew(None if rooms is None else map(RoomId, rooms))
-        self._is_hurried = True
-        if self._waiting is not None:
-            self._waiting.reschedule(asyncio.get_running_loop().time())
-            self._waiting = None  # once is enough
+        self._polling.wake()
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """See `gateway.adapter.Session.set_typing`."""
@@ -340,19 +325,62 @@ class MatrixSession(Session):
         """See `gateway.adapter.Session.set_presence`."""
         await self._own_presence.set(presence)
 
+    async def set_profile(
+        self, *, name: str | None = None, picture: OwnPicture | None = None
+    ) -> None:
+        """Spec, "PUT /profile/{userId}/displayname", "PUT /profile/{userId}/avatar_url"."""
+        path = ("profile", self._account.remote_id)
+        if name is not None:
+            await self._api.put(*path, "displayname", body={"displayname": name})
+        if picture is not None:
+            data, kind = picture.data, picture.media_type
+            uri = await self._media.upload(data, kind) if data else ""
+            await self._api.put(*path, AVATAR_URL, body={AVATAR_URL: uri})
+
     def encryption(self) -> EncryptionFlow:
         """See `gateway.adapter.Session.encryption`."""
         if self._encryption is None:
-            raise Unsupported("End-to-end encryption is switched off in this gateway.")
+            raise Unsupported(tr("End-to-end encryption is switched off in this gateway."))
         return self._encryption.flow()
 
     async def find(self, contact: RemoteUserId) -> Contact:
         """Spec, "GET /profile/{userId}"."""
         try:
             async with asyncio.timeout(_FIND_S):
-                return Contact(name=display_name(await self._api.get("profile", contact)))
+                profile = await self._api.get("profile", contact)
+                return Contact(name=display_name(profile), avatar=avatar_in(profile, AVATAR_URL))
         except TimeoutError as error:
-            raise Transient("The homeserver did not answer in time.") from error
+            raise Transient(tr("The homeserver did not answer in time.")) from error
+
+    async def contacts(self) -> Sequence[ListedContact]:
+        """See `gateway.adapter.Session.contacts`."""
+        return listed(self._ledger.book)
+
+    async def block(self, contact: RemoteUserId, is_blocked: bool) -> None:
+        """See `gateway.adapter.Session.block`."""
+        await self._blocking.set(contact, is_blocked)
+
+    async def report(self, contact: RemoteUserId, reason: str) -> None:
+        """See `gateway.adapter.Session.report`."""
+        await report(self._api, contact, reason)
+
+    async def mute(
+        self, contact: RemoteUserId | None, room: RemoteRoomId | None, is_muted: bool
+    ) -> None:
+        """See `gateway.adapter.Session.mute`."""
+        chats = self._ledger.book.rooms_of(contact) if contact is not None else ()
+        rooms = [room] if room is not None else [room_id for room_id, _ in chats]
+        await mute(self._api, rooms, is_muted)
+
+    async def muted(self) -> Muted:
+        """See `gateway.adapter.Session.muted`."""
+        rooms, book = await muted_rooms(self._api), self._ledger.book
+        chats = [room.contact for room_id in rooms if (room := book.room(RoomId(room_id)))]
+        return Muted(contacts=frozenset(chats), rooms=frozenset(map(RemoteRoomId, rooms)))
+
+    async def last_said(self, contact: RemoteUserId, most: int) -> Sequence[RemoteMessage]:
+        """See `gateway.adapter.Session.last_said`."""
+        return await self._chat_past.last_said(contact, most)
 
     async def log_out(self) -> None:
         """Spec, "POST /logout". A login that is gone already is what was wanted."""

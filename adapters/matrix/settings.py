@@ -59,6 +59,8 @@ class MatrixSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Seconds for which the homeserver may hold a request while nothing happens."""
     max_gap: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 500
     """How many missed events of one room are fetched after an absence."""
+    unread: Annotated[int, msgspec.Meta(ge=0, le=50)] = 0
+    """How many unread messages of each chat are told when an account is linked."""
 
     @property
     def encrypts(self) -> bool:

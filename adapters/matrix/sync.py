@@ -12,9 +12,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from adapters.matrix.chat_speech import ChatSpeech
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, begins_here, is_room_id, news, rooms_in, state_in
 from adapters.matrix.group_sync import Groups, Lists, chat_begun
+from adapters.matrix.groups import creation, version_in
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import (
     Event,
@@ -22,29 +24,22 @@ from adapters.matrix.inbound import (
     as_dicts,
     display_name,
     event_id_of,
-    remote_event,
-    timestamp_of,
 )
 from adapters.matrix.invited import Invitations
-from adapters.matrix.marks import IGNORED, ignored, read_up_to
-from adapters.matrix.opened import Opened, Unread
+from adapters.matrix.marks import IGNORED, ignored
+from adapters.matrix.media import AVATAR_URL, avatar_in
+from adapters.matrix.opened import Opened
 from adapters.matrix.parts import Cuts, Outcome, Parts
 from adapters.matrix.rooms import Book, Room, RoomId
-from adapters.matrix.unreadable import as_it_came, where
 from gateway.events import (
     RemoteGap,
     RemoteInvite,
     RemoteInviteGone,
-    RemoteMessage,
     RemoteProfile,
-    RemoteRead,
-    RemoteUndecryptable,
-    RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
 
 NOTHING = Opened()
-Told = RemoteMessage | RemoteUndecryptable | RemoteUnreadable
 
 
 def translate(
@@ -163,7 +158,8 @@ class _Translation:
         if group is None:
             return room
         self._groups.over(room_id)
-        return replace(room, mine="join", encrypted=group.encrypted, last=group.last)
+        of_group = {"encrypted": group.encrypted, "last": group.last, "version": group.version}
+        return replace(room, mine="join", **of_group)
 
     def _leave_all_but(self, seen: set[RoomId]) -> Cuts:
         for room_id, room in self._parts.draft.rooms():
@@ -197,79 +193,55 @@ class _Translation:
             yield from self._groups.left(room_id, content, fill, self._opened)
             return
         self._answered(room_id, room)
-        fill = fill or Fill((), True)
-        events = [*fill.events, *timeline]
+        events = [*fill.events, *timeline] if fill is not None else timeline
         room = replace(room, mine=membership, invite="")
-        room = _with_encryption(room, [*state, *events])
+        room = _with_version(_with_encryption(room, [*state, *events]), [*state, *events])
         self._parts.draft.put(room_id, room)
         for event in state:
             room = self._member(room, event)
             if self._parts.stepped():
                 yield from self._parts.cut()
-        room = yield from self._timeline(room_id, room, events, complete=fill.complete)
+        speech = self._speech(room_id, room)
+        room = yield from self._timeline(room_id, room, events, speech, fill)
         self._parts.draft.put(room_id, room)
-        for event in as_dicts(as_dict(content.get("ephemeral")).get("events")):
-            self._ephemeral(room_id, room, event)
-            if self._parts.stepped():
-                yield from self._parts.cut()
+        yield from speech.passing(room, content)
         if self._parts.stepped():
             yield from self._parts.cut()
 
+    def _speech(self, room_id: RoomId, room: Room) -> ChatSpeech:
+        return ChatSpeech(
+            self._parts,
+            self._mode,
+            self._account,
+            room_id,
+            room,
+            self._now,
+            self._opened,
+            self._name_of,
+        )
+
     def _timeline(
-        self, room_id: RoomId, room: Room, events: Sequence[Event], *, complete: bool
+        self,
+        room_id: RoomId,
+        room: Room,
+        events: Sequence[Event],
+        speech: ChatSpeech,
+        fill: Fill | None,
     ) -> Generator[Outcome, None, Room]:
         """A room that is cut in two has handed over what comes before the cut, as `news` will
         find if the answer comes again. Where nothing is told, nothing is to be found either."""
-        new = news(room, events, self._mode, self._account)
+        new = news(room, events, self._mode, self._account, unread=fill is not None)
         old_count = len(events) - len(new)
-        if not complete and new and (first := event_id_of(new[0])):
+        if fill is not None and not fill.complete and new and (first := event_id_of(new[0])):
             self._parts.say(RemoteGap(contact=room.contact, id=RemoteMessageId(first)))
         for index, event in enumerate(events):
             room = self._member(room, event)
-            room = self._event(room_id, room, event, tell=index >= old_count)
+            room = speech.said(room, event, tell=index >= old_count)
             if self._parts.stepped():
                 if index >= old_count:
                     self._parts.draft.put(room_id, room)
                 yield from self._parts.cut()
         return room
-
-    def _event(self, room_id: RoomId, room: Room, event: Event, *, tell: bool) -> Room:
-        event_id = event_id_of(event)
-        if not event_id:
-            return room
-        room = replace(room, last=event_id)
-        place = room_id, event_id
-        clear = self._opened.clear.get(place, event)
-        told = self._converted(room, clear, event_id, self._opened.unread.get(place))
-        if told is None:
-            return room
-        self._parts.outcome.rooms[told.id] = room_id
-        if tell:
-            self._parts.say(told)
-        used = max(room.used, timestamp_of(event, self._now))
-        return replace(room, message=event_id, used=used)
-
-    def _converted(
-        self, room: Room, event: Event, event_id: str, unread: Unread | None
-    ) -> Told | None:
-        """What an event says. One that cannot be converted must not come again for ever, and must
-        not keep those behind it from coming: it is told of as what it is, a defect."""
-        try:
-            return remote_event(
-                event,
-                contact=room.contact,
-                account=self._account,
-                name_of=self._name_of,
-                now=self._now,
-                unread=unread,
-            )
-        except Exception as error:  # whatever it is, it belongs to this event alone
-            return RemoteUnreadable(
-                contact=room.contact,
-                id=RemoteMessageId(event_id),
-                content=as_it_came(event),
-                reason=where(error),
-            )
 
     # --- people -------------------------------------------------------------------------------
 
@@ -281,18 +253,25 @@ class _Translation:
         content = as_dict(event.get("content"))
         membership = content.get("membership")
         if membership in ("join", "invite"):
-            self._named(user_id, display_name(content), is_contact=user_id == room.contact)
+            if user_id == room.contact:
+                self._profile(room.contact, display_name(content), avatar_in(content, AVATAR_URL))
+            else:
+                self._named(user_id, display_name(content))
         if user_id == room.contact and isinstance(membership, str):
             theirs = membership if membership in ("join", "invite") else "leave"
             return replace(room, theirs=theirs)
         return room
 
-    def _named(self, user_id: str, name: str, *, is_contact: bool) -> None:
-        if user_id == self._account or name == self._parts.draft.name(user_id):
-            return
-        self._parts.draft.put_name(user_id, name, is_contact=is_contact)
-        if is_contact:
-            self._parts.say(RemoteProfile(contact=RemoteUserId(user_id), name=name))
+    def _profile(self, contact: RemoteUserId, name: str, avatar: str) -> None:
+        draft = self._parts.draft
+        if (name, avatar) != (draft.name(contact), draft.face(contact)):
+            draft.put_name(contact, name, is_contact=True)
+            draft.put_face(contact, avatar)
+            self._parts.say(RemoteProfile(contact=contact, name=name, avatar=avatar))
+
+    def _named(self, user_id: str, name: str) -> None:
+        if user_id != self._account and name != self._parts.draft.name(user_id):
+            self._parts.draft.put_name(user_id, name, is_contact=False)
 
     def _name_of(self, user_id: str) -> str:
         parts = split_user_id(user_id)
@@ -348,27 +327,6 @@ class _Translation:
         if room.invite and not waiting:
             self._parts.say(RemoteInviteGone(contact=room.contact))
 
-    # --- what passes --------------------------------------------------------------------------
-
-    def _ephemeral(self, room_id: RoomId, room: Room, event: Event) -> None:
-        content = as_dict(event.get("content"))
-        if event.get("type") == "m.typing":
-            users = content.get("user_ids")
-            active = isinstance(users, list) and room.contact in users
-            self._parts.outcome.typing.append((room_id, room.contact, active))
-        elif event.get("type") == "m.receipt" and self._mode is not Mode.FIRST:
-            for reader in (room.contact, self._account):
-                up_to = read_up_to(content, reader)
-                if up_to:
-                    up_to = room.message if up_to == room.last and room.message else up_to
-                    self._parts.say(
-                        RemoteRead(
-                            contact=room.contact,
-                            up_to=RemoteMessageId(up_to),
-                            own=reader == self._account,
-                        )
-                    )
-
 
 def _with_encryption(room: Room, events: Sequence[Event], *, stripped: bool = False) -> Room:
     """Sticky, whatever the content. Clear only if the whole state was there (it has the creation,
@@ -381,3 +339,10 @@ def _with_encryption(room: Room, events: Sequence[Event], *, stripped: bool = Fa
     if "m.room.create" in types and not stripped:
         return replace(room, encrypted=False)
     return room
+
+
+def _with_version(room: Room, events: Sequence[Event]) -> Room:
+    made = creation(events)
+    if made is None:
+        return room
+    return replace(room, version=version_in(as_dict(made.get("content"))))

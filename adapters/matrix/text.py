@@ -25,6 +25,13 @@ def clean(text: str, max_bytes: int) -> str:
     return encoded[:keep].decode("utf-8", "ignore") + SHORTENED
 
 
+def cleaned(text: str, max_bytes: int) -> str:
+    """The same of what may be a sentence of ours, which can be said in another language as long as
+    nothing of it had to be changed."""
+    found = clean(text, max_bytes)
+    return text if found == text else found
+
+
 def without_reply_fallback(body: str) -> str:
     """Take the quotation off that older clients put before a reply.
 

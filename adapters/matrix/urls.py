@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from yarl import URL
 
 from gateway.errors import BadLogin
+from gateway.text.wording import tr
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PATH = re.compile(r"[A-Za-z0-9/._~-]*")
@@ -40,7 +41,9 @@ def parts_of(typed: str) -> tuple[str, str, int | None, str]:
         or not _PATH.fullmatch(url.path)
     ):
         raise BadLogin(
-            "This is not the address of a homeserver. An example: https://matrix.example.org",
+            tr(
+                "This is not the address of a homeserver. An example: https://matrix.example.org",
+            ),
             field="homeserver",
         )
     return url.scheme, host, port, url.path

@@ -20,7 +20,9 @@ The files of this package, in the order in which an author reads them; all names
 ``capabilities.py``  `Capabilities`: what the network offers
 ``login.py``         `LoginFlow`, `EncryptionFlow`: the questions to users
 ``session.py``       `Session`: hands over events, carries out commands
+``files.py``         `Download`, `Upload`: a file while it flows
 ``context.py``       `NetworkContext`, `AccountContext`: what the gateway offers in return
+``addresses.py``     `public_connector`: for connections to hosts that users have chosen
 ===================  ===========================================================================
 
 What the gateway promises to an adapter
@@ -48,8 +50,16 @@ What an adapter promises to the gateway
 from __future__ import annotations
 
 from gateway.adapter.adapter import Adapter, NoSettings
+from gateway.adapter.addresses import (
+    PrivateAddress,
+    is_local,
+    is_loopback,
+    named_connector,
+    public_connector,
+)
 from gateway.adapter.capabilities import Capabilities
 from gateway.adapter.context import AccountContext, Clock, Logger, NetworkContext
+from gateway.adapter.files import Download, Thumbnail, Upload
 from gateway.adapter.login import (
     EncryptionFlow,
     Linked,
@@ -59,7 +69,15 @@ from gateway.adapter.login import (
     LoginStep,
     Relogin,
 )
-from gateway.adapter.session import Contact, HistoryPage, Sent, Session
+from gateway.adapter.session import (
+    Contact,
+    HistoryPage,
+    ListedContact,
+    Muted,
+    OwnPicture,
+    Sent,
+    Session,
+)
 
 __all__ = [
     "AccountContext",
@@ -67,17 +85,28 @@ __all__ = [
     "Capabilities",
     "Clock",
     "Contact",
+    "Download",
     "EncryptionFlow",
     "HistoryPage",
     "Linked",
+    "ListedContact",
     "Logger",
     "LoginField",
     "LoginFlow",
     "LoginOption",
     "LoginStep",
+    "Muted",
     "NetworkContext",
     "NoSettings",
+    "OwnPicture",
+    "PrivateAddress",
     "Relogin",
     "Sent",
     "Session",
+    "Thumbnail",
+    "Upload",
+    "is_local",
+    "is_loopback",
+    "named_connector",
+    "public_connector",
 ]

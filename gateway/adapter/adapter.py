@@ -51,9 +51,19 @@ class Adapter(ABC):
     def contact_at(self, address: str) -> RemoteUserId | None:
         """The contact whose readable address this is, or None if it cannot be one. No I/O.
 
-        Must be the inverse: ``contact_at(address_of(x)) == x``. Also used for what a person types
-        (``@bob:example.org``), so several spellings may be taken.
+        Must be the inverse: ``contact_at(address_of(x)) == x``. Several spellings may be taken:
+        clients make addresses of what people type (REQ-227).
         """
+
+    def page_of(self, remote_id: RemoteUserId) -> str | None:
+        """The address of a web page where anybody may look at a contact. No I/O."""
+        return None
+
+    def contact_called(self, typed: str) -> RemoteUserId | None:
+        """Whom somebody means by what they have typed: an id of the network in any spelling, or a
+        link to a person. None if it can be nobody. No I/O.
+        """
+        return self.contact_at(typed)
 
     def room_at(self, address: str) -> str | None:
         """What `gateway.events.FindRoom` and `gateway.events.JoinRoom` take for the room that

@@ -29,9 +29,19 @@ class Capabilities:
     presence: bool = False
     """`Session.set_presence` works, and `AccountContext.presence` is reported. Without it contacts
     are shown as available while the account is linked (REQ-310)."""
+    profile: bool = False
+    """`Session.set_profile` works."""
     contact_list: bool = False
     """The network has a list of contacts: `gateway.events.RemoteContactGone` tells of those whom
     it no longer has."""
+    lists_contacts: bool = False
+    """`Session.contacts` tells the people of the account."""
+    blocking: bool = False
+    """`Session.block` works, and `gateway.events.RemoteIgnored` tells who is blocked."""
+    reporting: bool = False
+    """`Session.report` works."""
+    muting: bool = False
+    """`Session.mute` and `Session.muted` work."""
     rooms: bool = False
     """The account's groups are reported (`gateway.events.RemoteRoomEvent`), and `SendRoomText`
     works."""
@@ -39,24 +49,56 @@ class Capabilities:
     """What of these `Session.manage` can do at all."""
     room_search: bool = False
     """`Session.search_rooms` works."""
+    people_search: bool = False
+    """`Session.search_people` works."""
     edits: bool = False
-    """In rooms, `SendRoomText.edits` works, and `RemoteRoomMessage.edits` is reported."""
+    """`SendText.edits` works, and `RemoteMessage.edits` is reported; in rooms `SendRoomText.edits`
+    and `RemoteRoomMessage.edits`."""
     replies: bool = False
-    """In rooms, ``reply_to`` of the same."""
+    """``reply_to`` of the same."""
     reactions: bool = False
-    """In rooms, `ReactInRoom` works, and `RemoteRoomReaction` is reported."""
+    """`React` works, and `RemoteReaction` is reported; in rooms `ReactInRoom` and
+    `RemoteRoomReaction`."""
+    reactions_per_message: int | None = None
+    """With how many emoji one person can react to a message; None: with any number. The core sends
+    the newest of more."""
+    reactions_allowed: tuple[str, ...] = ()
+    """The emoji that there are; empty: all."""
     retractions: bool = False
-    """In rooms, `RetractInRoom` works, and `RemoteRoomRetraction` is reported."""
+    """`Retract` works, and `RemoteRetraction` is reported; in rooms `RetractInRoom` and
+    `RemoteRoomRetraction`."""
     mentions: bool = False
-    """In rooms, `SendRoomText.mentions` works, and `RemoteRoomMessage.mentions` is reported."""
+    """`SendText.mentions` and `SendRoomText.mentions` work, and `RemoteMessage.mentions` and
+    `RemoteRoomMessage.mentions` are reported."""
     threads: bool = False
-    """In rooms, `SendRoomText.thread` works, and `RemoteRoomMessage.thread` is reported."""
+    """`SendText.thread` works, and `RemoteMessage.thread` is reported; in rooms
+    `SendRoomText.thread` and `RemoteRoomMessage.thread`."""
+    files: bool = False
+    """`RemoteMessage.files` is reported, in rooms `RemoteRoomMessage.files`, and
+    `Session.download` fetches what was."""
+    cards: bool = False
+    """`RemoteMessage.cards` is reported, in rooms `RemoteRoomMessage.cards`."""
+    attention: bool = False
+    """In chats, `SendText.attention` works, and `RemoteMessage.attention` is reported."""
+    calls: bool = False
+    """`gateway.events.RemoteCall` tells of calls in chats, until they are over."""
+    sends_files: bool = False
+    """`SendText.file` works, and in rooms `SendRoomText.file`. Without it their addresses are sent
+    as texts."""
+    max_file_bytes: int | None = None
+    """The largest file that the network takes. None: it is not known beforehand; then
+    `Session.send` raises `TooLarge`."""
+    voice_types: tuple[str, ...] = ()
+    """As what media types the network plays voice messages; empty: as any. Where ``audio/ogg`` is
+    one of them, others are made an Opus in Ogg, if the machine of the gateway can do that."""
     avatars: bool = False
-    """`Session.avatar` works, and `gateway.events.RemoteRoom` and `gateway.events.Member` say who
-    has a picture."""
+    """`Session.avatar` works, and `gateway.events.RemoteProfile`, `gateway.events.RemoteRoom` and
+    `gateway.events.Member` say who has a picture."""
     history: bool = False
     """`Session.history` tells what was said in rooms before the account was linked."""
+    chat_history: bool = False
+    """`Session.last_said` tells what was said last in a chat."""
     encryption: bool = False
     """`Session.encryption` lets the user set up end-to-end encryption."""
     max_text_bytes: int = 65536
-    """Longest text in UTF-8. Longer ones are refused before they reach the adapter."""
+    """Longest text in UTF-8. Longer ones are cut into several before they reach the adapter."""

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from gateway.events import Presence, RemoteEvent, RemoteUndecryptable
+    from gateway.adapter.files import Upload
+    from gateway.events import Presence, RemoteEvent, RemoteUndecryptable, SentFile
     from gateway.ids import NetworkName, RemoteMessageId, RemoteRoomId, RemoteUserId
 
 
@@ -102,6 +104,18 @@ class AccountContext(Protocol):
         self, room: RemoteRoomId, message: RemoteMessageId
     ) -> Mapping[str, RemoteMessageId]:
         """The account's own reactions to a message as last committed, each with its id."""
+
+    def chat_reactions(
+        self, contact: RemoteUserId, message: RemoteMessageId
+    ) -> Mapping[str, RemoteMessageId]:
+        """The same in a chat."""
+
+    def open(self, file: SentFile) -> AbstractAsyncContextManager[Upload]:
+        """Open a file of a command, for `Session.send` to carry it to the network.
+
+        For as long as bytes flow, the time that ``send`` may take is not counted. Raises any
+        `AdapterError`, on being opened and while it is read; ``send`` lets it through.
+        """
 
     async def ready(self) -> None:
         """Wait until more may be fetched; call it before each fetch but the first.

@@ -115,6 +115,7 @@ class EncryptionFlow(ABC):
     async def submit(self, answers: Mapping[str, str]) -> LoginStep | str:
         """All answers so far, by field name; returns more questions, or what has come of it.
 
-        May take up to 30 s. Raises `BadLogin` (asks again), or any other `AdapterError`; the text
-        is shown to the user.
+        As in a login, the user may go back: what was begun with answers that are missing again is
+        ended. May take up to 30 s. Raises `BadLogin` (asks again), or any other `AdapterError`;
+        the text is shown to the user.
         """

@@ -9,15 +9,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gateway.errors import Unsupported
+from gateway.text.wording import tr
 
 if TYPE_CHECKING:
+    from gateway.adapter.files import Download
     from gateway.adapter.login import EncryptionFlow
     from gateway.events import (
         Command,
+        FoundPerson,
         FoundRooms,
         Presence,
         RemoteEvent,
+        RemoteMessage,
         RoomAction,
+        SearchPeople,
         SearchRooms,
     )
     from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
@@ -28,6 +33,26 @@ class Contact:
     """What the network says of a person."""
 
     name: str = ""
+    avatar: str | None = None
+    """As in `gateway.events.RemoteProfile`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedContact:
+    """One of an account's people."""
+
+    id: RemoteUserId
+    name: str = ""
+    was_talked_with: bool = False
+    """Something was said in their chat, in whatever app."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPicture:
+    """A picture that the user shows: a PNG or JPEG of at most 96 KiB. Without data: none."""
+
+    data: bytes = field(default=b"", repr=False)
+    media_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +62,16 @@ class Sent:
     remote_id: RemoteMessageId | None = None
     """Id of the message that it made, if it made one."""
     reactions: Mapping[str, RemoteMessageId] = field(default_factory=dict)
-    """After a `gateway.events.ReactInRoom`: the account's reactions, with their ids."""
+    """After a `gateway.events.React` or `gateway.events.ReactInRoom`: the account's reactions,
+    with their ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Muted:
+    """Of which chats and rooms the user's apps of the network do not notify."""
+
+    contacts: frozenset[RemoteUserId] = frozenset()
+    rooms: frozenset[RemoteRoomId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +116,56 @@ class Session(ABC):
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """The user types, or stopped. Best effort: errors are ignored."""
 
+    async def contacts(self) -> Sequence[ListedContact]:
+        """The people of the account, within 20 s, for a user who waits: its list of contacts, or
+        those of its chats. Each once. Raises any `AdapterError`.
+
+        Called only where `Capabilities.lists_contacts` says so.
+        """
+        raise Unsupported(tr("This network does not tell who your contacts are."))
+
+    async def block(self, contact: RemoteUserId, is_blocked: bool) -> None:
+        """Hear nothing more of somebody, or again, within 20 s, for a user who waits; return when
+        it is done. `gateway.events.RemoteIgnored` follows. Raises any `AdapterError`.
+
+        Called only where `Capabilities.blocking` says so.
+        """
+        raise Unsupported(tr("Nobody can be blocked in this network."))
+
+    async def report(self, contact: RemoteUserId, reason: str) -> None:
+        """Tell those who run the network that somebody behaves badly; ``reason`` may be empty.
+        Within 20 s, for a user who waits. Raises any `AdapterError`.
+
+        Called only where `Capabilities.reporting` says so.
+        """
+        raise Unsupported(tr("Nobody can be reported in this network."))
+
+    async def mute(
+        self, contact: RemoteUserId | None, room: RemoteRoomId | None, is_muted: bool
+    ) -> None:
+        """Apps of the network notify the account no more of its chat with somebody, or of a room
+        (the other one is None), or again; within 20 s, for a user who waits. Doing it twice is
+        the same. Raises any `AdapterError`.
+
+        Called only where `Capabilities.muting` says so.
+        """
+        raise Unsupported(tr("Nothing can be muted in this network."))
+
+    async def muted(self) -> Muted:
+        """What is muted now, by `mute` or in another app, within 20 s, for a user who waits.
+        Raises any `AdapterError`. Called only where `Capabilities.muting` says so.
+        """
+        raise Unsupported(tr("Nothing can be muted in this network."))
+
+    async def last_said(self, contact: RemoteUserId, most: int) -> Sequence[RemoteMessage]:
+        """What was said last in a chat, the oldest first, within 20 s, for a user who waits: each
+        message once and as it is now, at most so many, and none that was taken back.
+
+        It is told to nobody else. What cannot be read is left out. Raises any `AdapterError`.
+        Called only where `Capabilities.chat_history` says so.
+        """
+        raise Unsupported(tr("This network does not tell what was said before."))
+
     async def manage(self, action: RoomAction) -> RemoteRoomId | None:
         """Do something with a room for a user who waits, within 20 s, and return when it is done.
 
@@ -90,21 +174,27 @@ class Session(ABC):
         `AdapterError`, and the user is told its text. Only what is in
         `Capabilities.room_actions` is asked for.
         """
-        raise Unsupported("This cannot be done with groups of this network.")
+        raise Unsupported(tr("This cannot be done with groups of this network."))
 
     async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
         """Who may not come into a room, within 20 s, for a user who waits.
 
         Called only where `LiftBan` is in `Capabilities.room_actions`. Raises any `AdapterError`.
         """
-        raise Unsupported("This network does not tell who is banned.")
+        raise Unsupported(tr("This network does not tell who is banned."))
 
     async def search_rooms(self, wanted: SearchRooms) -> FoundRooms:
         """Rooms that anybody may find, the largest first, within 20 s, for a user who waits.
 
         Raises any `AdapterError`.
         """
-        raise Unsupported("Groups of this network cannot be searched for.")
+        raise Unsupported(tr("Groups of this network cannot be searched for."))
+
+    async def search_people(self, wanted: SearchPeople) -> Sequence[FoundPerson]:
+        """People whom the account may find by their names or ids, within 20 s, for a user who
+        waits. Raises any `AdapterError`.
+        """
+        raise Unsupported(tr("People of this network cannot be searched for."))
 
     async def tell_rooms(self, rooms: Sequence[RemoteRoomId] | None) -> None:
         """Tell these rooms of the account whole, each with its members, by commits that follow;
@@ -114,19 +204,34 @@ class Session(ABC):
         that: it is not asked for again. Called where rooms are shared (`Adapter.shares_rooms`),
         and when that has changed. Raises any `AdapterError`, and it is asked for again.
         """
-        raise Unsupported("This network does not tell its rooms anew.")
+        raise Unsupported(tr("This network does not tell its rooms anew."))
 
     async def avatar(self, reference: str) -> bytes:
         """Fetch the picture that the network calls so, of at most 8 MiB, within 30 s.
 
         Where the network makes small ones, one of some 256 pixels is enough. It may be anything:
         the gateway looks at it in a process of its own. ``reference`` is what
-        `gateway.events.Member` or `gateway.events.RemoteRoom` said, perhaps to an earlier session
-        of this account, and always means the same picture: whoever gets another one has another
-        reference. Called in the background, for few at a time. Raises any `AdapterError`, and is
-        called again some times.
+        `gateway.events.RemoteProfile`, `gateway.events.Member` or `gateway.events.RemoteRoom`
+        said, perhaps to an earlier session of this account, and always means the same picture:
+        whoever gets another one has another reference. Called in the background, for few at a
+        time. Raises any `AdapterError`, and is called again some times.
         """
-        raise Unsupported("This network has no pictures.")
+        raise Unsupported(tr("This network has no pictures."))
+
+    async def download(self, reference: str, start: int = 0, *, in_part: bool = False) -> Download:
+        """Open a file that the network has, from its byte ``start`` on, in the clear.
+
+        Where the network cannot be trusted with it, all that comes is what was sent, or an error
+        in its place; of the whole, the last chunk is enough. ``in_part``: it is not wanted to its
+        end. That is only so if not all of it is wanted, and may be refused by `TooLarge`.
+
+        ``reference`` is that of a `gateway.events.RemoteFile`, perhaps of an earlier session, or
+        of another account in a room that both are in. Several may be open at a time, and they are
+        left unread at any place; however slowly one is taken, ``run`` and ``send`` go on. Opening
+        takes at most 30 s, and raises any `AdapterError`: `NotFound` where the network has it no
+        longer. Called only where `Capabilities.files` says so.
+        """
+        raise Unsupported(tr("This network has no files."))
 
     async def history(
         self,
@@ -145,7 +250,7 @@ class Session(ABC):
         there. Raises any `AdapterError`; then the same is asked for again later. Called only
         where `Capabilities.history` says so.
         """
-        raise Unsupported("This network does not tell what was said before.")
+        raise Unsupported(tr("This network does not tell what was said before."))
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:  # noqa: B027
         """The user types in a room, or stopped. Best effort: errors are ignored."""
@@ -158,12 +263,23 @@ class Session(ABC):
         the next call or the end of ``run``. Best effort: errors are ignored.
         """
 
+    async def set_profile(
+        self, *, name: str | None = None, picture: OwnPicture | None = None
+    ) -> None:
+        """Show people of the network this name or this picture of the user, within 30 s (REQ-349).
+
+        What is None stays as it is. Called where `Capabilities.profile` says so, for users who
+        wish it, when they have another one on XMPP; doing it twice is the same. Raises any
+        `AdapterError`: after `Transient` and `RateLimited` it is called again.
+        """
+        raise Unsupported(tr("Names and pictures cannot be set in this network."))
+
     def encryption(self) -> EncryptionFlow:
         """The questions about end-to-end encryption, for a session that is live. No I/O.
 
         Raises `Unsupported` with the reason.
         """
-        raise Unsupported("There is no end-to-end encryption in this network.")
+        raise Unsupported(tr("There is no end-to-end encryption in this network."))
 
     @abstractmethod
     async def find(self, contact: RemoteUserId) -> Contact:

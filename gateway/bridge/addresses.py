@@ -53,12 +53,18 @@ def unescape(localpart: str) -> str:
 class Addresses:
     """The addresses of one network."""
 
-    def __init__(self, network: NetworkName, adapter: Adapter, store: Store) -> None:
+    def __init__(self, network: NetworkName, domain: str, adapter: Adapter, store: Store) -> None:
         self._network = network
+        self._domain = domain
         self._adapter = adapter
         self._store = store
         self._localparts: dict[RemoteUserId, str] = {}
         self._contacts: dict[str, RemoteUserId] = {}
+
+    @property
+    def domain(self) -> str:
+        """Of the network's component."""
+        return self._domain
 
     def localpart(self, contact: RemoteUserId) -> str:
         """The localpart of a contact's puppet; empty for the gateway itself."""
@@ -140,13 +146,26 @@ class Addresses:
 
     def parse(self, typed: str) -> RemoteUserId | None:
         """The contact that a person means by what they typed."""
-        contact = contained_now(self._adapter.contact_at, typed.strip())
+        contact = contained_now(self._adapter.contact_called, typed.strip())
         return contact or None
+
+    def meant(self, localpart: str) -> RemoteUserId | None:
+        """The contact whom somebody means by a localpart, in whatever spelling (REQ-227). Nobody
+        is reached there: it is for telling the address that leads to them."""
+        contact = self.contact(localpart)
+        if contact is not None or localpart.startswith(("#", ".")):
+            return contact
+        return self.parse(unescape(localpart.lower()))
 
     def assign(self, db: Transaction, contact: RemoteUserId) -> None:
         """Keep a contact's localpart for ever, from the unit that first stores the contact."""
         if contact:
             addresses.assign(db, self._network, contact, self._proposed(contact))
+
+    def bare(self, db: Transaction, contact: RemoteUserId) -> str:
+        """The bare JID of a contact's puppet, for ever."""
+        self.assign(db, contact)
+        return f"{addresses.localpart_of(db, self._network, contact)}@{self._domain}"
 
     def _proposed(self, contact: RemoteUserId) -> str:
         readable = contained_now(self._adapter.address_of, contact)

@@ -6,57 +6,45 @@ This is what `gateway.xmpp` talks to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.adapter import Adapter, Clock
+from gateway.adapter import Adapter
 from gateway.bridge.accounts import Account, Accounts
-from gateway.bridge.actors import Limits
+from gateway.bridge.accounts.admission import Admission
+from gateway.bridge.accounts.languages import Languages
+from gateway.bridge.accounts.logins import Logins
+from gateway.bridge.accounts.own_profiles import OwnProfiles
+from gateway.bridge.accounts.registrations import Registrations
+from gateway.bridge.accounts.settings import Settings
+from gateway.bridge.accounts.suspension import Suspension
 from gateway.bridge.addresses import Addresses
-from gateway.bridge.admission import Admission
 from gateway.bridge.attendance.attendance import Attendance
-from gateway.bridge.backlog import Backlog, Marks
-from gateway.bridge.contacts import Contacts
-from gateway.bridge.cut import tell_cut
-from gateway.bridge.delivery import Delivery
-from gateway.bridge.intents import IncomingText, Intents
-from gateway.bridge.link import LinkHooks
-from gateway.bridge.links import Links
-from gateway.bridge.logins import Logins
-from gateway.bridge.notices import LinkNotices
-from gateway.bridge.outbound import Outbound
-from gateway.bridge.pending import Pending
+from gateway.bridge.chats.wishes import ChatWishes
+from gateway.bridge.contacts.network_contacts import NetworkContacts
+from gateway.bridge.ground import Ground
+from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.links.link import LinkHooks
+from gateway.bridge.links.links import Links
+from gateway.bridge.links.notices import LinkNotices
+from gateway.bridge.links.readiness import TROUBLE, Readiness
+from gateway.bridge.muting import Muting
+from gateway.bridge.network_settings import NetworkSettings
+from gateway.bridge.outbound.wanted import Incoming, IncomingText
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.readiness import TROUBLE, Readiness
-from gateway.bridge.registrations import Registrations
 from gateway.bridge.rooms.network_rooms import NetworkRooms
-from gateway.bridge.rooms.occupants import Cutoffs
-from gateway.bridge.rows import Committed
-from gateway.bridge.settings import Settings
+from gateway.bridge.traffic import Traffic
 from gateway.bridge.typing import Typing
-from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
+from gateway.bridge.waiting import answered, live
+from gateway.events import RemoteMessage
+from gateway.ids import RemoteUserId, UserJid
 from gateway.media.images import Images
-from gateway.store import Store, backlog
+from gateway.media.uploads import Uploads
+from gateway.store import Store
 from gateway.store.accounts import AccountStatus
-from gateway.store.journal import OF_SHARED_ROOM
 from gateway.store.secrets import SecretBox
-from gateway.tasks import Tasks
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkSettings:
-    """What the configuration says of a network, as far as the bridge needs it."""
-
-    name: NetworkName
-    auto_accept: bool = False
-    limits: Limits
-    marks: Marks = field(default_factory=Marks)
-    login_concurrency: int = 8
-    cutoffs: Cutoffs = field(default_factory=Cutoffs)
-    keeps_s: float = 400 * 86_400
-    """How long what was said is kept."""
+from gateway.tasks import Tasks, contained
 
 
 class Network:
@@ -69,162 +57,101 @@ class Network:
         store: Store,
         box: SecretBox,
         images: Images,
+        uploads: Uploads,
     ) -> None:
-        self.name = name = settings.name
+        self.name = settings.name
         self.adapter = adapter
-        self._store = store
         self._port: XmppPort
-        self._clock: Clock = adapter.context.clock
-        self._tasks = Tasks(f"network {name}")
-        self._persist = Persist(store, self._clock, self._tasks)
-        self._readiness = Readiness(name, adapter)
-        self.accounts = Accounts(name, store, box, self._clock, adapter.shares_rooms)
-        self.addresses = Addresses(name, adapter, store)
-        self._build_traffic(settings)
-        self._build_rooms(settings, images)
-        self._build_links(settings, box)
-        self._build_presence()
-        self._build_life(box)
-
-    def _build_traffic(self, settings: NetworkSettings) -> None:
-        """Both directions."""
-        adapter, store, clock = self.adapter, self._store, self._clock
-        self._backlog = Backlog(
-            self.name,
-            settings.marks,
-            live_only=adapter.capabilities.live_only,
-            has_room=self._has_room,
-        )
-        self.delivery = Delivery(
-            self.name, store, clock, self._tasks, self._persist, self._backlog
-        )
-        self._outbound = Outbound(
-            self.name, adapter, store, settings.limits, self._tasks, self.delivery.offer
-        )
-        self.intents = Intents(
-            self.name,
-            adapter.capabilities,
-            store,
-            self.addresses,
-            clock,
-            send=self._outbound.offer,
-            is_full=self._outbound.is_full,
-            readdress=self._outbound.readdress,
-            deliver=self.delivery.offer,
-        )
-        self._pending = Pending(self.name, store, clock, self.accounts.by_id)
-        self._typing: Typing[RemoteUserId] = Typing(
-            adapter, self._tasks, lambda session: session.set_typing
-        )
-
-    def _build_rooms(self, settings: NetworkSettings, images: Images) -> None:
-        self.rooms = NetworkRooms(
-            self.name,
-            self.adapter,
-            self._store,
-            self.accounts,
-            self.addresses,
-            self._tasks,
-            self._persist,
-            images,
-            self.delivery,
-            self.intents,
-            send=self._outbound.offer,
-            online=lambda account: self._presences.online(account),
-            cutoffs=settings.cutoffs,
-            keeps_s=settings.keeps_s,
-        )
-
-    def _build_links(self, settings: NetworkSettings, box: SecretBox) -> None:
-        """The connections of accounts, which feed all that."""
+        self._tasks = Tasks(f"network {self.name}")
+        self.ground = ground = self._prepared(settings, store, box, uploads)
+        self._build_ways(ground)
+        self._readiness = Readiness(self.name, adapter)
         self._links = Links(
-            self.name,
-            self.adapter,
-            self._store,
+            ground,
             box,
-            self.addresses,
-            self._backlog,
+            self.traffic.backlog,
             self._readiness,
-            auto_accept=settings.auto_accept,
-            concurrency=settings.login_concurrency,
-            cutoffs=settings.cutoffs,
             hooks=self._hooks,
             begun=lambda account: self._attendance.link_changed(account),
-            is_live=self.accounts.is_live,
         )
-
-    def _build_presence(self) -> None:
-        """Who is there, who may see whom, and what users see of their links."""
-        self._attendance = Attendance(
-            self.name,
-            self._store,
-            self.accounts,
-            self.addresses,
-            self._clock,
-            self._tasks,
-            self._persist,
-            is_offered=self.adapter.capabilities.presence,
-            run=self._links.run,
-            link_changed=self._link_changed,
-        )
+        self._attendance = Attendance(ground, run=self._links.run, link_changed=self._link_changed)
         self.audience = self._attendance.audience
         self._presences = self._attendance.presences
-        self.contacts = Contacts(
-            self.name,
-            self._store,
-            self.accounts,
-            self.addresses,
-            self._clock,
-            self._tasks,
-            self._persist,
-            self._outbound.offer,
-            self._presences,
-            self._attendance.waves,
+        self.rooms = NetworkRooms(
+            ground,
+            self.traffic,
+            images,
+            profiled=lambda profiled: self.contacts.profiles.changed(profiled),
+            online=self._presences.online,
         )
+        self.contacts = NetworkContacts(ground, self.traffic, self._attendance, self.rooms.avatars)
         self._notices = LinkNotices(
-            self.name, self._clock, self._persist, self.delivery, self.contacts, self._presences
+            ground, self.delivery, self.contacts.subscriptions, self._presences
+        )
+        self.own_profiles = OwnProfiles(ground, images)
+        self.muting = Muting(ground)
+        self._build_life(ground, box)
+
+    def _prepared(
+        self, settings: NetworkSettings, store: Store, box: SecretBox, uploads: Uploads
+    ) -> Ground:
+        adapter, clock = self.adapter, self.adapter.context.clock
+        persist = Persist(store, clock, self._tasks)
+        self.languages = Languages(settings.language, clock, self._tasks, persist)
+        self.accounts = Accounts(
+            self.name, store, box, clock, adapter.shares_rooms, self.languages.of_stranger
+        )
+        self.languages.attach(self.accounts.of)
+        self.addresses = Addresses(self.name, settings.domain, adapter, store)
+        return Ground(
+            settings=settings,
+            adapter=adapter,
+            store=store,
+            accounts=self.accounts,
+            addresses=self.addresses,
+            tasks=self._tasks,
+            persist=persist,
+            uploads=uploads,
         )
 
-    def _build_life(self, box: SecretBox) -> None:
+    def _build_ways(self, ground: Ground) -> None:
+        """What is said, in both directions."""
+        self.traffic = Traffic(ground)
+        self.delivery, self._outbound = self.traffic.delivery, self.traffic.outbound
+        self.downloads = self.traffic.downloads
+        self.chats = ChatWishes(ground, self.traffic)
+        self._typing: Typing[RemoteUserId] = Typing(
+            ground.adapter, self._tasks, lambda session: session.set_typing
+        )
+
+    def _build_life(self, ground: Ground, box: SecretBox) -> None:
         """How accounts begin and end."""
         self.logins = Logins(
-            self.name,
-            self._store,
-            self._clock,
-            self._tasks,
-            self.accounts,
+            ground,
+            self.traffic,
             self._readiness,
             self._links,
-            self.contacts,
-            self._outbound,
-            self.delivery,
+            self.contacts.subscriptions,
             self._attendance,
             self.rooms,
             withdraw=lambda user: self.registrations.drop(user),
         )
-        self.registrations = Registrations(
-            self.name, self._store, box, self._clock, self._tasks, self._persist, self.logins
-        )
+        self.suspension = Suspension(ground, self.delivery, self._attendance.following)
+        self.registrations = Registrations(ground, box, self.logins)
         self.admission = Admission(
-            self.name,
-            self._tasks,
-            self.accounts,
-            self._links,
-            self.logins,
-            self._attendance.following,
-            self._link_changed,
+            ground, self._links, self.logins, self._attendance.following, self._link_changed
         )
 
     def attach(self, port: XmppPort) -> None:
         """Connect to the XMPP side."""
         self._port = port
+        self.traffic.attach(port)
         self.logins.attach(port)
         self.registrations.attach(port)
-        self.delivery.attach(port)
         self.contacts.attach(port)
+        self.own_profiles.attach(port)
         self._notices.attach(port)
         self._attendance.attach(port)
-        self.intents.attach(port)
         self.rooms.attach(port)
 
     # --- start and stop --------------------------------------------------------------------------
@@ -235,17 +162,14 @@ class Network:
 
     def load(self) -> None:
         """Read what is stored. Before the stream is up, so that the first stanza finds it."""
-        by_id = {account.id: account for account in self.accounts.load()}
-        self.delivery.load()
-        for cut in backlog.accounts_with_cut(self._store.reader, self.name):
-            if not self._backlog.is_cutting(cut):
-                self._has_room(cut)
-        for account in by_id.values():
+        accounts = self.accounts.load()
+        self.suspension.load()
+        self.traffic.load()
+        for account in accounts:
             self._links.prepare(account)
             self._notices.resume(account)
-        self._outbound.load(by_id.get)
         self.registrations.load()
-        self.rooms.load(by_id.keys())
+        self.rooms.load([account.id for account in accounts])
         self._attendance.load()
 
     async def start(self, permits: Callable[[UserJid], bool] = lambda _: True) -> None:
@@ -255,9 +179,11 @@ class Network:
         """
         self.logins.permits = permits
         self._attendance.start()
-        self._tasks.spawn(self._outbound.watch(), "watchdog")
-        self._tasks.spawn(self._pending.watch(), "pending")
+        self.traffic.start()
+        self.contacts.start()
         self.rooms.start()
+        self.suspension.start()
+        self._tasks.spawn(self.muting.watch(), "ends of mutes")
         self._tasks.spawn(
             self._readiness.run(self._connect, lambda: self.accounts.each(self._hinder)),
             "start",
@@ -284,6 +210,7 @@ class Network:
         self.accounts.each(self._notices.show)
         self._attendance.stream_up()
         self.delivery.pump()
+        self.contacts.stream_up()
         self.rooms.stream_up()
 
     def stream_lost(self) -> None:
@@ -303,10 +230,13 @@ class Network:
             room_typing=self.rooms.types,
             presence=self._presences.told,
             quiet=self._outbound.quiet,
-            room=self._room,
+            open=self._outbound.transfers.open,
+            room=self.traffic.room,
         )
 
     def _types(self, account: Account, contact: RemoteUserId, active: bool) -> None:
+        if contact in account.blocked:
+            return
         through = self.rooms.private_messages.way_of(account.id, contact)
         if through is not None:
             self._port.typing_privately(account.user, through, active)
@@ -324,44 +254,14 @@ class Network:
         self._attendance.link_changed(account)
         self.rooms.link_changed(account)
         if link.session is not None:
-            self.contacts.went_live(account)
+            self.contacts.subscriptions.went_live(account)
+            self.own_profiles.look(account)
 
     def _committed(self, account: Account, committed: Committed) -> None:
-        for inbound in committed.inbound:
-            self._presences.talked(account, inbound.contact)
-        self.delivery.offer(committed.inbound)
-        for row in committed.outbound:
-            self._outbound.offer(account, row)
-        if committed.held:
-            self._pending.came()
+        self.contacts.talked(account, committed.inbound)
+        self.traffic.committed(account, committed)
         self.rooms.committed(account, committed)
-
-    # --- what waits ------------------------------------------------------------------------------
-
-    def is_full(self, account: Account) -> bool:
-        """So much waits for the user that nothing more is fetched."""
-        is_full = self._backlog.is_full
-        return is_full(account.id) or (self._shares_rooms(account) and is_full(OF_SHARED_ROOM))
-
-    def _shares_rooms(self, account: Account) -> bool:
-        return self.adapter.shares_rooms(account.realm)
-
-    async def _room(self, number: AccountId) -> None:
-        """Wait until more may be fetched for an account. What waits for sessions in shared rooms
-        waits for our own server, so for all of them."""
-        await self._backlog.room(number)
-        account = self.accounts.by_id(number)
-        if account is not None and self._shares_rooms(account):
-            await self._backlog.room(OF_SHARED_ROOM)
-
-    def _has_room(self, account: AccountId) -> None:
-        """What was cut while there was none is told before anything that comes now."""
-        now = self._clock.now()
-        self._persist.write(lambda db: tell_cut(db, self.name, account, now), self.delivery.offer)
-
-    def counts(self, account: Account) -> tuple[int, int]:
-        """How many rows wait, inbound and outbound."""
-        return backlog.count_open(self._store.reader, account.id)
+        self.contacts.committed(account, committed)
 
     # --- what users want -------------------------------------------------------------------------
 
@@ -371,7 +271,10 @@ class Network:
         Raises `SettingRefused`, `StoreUnavailable`, or `LookupError` if the account is gone.
         """
         settings = await self.accounts.change_settings(account, changes)
+        if "add_contacts" in changes:
+            self.contacts.roster.look(account)
         self._attendance.settings_changed(account)
+        self.own_profiles.look(account)
         return settings
 
     def active(self, user: UserJid) -> None:
@@ -382,14 +285,22 @@ class Network:
 
     def can_see(self, account: Account) -> bool:
         """Whether the user's server tells the gateway when they are online."""
-        return self.audience.is_seen(account)
+        return self.audience.is_told(account)
 
-    def send_text(self, account: Account, contact: RemoteUserId, text: IncomingText) -> None:
-        """Commit a text; the receipt or the error follows."""
-        self._typing.set(account, contact, active=False)
+    def wants(self, account: Account, contact: RemoteUserId, wanted: Incoming) -> None:
+        """Commit what a user wants in a chat; the receipt or the error follows."""
+        if isinstance(wanted, IncomingText):
+            self._typing.set(account, contact, active=False)
         self._presences.talked(account, contact)
         self._attendance.active(account)
-        self.intents.send_text(account, contact, text)
+        self.chats.take(account, contact, wanted)
+
+    async def last_said(
+        self, account: Account, contact: RemoteUserId, most: int
+    ) -> Sequence[RemoteMessage]:
+        """What was said last in a chat, the oldest first. Raises any `AdapterError`."""
+        work = contained(live(account).last_said, contact, most)
+        return await answered(self.ground.clock, account, "last said", work)
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         """The user began or stopped typing."""

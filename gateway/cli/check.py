@@ -29,5 +29,7 @@ def _summary(config: Config, path: Path) -> Iterator[str]:
     yield f"  server    {server.domain}, component port {server.host}:{server.port}"
     for name, network in config.networks.items():
         yield f"  network   {name}: {network.domain} ({network.name})"
+    if config.http.public_url:
+        yield f"  pages     {config.http.public_url}, listening on {config.http.listen}"
     yield f"  database  {config.store.database}"
     yield f"  access    {access}"

@@ -6,12 +6,14 @@ They look at whatever could be read, so that mistakes elsewhere in the file do n
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.config.problems import Place, Problems
-from gateway.config.values import Host
+from gateway.config.values import Host, Listen
 
 if TYPE_CHECKING:
     from gateway.config.tree import Delivery, Store
@@ -30,7 +32,9 @@ def check(values: Values, problems: Problems) -> None:
     _check_limits(values, problems)
     _check_rooms(values, problems)
     _check_stuck_limit(values, problems)
+    _check_http(values, problems)
     _check_key_file(values, problems)
+    _check_ffmpeg(values, problems)
 
 
 def _check_host(values: Values, problems: Problems) -> None:
@@ -101,11 +105,33 @@ def _check_stuck_limit(values: Values, problems: Problems) -> None:
         problems.add(place, f"must be at least {_LEAST_STUCK_S:g}s; a busy disk takes seconds")
 
 
+def _check_http(values: Values, problems: Problems) -> None:
+    listen, place = values.get("http.listen", (Listen("127.0.0.1:8087"), Place()))
+    tunnelled, _ = values.get("http.tunnelled", (False, place))
+    if not listen.host.is_loopback and not tunnelled:
+        problems.add(
+            place,
+            f"{listen.host} can be reached from other machines, and passwords come to it without "
+            "encryption; use 127.0.0.1, or protect the way from your web server to it and set "
+            '"tunnelled: true"',
+        )
+
+
 def _place_of(key: str, section: Place, values: Values) -> Place:
     """Where a key is, or where its section is if it has its default."""
     default = section.child(key)
     _, place = values.get(default.where, (None, default))
     return place
+
+
+def _check_ffmpeg(values: Values, problems: Problems) -> None:
+    program, place = values.get("media.ffmpeg", ("auto", Place()))
+    if not program.startswith("/"):
+        return
+    for path in (Path(program), Path(program).with_name("ffprobe")):
+        if not os.access(path, os.X_OK):
+            problems.add(place, f"there is no program {path}; install ffmpeg, which has both")
+            return
 
 
 def _check_key_file(values: Values, problems: Problems) -> None:

@@ -31,7 +31,7 @@ from gateway.config.problems import (
     suggestion,
     tag_of,
 )
-from gateway.config.values import FromText, Secret
+from gateway.config.values import FromText, Secret, SizeOrNone
 
 if TYPE_CHECKING:
     from gateway.config.secrets import SecretSource
@@ -233,7 +233,7 @@ class Reader:
                     return _number(node, info)
         except ValueError:
             self._problems.reject(place, wrong)
-        if tag_of(node) != "str":
+        if tag_of(node) != "str" and not _is_no_size(node, info):
             hint = "; put it in quotes" if isinstance(info, inspect.StrType) else ""
             self._problems.reject(place, wrong + hint)
         if _NOT_XML.search(node.value):
@@ -269,6 +269,15 @@ def _is_secret(info: inspect.Type) -> bool:
     if isinstance(info, inspect.UnionType):
         info = _without_none(info)
     return isinstance(info, inspect.CustomType) and issubclass(info.cls, Secret)
+
+
+def _is_no_size(node: ScalarNode, info: inspect.Type) -> bool:
+    """Whether it is a size of 0, which has no unit and so is no text for YAML."""
+    return (
+        isinstance(info, inspect.CustomType)
+        and issubclass(info.cls, SizeOrNone)
+        and node.value == "0"
+    )
 
 
 def _without_none(info: inspect.UnionType) -> inspect.Type:

@@ -7,16 +7,37 @@ shorthand.
 """
 
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec.structs import force_setattr
 
-from gateway.config.values import AccessEntry, BareJid, Domain, Duration, Host, Rate, Secret, Size
+from gateway.config.values import (
+    AccessEntry,
+    BareJid,
+    ContactUri,
+    Domain,
+    Duration,
+    Host,
+    Language,
+    Listen,
+    Program,
+    Proxy,
+    Rate,
+    Reachable,
+    Secret,
+    Service,
+    Size,
+    SizeOrNone,
+    WebAddress,
+)
 from gateway.ids import NetworkName
+from gateway.locale import ENGLISH
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Way = Literal["user", "component", "gateway"]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Occupants = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 """As many as a session is told of that joins a room."""
@@ -59,6 +80,18 @@ class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ask: tuple[AccessEntry, ...] = ()
     """Admitted one by one, when one of ``admins`` has said so."""
     admins: tuple[BareJid, ...] = ()
+
+
+class Addresses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where those who run the gateway are reached, told to everybody who asks (XEP-0157); the
+    admins are told besides."""
+
+    support: tuple[ContactUri, ...] = ()
+    abuse: tuple[ContactUri, ...] = ()
+    security: tuple[ContactUri, ...] = ()
+    feedback: tuple[ContactUri, ...] = ()
+    status: tuple[ContactUri, ...] = ()
+    """Where it is said whether the gateway works."""
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -145,6 +178,70 @@ class Rooms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             force_setattr(self, "shown_speakers", self.shown_members)
 
 
+class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The pages of the gateway, behind a web server of the admin's that speaks https."""
+
+    listen: Listen = Listen("127.0.0.1:8087")
+    """Where that web server finds us."""
+    public_url: WebAddress = WebAddress()
+    """Where people find it. Empty: there are no pages."""
+    tunnelled: bool = False
+    """Somebody else protects the way from that web server to us, so an address that is not
+    loopback is all right."""
+    file_retention: Duration = Duration(400 * 86400)
+    """How long the address of a file works that came from a network; the network has to keep the
+    file as long as that."""
+    file_cache: SizeOrNone = SizeOrNone(0)
+    """So much of what was fetched is kept on the disk."""
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where users find the files that people on networks send."""
+
+    upload_service: Service = Service()
+    """That of the server (XEP-0363). Empty: files are at the gateway's own address."""
+    ways: tuple[Way, ...] = ("user", "component", "gateway")
+    """What is tried, one after the other: to put it onto the upload service in the user's name,
+    where their server lets us, or as the component; or the gateway's own address. What none of
+    these does comes in words."""
+
+    def uploaders(self) -> tuple[Way, ...]:
+        """Those ways to the upload service that are tried before the gateway's own address, which
+        never fails."""
+        before = takewhile(lambda way: way != "gateway", self.ways)
+        return tuple(dict.fromkeys(before)) if self.upload_service else ()
+
+
+class Fetch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files that users send are fetched from where they have put them (REQ-720)."""
+
+    allow: tuple[Reachable, ...] = ()
+    """Reached although they are this machine or in a private network."""
+    allow_http: bool = False
+    """Fetch by ``http://`` as well."""
+    ports: tuple[Port, ...] = (5281, 5443, 8443)
+    """Besides those of https and http themselves: where XMPP servers have their files."""
+    max_size: Size = Size(1_000_000_000)
+    """A larger file is not fetched."""
+    silence_limit: Duration = Duration(20)
+    """A server that says nothing for so long is given up."""
+    time_limit: Duration = Duration(60)
+    """Nor may it take longer than this and a second for each 16 kB."""
+    at_once: Count = 16
+    """Files that are fetched at the same time."""
+    at_once_per_user: Count = 3
+    """Of these, for one user."""
+    proxy: Proxy = Proxy()
+    """Through which all is fetched but from ``allow``."""
+
+
+class Media(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is done with files on their way."""
+
+    ffmpeg: Program = Program("auto")
+    """Which one is used; "off": none."""
+
+
 class Process(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The process itself."""
 
@@ -177,11 +274,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The whole configuration."""
 
     xmpp: Xmpp
+    language: Language = Language(ENGLISH)
+    """In which users are spoken to whose clients do not say which one they want."""
     access: Access = Access()
+    addresses: Addresses = Addresses()
     store: Store = Store()
     delivery: Delivery = Delivery()
     limits: Limits = Limits()
     rooms: Rooms = Rooms()
+    http: Http = Http()
+    files: Files = Files()
+    fetch: Fetch = Fetch()
+    media: Media = Media()
     log: Log = Log()
     process: Process = Process()
     networks: Mapping[NetworkName, Network]

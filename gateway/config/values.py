@@ -13,11 +13,20 @@ import ipaddress
 import re
 import unicodedata
 from typing import ClassVar, Protocol, Self, runtime_checkable
+from urllib.parse import urlsplit
+
+from gateway.locale import languages
 
 _NUMBER_AND_UNIT = re.compile(r"([0-9]{1,9}) ?([A-Za-z]{1,3})")
 _LABEL = re.compile(r"(?!-)(?:[^\W_]|-){1,63}(?<!-)")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _NOT_IN_LOCALPART = re.compile(r"[\x00-\x20\x7f\"&'/:<>@\s]")
+_WEB_ADDRESS = re.compile(
+    r"https://([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?"
+)
+_CONTACT_URI = re.compile(r"(?:(?:mailto|xmpp):[^\s/]|https?://[^\s/])[!-~]*")
+_HTTPS = 443
+_MAX_PORT = 65535
 _MAX_PART_BYTES = 1023
 _MOST_OF_A_RATE = 1_000_000_000
 
@@ -65,6 +74,18 @@ class Size(int):
         return cls(number)
 
 
+class SizeOrNone(Size):
+    """A number of bytes; or 0, which is written without a unit."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a size with its unit, such as 500MB or 2GB, or 0 for none"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``500MB``, ``2GB`` or ``0``. Raises `ValueError`."""
+        return cls(0) if text == "0" else super().parse(text)
+
+
 class Rate(tuple[int, float]):
     """How much of something is taken in how many seconds, and at once after a pause."""
 
@@ -103,6 +124,32 @@ class Domain(str):
         if len(domain.encode()) > _MAX_PART_BYTES or not all(map(_LABEL.fullmatch, labels)):
             raise ValueError(text)
         return cls(domain)
+
+
+class Service(str):
+    """The domain of a service of the server; or empty."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "the domain of a service, such as upload.example.org"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check and normalise. Raises `ValueError`."""
+        return cls(Domain.parse(text) if text else "")
+
+
+class Program(str):
+    """A program of the machine: ``auto`` for that which is found on PATH, ``off``, or a path."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "auto, off, or an absolute path such as /usr/bin/ffmpeg"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check. Raises `ValueError`."""
+        if text not in ("auto", "off") and not text.startswith("/"):
+            raise ValueError(text)
+        return cls(text)
 
 
 class BareJid(str):
@@ -160,6 +207,139 @@ class Host(str):
             return ipaddress.ip_address(self).is_loopback
         except ValueError:
             return self.lower() == "localhost"
+
+
+class Listen(str):
+    """Where to listen: an IP address of this machine and a port."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "an IP address and a port, such as 127.0.0.1:8087 or [::1]:8087"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check. Raises `ValueError`."""
+        host, port = _host_and_port(text)
+        if not 1 <= port <= _MAX_PORT or text.startswith("[") != (":" in host):
+            raise ValueError(text)
+        ipaddress.ip_address(host)
+        return cls(text)
+
+    @property
+    def host(self) -> Host:
+        """The IP address."""
+        return Host(_host_and_port(self)[0])
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        return _host_and_port(self)[1]
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and len(port) <= len(str(_MAX_PORT))):
+        raise ValueError(text)
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+class Language(str):
+    """A language that the gateway speaks, as its tag (RFC 5646)."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = f"one of {', '.join(languages())}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check. Raises `ValueError`."""
+        if text not in languages():
+            raise ValueError(text)
+        return cls(text)
+
+
+class WebAddress(str):
+    """Where people reach the gateway with a browser, without a slash at its end; or empty."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = (
+        "an address such as https://chat.example.org or https://example.org/chat"
+    )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check. Raises `ValueError`."""
+        if not text:
+            return cls()
+        parts = urlsplit(text)
+        if parts.scheme != "https" or not _WEB_ADDRESS.fullmatch(text) or parts.port == 0:
+            raise ValueError(text)
+        return cls(text.rstrip("/"))
+
+    @property
+    def path(self) -> str:
+        """Of all that is there; empty if that is the whole host."""
+        return urlsplit(self).path
+
+    @property
+    def origin(self) -> str:
+        """As browsers name it (RFC 6454 §6.2)."""
+        parts = urlsplit(self)
+        port = "" if parts.port in (None, _HTTPS) else f":{parts.port}"
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        return f"https://{host}{port}"
+
+
+class Reachable(str):
+    """A host, or a network, that is reached although its addresses are private."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "a host name, an IP address, or a network such as 192.168.0.0/24"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check and normalise. Raises `ValueError`."""
+        if "/" in text or ":" in text or text.replace(".", "").isdigit():
+            return cls(ipaddress.ip_network(text))
+        return cls(Host.parse(text).lower())
+
+    @property
+    def network(self) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+        """None for a name."""
+        return ipaddress.ip_network(self) if "/" in self else None
+
+
+class Proxy(str):
+    """An HTTP proxy; or empty."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = "the address of an HTTP proxy, such as http://127.0.0.1:3128"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check. Raises `ValueError`."""
+        if not text:
+            return cls()
+        parts = urlsplit(text)
+        Host.parse(parts.hostname or "")
+        if text.rstrip("/") != f"http://{parts.netloc}" or "@" in text or not parts.port:
+            raise ValueError(text)
+        return cls(text.rstrip("/"))
+
+
+class ContactUri(str):
+    """Where people are reached (RFC 3986): by mail, by XMPP, or on a page."""
+
+    __slots__ = ()
+    expected: ClassVar[str] = (
+        "an address such as mailto:help@example.org, xmpp:help@example.org or"
+        " https://example.org/help"
+    )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Check. Raises `ValueError`."""
+        if not _CONTACT_URI.fullmatch(text):
+            raise ValueError(text)
+        return cls(text)
 
 
 class Secret:

@@ -9,6 +9,7 @@ union              from → to                  kept in
 ``Command``        core → adapter             the outbound journal
 ``RoomAction``     core → adapter             nowhere; the user waits for the answer
 ``SearchRooms``    core → adapter             likewise
+``SearchPeople``   core → adapter             likewise
 =================  =========================  ==============================================
 
 Deliveries and commands are stored, so a record only ever gains optional fields: rows that an older
@@ -33,50 +34,46 @@ from gateway.events.actions import (
     SetRoomAvatar,
     SetVoice,
 )
+from gateway.events.cards import ContactCard
 from gateway.events.commands import (
     AcceptInvite,
+    ChatCommand,
     Command,
     DeclineInvite,
     MarkRead,
     MarkRoomRead,
+    React,
     ReactInRoom,
+    Retract,
     RetractInRoom,
     RoomCommand,
     SendRoomText,
     SendText,
 )
 from gateway.events.deliveries import (
+    CallInvite,
+    CallOver,
     ChatMessage,
+    ChatReactions,
+    ChatReply,
+    ChatRetraction,
     Delivery,
     Displayed,
     Failure,
     FailureReason,
     GatewayNotice,
-    Moderation,
     Notice,
     OwnDisplayed,
     OwnMessage,
     Receipt,
-    Reply,
-    RoomChanged,
-    RoomDelivery,
-    RoomDisplayed,
-    RoomInvitation,
-    RoomJoined,
-    RoomKnock,
-    RoomMessage,
-    RoomMoved,
-    RoomNews,
-    RoomPresence,
-    RoomPresences,
+    SaidInChat,
     SubscriptionRequest,
-    Tombstone,
     Unavailable,
     Unsubscribed,
-    is_for_one,
 )
 from gateway.events.enclosed import Enclosed
-from gateway.events.mentions import Mention, RoomMention
+from gateway.events.files import FileFacts, FileKind, RemoteFile, SentFile, SharedFile
+from gateway.events.mentions import ChatMention, Mention, RoomMention
 from gateway.events.presence import (
     AVAILABLE,
     BEST_REACHED,
@@ -85,6 +82,8 @@ from gateway.events.presence import (
     Presence,
 )
 from gateway.events.remote import (
+    CallStage,
+    RemoteCall,
     RemoteContactGone,
     RemoteGap,
     RemoteIgnored,
@@ -93,7 +92,9 @@ from gateway.events.remote import (
     RemoteMessage,
     RemoteNotice,
     RemoteProfile,
+    RemoteReaction,
     RemoteRead,
+    RemoteRetraction,
     RemoteUndecryptable,
     RemoteUnreadable,
 )
@@ -119,11 +120,31 @@ from gateway.events.remote_rooms import (
     RemoteRoomTopic,
     RoomRight,
 )
-from gateway.events.search import FoundRoom, FoundRooms, SearchRooms
+from gateway.events.room_deliveries import (
+    Moderation,
+    Reply,
+    RoomChanged,
+    RoomDelivery,
+    RoomDisplayed,
+    RoomInvitation,
+    RoomJoined,
+    RoomKnock,
+    RoomMessage,
+    RoomMoved,
+    RoomNews,
+    RoomPresence,
+    RoomPresences,
+    Tombstone,
+    is_for_one,
+)
+from gateway.events.search import FoundPerson, FoundRoom, FoundRooms, SearchPeople, SearchRooms
 from gateway.events.through import Through
 
 RemoteEvent = (
     RemoteMessage
+    | RemoteReaction
+    | RemoteRetraction
+    | RemoteCall
     | RemoteRead
     | RemoteUndecryptable
     | RemoteUnreadable
@@ -144,8 +165,17 @@ __all__ = [
     "AcceptInvite",
     "Affiliation",
     "Availability",
+    "CallInvite",
+    "CallOver",
+    "CallStage",
+    "ChatCommand",
+    "ChatMention",
     "ChatMessage",
+    "ChatReactions",
+    "ChatReply",
+    "ChatRetraction",
     "Command",
+    "ContactCard",
     "CreateRoom",
     "DeclineInvite",
     "Delivery",
@@ -156,7 +186,10 @@ __all__ = [
     "Enclosed",
     "Failure",
     "FailureReason",
+    "FileFacts",
+    "FileKind",
     "FindRoom",
+    "FoundPerson",
     "FoundRoom",
     "FoundRooms",
     "GatewayNotice",
@@ -174,10 +207,13 @@ __all__ = [
     "OwnDisplayed",
     "OwnMessage",
     "Presence",
+    "React",
     "ReactInRoom",
     "Receipt",
+    "RemoteCall",
     "RemoteContactGone",
     "RemoteEvent",
+    "RemoteFile",
     "RemoteGap",
     "RemoteIgnored",
     "RemoteInvite",
@@ -187,7 +223,9 @@ __all__ = [
     "RemoteMessage",
     "RemoteNotice",
     "RemoteProfile",
+    "RemoteReaction",
     "RemoteRead",
+    "RemoteRetraction",
     "RemoteRoom",
     "RemoteRoomEvent",
     "RemoteRoomGap",
@@ -206,6 +244,7 @@ __all__ = [
     "RemoteUnreadable",
     "RemoveFromRoom",
     "Reply",
+    "Retract",
     "RetractInRoom",
     "RoomAction",
     "RoomChanged",
@@ -222,12 +261,16 @@ __all__ = [
     "RoomPresence",
     "RoomPresences",
     "RoomRight",
+    "SaidInChat",
+    "SearchPeople",
     "SearchRooms",
     "SendRoomText",
     "SendText",
+    "SentFile",
     "SetAffiliation",
     "SetRoomAvatar",
     "SetVoice",
+    "SharedFile",
     "SubscriptionRequest",
     "Through",
     "Tombstone",

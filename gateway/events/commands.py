@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from gateway.events.enclosed import Enclosed
+from gateway.events.files import SentFile
 from gateway.events.mentions import Mention
 from gateway.events.record import Record
 from gateway.events.through import Through
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text import Span
 
 
 class SendText(Record, frozen=True, kw_only=True):
@@ -17,6 +19,53 @@ class SendText(Record, frozen=True, kw_only=True):
     body: str
     through: Through | None = None
     """For the core: whom the user has addressed."""
+    reply_to: RemoteMessageId | None = None
+    thread: RemoteMessageId | None = None
+    """The message with which the thread began that this belongs to,"""
+    thread_after: RemoteMessageId | None = None
+    """and the last one that is known there, for apps that know no threads."""
+    edits: RemoteMessageId | None = None
+    """A message of the account that ``body`` takes the place of; the first one, however often it
+    was edited."""
+    spans: tuple[Span, ...] = ()
+    """How parts of the body are meant. What the network does not have is left out by the adapter;
+    the text stays as it is."""
+    continues: RemoteMessageId | None = None
+    """A message of the account of which this is the next part, since all of it was too long for
+    one: this one belongs where that is."""
+    file: SentFile | None = None
+    """Show it; the body says something about it, or is empty."""
+    files: tuple[SentFile, ...] = ()
+    """Further ones of the same message. For the core: each is a command of its own for the
+    network."""
+    attention: bool = False
+    """As in `RemoteMessage`."""
+    mentions: tuple[Mention, ...] = ()
+    """As in `SendRoomText`."""
+    is_further: bool = False
+    """A further part of a text that was too long for one message: how it begins says nothing of
+    how it is meant."""
+
+
+class React(Record, frozen=True, kw_only=True):
+    """The account's reactions to a message of a chat are these from now on, and no others.
+
+    What they are until then is in `gateway.adapter.AccountContext.chat_reactions`.
+    """
+
+    contact: RemoteUserId
+    message: RemoteMessageId
+    emoji: tuple[str, ...]
+    through: Through | None = None
+    """As in `SendText`."""
+
+
+class Retract(Record, frozen=True, kw_only=True):
+    """Take a message of the account back."""
+
+    contact: RemoteUserId
+    message: RemoteMessageId
+    through: Through | None = None
 
 
 class MarkRead(Record, frozen=True, kw_only=True):
@@ -60,6 +109,17 @@ class SendRoomText(Record, frozen=True, kw_only=True):
     """As the user's client calls what it belongs to, where the network has no such thread."""
     enclosed: tuple[Enclosed, ...] = ()
     """For the clients of other users in the room, and not for the network."""
+    spans: tuple[Span, ...] = ()
+    """As in `SendText`."""
+    file: SentFile | None = None
+    """As in `SendText`."""
+    files: tuple[SentFile, ...] = ()
+    """As in `SendText`."""
+    is_further: bool = False
+    """As in `SendText`."""
+    shown: str = ""
+    """With a file: the body as the user's client has written it. Other users are shown that, and
+    it is not for the network."""
 
 
 class ReactInRoom(Record, frozen=True, kw_only=True):
@@ -90,4 +150,6 @@ class MarkRoomRead(Record, frozen=True, kw_only=True):
 
 RoomCommand = SendRoomText | ReactInRoom | RetractInRoom | MarkRoomRead
 
-Command = SendText | MarkRead | AcceptInvite | DeclineInvite | RoomCommand
+ChatCommand = SendText | React | Retract
+
+Command = ChatCommand | MarkRead | AcceptInvite | DeclineInvite | RoomCommand

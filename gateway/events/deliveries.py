@@ -5,12 +5,23 @@ from __future__ import annotations
 
 import enum
 
-from gateway.events.enclosed import Enclosed
-from gateway.events.mentions import RoomMention
+from gateway.events.files import SharedFile
+from gateway.events.mentions import ChatMention
 from gateway.events.record import Record
-from gateway.events.remote_rooms import Affiliation, Departure
+from gateway.events.room_deliveries import (
+    RoomChanged,
+    RoomDisplayed,
+    RoomInvitation,
+    RoomJoined,
+    RoomKnock,
+    RoomMessage,
+    RoomMoved,
+    RoomPresence,
+    RoomPresences,
+)
 from gateway.events.through import Through
-from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
+from gateway.ids import StanzaId
+from gateway.text import Span
 
 
 class FailureReason(enum.StrEnum):
@@ -31,6 +42,16 @@ class FailureReason(enum.StrEnum):
     UNCERTAIN = "uncertain"
 
 
+class ChatReply(Record, frozen=True, kw_only=True):
+    """Which message of the chat another one answers (XEP-0461)."""
+
+    message: StanzaId
+    is_own: bool
+    """The user has said that, and their clients show it so."""
+    quote: str = ""
+    """How that begins, for clients that know no replies."""
+
+
 class ChatMessage(Record, frozen=True, kw_only=True):
     """A text from the contact's puppet to the user."""
 
@@ -40,10 +61,21 @@ class ChatMessage(Record, frozen=True, kw_only=True):
     nick: str = ""
     """The contact's name, with the first text after it is known (REQ-312)."""
     replaces: StanzaId | None = None
-    """The line that was given in its place (XEP-0308)."""
+    """The message that it is an edit of, or the line that was given in its place (XEP-0308)."""
     through: Through | None = None
     to: str = ""
     """Full JID, if it is for one session alone."""
+    spans: tuple[Span, ...] = ()
+    """How parts of the body are meant."""
+    reply: ChatReply | None = None
+    thread: str = ""
+    """To which it belongs (XEP-0201); empty if to none."""
+    file: SharedFile | None = None
+    """It is what the message says; the body is how it is called in a line."""
+    attention: bool = False
+    """As in `RemoteMessage`."""
+    mentions: tuple[ChatMention, ...] = ()
+    """Who is named in the body."""
 
 
 class OwnMessage(Record, frozen=True, kw_only=True):
@@ -53,7 +85,61 @@ class OwnMessage(Record, frozen=True, kw_only=True):
     body: str
     sent_at: float
     replaces: StanzaId | None = None
-    """The line that was given in its place (XEP-0308)."""
+    """As in `ChatMessage`."""
+    spans: tuple[Span, ...] = ()
+    reply: ChatReply | None = None
+    thread: str = ""
+    file: SharedFile | None = None
+    """As in `ChatMessage`."""
+    of_client: bool = False
+    """What it replaces was sent by a client of the user: nobody else can replace that."""
+    through: Through | None = None
+    """In whose window it belongs; with no sessions if none of the user's is in that room."""
+    to: str = ""
+    """As in `ChatMessage`."""
+    mentions: tuple[ChatMention, ...] = ()
+    """As in `ChatMessage`."""
+
+
+class ChatReactions(Record, frozen=True, kw_only=True):
+    """What the contact or, if ``own``, the user reacts with to a message of the chat: these emoji
+    and no others (XEP-0444)."""
+
+    id: StanzaId
+    message: StanzaId
+    emoji: tuple[str, ...]
+    sent_at: float
+    own: bool = False
+    through: Through | None = None
+
+
+class ChatRetraction(Record, frozen=True, kw_only=True):
+    """A message of the chat was taken back (XEP-0424)."""
+
+    id: StanzaId
+    message: StanzaId
+    sent_at: float
+    own: bool = False
+    """It was one of the user,"""
+    of_client: bool = False
+    """and sent by a client of theirs, as in `OwnMessage`."""
+    through: Through | None = None
+
+
+class CallInvite(Record, frozen=True, kw_only=True):
+    """Where the user can join a call of the contact (XEP-0482 §2.1)."""
+
+    id: StanzaId
+    join: str
+    is_video: bool = False
+
+
+class CallOver(Record, frozen=True, kw_only=True):
+    """There is nothing to join any more (XEP-0482 §2.2, §2.5)."""
+
+    id: StanzaId
+    invite: StanzaId
+    was_answered: bool = False
 
 
 class Displayed(Record, frozen=True, kw_only=True):
@@ -69,6 +155,7 @@ class OwnDisplayed(Record, frozen=True, kw_only=True):
 
     id: StanzaId
     message: StanzaId
+    through: Through | None = None
 
 
 class Receipt(Record, frozen=True, kw_only=True):
@@ -88,6 +175,8 @@ class Failure(Record, frozen=True, kw_only=True):
     reason: FailureReason
     text: str
     through: Through | None = None
+    language: str = ""
+    """Of the text; empty if that is English."""
 
 
 class Notice(Record, frozen=True, kw_only=True):
@@ -96,6 +185,10 @@ class Notice(Record, frozen=True, kw_only=True):
     id: StanzaId
     text: str
     through: Through | None = None
+    language: str = ""
+    """As in `Failure`."""
+    to: str = ""
+    """As in `ChatMessage`."""
 
 
 class GatewayNotice(Record, frozen=True, kw_only=True):
@@ -103,12 +196,16 @@ class GatewayNotice(Record, frozen=True, kw_only=True):
 
     id: StanzaId
     text: str
+    language: str = ""
+    """As in `Failure`."""
 
 
 class SubscriptionRequest(Record, frozen=True, kw_only=True):
     """The contact asks for the user's presence."""
 
     name: str = ""
+    status: str = ""
+    """Why, for people."""
 
 
 class Unavailable(Record, frozen=True, kw_only=True):
@@ -119,186 +216,13 @@ class Unsubscribed(Record, frozen=True, kw_only=True):
     """The user is told the contact's presence no more."""
 
 
-class Reply(Record, frozen=True, kw_only=True):
-    """What a message in a room answers (XEP-0461)."""
-
-    message: StanzaId
-    """By the room's own id."""
-    nick: str
-    """Of who has said it; empty if the room has."""
-    quote: str = ""
-    """What it says, for clients that know no replies. Never in the archive: it may be taken
-    back."""
-
-
-class Moderation(Record, frozen=True, kw_only=True):
-    """Who has taken a message back: who has said it, or a moderator (XEP-0425)."""
-
-    nick: str
-    occupant: str
-    reason: str = ""
-
-
-class Tombstone(Record, frozen=True, kw_only=True):
-    """What the archive has in place of a message that was taken back (XEP-0424 §4)."""
-
-    retraction: StanzaId
-    """The ``@id`` of the message that says so."""
-    at: float
-    moderation: Moderation
-
-
-class RoomMessage(Record, frozen=True, kw_only=True):
-    """What an occupant says, also about what was said, for the sessions that were in the room when
-    it was committed."""
-
-    id: StanzaId
-    archive_id: StanzaId
-    """The room's own id of it (XEP-0359), by which its archive finds it."""
-    nick: str
-    """Empty if the room itself says it."""
-    occupant: str
-    """XEP-0421."""
-    body: str
-    """Empty if it is no text."""
-    sent_at: float
-    subject: str | None = None
-    """The topic of the room from now on, if that is what they say; empty if there is none."""
-    to: tuple[str, ...] = ()
-    """Full JIDs."""
-    origin_id: str = ""
-    """By which the user's own client knows it again (XEP-0359 §3.1)."""
-    replaces: StanzaId | None = None
-    """The message of the same occupant that was given in its place (XEP-0308), by its ``@id``."""
-    reply: Reply | None = None
-    reacts_to: StanzaId | None = None
-    """By the room's own id,"""
-    reactions: tuple[str, ...] = ()
-    """with these and no others (XEP-0444)."""
-    retracts: StanzaId | None = None
-    """By the room's own id (XEP-0424);"""
-    moderation: Moderation | None = None
-    """if the room itself says so."""
-    tombstone: Tombstone | None = None
-    """Only in the archive: this was taken back."""
-    mentions: tuple[RoomMention, ...] = ()
-    """Places are those in the body."""
-    thread: str = ""
-    """To which it belongs (XEP-0201); empty if to none."""
-    enclosed: tuple[Enclosed, ...] = ()
-
-
-class RoomDisplayed(Record, frozen=True, kw_only=True):
-    """An occupant has read a room up to a message. Not archived."""
-
-    id: StanzaId
-    nick: str
-    occupant: str
-    message: StanzaId
-    """By the room's own id."""
-    to: tuple[str, ...] = ()
-    is_elsewhere: bool = False
-    """It is the user, with another app of the network. Not only those in the room want to know."""
-
-
-class RoomPresence(Record, frozen=True, kw_only=True):
-    """An occupant has come, has changed, or has gone."""
-
-    nick: str
-    occupant: str
-    member: RemoteUserId
-    affiliation: Affiliation = Affiliation.NONE
-    may_speak: bool = True
-    title: str = ""
-    gone: Departure | None = None
-    is_hidden: bool = False
-    """They have gone from the room, and are still in the group."""
-    new_nick: str = ""
-    """They have gone to come again under this nick."""
-    actor: str = ""
-    """Nick of who has removed them."""
-    reason: str = ""
-    picture: str | None = None
-    """Hash of theirs, empty if they have none; None if it is not known."""
-    to: tuple[str, ...] = ()
-
-
-class RoomPresences(Record, frozen=True, kw_only=True):
-    """What many occupants have done, for the same sessions."""
-
-    presences: tuple[RoomPresence, ...]
-    to: tuple[str, ...] = ()
-
-
-class RoomChanged(Record, frozen=True, kw_only=True):
-    """The room has another name or picture, or is of another kind."""
-
-    id: StanzaId
-    is_private: bool | None = None
-    """As in `gateway.events.RemoteRoom`, where it is so from now on."""
-    picture: str | None = None
-    """Hash of its picture, empty if it has none from now on; None if that is as it was."""
-    to: tuple[str, ...] = ()
-
-
-class RoomJoined(Record, frozen=True, kw_only=True):
-    """A session has joined. What it is told, it is told as it is when that is written."""
-
-    id: str
-    """Of the request, as the client gave it."""
-    nick: str
-    """That it has asked for."""
-    newest: int
-    """Place in the archive of what was said last before it was in."""
-    most: int
-    """Messages of the past that it wants (XEP-0045 §7.2.13)."""
-    since: float = 0.0
-    most_chars: int | None = None
-    to: tuple[str, ...] = ()
-    """It alone."""
-
-
-class RoomMoved(Record, frozen=True, kw_only=True):
-    """The room is no more."""
-
-    nick: str
-    """Of the user's occupant."""
-    new: RemoteRoomId | None = None
-    """As which it goes on."""
-    reason: str = ""
-    to: tuple[str, ...] = ()
-
-
-class RoomInvitation(Record, frozen=True, kw_only=True):
-    """The user is in a room now, and may join it with their clients (XEP-0249)."""
-
-    id: StanzaId
-    line_id: StanzaId
-    """Of the line for clients that know no invitations."""
-    name: str = ""
-    waiting: RemoteRoomId | None = None
-    """The room, if the user is not in it yet: to join it accepts the invitation."""
-    inviter: RemoteUserId | None = None
-    inviter_name: str = ""
-    reason: str = ""
-    is_answer: bool = False
-    """The user has asked to be let in."""
-
-
-class RoomKnock(Record, frozen=True, kw_only=True):
-    """Somebody asks to be let into a room of the user, who may let them in."""
-
-    id: StanzaId
-    room: RemoteRoomId
-    room_name: str
-    user: RemoteUserId
-    name: str = ""
-    reason: str = ""
-
-
 Delivery = (
     ChatMessage
     | OwnMessage
+    | ChatReactions
+    | ChatRetraction
+    | CallInvite
+    | CallOver
     | Displayed
     | OwnDisplayed
     | Receipt
@@ -319,23 +243,5 @@ Delivery = (
     | RoomKnock
 )
 
-RoomNews = RoomInvitation | RoomKnock
-"""What the gateway tells one user of a room, who need not be in it."""
-
-RoomDelivery = (
-    RoomMessage
-    | RoomDisplayed
-    | RoomPresence
-    | RoomPresences
-    | RoomChanged
-    | RoomJoined
-    | RoomMoved
-)
-"""What goes to the sessions in a room."""
-
-
-def is_for_one(delivery: Delivery | None) -> bool:
-    """Of what is told of a room: whether it concerns one user alone, who need not be in it, and
-    not the sessions that are."""
-    is_own_mark = isinstance(delivery, RoomDisplayed) and delivery.is_elsewhere
-    return isinstance(delivery, RoomInvitation) or is_own_mark
+SaidInChat = ChatMessage | OwnMessage | Notice
+"""What is said in a chat, in words."""

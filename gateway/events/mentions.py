@@ -8,10 +8,10 @@ from gateway.ids import RemoteUserId
 
 
 class Mention(Record, frozen=True, kw_only=True):
-    """Somebody who is named in the text of a room."""
+    """Somebody who is named in a text."""
 
     user: RemoteUserId | None = None
-    """None: everybody there."""
+    """None: everybody in a room."""
     begin: int = 0
     end: int = 0
     """Equal if no part of the text names them."""
@@ -26,6 +26,16 @@ class RoomMention(Record, frozen=True, kw_only=True):
     """Empty: everybody there."""
     occupant: str = ""
     """XEP-0421."""
+    begin: int = 0
+    end: int = 0
+    notify: bool = True
+
+
+class ChatMention(Record, frozen=True, kw_only=True):
+    """The same, as the user sees it in a chat."""
+
+    jid: str
+    """Bare: of the user, or of whom stands for a person of the network."""
     begin: int = 0
     end: int = 0
     notify: bool = True

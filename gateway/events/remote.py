@@ -3,8 +3,14 @@
 
 from __future__ import annotations
 
+import enum
+
+from gateway.events.cards import ContactCard
+from gateway.events.files import RemoteFile
+from gateway.events.mentions import Mention
 from gateway.events.record import Record
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text import Span
 
 
 class RemoteMessage(Record, frozen=True, kw_only=True):
@@ -18,6 +24,89 @@ class RemoteMessage(Record, frozen=True, kw_only=True):
     """Sent by the account itself, from any of its clients."""
     key: str | None = None
     """The key given to ``Session.send``, if the network carried it: marks our own echo."""
+    reply_to: RemoteMessageId | None = None
+    """The message that it answers. The body does not quote it."""
+    edits: RemoteMessageId | None = None
+    """The message of the same sender of which this is the text from now on; the first one, however
+    often it was edited. ``id`` is that of the edit."""
+    thread: RemoteMessageId | None = None
+    """The message with which the thread began that this belongs to. An edit stays where the
+    message is."""
+    thread_after: RemoteMessageId | None = None
+    """The message before it in the thread, if it answers none of them and the network says so."""
+    spans: tuple[Span, ...] = ()
+    """How parts of the body are meant."""
+    files: tuple[RemoteFile, ...] = ()
+    """What is shown above the body, which says something about them, or is empty."""
+    cards: tuple[ContactCard, ...] = ()
+    """People whom it tells of."""
+    mentions: tuple[Mention, ...] = ()
+    """Who is named in the body."""
+    is_ongoing: bool = False
+    """It is an edit by which the network says how something stands that goes on, such as where
+    somebody is who moves, or how many have voted. It is told once in a minute at most, and while
+    nothing newer was said by the same one (REQ-453, REQ-455)."""
+    attention: bool = False
+    """It asks for attention more urgently than a text does, as by a nudge (XEP-0224); the body may
+    be empty."""
+
+
+class RemoteReaction(Record, frozen=True, kw_only=True):
+    """The contact or, if ``own``, the account itself has reacted to a message of their chat, with
+    one emoji more. To take it back is a `RemoteRetraction` of its id."""
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    """Of the reaction."""
+    message: RemoteMessageId
+    emoji: str
+    sent_at: float
+    own: bool = False
+    key: str | None = None
+    """That of the `gateway.events.React` by which it was made, if the network carried it."""
+
+
+class RemoteRetraction(Record, frozen=True, kw_only=True):
+    """A message or a reaction of a chat is no longer there: who has made it has taken it back."""
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    """Of the retraction."""
+    message: RemoteMessageId
+    """What was taken back."""
+    sent_at: float
+    own: bool = False
+    """The account itself has, from any of its clients."""
+
+
+class CallStage(enum.StrEnum):
+    """What becomes of a call."""
+
+    RINGS = "rings"
+    ANSWERED = "answered"
+    DECLINED = "declined"
+    OVER = "over"
+    """Somebody has hung up, perhaps before anybody has answered."""
+
+
+class RemoteCall(Record, frozen=True, kw_only=True):
+    """In the chat with ``contact`` somebody calls, or there is something new of a call (REQ-473).
+    How it has ended follows from what was told of it."""
+
+    contact: RemoteUserId
+    id: RemoteMessageId
+    """Of this event."""
+    call: str
+    """What all events of one call have in common. A new one may have the name of one before."""
+    stage: CallStage
+    sent_at: float
+    own: bool = False
+    """The account itself has done it, from any of its clients."""
+    is_video: bool = False
+    link: str = ""
+    """To an app that can answer it."""
+    join: str = ""
+    """An https address where anybody can join it, if the network has such (XEP-0482 §2.1)."""
 
 
 class RemoteRead(Record, frozen=True, kw_only=True):
@@ -111,10 +200,13 @@ class RemoteContactGone(Record, frozen=True, kw_only=True):
 
 
 class RemoteProfile(Record, frozen=True, kw_only=True):
-    """The name under which a contact is known. The empty name means that there is none."""
+    """What a contact shows of themselves."""
 
     contact: RemoteUserId
     name: str
+    """The empty name means that there is none."""
+    avatar: str | None = None
+    """Of their picture, as in `gateway.events.Member`; None if the network does not say."""
 
 
 class RemoteGap(Record, frozen=True, kw_only=True):

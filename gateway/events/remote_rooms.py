@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import enum
 
+from gateway.events.cards import ContactCard
+from gateway.events.files import RemoteFile
 from gateway.events.mentions import Mention
 from gateway.events.record import Record
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text import Span
 
 
 class Affiliation(enum.StrEnum):
@@ -127,6 +130,14 @@ class RemoteRoomMessage(Record, frozen=True, kw_only=True):
     message is."""
     thread_after: RemoteMessageId | None = None
     """The message before it in the thread, if it answers none of them and the network says so."""
+    spans: tuple[Span, ...] = ()
+    """As in `RemoteMessage`."""
+    files: tuple[RemoteFile, ...] = ()
+    """As in `RemoteMessage`."""
+    cards: tuple[ContactCard, ...] = ()
+    """As in `RemoteMessage`."""
+    is_ongoing: bool = False
+    """As in `RemoteMessage`."""
 
 
 class RemoteRoomReaction(Record, frozen=True, kw_only=True):

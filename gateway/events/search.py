@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looking for rooms of the network that anybody may find. Nothing of it is kept."""
+"""Looking for rooms and people of the network. Nothing of it is kept."""
 
 from __future__ import annotations
 
 from gateway.events.record import Record
-from gateway.ids import RemoteRoomId
+from gateway.ids import RemoteRoomId, RemoteUserId
 
 
 class SearchRooms(Record, frozen=True, kw_only=True):
@@ -38,3 +38,18 @@ class FoundRooms(Record, frozen=True, kw_only=True):
     rooms: tuple[FoundRoom, ...] = ()
     next: str = ""
     """Of the page after this one; empty if there is none."""
+
+
+class SearchPeople(Record, frozen=True, kw_only=True):
+    """Which people are wanted."""
+
+    words: str
+    """Of their names or ids."""
+    most: int = 50
+
+
+class FoundPerson(Record, frozen=True, kw_only=True):
+    """Somebody whom the account may find."""
+
+    user: RemoteUserId
+    name: str = ""

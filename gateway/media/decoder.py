@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program of its own: reads a picture that a stranger has made, and writes a small one.
+"""A program of its own: reads a picture that a stranger has made, says what it is, and writes a
+small one.
 
 Run by `gateway.media.images`, one process for each picture: nothing of the gateway is in its
 memory, and it gives itself limits before it looks at a byte. It is run by its path, so it imports
@@ -8,12 +9,15 @@ nothing of the gateway.
 
 from __future__ import annotations
 
+# What Pillow imports when it needs it has to be there before no file can be opened any more.
+import copy  # noqa: F401
+import ctypes
 import io
+import json
 import os
 import resource
 import sys
 
-# What Pillow imports when it needs it has to be there before no file can be opened any more.
 from PIL import (
     Image,
     ImageOps,
@@ -22,12 +26,15 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-_EDGES = (256, 192, 128, 96, 64)
-"""The longer one, in pixels; REQ-330 permits 512. The first that makes it small enough counts."""
+_SMALLER = (1, 0.75, 0.5, 0.375, 0.25)
+"""Parts of the longer edge that is wished for. The first that makes it small enough counts."""
+_ORIENTATION = 0x0112
+"""EXIF; from 5 on the picture lies on its side."""
 _MAX_PIXELS = 25_000_000
-_FORMATS = ("PNG", "JPEG", "WEBP")
 _MEMORY = 512 * 1024 * 1024
 _CPU_S = 5
+_NO_NEW_PRIVS = 38
+"""Of prctl(2): what it would start gets no rights that it has not itself."""
 _REFUSED = 3
 """Exit code: it is no picture that is shown. The reason is on standard error."""
 
@@ -37,6 +44,8 @@ class _NotShown(Exception):
 
 
 def _limit() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_NO_NEW_PRIVS, 1, 0, 0, 0)
     for what, most in (
         (resource.RLIMIT_AS, _MEMORY),
         (resource.RLIMIT_CPU, _CPU_S),
@@ -48,23 +57,47 @@ def _limit() -> None:
         resource.setrlimit(what, (most, most))
 
 
-def _shrink(data: bytes, most: int) -> bytes:
-    """The picture as PNG, or as JPEG where it was one or gets too large. Without what else was in
-    the file, such as where it was taken. Raises whatever is wrong with it."""
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+def _look(
+    data: bytes, formats: list[str], edge: int, most: int
+) -> tuple[dict[str, object], bytes]:
+    """What it is, and a small one, which is empty with a reason if there is none. Raises whatever
+    is wrong with it."""
+    with Image.open(io.BytesIO(data), formats=formats) as picture:
         width, height = picture.size
-        if width * height > _MAX_PIXELS:
-            raise _NotShown(f"it has {width} x {height} pixels")
-        if getattr(picture, "n_frames", 1) > 1:
-            raise _NotShown("it moves")
-        is_jpeg = picture.format in ("JPEG", "MPO")
-        picture.draft("RGB", (2 * _EDGES[0], 2 * _EDGES[0]))  # JPEG alone: decodes it smaller
-        turned = ImageOps.exif_transpose(picture)
-        is_clear = turned.has_transparency_data
-        plain = turned.convert("RGBA" if is_clear else "RGB")
-    for edge in _EDGES:
-        plain.thumbnail((edge, edge), Image.Resampling.LANCZOS)
-        for kind in ("JPEG",) if is_jpeg else ("PNG",) if is_clear else ("PNG", "JPEG"):
+        if "exif" in picture.info and picture.getexif().get(_ORIENTATION, 1) >= 5:
+            width, height = height, width
+        seen: dict[str, object] = {
+            "type": "image/jpeg" if _is_jpeg(picture) else picture.get_format_mimetype(),
+            "width": width,
+            "height": height,
+            "is_animated": not _is_jpeg(picture) and getattr(picture, "is_animated", False),
+        }
+        try:
+            return seen, _shrink(picture, edge, most)
+        except _NotShown as reason:
+            return {**seen, "refused": str(reason)}, b""
+        except Exception as error:  # as in `main`
+            return {**seen, "refused": type(error).__name__}, b""
+
+
+def _is_jpeg(picture: Image.Image) -> bool:
+    """Some cameras put several into one file (MPO); the first is the picture."""
+    return picture.format in ("JPEG", "MPO")
+
+
+def _shrink(picture: Image.Image, edge: int, most: int) -> bytes:
+    """As PNG, or as JPEG where it was one or gets too large; of one that moves how it begins.
+    Without what else was in the file, such as where it was taken."""
+    width, height = picture.size
+    if width * height > _MAX_PIXELS:
+        raise _NotShown(f"it has {width} x {height} pixels")
+    picture.draft("RGB", (2 * edge, 2 * edge))  # JPEG alone: decodes it smaller
+    turned = ImageOps.exif_transpose(picture)
+    is_clear = turned.has_transparency_data
+    plain = turned.convert("RGBA" if is_clear else "RGB")
+    for part in _SMALLER:
+        plain.thumbnail((int(edge * part), int(edge * part)), Image.Resampling.LANCZOS)
+        for kind in ("JPEG",) if _is_jpeg(picture) else ("PNG",) if is_clear else ("PNG", "JPEG"):
             made = io.BytesIO()
             plain.save(made, kind, optimize=True)
             if made.tell() <= most:
@@ -73,19 +106,21 @@ def _shrink(data: bytes, most: int) -> bytes:
 
 
 def main() -> int:
-    """Standard input to standard output. The argument: how many bytes it may write."""
+    """Standard input to standard output: a line of JSON, then the small picture.
+
+    Arguments: formats, separated by commas; the longer edge of the small one, in pixels; how many
+    bytes that may have.
+    """
     os.nice(10)
     Image.preinit()
     _limit()
+    formats, edge, most = sys.argv[1:]
     try:
-        made = _shrink(sys.stdin.buffer.read(), int(sys.argv[1]))
-    except _NotShown as reason:
-        print(reason, file=sys.stderr)  # noqa: T201
-        return _REFUSED
+        seen, made = _look(sys.stdin.buffer.read(), formats.split(","), int(edge), int(most))
     except Exception as error:  # what it says may have something of the picture in it
         print(type(error).__name__, file=sys.stderr)  # noqa: T201
         return _REFUSED
-    sys.stdout.buffer.write(made)
+    sys.stdout.buffer.write(json.dumps(seen).encode() + b"\n" + made)
     return 0
 
 

@@ -11,6 +11,7 @@ from gateway.errors import Forbidden
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.store import avatars, sharing
 from gateway.store.writer import Connection, Transaction
+from gateway.text.wording import tr
 
 
 class AccountStatus(enum.StrEnum):
@@ -37,9 +38,17 @@ class AccountRow:
     status: AccountStatus
     settings: str
     """What the user has set, in the bridge's own form; empty if nothing."""
+    language: str
+    """That they spoke last; empty if they have spoken none."""
+    gone_since: float | None
+    """Since when their server has said that they have no account on it (REQ-461)."""
+    is_suspended: bool
 
 
-_COLUMNS = "id, network, user, realm, remote_id, secret, cursor, status, settings"
+_COLUMNS = (
+    "id, network, user, realm, remote_id, secret, cursor, status, settings, language,"
+    " gone_since, suspended"
+)
 
 
 def _row(values: tuple[object, ...]) -> AccountRow:
@@ -53,6 +62,9 @@ def _row(values: tuple[object, ...]) -> AccountRow:
         cursor=values[6],  # type: ignore[arg-type]
         status=AccountStatus(str(values[7])),
         settings=str(values[8]),
+        language=str(values[9]),
+        gone_since=values[10],  # type: ignore[arg-type]
+        is_suspended=bool(values[11]),
     )
 
 
@@ -104,13 +116,20 @@ def add(
     )
     if made.rowcount == 0:
         raise Forbidden(
-            "You are linked with another account already. "
-            "Send “unregister” first to link this one."
+            tr(
+                "You are linked with another account already. Send “unregister” "
+                "first to link this one.",
+            )
         )
     (account,) = db.execute(
         "SELECT id FROM account WHERE network = ? AND user = ?", (network, user)
     ).fetchone()
     return AccountId(account)
+
+
+def exists(db: Connection, account: AccountId) -> bool:
+    """Whether it was not removed."""
+    return db.execute("SELECT 1 FROM account WHERE id = ?", (account,)).fetchone() is not None
 
 
 def get(db: Connection, account: AccountId) -> AccountRow:
@@ -129,6 +148,21 @@ def set_secret(
 def set_status(db: Transaction, account: AccountId, status: AccountStatus) -> None:
     """Change whether the account may connect."""
     db.execute("UPDATE account SET status = ? WHERE id = ?", (status, account))
+
+
+def set_language(db: Transaction, account: AccountId, language: str) -> None:
+    """Remember which language the user speaks."""
+    db.execute("UPDATE account SET language = ? WHERE id = ?", (language, account))
+
+
+def set_gone(
+    db: Transaction, account: AccountId, since: float | None, *, is_suspended: bool
+) -> None:
+    """Remember since when the user's server has said that they have no account on it."""
+    db.execute(
+        "UPDATE account SET gone_since = ?, suspended = ? WHERE id = ?",
+        (since, is_suspended, account),
+    )
 
 
 def expire(db: Transaction, account: AccountId, secret: bytes | None) -> bool:

@@ -25,6 +25,10 @@ class Level(enum.IntEnum):
     """Somebody has said it, or it is about what is missing: everybody."""
     IMPORTANT = 1
     OTHER = 2
+    AWAITED = 3
+    """Nobody, nor of what comes after it: a file is on its way (see `gateway.store.awaited`)."""
+    LATE = 4
+    """Nobody until it has another place; what comes after it goes ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +221,8 @@ def _conditions(db: Connection, room: RoomId, wanted: Wanted) -> tuple[str, list
         ("sender = ?", wanted.sender),
         ("sent_at >= ?", wanted.start),
         ("sent_at <= ?", wanted.end),
-        ("level <= ?", None if wanted.up_to is Level.OTHER else wanted.up_to),
+        ("level <= ?", wanted.up_to),
+        ("id < ?", _first_awaited(db, room)),
     ):
         if value is not None:
             conditions.append(condition)
@@ -228,14 +233,22 @@ def _conditions(db: Connection, room: RoomId, wanted: Wanted) -> tuple[str, list
     return " AND ".join(conditions), values
 
 
+def _first_awaited(db: Connection, room: RoomId) -> int | None:
+    (place,) = db.execute(
+        "SELECT min(id) FROM archived WHERE room = ? AND level >= 3 AND level = 3", (room,)
+    ).fetchone()
+    return None if place is None else int(place)
+
+
 def get(
     db: Connection,
     room: RoomId,
     archive_id: StanzaId,
     reader: AccountId | None = None,
-    up_to: Level = Level.OTHER,
+    up_to: Level = Level.LATE,
 ) -> Archived | None:
-    """One message, by the room's own id of it. ``reader``, ``up_to``: as in `Wanted`."""
+    """One message, by the room's own id of it. ``reader``, ``up_to``: as in `Wanted`, but that
+    what is not told yet is found."""
     may_read, readers = ("", ()) if reader is None else (f" AND {DUE}", takes(reader))
     found = db.execute(
         "SELECT id, sender, payload FROM archived"

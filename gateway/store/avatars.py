@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of rooms and their members: what the network calls them, and what was fetched of them.
+"""Pictures of contacts, rooms and members: what the network calls them, and what was fetched.
 
 A reference means the same picture within one realm. Each picture is there once, by its hash.
 """
@@ -7,8 +7,9 @@ A reference means the same picture within one realm. Each picture is there once,
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from gateway.ids import AccountId, ConversationId, RemoteUserId, RoomId
+from gateway.ids import AccountId, ConversationId, NetworkName, RemoteUserId, RoomId
 from gateway.store.writer import Connection, Transaction
 
 HASH = (
@@ -17,6 +18,17 @@ HASH = (
     " AND avatar.reference = {of}.avatar WHERE place.id = {room}) END"
 )
 """SQL: the hash of the picture of a row; empty if it has none, NULL if that is not known yet."""
+
+
+class Named(NamedTuple):
+    """What the network calls a picture, and within what that means this one."""
+
+    network: NetworkName
+    realm: str
+    reference: str
+
+
+_NAMED = "network = ? AND realm = ? AND reference = ?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +65,12 @@ def hash_of(db: Connection, room: RoomId, reference: str) -> str | None:
     return None if found is None else found[0]
 
 
+def realm_of_account(db: Connection, account: AccountId) -> str:
+    """Within which references that it is told of contacts mean the same; empty if it is gone."""
+    found = db.execute("SELECT room_realm FROM account WHERE id = ?", (account,)).fetchone()
+    return str(found[0]) if found else ""
+
+
 def of_person(db: Connection, account: AccountId, user: RemoteUserId) -> PictureRow | None:
     """The picture that somebody has in a room of an account."""
     found = db.execute(
@@ -74,6 +92,13 @@ _THEIRS = (
     " WHERE member.room = ? AND member.shown AND member.avatar <> ''"
 )
 
+_OF_CONTACTS = (
+    "FROM contact JOIN account ON account.id = contact.account"
+    " LEFT JOIN avatar ON avatar.network = account.network"
+    " AND avatar.realm = account.room_realm AND avatar.reference = contact.avatar"
+    " WHERE contact.account = ? AND contact.to_user = 2 AND contact.avatar <> ''"
+)
+"""SQL: those whose presence the user receives."""
 _IS_DUE = "(avatar.reference IS NULL OR (avatar.hash IS NULL AND avatar.due_at <= ?))"
 
 
@@ -98,17 +123,23 @@ def wanted(db: Connection, room: RoomId, now: float, most: int) -> list[str]:
     return list(dict.fromkeys(reference for part in found for (reference,) in part))
 
 
-def is_due(db: Connection, room: RoomId, reference: str, now: float) -> bool:
-    """Whether something that is seen in a room is to be fetched now."""
-    return (
-        db.execute(
-            "SELECT 1 FROM room LEFT JOIN avatar ON avatar.network = room.network"
-            " AND avatar.realm = room.realm AND avatar.reference = ? WHERE room.id = ?"
-            f" AND {_IS_DUE}",
-            (reference, room, now),
-        ).fetchone()
-        is not None
-    )
+def wanted_of_contacts(db: Connection, account: AccountId, now: float, most: int) -> list[str]:
+    """What is to be fetched now of the contacts whom a user sees, most recent chats first."""
+    found = db.execute(
+        f"SELECT contact.avatar {_OF_CONTACTS} AND {_IS_DUE}"
+        " ORDER BY (SELECT max(message.id) FROM conversation"
+        " JOIN message ON message.conversation = conversation.id"
+        " WHERE conversation.account = contact.account"
+        " AND conversation.contact = contact.remote_id) DESC LIMIT ?",
+        (account, now, most),
+    ).fetchall()
+    return list(dict.fromkeys(reference for (reference,) in found))
+
+
+def is_due(db: Connection, named: Named, now: float) -> bool:
+    """Whether something that is seen is to be fetched now."""
+    found = db.execute(f"SELECT hash, due_at FROM avatar WHERE {_NAMED}", named).fetchone()
+    return found is None or (found[0] is None and found[1] <= now)
 
 
 def seen_of_person(
@@ -133,22 +164,23 @@ def is_put_off(db: Connection, room: RoomId) -> bool:
     )
 
 
-def tries(db: Connection, room: RoomId, reference: str) -> int:
+def is_put_off_of_contacts(db: Connection, account: AccountId) -> bool:
+    """Whether a picture of a contact is to be fetched later."""
+    is_later = "avatar.reference IS NOT NULL AND avatar.hash IS NULL"
+    found = db.execute(f"SELECT 1 {_OF_CONTACTS} AND {is_later} LIMIT 1", (account,))
+    return found.fetchone() is not None
+
+
+def tries(db: Connection, named: Named) -> int:
     """How often it could not be fetched."""
-    found = db.execute(
-        "SELECT avatar.tries FROM room JOIN avatar ON avatar.network = room.network"
-        " AND avatar.realm = room.realm AND avatar.reference = ? WHERE room.id = ?",
-        (reference, room),
-    ).fetchone()
+    found = db.execute(f"SELECT tries FROM avatar WHERE {_NAMED}", named).fetchone()
     return found[0] if found else 0
 
 
-def count(db: Connection, room: RoomId) -> int:
-    """How many are known in the realm of a room."""
+def count(db: Connection, network: NetworkName, realm: str) -> int:
+    """How many are known in a realm."""
     (number,) = db.execute(
-        "SELECT count(*) FROM room JOIN avatar ON avatar.network = room.network"
-        " AND avatar.realm = room.realm WHERE room.id = ?",
-        (room,),
+        "SELECT count(*) FROM avatar WHERE network = ? AND realm = ?", (network, realm)
     ).fetchone()
     return int(number)
 
@@ -156,23 +188,24 @@ def count(db: Connection, room: RoomId) -> int:
 # --- what has come of it ------------------------------------------------------------------------
 
 
-def put_off(db: Transaction, room: RoomId, reference: str, due_at: float, now: float) -> None:
-    """It could not be fetched, and is tried again."""
+def put_off(db: Transaction, account: AccountId, named: Named, due_at: float, now: float) -> None:
+    """It could not be fetched by an account, and is tried again."""
     db.execute(
         "INSERT INTO avatar (network, realm, reference, tries, due_at, checked_at)"
-        " SELECT network, realm, ?, 1, ?, ? FROM room WHERE id = ?"
+        " SELECT ?, ?, ?, 1, ?, ? FROM account WHERE id = ?"
         " ON CONFLICT DO UPDATE SET tries = tries + 1, due_at = excluded.due_at",
-        (reference, due_at, now, room),
+        (*named, due_at, now, account),
     )
 
 
-def know(db: Transaction, room: RoomId, reference: str, hash: str, now: float) -> bool:
-    """It is this picture; none that can be shown, if the hash is empty. False without the room."""
+def know(db: Transaction, account: AccountId, named: Named, hash: str, now: float) -> bool:
+    """It is this picture, fetched by an account; none that can be shown, if the hash is empty.
+    False if the account is gone."""
     made = db.execute(
         "INSERT INTO avatar (network, realm, reference, hash, tries, due_at, checked_at)"
-        " SELECT network, realm, ?, ?, 0, 0, ? FROM room WHERE id = ?"
+        " SELECT ?, ?, ?, ?, 0, 0, ? FROM account WHERE id = ?"
         " ON CONFLICT DO UPDATE SET hash = excluded.hash",
-        (reference, hash, now, room),
+        (*named, hash, now, account),
     )
     return made.rowcount > 0
 
@@ -186,21 +219,20 @@ def keep(db: Transaction, shown: PictureRow) -> None:
     )
 
 
-_SAME_REALM = (
-    " (room.network, room.realm) = (SELECT network, realm FROM room AS place WHERE place.id = ?)"
+_SEEN_IN_REALM = (
+    " room.network = ? AND room.realm = ?"
     " AND EXISTS (SELECT 1 FROM occupant WHERE occupant.room = room.id)"
 )
 
 
-def seen_in(
-    db: Connection, room: RoomId, reference: str
-) -> list[tuple[ConversationId, RemoteUserId | None]]:
-    """Where sessions see it: rooms of the same realm by their conversations, and in each the
-    member; None if it is the room's own."""
+def seen_in(db: Connection, named: Named) -> list[tuple[ConversationId, RemoteUserId | None]]:
+    """Where sessions see it: rooms by their conversations, and in each the member; None if it is
+    the room's own."""
+    network, realm, reference = named
     own = db.execute(
         "SELECT conversation.id FROM room JOIN conversation ON conversation.room = room.id"
-        f" WHERE room.avatar = ? AND room.avatar <> '' AND{_SAME_REALM}",
-        (reference, room),
+        f" WHERE room.avatar = ? AND room.avatar <> '' AND{_SEEN_IN_REALM}",
+        (reference, network, realm),
     )
     found: list[tuple[ConversationId, RemoteUserId | None]] = [
         (ConversationId(number), None) for (number,) in own
@@ -210,10 +242,26 @@ def seen_in(
         " JOIN room ON room.id = member.room"
         " JOIN conversation ON conversation.room = room.id"
         " WHERE member.avatar = ? AND member.avatar <> '' AND +member.shown"
-        f" AND{_SAME_REALM}",
-        (reference, room),
+        f" AND{_SEEN_IN_REALM}",
+        (reference, network, realm),
     )
     return found + [(ConversationId(number), RemoteUserId(user)) for number, user in theirs]
+
+
+_CONTACTS_WITH = (
+    "FROM contact JOIN account ON account.id = contact.account"
+    " WHERE contact.avatar = ? AND contact.avatar <> ''"
+    " AND account.network = ? AND account.room_realm = ?"
+)
+
+
+def contacts_with(db: Connection, named: Named) -> list[tuple[AccountId, RemoteUserId]]:
+    """Whose contacts have it."""
+    network, realm, reference = named
+    found = db.execute(
+        f"SELECT contact.account, contact.remote_id {_CONTACTS_WITH}", (reference, network, realm)
+    )
+    return [(AccountId(account), RemoteUserId(contact)) for account, contact in found]
 
 
 # --- what goes ----------------------------------------------------------------------------------
@@ -229,26 +277,26 @@ def prune(db: Transaction, before: float, now: float, most: int) -> int:
         " ORDER BY checked_at LIMIT ?",
         (before, most),
     ).fetchall()
-    for network, realm, reference, hash in found:
-        key = (network, realm, reference)
-        if _is_used(db, *key):
-            change = "UPDATE avatar SET checked_at = ?"
-            db.execute(f"{change} WHERE network = ? AND realm = ? AND reference = ?", (now, *key))
+    for *key, hash in found:
+        named = Named(*key)
+        if _is_used(db, named):
+            db.execute(f"UPDATE avatar SET checked_at = ? WHERE {_NAMED}", (now, *named))
         else:
-            drop = "DELETE FROM avatar WHERE network = ? AND realm = ? AND reference = ?"
-            db.execute(drop, key)
+            db.execute(f"DELETE FROM avatar WHERE {_NAMED}", named)
             _drop_picture(db, hash)
     return len(found)
 
 
-def _is_used(db: Connection, network: str, realm: str, reference: str) -> bool:
+def _is_used(db: Connection, named: Named) -> bool:
+    network, realm, reference = named
     own = f"SELECT 1 FROM room WHERE avatar = ? AND avatar <> '' AND {_OF_REALM} LIMIT 1"
     theirs = (
         "SELECT 1 FROM member JOIN room ON room.id = member.room"
         f" WHERE member.avatar = ? AND member.avatar <> '' AND {_OF_REALM} LIMIT 1"
     )
     key = (reference, network, realm)
-    return any(db.execute(sql, key).fetchone() is not None for sql in (own, theirs))
+    of_contacts = f"SELECT 1 {_CONTACTS_WITH} LIMIT 1"
+    return any(db.execute(sql, key).fetchone() is not None for sql in (own, theirs, of_contacts))
 
 
 def _drop_picture(db: Transaction, hash: str | None) -> None:
@@ -261,10 +309,10 @@ def _drop_picture(db: Transaction, hash: str | None) -> None:
 
 
 def forget(db: Transaction, account: AccountId) -> None:
-    """All that is known of pictures in the rooms of an account that goes."""
+    """All that is known of pictures that one account alone sees, when it goes."""
     gone = db.execute(
         "DELETE FROM avatar WHERE (network, realm) IN"
-        " (SELECT network, realm FROM room WHERE account = ?) RETURNING hash",
+        " (SELECT network, 'account ' || id FROM account WHERE id = ?) RETURNING hash",
         (account,),
     ).fetchall()
     for (hash,) in gone:

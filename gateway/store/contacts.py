@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Contacts of an account: name and subscription (REQ-301)."""
+"""Contacts of an account: name, picture and subscription (REQ-301)."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ class ContactRow:
     """Whether the puppet receives the user's presence."""
     invited: bool = False
     """An invitation of the contact waits for the user's answer."""
+    avatar: str | None = None
+    """What the network calls their picture: empty if they have none, None if it has not said."""
 
     @property
     def is_subscribed(self) -> bool:
@@ -43,11 +45,17 @@ class ContactRow:
 
 UNKNOWN = ContactRow()
 
+_PICTURE = (
+    "CASE contact.avatar WHEN '' THEN '' ELSE (SELECT avatar.hash FROM account JOIN avatar"
+    " ON avatar.network = account.network AND avatar.realm = account.room_realm"
+    " AND avatar.reference = contact.avatar WHERE account.id = contact.account) END"
+)
+
 
 def get(db: Connection, account: AccountId, contact: RemoteUserId) -> ContactRow:
     """A contact; one that was never seen is `UNKNOWN`."""
     found = db.execute(
-        "SELECT name, to_user, from_user, invited FROM contact"
+        "SELECT name, to_user, from_user, invited, avatar FROM contact"
         " WHERE account = ? AND remote_id = ?",
         (account, contact),
     ).fetchone()
@@ -58,14 +66,26 @@ def get(db: Connection, account: AccountId, contact: RemoteUserId) -> ContactRow
         to_user=Subscription(found[1]),
         from_user=Subscription(found[2]),
         invited=bool(found[3]),
+        avatar=found[4],
     )
+
+
+def picture(db: Connection, account: AccountId, contact: RemoteUserId) -> str | None:
+    """The hash of a contact's picture, empty if there is none; None as long as that is not
+    known."""
+    found = db.execute(
+        f"SELECT {_PICTURE} FROM contact WHERE account = ? AND remote_id = ?", (account, contact)
+    ).fetchone()
+    return None if found is None else found[0]
 
 
 def put(db: Transaction, account: AccountId, contact: RemoteUserId, row: ContactRow) -> None:
     """Store a contact as a whole."""
     db.execute(
-        "INSERT OR REPLACE INTO contact VALUES (?, ?, ?, ?, ?, ?)",
-        (account, contact, row.name, row.to_user, row.from_user, row.invited),
+        "INSERT OR REPLACE INTO contact"
+        " (account, remote_id, name, to_user, from_user, invited, avatar)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (account, contact, row.name, row.to_user, row.from_user, row.invited, row.avatar),
     )
 
 

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.ids import AccountId, ConversationId, RemoteMessageId, RemoteUserId, StanzaId
+from gateway.ids import AccountId, ConversationId, RemoteMessageId, RemoteUserId, RoomId, StanzaId
 from gateway.store.writer import Connection, Transaction
 
 GATEWAY = RemoteUserId("")
@@ -38,6 +38,16 @@ class Origin(enum.IntEnum):
     """The user, with another client of the network."""
 
 
+class Speaker(enum.IntEnum):
+    """By whom the user's clients were told what the user has said in another app (REQ-475)."""
+
+    NOBODY = 0
+    PUPPET = 1
+    """In words that say whose it is,"""
+    USER = 2
+    """or in their own name."""
+
+
 @dataclass(frozen=True, slots=True)
 class MessageRow:
     """A part of a message, as far as it is needed to refer to it."""
@@ -47,6 +57,14 @@ class MessageRow:
     remote_id: RemoteMessageId | None
     origin: Origin
     part: int
+    about: int | None = None
+    """In a chat, the message that this one edits, reacts to or takes back; in rooms too, the one
+    of a user of which it is a further piece, or the edit of one."""
+    through: RoomId | None = None
+    """In a chat, the room by an occupant of which it was told, or wanted; None if that was the
+    contact's puppet (REQ-575)."""
+    speaker: Speaker | None = None
+    """In a chat, of what the user has said in another app; None if that is not certain yet."""
 
 
 def chat(db: Transaction, account: AccountId, contact: RemoteUserId) -> ConversationId:
@@ -114,6 +132,20 @@ def tell_once(
     return made.rowcount == 1
 
 
+def tell_seldom(
+    db: Transaction, conversation: ConversationId, notice: str, now: float, every_s: float
+) -> bool:
+    """Whether a notice of this kind was not given here for so long; now it is. One that was given
+    later than now shows a clock that was set."""
+    made = db.execute(
+        "INSERT INTO told (conversation, notice, told_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (conversation, notice) DO UPDATE SET told_at = excluded.told_at"
+        " WHERE told_at <= ? OR told_at > excluded.told_at",
+        (conversation, notice, now, now - every_s),
+    )
+    return made.rowcount == 1
+
+
 def add_message(
     db: Transaction,
     conversation: ConversationId,
@@ -126,17 +158,21 @@ def add_message(
     part: int = 0,
     aliases: Iterable[str] = (),
     number: int | None = None,
+    about: int | None = None,
+    through: RoomId | None = None,
 ) -> int | None:
     """Store a part with its aliases. None if the network's id is known already.
 
     ``sent_at`` is what the sender says; how long the message is kept counts from ``now``.
-    ``number``: which it is, if it is not the newest (see `gateway.store.places`).
+    ``number``: which it is, if it is not the newest (see `gateway.store.places`). ``about`` and
+    ``through``: as in `MessageRow`.
     """
     made = db.execute(
         "INSERT INTO message"
-        " (id, conversation, stanza_id, remote_id, part, origin, sent_at, stored_at)"
+        " (id, conversation, stanza_id, remote_id, part, origin, sent_at, stored_at, about,"
+        " through)"
         " VALUES (coalesce(?, (SELECT max(coalesce(max(id), 0), 0) + 1 FROM message)),"
-        " ?, ?, ?, ?, ?, ?, ?)"
+        " ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (conversation, remote_id, part) WHERE remote_id IS NOT NULL DO NOTHING",
         (
             number,
@@ -147,16 +183,16 @@ def add_message(
             origin,
             sent_at,
             sent_at if now is None else now,
+            about,
+            through,
         ),
     )
     if made.rowcount == 0:
         return None
     assert made.lastrowid is not None
-    message = made.lastrowid
-    # A client that uses an id twice means the newer message by it.
     for alias in {stanza_id, *aliases} - {""}:
-        db.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (conversation, alias, message))
-    return message
+        add_alias(db, conversation, StanzaId(alias), made.lastrowid)
+    return made.lastrowid
 
 
 def set_remote_id(db: Transaction, message: int, remote_id: RemoteMessageId) -> None:
@@ -170,13 +206,33 @@ def remote_id_of(db: Connection, message: int) -> RemoteMessageId | None:
     return None if found is None or found[0] is None else RemoteMessageId(found[0])
 
 
-_MESSAGE = "message.id, message.stanza_id, message.remote_id, message.origin, message.part"
+def sent_at(
+    db: Connection, conversation: ConversationId, remote_id: RemoteMessageId
+) -> float | None:
+    """When the sender said what the network means by this id; None if it is not known."""
+    found = db.execute(
+        "SELECT sent_at FROM message WHERE conversation = ? AND remote_id = ? LIMIT 1",
+        (conversation, remote_id),
+    ).fetchone()
+    return None if found is None else float(found[0])
+
+
+_MESSAGE = (
+    "message.id, message.stanza_id, message.remote_id, message.origin, message.part,"
+    " message.about, message.through, message.speaker"
+)
 
 
 def message(db: Connection, message: int) -> MessageRow | None:
     """A part of a message, if it is kept."""
     found = db.execute(f"SELECT {_MESSAGE} FROM message WHERE id = ?", (message,)).fetchone()
     return _message(found)
+
+
+def of_message(db: Connection, message: int) -> ConversationId | None:
+    """In which conversation a message is, if it is kept."""
+    found = db.execute("SELECT conversation FROM message WHERE id = ?", (message,)).fetchone()
+    return None if found is None else ConversationId(found[0])
 
 
 def by_alias(db: Connection, conversation: ConversationId, alias: str) -> MessageRow | None:
@@ -212,12 +268,34 @@ def parts(
     return [row for values in found if (row := _message(values)) is not None]
 
 
+_MOST_STEPS = 10
+
+
+def original(db: Connection, row: MessageRow) -> MessageRow:
+    """In a chat, the first part of the message itself, if this is another part, or is about it
+    (REQ-411)."""
+    for _ in range(_MOST_STEPS):  # more than one where a correction was said anew
+        found = None if row.about is None else message(db, row.about)
+        if found is None:
+            break
+        row = found
+    if row.part == 0 or row.remote_id is None:
+        return row
+    first = db.execute(
+        f"SELECT {_MESSAGE} FROM message WHERE conversation ="
+        " (SELECT conversation FROM message WHERE id = ?) AND remote_id = ? AND part = 0",
+        (row.id, row.remote_id),
+    ).fetchone()
+    return _message(first) or row
+
+
 def newest_of_user(db: Connection, conversation: ConversationId, up_to: int) -> MessageRow | None:
-    """The user's newest message that is not newer than message ``up_to``."""
+    """The user's newest message that is not newer than message ``up_to``, of those that their
+    clients show as theirs."""
     found = db.execute(
         f"SELECT {_MESSAGE} FROM message WHERE conversation = ? AND origin <> ? AND id <= ?"
-        " ORDER BY id DESC LIMIT 1",
-        (conversation, Origin.CONTACT, up_to),
+        " AND about IS NULL AND coalesce(speaker, ?) = ? ORDER BY id DESC LIMIT 1",
+        (conversation, Origin.CONTACT, up_to, Speaker.USER, Speaker.USER),
     ).fetchone()
     return _message(found)
 
@@ -228,8 +306,18 @@ def newest_of_contact(
     """The contact's newest message that is not newer than message ``up_to``."""
     found = db.execute(
         f"SELECT {_MESSAGE} FROM message WHERE conversation = ? AND origin = ? AND id <= ?"
-        " ORDER BY id DESC LIMIT 1",
+        " AND about IS NULL ORDER BY id DESC LIMIT 1",
         (conversation, Origin.CONTACT, up_to),
+    ).fetchone()
+    return _message(found)
+
+
+def newest(db: Connection, conversation: ConversationId) -> MessageRow | None:
+    """The newest message of anybody."""
+    found = db.execute(
+        f"SELECT {_MESSAGE} FROM message WHERE conversation = ?"
+        " AND about IS NULL ORDER BY id DESC LIMIT 1",
+        (conversation,),
     ).fetchone()
     return _message(found)
 
@@ -239,7 +327,7 @@ def newest_from_network(db: Connection, conversation: ConversationId) -> Message
     clients there."""
     found = db.execute(
         f"SELECT {_MESSAGE} FROM message WHERE conversation = ? AND origin <> ?"
-        " ORDER BY id DESC LIMIT 1",
+        " AND about IS NULL ORDER BY id DESC LIMIT 1",
         (conversation, Origin.USER),
     ).fetchone()
     return _message(found)
@@ -248,8 +336,40 @@ def newest_from_network(db: Connection, conversation: ConversationId) -> Message
 def add_alias(
     db: Transaction, conversation: ConversationId, alias: StanzaId, message: int
 ) -> None:
-    """Another id by which XMPP clients may refer to a message."""
+    """Another id by which XMPP clients may refer to a message. One that uses an id twice means the
+    newer message by it."""
     db.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (conversation, alias, message))
+
+
+def add_hint(db: Transaction, conversation: ConversationId, alias: StanzaId, message: int) -> None:
+    """An id that nobody has verified: it never takes the place of another message's."""
+    db.execute("INSERT OR IGNORE INTO alias VALUES (?, ?, ?)", (conversation, alias, message))
+
+
+def set_through(db: Transaction, message: int, through: RoomId | None) -> None:
+    """By which way a message was told, as in `MessageRow`."""
+    db.execute("UPDATE message SET through = ? WHERE id = ?", (through, message))
+
+
+def set_speaker(
+    db: Transaction, conversation: ConversationId, alias: StanzaId, speaker: Speaker | None
+) -> None:
+    """By whom the message that has this id was told, as in `MessageRow`."""
+    db.execute(
+        "UPDATE message SET speaker = ? WHERE id ="
+        " (SELECT message FROM alias WHERE conversation = ? AND value = ?)",
+        (speaker, conversation, alias),
+    )
+
+
+def set_about(db: Transaction, message: int, about: int | None) -> None:
+    """What a message of a chat is about, as in `MessageRow`."""
+    db.execute("UPDATE message SET about = ? WHERE id = ?", (about, message))
+
+
+def set_stanza_id(db: Transaction, message: int, stanza_id: StanzaId) -> None:
+    """From now on clients are told of a message by this id."""
+    db.execute("UPDATE message SET stanza_id = ? WHERE id = ?", (stanza_id, message))
 
 
 def advance_read(
@@ -267,5 +387,7 @@ def advance_read(
 def _message(values: tuple[object, ...] | None) -> MessageRow | None:
     if values is None:
         return None
-    id, stanza_id, remote_id, origin, part = values
-    return MessageRow(id, stanza_id, remote_id, Origin(origin), part)  # type: ignore[arg-type]
+    id, stanza_id, remote_id, origin, part, about, through, speaker = values
+    who = Origin(origin)  # type: ignore[arg-type]
+    told_by = None if speaker is None else Speaker(speaker)  # type: ignore[arg-type]
+    return MessageRow(id, stanza_id, remote_id, who, part, about, through, told_by)  # type: ignore[arg-type]

@@ -113,7 +113,7 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Bring the schema up to date, each step in one transaction.
+    """Bring the schema up to date, in one transaction: all of it, or nothing.
 
     Raises `DatabaseTooNew` if a newer version has been here.
     """
@@ -124,12 +124,10 @@ def migrate(db: sqlite3.Connection) -> None:
             f"The database has schema {have}, this version knows {len(steps)}. "
             "Run the version that wrote it, or a newer one; or restore an older copy."
         )
-    for number, step in enumerate(steps, start=1):
-        if number <= have:
-            continue
-        db.executescript(
-            f"BEGIN IMMEDIATE;\n{step.read_text()}\nPRAGMA user_version = {number};\nCOMMIT;"
-        )
+    if have < len(steps):
+        script = "\n".join(step.read_text() for step in steps[have:])
+        version = f"PRAGMA user_version = {len(steps)}"
+        db.executescript(f"BEGIN IMMEDIATE;\n{script}\n{version};\nCOMMIT;")
     db.execute("INSERT OR IGNORE INTO meta VALUES ('instance', ?)", (secrets.token_hex(8),))
 
 

@@ -13,6 +13,7 @@ from gateway.events import RemoteEvent, RemoteUnreadable
 from gateway.ids import AccountId, NetworkName, RemoteMessageId, UserJid
 from gateway.store.writer import Connection, Transaction
 from gateway.text import clean
+from gateway.text.wording import plain
 
 _CONTENT_CHARS = 256 * 1024
 _REASON_CHARS = 500
@@ -113,7 +114,7 @@ def _read(content: str) -> RemoteEvent | None:
 def _written(event: object) -> str:
     """As JSON where that is possible; for people where it is not."""
     try:
-        written = msgspec.json.encode(event).decode()
+        written = msgspec.json.encode(event, enc_hook=plain).decode()
     except Exception:  # it may be anything at all
         try:
             written = clean(repr(event))

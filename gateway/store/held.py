@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from gateway.events import RemoteUndecryptable
-from gateway.ids import AccountId, ConversationId, NetworkName, RemoteMessageId
+from gateway.events import RemoteReaction, RemoteRoomReaction, RemoteUndecryptable
+from gateway.ids import AccountId, ConversationId, NetworkName, RemoteMessageId, RemoteUserId
+from gateway.store.journal import payload
 from gateway.store.writer import Connection, Transaction
+
+Reaction = RemoteReaction | RemoteRoomReaction
 
 _KEPT = 10_000
 _KEPT_CHARACTERS = 32 * 1024 * 1024
+_REACTIONS = 100
 _SWEEP_EVERY = 100
 _AT_ONCE = 2_000
 """Events that one key may release at once: the newest ones."""
@@ -101,15 +106,105 @@ def _bound(db: Transaction, conversation: ConversationId) -> None:
             return
 
 
+class Released(NamedTuple):
+    """An event that can be read now."""
+
+    kept_since: float
+    reactions: tuple[Reaction, ...]
+    """To it, in the order in which they came."""
+
+
 def release(
     db: Transaction, conversation: ConversationId, remote_id: RemoteMessageId
-) -> float | None:
-    """It can be read now. Returns since when it was kept; None if it was not."""
+) -> Released | None:
+    """It can be read now. None if it was not kept."""
     gone = db.execute(
-        "DELETE FROM held WHERE conversation = ? AND remote_id = ? RETURNING stored_at",
+        "DELETE FROM held WHERE conversation = ? AND remote_id = ? RETURNING stored_at, reactions",
         (conversation, remote_id),
     ).fetchone()
-    return None if gone is None else float(gone[0])
+    if gone is None:
+        return None
+    return Released(float(gone[0]), tuple(payload.reactions(gone[1])) if gone[1] else ())
+
+
+def react(
+    db: Transaction, conversation: ConversationId, event: Reaction, remote_id: RemoteMessageId
+) -> None:
+    """Keep a reaction with the event that it is about, if that waits to be readable. Of one at
+    most 100 are kept."""
+    found = db.execute(
+        "SELECT reactions FROM held WHERE conversation = ? AND remote_id = ?",
+        (conversation, remote_id),
+    ).fetchone()
+    if found is None:
+        return
+    kept = payload.reactions(found[0]) if found[0] else []
+    # In a room that many share each session tells it.
+    if len(kept) < _REACTIONS and all(one.id != event.id for one in kept):
+        _put_reactions(db, conversation, remote_id, [*kept, event])
+
+
+def take_back_reaction(
+    db: Transaction, conversation: ConversationId, reaction: RemoteMessageId
+) -> None:
+    """A reaction to an event that waits is no more."""
+    found = db.execute(
+        "SELECT remote_id, reactions FROM held WHERE conversation = ? AND reactions IS NOT NULL",
+        (conversation,),
+    ).fetchall()
+    for remote_id, encoded in found:
+        kept = payload.reactions(encoded)
+        left = [one for one in kept if one.id != reaction]
+        if len(left) < len(kept):
+            _put_reactions(db, conversation, remote_id, left)
+
+
+def take_reactions(
+    db: Transaction, conversation: ConversationId, remote_id: RemoteMessageId
+) -> list[Reaction]:
+    """Those to an event in whose place a line is now: they are kept no longer."""
+    found = db.execute(
+        "SELECT reactions FROM held WHERE conversation = ? AND remote_id = ?",
+        (conversation, remote_id),
+    ).fetchone()
+    if found is None or found[0] is None:
+        return []
+    _put_reactions(db, conversation, remote_id, [])
+    return payload.reactions(found[0])
+
+
+def _put_reactions(
+    db: Transaction,
+    conversation: ConversationId,
+    remote_id: RemoteMessageId,
+    reactions: Sequence[Reaction],
+) -> None:
+    db.execute(
+        "UPDATE held SET reactions = ? WHERE conversation = ? AND remote_id = ?",
+        (payload.encode(reactions) if reactions else None, conversation, remote_id),
+    )
+
+
+def sender_of(
+    db: Connection, conversation: ConversationId, remote_id: RemoteMessageId
+) -> RemoteUserId | None:
+    """Who has said in a room what waits to be readable; None if it does not wait."""
+    found = db.execute(
+        "SELECT sender FROM held WHERE conversation = ? AND remote_id = ?",
+        (conversation, remote_id),
+    ).fetchone()
+    return None if found is None else RemoteUserId(found[0])
+
+
+def is_own(
+    db: Connection, conversation: ConversationId, remote_id: RemoteMessageId
+) -> bool | None:
+    """Whether an event that waits to be readable is by the account itself; None if it does not
+    wait."""
+    found = db.execute(
+        "SELECT own FROM held WHERE conversation = ? AND remote_id = ?", (conversation, remote_id)
+    ).fetchone()
+    return None if found is None else bool(found[0])
 
 
 def kept_since(

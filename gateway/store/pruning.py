@@ -41,7 +41,13 @@ class Pruning:
     """Prunes the whole store, for ever."""
 
     def __init__(
-        self, store: Store, clock: _Clock, *, alias_retention_s: float, dead_letters_s: float
+        self,
+        store: Store,
+        clock: _Clock,
+        *,
+        alias_retention_s: float,
+        dead_letters_s: float,
+        files_s: float,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -56,6 +62,7 @@ class Pruning:
             (prune_archived, alias_retention_s),
             (prune_held, alias_retention_s),
             (prune_told, alias_retention_s),
+            (prune_files, files_s),
             (prune_avatars, _PICTURES_S),
         )
 
@@ -163,6 +170,14 @@ def prune_told(db: Transaction, before: float) -> int:
     return db.execute(
         "DELETE FROM told WHERE (conversation, notice) IN"
         " (SELECT conversation, notice FROM told WHERE told_at > 0 AND told_at < ? LIMIT ?)",
+        (before, _BATCH),
+    ).rowcount
+
+
+def prune_files(db: Transaction, before: float) -> int:
+    """Forget files of the network: their addresses work no longer. Returns how many."""
+    return db.execute(
+        "DELETE FROM file WHERE id IN (SELECT id FROM file WHERE stored_at < ? LIMIT ?)",
         (before, _BATCH),
     ).rowcount
 

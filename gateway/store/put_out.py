@@ -32,10 +32,11 @@ def tell_there(db: Transaction, room: RoomId, told_by: AccountId, account: Accou
 
 
 def was_told(db: Transaction, room: RoomId, account: AccountId, archive_id: StanzaId) -> None:
-    """The network has told an account what was said there: so it was in, whatever others told."""
+    """The network has told an account what was said there: so it was in, whatever others told.
+    The place of what is told later than it came proves nothing."""
     db.execute(
         "DELETE FROM told_gone WHERE room = ? AND account = ? AND place <"
-        " (SELECT id FROM archived WHERE room = ? AND archive_id = ?)",
+        " (SELECT id FROM archived WHERE room = ? AND archive_id = ? AND came_at IS NULL)",
         (room, account, room, archive_id),
     )
 

@@ -40,6 +40,14 @@ def emoji_of(db: Connection, message: int, sender: RemoteUserId) -> tuple[str, .
     return tuple(emoji for (emoji,) in found)
 
 
+def senders(db: Connection, message: int) -> list[RemoteUserId]:
+    """Who has reacted to a message."""
+    found = db.execute(
+        "SELECT DISTINCT sender FROM reaction WHERE message = ? ORDER BY sender", (message,)
+    )
+    return [RemoteUserId(sender) for (sender,) in found]
+
+
 def find(
     db: Connection, conversation: ConversationId, remote_id: RemoteMessageId
 ) -> ReactionRow | None:

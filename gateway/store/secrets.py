@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import SecretUnreadable, StoreUnavailable
+from gateway.text.wording import tr
 
 log = structlog.get_logger("secrets")
 
@@ -31,6 +32,7 @@ class SecretBox:
     """Seals and opens secrets. ``context`` binds a secret to the place where it belongs."""
 
     def __init__(self, key: bytes | None) -> None:
+        self._key = key
         self._cipher = AESGCM(key) if key is not None else None
         self._key_id = hashlib.sha256(key).digest()[:_ID_BYTES] if key is not None else b""
 
@@ -67,10 +69,18 @@ class SecretBox:
             )
         return cls(None)
 
+    def derived(self, purpose: str) -> bytes:
+        """A key for something else, the same as long as the key is. Without one it is another one
+        at each start."""
+        key = secrets.token_bytes(_KEY_BYTES) if self._key is None else self._key
+        return hashlib.blake2b(purpose.encode(), key=key, digest_size=_KEY_BYTES).digest()
+
     def seal(self, plain: bytes, context: str) -> bytes:
         """Encrypt. Raises `SecretUnreadable` when there is no usable key."""
         if self._cipher is None:
-            raise SecretUnreadable("The gateway's key file is missing; the admin must restore it.")
+            raise SecretUnreadable(
+                tr("The gateway's key file is missing; the admin must restore it.")
+            )
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return self._key_id + nonce + self._cipher.encrypt(nonce, plain, context.encode())
 

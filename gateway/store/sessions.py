@@ -42,24 +42,21 @@ def show(db: Transaction, room: RoomId, jid: str, shown: Shown) -> None:
     )
 
 
+def of_account(db: Connection, room: RoomId, account: AccountId) -> list[tuple[str, Shown]]:
+    """The sessions of an account in a room by their full JIDs: what is best reached first, of
+    equal ones the newest."""
+    found = db.execute(
+        f"SELECT jid, {_SHOWN} FROM occupant WHERE room = ? AND account = ?"
+        " ORDER BY joined_at DESC",
+        (room, account),
+    )
+    sessions = [(jid, _shown(values)) for jid, *values in found]
+    return sorted(sessions, key=lambda one: BEST_REACHED.index(one[1].availability))
+
+
 def best(db: Connection, room: RoomId, account: AccountId) -> Shown | None:
-    """What that session of an account shows that is best reached; of equal ones the newest. None
-    if it has none in the room."""
-    found = db.execute(
-        f"SELECT {_SHOWN} FROM occupant WHERE room = ? AND account = ? ORDER BY joined_at DESC",
-        (room, account),
-    )
-    shown = map(_shown, found)
-    return min(shown, key=lambda one: BEST_REACHED.index(one.availability), default=None)
-
-
-def caps(db: Connection, room: RoomId, account: AccountId) -> list[tuple[str, str]]:
-    """The sessions of an account in a room that say what they can do, with that."""
-    found = db.execute(
-        "SELECT jid, caps FROM occupant WHERE room = ? AND account = ? AND caps <> ''",
-        (room, account),
-    )
-    return [(jid, caps) for jid, caps in found]
+    """What the first of those shows; None if the account has none in the room."""
+    return next((shown for _, shown in of_account(db, room, account)), None)
 
 
 # --- whether they are there ----------------------------------------------------------------------

@@ -172,10 +172,12 @@ _IN_A_STAY = (
     " OR (archived.for_later AND EXISTS (SELECT 1 FROM stay WHERE stay.room = archived.room"
     " AND stay.account = {account} AND (stay.up_to IS NULL OR archived.id <= stay.up_to))))"
 )
-_DUE = (
+_ENTITLED = (
     f"(({_IN_A_STAY} AND {_IS_IN}) OR EXISTS (SELECT 1 FROM due"
     " WHERE due.account = {account} AND due.place = archived.id))"
-    " AND archived.sender NOT IN"
+)
+_DUE = (
+    f"{_ENTITLED} AND archived.sender NOT IN"
     " (SELECT remote_id FROM ignored WHERE ignored.account = {account})"
 )
 DUE = _DUE.format(account="?")
@@ -189,10 +191,30 @@ def takes(reader: AccountId) -> tuple[AccountId, ...]:
     return (reader,) * DUE.count("?")
 
 
+def entitled(db: Connection, room: RoomId, place: int) -> list[AccountId]:
+    """The accounts that may read what a shared archive has at a place, whomever they ignore."""
+    found = db.execute(
+        "SELECT account_room.account FROM account_room JOIN archived ON archived.id = ?"
+        " JOIN room ON room.id = account_room.room AND room.account IS NULL"
+        f" WHERE account_room.room = ? AND {_ENTITLED.format(account='account_room.account')}",
+        (place, room),
+    )
+    return [AccountId(account) for (account,) in found]
+
+
 def owe(db: Transaction, room: RoomId, account: AccountId, archive_id: StanzaId) -> None:
     """The network has told an account this of the past, so it may read that."""
     db.execute(
         "INSERT OR IGNORE INTO due SELECT ?, id FROM archived WHERE room = ? AND archive_id = ?",
+        (account, room, archive_id),
+    )
+
+
+def owe_late(db: Transaction, room: RoomId, account: AccountId, archive_id: StanzaId) -> None:
+    """As `owe`, if it was told later than it came: its place does not say for whom it is."""
+    db.execute(
+        "INSERT OR IGNORE INTO due SELECT ?, id FROM archived"
+        " WHERE room = ? AND archive_id = ? AND came_at IS NOT NULL",
         (account, room, archive_id),
     )
 
@@ -264,6 +286,20 @@ def ignore(db: Transaction, account: AccountId, users: Iterable[RemoteUserId]) -
     """An account wants to hear nothing of these, and of everybody else."""
     db.execute("DELETE FROM ignored WHERE account = ?", (account,))
     db.executemany("INSERT OR IGNORE INTO ignored VALUES (?, ?)", [(account, u) for u in users])
+
+
+def ignored(db: Connection, account: AccountId) -> frozenset[RemoteUserId]:
+    """Of whom an account wants to hear nothing."""
+    found = db.execute("SELECT remote_id FROM ignored WHERE account = ?", (account,))
+    return frozenset(RemoteUserId(user) for (user,) in found)
+
+
+def is_ignored(db: Connection, account: AccountId, user: RemoteUserId) -> bool:
+    """Whether an account wants to hear nothing of somebody."""
+    found = db.execute(
+        "SELECT 1 FROM ignored WHERE account = ? AND remote_id = ?", (account, user)
+    ).fetchone()
+    return found is not None
 
 
 _OF_NOBODY = (

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gateway.events import RoomMessage
-from gateway.ids import AccountId, RoomId, StanzaId
+from gateway.ids import AccountId, RemoteUserId, RoomId, StanzaId
 from gateway.store.archive import Archived, decoded, get
 from gateway.store.sharing import DUE, DUE_TO_OCCUPANT, takes
 from gateway.store.writer import Connection, Transaction
@@ -28,9 +28,38 @@ def first(db: Connection, room: RoomId, message: int) -> Archived | None:
     return next(decoded(db.execute(f"{_TEXT} LIMIT 1", (message, room))), None)
 
 
+def is_gone(text: Archived | None) -> bool:
+    """Whether what the archive has of a text is that it was taken back."""
+    return text is not None and text.message.tombstone is not None
+
+
 def last(db: Connection, room: RoomId, message: int) -> Archived | None:
     """What it says with its edits."""
     return next(decoded(db.execute(f"{_TEXT} DESC LIMIT 1", (message, room))), None)
+
+
+def edited_at(db: Connection, room: RoomId, message: int) -> float | None:
+    """When the last edit of a message was stored; None if it has none."""
+    found = db.execute(
+        "SELECT stored_at FROM archived WHERE message = ? AND room = ? ORDER BY id DESC LIMIT 2",
+        (message, room),
+    ).fetchall()
+    return found[0][0] if len(found) > 1 else None
+
+
+_NEWEST = 20
+
+
+def has_said_more(db: Connection, room: RoomId, sender: RemoteUserId, message: int) -> bool:
+    """Whether somebody has said something after this message of theirs. Edits of what they had
+    said before it do not count."""
+    found = db.execute(
+        "SELECT max(message) FROM (SELECT message FROM archived INDEXED BY archived_sender"
+        " WHERE room = ? AND sender = ? AND message IS NOT NULL ORDER BY id DESC LIMIT ?)",
+        (room, sender, _NEWEST),
+    ).fetchone()
+    newest: int | None = found[0]
+    return newest != message
 
 
 def newest(db: Connection, room: RoomId, most: int) -> Iterator[tuple[int, RoomMessage]]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from gateway.ids import UserJid
+from gateway.text.wording import tr
 
-NOT_ADMITTED = "The admin of this gateway does not admit your address."
+NOT_ADMITTED = tr("The admin of this gateway does not admit your address.")
 
 
 def _nobody(_: UserJid) -> bool:

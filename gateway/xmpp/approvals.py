@@ -16,18 +16,22 @@ from gateway.errors import StanzaRefused
 from gateway.ids import UserJid
 from gateway.store import Store, approvals
 from gateway.store.approvals import Approval
+from gateway.text.wording import tr
 from gateway.xmpp import jid
 from gateway.xmpp.access import NOT_ADMITTED
 
 _OPEN_OF_DOMAIN = 5
 _OPEN = 50
 
-ASKED = (
-    "An admin of this gateway has to admit you first. They have been asked; you will hear from me."
+ASKED = tr(
+    "An admin of this gateway has to admit you first. They have been asked; "
+    "you will hear from me.",
 )
-TOO_MANY = "An admin of this gateway has to admit you first, and too many others wait for that."
-REFUSED = "The admins of this gateway have not admitted you."
-ADMITTED = "An admin has admitted you. Send “login” to link an account."
+TOO_MANY = tr(
+    "An admin of this gateway has to admit you first, and too many others wait for that.",
+)
+REFUSED = tr("The admins of this gateway have not admitted you.")
+ADMITTED = tr("An admin has admitted you. Send “login” to link an account.")
 
 
 def can_be_named(user: UserJid) -> bool:

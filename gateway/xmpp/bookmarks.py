@@ -17,9 +17,9 @@ import structlog
 from gateway.events import RoomInvitation
 from gateway.ids import RowId, UserJid
 from gateway.store.journal import InboundRow
+from gateway.xmpp.as_user import Refused
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.jid import split
-from gateway.xmpp.pep import Refused
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component

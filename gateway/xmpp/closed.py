@@ -12,6 +12,8 @@ from xml.etree.ElementTree import Element
 
 from gateway.adapter import Clock
 from gateway.events import FailureReason
+from gateway.locale import in_language
+from gateway.text.wording import tr
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import ACCEPT
 from gateway.xmpp.codec.xml import Stanza, text
@@ -19,14 +21,17 @@ from gateway.xmpp.jid import split
 from gateway.xmpp.neighbours import Entrance, Neighbours
 from gateway.xmpp.stream import ServerSettings, Stream, StreamHooks
 
-_SENTENCE = "The gateway cannot use this network at the moment; its admin can see why."
+_SENTENCE = tr("The gateway cannot use this network at the moment; its admin can see why.")
 
 
 class ClosedComponent:
     """Answers what has to be answered, with one sentence."""
 
-    def __init__(self, server: ServerSettings, clock: Clock, neighbours: Neighbours) -> None:
+    def __init__(
+        self, server: ServerSettings, clock: Clock, neighbours: Neighbours, language: str
+    ) -> None:
         self.domain = server.domain
+        self._language = language
         self._neighbours = neighbours
         entrance = Entrance(stanza=self._take, excessive=partial(self._take, excessive=True))
         neighbours.add(self.domain, entrance)
@@ -65,12 +70,14 @@ class ClosedComponent:
             if excessive or element.find(f"{ACCEPT}body") is not None:
                 self._refuse(element, "message")
         elif kind in ("subscribe", "probe") and not to.local:
-            status = f"<show>dnd</show><status>{text(_SENTENCE)}</status>"
+            status = (
+                f"<show>dnd</show><status>{text(in_language(_SENTENCE, self._language))}</status>"
+            )
             user = split(element.get("from", "")).bare
             self.stream.send(Stanza("presence", self.domain, user, inner=status))
 
     def _refuse(self, element: Element, kind: str) -> None:
         """With a temporary condition: it is worth another try some day."""
-        error = errors.OF_REASON[FailureReason.UNREACHABLE].xml(_SENTENCE)
+        error = errors.OF_REASON[FailureReason.UNREACHABLE].xml(_SENTENCE, language=self._language)
         to, sender = element.get("to", ""), element.get("from", "")
         self.stream.send(Stanza(kind, to, sender, "error", element.get("id", ""), error))

@@ -34,6 +34,9 @@ MAX_DEPTH = 100
 """Elements in one another, within one stanza (REQ-713)."""
 MAX_ELEMENTS = 10_000
 """Of one stanza (REQ-713)."""
+MAX_ELEMENTS_OF_LISTS = 200_000
+"""Of an answer that we have asked for, and that may be long: the contact list of a user."""
+_STANZA_DEPTH = 2
 _HIGH_WATER = 256 * 1024
 """Bytes that the socket has not taken: from here on stanzas wait in the `Outbox`."""
 _LOW_WATER = 64 * 1024
@@ -55,6 +58,8 @@ class ConnectionHooks:
     stanza: Callable[[Element], None]
     excessive: Callable[[Element], None]
     """A stanza that is too deep or has too many elements; its children are gone (REQ-713)."""
+    may_be_long: Callable[[str], bool]
+    """Whether a stanza with this id is an answer that may be long."""
     pressure: Callable[[bool], None]
     """The server stopped (True) or went on (False) taking what we write."""
 
@@ -116,6 +121,7 @@ class Connection(ComponentXMPP, asyncio.BufferedProtocol):
         """What came before the root element was complete; None after that."""
         self._elements = 0
         self._excessive = False
+        self._most = MAX_ELEMENTS
         self.heard_at = clock.monotonic()
         """When the server last sent anything; monotonic."""
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -223,7 +229,10 @@ class Connection(ComponentXMPP, asyncio.BufferedProtocol):
                     self.start_stream_handler(element)  # type: ignore[no-untyped-call]
                 self.xml_depth += 1
                 self._elements += 1
-                if self._elements > MAX_ELEMENTS or self.xml_depth > MAX_DEPTH + 1:
+                if self.xml_depth == _STANZA_DEPTH:
+                    is_long = self._hooks.may_be_long(element.get("id", ""))
+                    self._most = MAX_ELEMENTS_OF_LISTS if is_long else MAX_ELEMENTS
+                if self._elements > self._most or self.xml_depth > MAX_DEPTH + 1:
                     self._excessive = True
                 continue
             self.xml_depth -= 1

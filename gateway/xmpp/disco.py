@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from gateway.adapter import Capabilities
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
+from gateway.xmpp.codec.incoming import ATTENTION, REACTIONS, REPLY, RETRACT
 from gateway.xmpp.codec.xml import attribute, text
 
 INFO = "http://jabber.org/protocol/disco#info"
@@ -31,6 +32,7 @@ _GATEWAY_FEATURES = (
     "jabber:iq:register",
     "jabber:iq:version",
     "jid\\20escaping",
+    "urn:ietf:params:xml:ns:vcard-4.0",
     "urn:xmpp:ping",
     "urn:xmpp:receipts",
     "urn:xmpp:time",
@@ -47,14 +49,37 @@ class Identity:
     name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """More that an address says of itself (XEP-0128)."""
+
+    kind: str
+    fields: tuple[tuple[str, tuple[str, ...]], ...]
+    """Name and values."""
+    field_type: str = ""
+
+    def xml(self) -> str:
+        """As it is written."""
+        typed = f" type='{self.field_type}'" if self.field_type else ""
+        fields = "".join(
+            f"<field var='{name}'{typed}>"
+            + "".join(f"<value>{text(value)}</value>" for value in values)
+            + "</field>"
+            for name, values in self.fields
+        )
+        return (
+            "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'>"
+            f"<value>{self.kind}</value></field>{fields}</x>"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entity:
     """What an address says of itself. Everybody asks, so the answer is made once."""
 
     identities: tuple[Identity, ...]
     features: tuple[str, ...]
-    contact_addresses: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """XEP-0157: field and addresses."""
+    forms: tuple[Form, ...] = ()
 
     def info(self, node: str = "") -> str:
         """The answer to disco#info."""
@@ -76,21 +101,8 @@ class Entity:
             for identity in self.identities
         )
         features = "".join(f"<feature var='{attribute(feature)}'/>" for feature in self.features)
-        return f"{identities}{features}{self._form()}"
-
-    def _form(self) -> str:
-        if not self.contact_addresses:
-            return ""
-        fields = "".join(
-            f"<field var='{field}' type='list-multi'>"
-            + "".join(f"<value>{text(address)}</value>" for address in addresses)
-            + "</field>"
-            for field, addresses in self.contact_addresses
-        )
-        return (
-            "<x xmlns='jabber:x:data' type='result'><field var='FORM_TYPE' type='hidden'>"
-            f"<value>http://jabber.org/network/serverinfo</value></field>{fields}</x>"
-        )
+        forms = "".join(form.xml() for form in self.forms)
+        return f"{identities}{features}{forms}"
 
     @cached_property
     def version(self) -> str:
@@ -102,11 +114,11 @@ class Entity:
             )
         ]
         parts += [f"{feature}<" for feature in sorted(self.features)]
-        if self.contact_addresses:
-            parts.append("http://jabber.org/network/serverinfo<")
-            for field, addresses in sorted(self.contact_addresses):
+        for form in sorted(self.forms, key=lambda form: form.kind):
+            parts.append(f"{form.kind}<")
+            for field, values in sorted(form.fields):
                 parts.append(f"{field}<")
-                parts += [f"{address}<" for address in sorted(addresses)]
+                parts += [f"{value}<" for value in sorted(values)]
         digest = hashlib.sha1("".join(parts).encode(), usedforsecurity=False).digest()
         return base64.b64encode(digest).decode()
 
@@ -126,14 +138,14 @@ class Entity:
 def gateway_entity(
     network_type: str,
     name: str,
-    admins: Sequence[str],
+    addresses: Mapping[str, Sequence[str]],
     more: Iterable[str] = (),
     *,
     has_rooms: bool,
 ) -> Entity:
     """The gateway itself (REQ-108). The order of identities matters to clients: what is a gateway
-    first is not taken by them for the place where to make rooms of their own."""
-    addresses = tuple(f"xmpp:{admin}" for admin in admins)
+    first is not taken by them for the place where to make rooms of their own. ``addresses`` are
+    URIs of those who run it, by what for."""
     rooms = Identity(category="conference", type="text", name=name)
     return Entity(
         identities=(
@@ -142,8 +154,14 @@ def gateway_entity(
             *((rooms,) if has_rooms else ()),
         ),
         features=(*_GATEWAY_FEATURES, *more),
-        contact_addresses=(("admin-addresses", addresses),) if addresses else (),
+        forms=_contact_addresses(addresses),
     )
+
+
+def _contact_addresses(addresses: Mapping[str, Sequence[str]]) -> tuple[Form, ...]:
+    """XEP-0157 §2; what there is none of is left out."""
+    fields = tuple((f"{what}-addresses", tuple(uris)) for what, uris in addresses.items() if uris)
+    return (Form("http://jabber.org/network/serverinfo", fields, "list-multi"),) if fields else ()
 
 
 PUPPET_ACCOUNT = Entity(
@@ -152,9 +170,11 @@ PUPPET_ACCOUNT = Entity(
         Identity(category="pubsub", type="pep"),
     ),
     features=(
+        COMMANDS,
         INFO,
         "http://jabber.org/protocol/pubsub",
         "http://jabber.org/protocol/pubsub#retrieve-items",
+        "urn:ietf:params:xml:ns:vcard-4.0",
         "urn:xmpp:ping",
         "vcard-temp",
     ),
@@ -167,14 +187,43 @@ def puppet_client(
 ) -> Entity:
     """A puppet's full JID: what the network supports, and nothing else (REQ-120, REQ-121)."""
     features = [*more, INFO, "jabber:iq:version", "urn:xmpp:ping", "urn:xmpp:receipts"]
+    features += about_messages(capabilities)
     if capabilities.typing:
         features.append("http://jabber.org/protocol/chatstates")
     if capabilities.read_marks:
         features.append("urn:xmpp:chat-markers:0")
+    if capabilities.attention:
+        features.append(ATTENTION)
     return Entity(
         identities=(Identity(category="client", type="pc", name=network_type),),
         features=tuple(sorted(features)),
+        forms=restrictions(capabilities),
     )
+
+
+def about_messages(capabilities: Capabilities) -> Iterator[str]:
+    """What can be said about what was said."""
+    if capabilities.edits:
+        yield "urn:xmpp:message-correct:0"
+    if capabilities.replies:
+        yield from (REPLY, "urn:xmpp:fallback:0")
+    if capabilities.reactions:
+        yield REACTIONS
+    if capabilities.retractions:
+        yield RETRACT
+
+
+def restrictions(capabilities: Capabilities) -> tuple[Form, ...]:
+    """With what one can react, and how often (XEP-0444 §2.2; REQ-124)."""
+    most, allowed = capabilities.reactions_per_message, capabilities.reactions_allowed
+    fields: list[tuple[str, tuple[str, ...]]] = []
+    if most is not None:
+        fields.append(("max_reactions_per_user", (str(most),)))
+    if allowed:
+        fields.append(("allowlist", allowed))
+    if not capabilities.reactions or not fields:
+        return ()
+    return (Form(f"{REACTIONS}:restrictions", tuple(fields)),)
 
 
 COMMAND_LIST = Entity(

@@ -8,17 +8,18 @@ starts a task. Whatever a handler raises costs that one stanza (REQ-922).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 import structlog
 
 from gateway.bridge.accounts import Account
-from gateway.bridge.intents import IncomingText
+from gateway.bridge.outbound.wanted import IncomingText
 from gateway.events import Through
 from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY
+from gateway.text.wording import tr
+from gateway.xmpp import bounces, calls, shared_contacts
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
@@ -35,24 +36,31 @@ from gateway.xmpp.limits import Kind, Rarely, Repeats, Standing
 from gateway.xmpp.presence import PresenceStanzas
 from gateway.xmpp.rooms import private
 from gateway.xmpp.rooms.joining import JOIN
+from gateway.xmpp.wishes import named, wish
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
 log = structlog.get_logger("dispatch")
 
-_ENCRYPTED = (
-    "This gateway cannot read end-to-end encrypted messages. "
-    "Please turn off encryption for this chat and send it again."
+_ENCRYPTED = tr(
+    "This gateway cannot read end-to-end encrypted messages. Please turn off "
+    "encryption for this chat and send it again.",
 )
-_TOO_MUCH = "You are sending too much at once. Please wait a minute and try again."
-_LOOP = (
-    "You have sent the same text 20 times within a minute. Please wait a minute. "
-    "This keeps programs from answering each other for ever."
+_TOO_MUCH = tr("You are sending too much at once. Please wait a minute and try again.")
+_BLOCKED = tr(
+    "You have blocked this contact. Send “unblock” to the gateway to talk with them again.",
 )
-_LONG_ID = f"The id of this is longer than {LONGEST_ID} characters."
+_LOOP = tr(
+    "You have sent the same text 20 times within a minute. Please wait a "
+    "minute. This keeps programs from answering each other for ever.",
+)
+_LONG_ID = tr("The id of this is longer than {longest_id} characters.", longest_id=LONGEST_ID)
+_LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
 _SUBSCRIPTIONS = frozenset({"subscribe", "subscribed", "unsubscribe", "unsubscribed"})
-_UNREGISTERED = "You have no account here yet. Send “login” to {gateway} to link one."
+_NOT_FROM_THEM = frozenset({"error", "result", "unavailable", "unsubscribe", "unsubscribed"})
+"""What servers say for somebody who is gone, too."""
+_UNREGISTERED = tr("You have no account here yet. Send “login” to {gateway} to link one.")
 
 
 class Dispatch:
@@ -79,14 +87,19 @@ class Dispatch:
         sender = split(element.get("from", ""))
         before = self._component.limits.credit(sender.bare)
         try:
+            if self._is_own_copy(element, sender, to):
+                return  # before all limits: the network has it, and nobody has typed it
             if not self._is_taken(element, sender) or not self._has_usable_id(element):
                 return
             if self._network.audience.unreached and element.get("type") != "error":
                 self._network.audience.heard(sender.bare)
+            if self._network.suspension.doubted and element.get("type") not in _NOT_FROM_THEM:
+                self._network.suspension.heard(sender.bare)
             if to.local.startswith("#") and element.get("type") != "error":
                 self._heard_in_room(element, sender)
             if sender.resource and _wants_answer(element):
                 self._network.active(sender.bare)
+                self._network.languages.heard(sender.bare, element.get(_LANGUAGE, ""))
             self._kinds[element.tag](element, sender, to)
         except Exception:
             log.exception("stanza_failed", kind=element.tag, id=element.get("id", ""))
@@ -98,6 +111,24 @@ class Dispatch:
     def _heard_in_room(self, element: Element, sender: Address) -> None:
         if sender.resource and self._network.accounts.of(sender.bare) is not None:
             self._network.rooms.ghosts.heard(element.get("from", ""))
+
+    def _is_own_copy(self, element: Element, sender: Address, to: Address) -> bool:
+        """It was said in the user's name, and comes back (REQ-1006)."""
+        account = self._network.accounts.of(sender.bare)
+        is_message = element.tag == f"{ACCEPT}message" and element.get("type") != "error"
+        if account is None or not is_message or not _has_content(element):
+            return False
+        contact = self._person_at(account, to)
+        id = StanzaId(element.get("id", ""))
+        return contact is not None and self._network.chats.is_own_copy(account, contact, id)
+
+    def _person_at(self, account: Account, to: Address) -> RemoteUserId | None:
+        """Who is at an address, by themselves or as an occupant."""
+        if not to.local.startswith("#"):
+            return self._network.addresses.contact(to.local)
+        room = self._network.rooms.find(account, to.local) if to.resource else None
+        member = None if room is None else self._network.rooms.by_nick(room, to.resource)
+        return None if member is None else member.user
 
     def _is_taken(self, element: Element, sender: Address) -> bool:
         """The limits of its sender. What is more is refused, and nothing is done for it."""
@@ -146,18 +177,19 @@ class Dispatch:
             and element.get("type", "") not in ("error", "result")
             and self._is_taken(element, sender)
         ):
-            self._error(element, errors.POLICY_VIOLATION, "This has too many XML elements.")
+            self._error(element, errors.POLICY_VIOLATION, tr("This has too many XML elements."))
 
     def _error(self, element: Element, error: errors.StanzaError, text: str) -> None:
         """Answer any kind of stanza with an error."""
+        to = element.get("from", "")
         self._component.stream.send(
             Stanza(
                 element.tag.removeprefix(ACCEPT),
                 element.get("to", ""),
-                element.get("from", ""),
+                to,
                 "error",
                 element.get("id", ""),
-                error.xml(text),
+                error.xml(text, language=self._component.language_of(to)),
             )
         )
 
@@ -166,7 +198,9 @@ class Dispatch:
         if element.tag == f"{ACCEPT}iq" and kind in ("get", "set"):
             self._component.iqs.fail(element)
         elif element.tag == f"{ACCEPT}message" and kind in ("chat", "normal", "groupchat"):
-            self._refuse(read_message(element), errors.INTERNAL, "The gateway could not take it.")
+            self._refuse(
+                read_message(element), errors.INTERNAL, tr("The gateway could not take it.")
+            )
 
     # --- IQs ------------------------------------------------------------------------------------
 
@@ -181,22 +215,27 @@ class Dispatch:
     def _message(self, element: Element, sender: Address, to: Address) -> None:
         message = read_message(element)
         if message.type == "error":
-            self._bounce(message, sender, to)
+            bounces.take(self._component, message, sender, to)
             return
         if message.privilege is not None and not to.local:
             self._component.privileges.advertised(message.sender, message.privilege)
             return
-        if not to.local:
+        if to.local:
+            shared_contacts.name(self._component, message)
+        is_of_chat = message.type in ("chat", "normal") or message.wants_attention
+        if not to.local and message.type == "headline":
+            self._component.own_profiles.take(element, sender)
+        elif not to.local:
             self._to_gateway(message, sender)
         elif to.local.startswith("#"):
-            if to.resource and message.type in ("chat", "normal"):
+            if to.resource and is_of_chat:
                 self._to_occupant(message, sender, to)
             else:
                 self._to_room(message, sender, to)
-        elif message.type in ("chat", "normal"):
+        elif is_of_chat:
             self._to_contact(message, sender, to)
         elif message.type == "groupchat":
-            self._refuse(message, errors.ITEM_NOT_FOUND, "This is a person, and no group.")
+            self._refuse(message, errors.ITEM_NOT_FOUND, tr("This is a person, and no group."))
 
     def _to_room(self, message: IncomingMessage, sender: Address, to: Address) -> None:
         if self._component.rooms.inviting.to_room(message, sender, to):
@@ -214,30 +253,6 @@ class Dispatch:
             message, sender, to, lambda error, said: self._refuse(message, error, said)
         )
 
-    def _bounce(self, message: IncomingMessage, sender: Address, to: Address) -> None:
-        if to.local.startswith("#"):
-            self._network.rooms.private_messages.came_back(
-                sender.bare,
-                message.sender,
-                StanzaId(message.id),
-                temporary=message.condition in errors.TEMPORARY,
-            )
-            self._component.rooms.unreachable(message.sender, sender, to, message.condition)
-            return
-        if not sender.local:
-            if self._component.privileges.withdrawn(sender.domain):
-                log.warning("privilege_refused", domain=sender.domain, condition=message.condition)
-            self._network.delivery.not_in_their_name(sender.domain, StanzaId(message.id))
-            return
-        self._network.delivery.bounced(
-            sender.bare,
-            StanzaId(message.id),
-            temporary=message.condition in errors.TEMPORARY,
-            # A client's errors come from a resource: it says nothing of its server.
-            unreachable=not sender.resource
-            and (message.error_type, message.condition) in errors.SERVER_AWAY,
-        )
-
     def _to_gateway(self, message: IncomingMessage, sender: Address) -> None:
         if message.type not in ("chat", "normal"):
             return
@@ -253,7 +268,7 @@ class Dispatch:
 
     def _to_contact(self, message: IncomingMessage, sender: Address, to: Address) -> None:
         if not self._component.access.permits(sender.bare):
-            if message.body is not None:
+            if message.has_content:
                 self._refuse(message, errors.FORBIDDEN, NOT_ADMITTED)
             return
         if message.encrypted:
@@ -264,6 +279,9 @@ class Dispatch:
         contact = self._network.addresses.contact(to.local)
         if account is None or contact is None:
             self._to_nobody(message, account)
+            return
+        if message.call:
+            calls.decline(self._component, message, account, contact)
             return
         if self._component.rooms.inviting.to_contact(message, sender, to):
             return
@@ -277,10 +295,13 @@ class Dispatch:
         try:
             person = private.addressed(self._component, message.sender, sender, to)
         except Refused as refused:
-            if message.body is not None:
+            if message.has_content:
                 self._refuse(message, refused.error, refused.said)
             return
-        self._in_chat(message, *person)
+        if message.call:
+            calls.decline(self._component, message, *person)
+        else:
+            self._in_chat(message, *person)
 
     def _in_chat(
         self,
@@ -291,23 +312,30 @@ class Dispatch:
     ) -> None:
         if message.chat_state:
             account.knows_chat_states = True
-        if message.body is not None:
-            if self._is_loop(account.user, contact, message.body):
-                self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
-            else:
-                text = replace(_text(message), through=through)
-                self._network.send_text(account, contact, text)
-            return
-        self._signals(message, account, contact)
+        wanted = wish(message, through, named(message, account, self._network.addresses))
+        if contact in account.blocked:
+            if wanted is not None:
+                self._refuse(message, errors.FORBIDDEN, _BLOCKED)
+        elif wanted is None:
+            self._signals(message, account, contact)
+        elif isinstance(wanted, IncomingText) and self._is_loop(
+            account.user, contact, wanted.body
+        ):
+            self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
+        else:
+            self._network.wants(account, contact, wanted)
 
     def _to_nobody(self, message: IncomingMessage, account: Account | None) -> None:
-        if message.body is None:
+        if not message.has_content:
             return
         if account is None:
             said = _UNREGISTERED.format(gateway=self._component.domain)
             self._refuse(message, errors.REGISTRATION_REQUIRED, said)
+        elif (meant := self._network.addresses.meant(split(message.to).local)) is not None:
+            said = tr("This contact has the address {jid}.", jid=self._component.puppet(meant))
+            self._refuse(message, errors.ITEM_NOT_FOUND, said)
         else:
-            self._refuse(message, errors.ITEM_NOT_FOUND, "There is no contact of this name.")
+            self._refuse(message, errors.ITEM_NOT_FOUND, tr("There is no contact of this name."))
 
     def _is_loop(self, user: UserJid, contact: str, body: str) -> bool:
         return self._repeats.is_loop(user, contact, body, self._clock.monotonic())
@@ -317,13 +345,14 @@ class Dispatch:
         if message.received:
             self._network.delivery.receipt(account.user, StanzaId(message.received))
         if message.displayed:
-            self._network.intents.displayed(account, contact, StanzaId(message.displayed))
+            self._network.chats.displayed(account, contact, StanzaId(message.displayed))
         if message.chat_state:
             self._network.typing(account, contact, message.chat_state == "composing")
 
     def _refuse(self, message: IncomingMessage, error: errors.StanzaError, text: str) -> None:
+        said = error.xml(text, language=self._component.language_of(message.sender))
         self._component.stream.send(
-            Stanza("message", message.to, message.sender, "error", message.id, error.xml(text))
+            Stanza("message", message.to, message.sender, "error", message.id, said)
         )
 
 
@@ -356,14 +385,3 @@ def _has_content(element: Element) -> bool:
     if any(child.tag in CONTENT for child in element):
         return True
     return element.get("type") == "groupchat" and element.find(f"{ACCEPT}subject") is not None
-
-
-def _text(message: IncomingMessage) -> IncomingText:
-    return IncomingText(
-        # An error or a receipt needs an id to refer to; a message without one gets none of both.
-        id=StanzaId(message.id),
-        origin_id=StanzaId(message.origin_id) if message.origin_id else None,
-        sender=message.sender,
-        body=message.body or "",
-        receipt=message.wants_receipt and bool(message.id),
-    )

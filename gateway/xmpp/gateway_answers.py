@@ -7,19 +7,29 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gateway.bridge.splitting import brief
-from gateway.xmpp import avatars, disco
+from gateway.errors import AdapterError, NotFound
+from gateway.locale import in_language
+from gateway.text.wording import tr
+from gateway.xmpp import avatars, disco, usersearch
 from gateway.xmpp.asked import Answer, LaterAnswer, Request, empty, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.xml import text
+from gateway.xmpp.codec.xml import speaking, text
 from gateway.xmpp.console import register
 from gateway.xmpp.jid import split
+from gateway.xmpp.own_profiles import FEATURES
+from gateway.xmpp.profiles import Profile, published
+from gateway.xmpp.puppet_answers import forbidden
 from gateway.xmpp.rooms import listing
 from gateway.xmpp.rooms.searching import SEARCH, ChannelSearch
 from gateway.xmpp.rooms.stanzas import MUC
+from gateway.xmpp.rosters import ROSTER
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
+
+
+_PUBSUB = "{http://jabber.org/protocol/pubsub}"
 
 
 class GatewayAnswers:
@@ -32,9 +42,11 @@ class GatewayAnswers:
         more = [
             *([MUC] if capabilities.rooms else ()),
             *([SEARCH] if capabilities.room_search else ()),
+            *([usersearch.SEARCH] if capabilities.people_search else ()),
+            *(FEATURES if capabilities.profile else ()),
         ]
         self.entity = disco.gateway_entity(
-            component.kind, component.name, component.admins, more, has_rooms=capabilities.rooms
+            component.kind, component.name, component.addresses, more, has_rooms=capabilities.rooms
         )
         self._started = self._adapter.context.clock.now()
         self.now: dict[tuple[str, str], Answer] = {
@@ -45,14 +57,21 @@ class GatewayAnswers:
             ("get", "{jabber:iq:last}query"): self._uptime,
             ("get", "{urn:xmpp:time}time"): self._time,
             ("get", "{jabber:iq:gateway}query"): self._prompt,
-            ("set", "{jabber:iq:gateway}query"): self._address_for,
-            ("get", "{vcard-temp}vCard"): self._card,
+            ("get", "{vcard-temp}vCard"): lambda _: self._profile.card(),
+            ("set", "{vcard-temp}vCard"): _not_allowed,
+            ("get", f"{{{avatars.VCARD4}}}vcard"): lambda _: self._profile.card4(),
+            ("set", f"{{{avatars.VCARD4}}}vcard"): _not_allowed,
+            ("get", f"{_PUBSUB}pubsub"): lambda request: published(self._profile, request),
+            ("set", f"{_PUBSUB}pubsub"): forbidden,
             ("get", f"{{{register.NS}}}query"): self._registration,
+            ("set", f"{{{ROSTER}}}query"): component.rosters.pushed,
         }
         self.later: dict[tuple[str, str], LaterAnswer] = {
             ("set", f"{{{disco.COMMANDS}}}command"): self._command,
             ("set", f"{{{register.NS}}}query"): self._register,
+            ("set", "{jabber:iq:gateway}query"): self._address_for,
             **ChannelSearch(component).later,
+            **usersearch.UserSearch(component).later,
         }
 
     def _info(self, request: Request) -> str:
@@ -103,24 +122,43 @@ class GatewayAnswers:
             f"<utc>{now.strftime('%Y-%m-%dT%H:%M:%SZ')}</utc></time>"
         )
 
-    def _prompt(self, _: Request) -> str:
-        name = text(self._adapter.display_name)
+    def _prompt(self, request: Request) -> str:
+        language = self._component.language_of(request.sender)
+        name = self._adapter.display_name
+        how = tr("Enter the {name} address of the person you want to talk with.", name=name)
+        asked = tr("{name} address", name=name)
         return (
-            "<query xmlns='jabber:iq:gateway'>"
-            f"<desc>Enter the {name} address of the person you want to talk with.</desc>"
-            f"<prompt>{name} address</prompt></query>"
+            f"<query xmlns='jabber:iq:gateway'{speaking(language)}>"
+            f"<desc>{text(in_language(how, language))}</desc>"
+            f"<prompt>{text(in_language(asked, language))}</prompt></query>"
         )
 
-    def _address_for(self, request: Request) -> str:
+    async def _address_for(self, request: Request) -> str:
         typed = request.payload.findtext("{jabber:iq:gateway}prompt") or ""
-        contact = self._component.network.addresses.parse(typed)
+        contact = self._component.contact_at(typed)
         if contact is None:
             raise Refused(
                 errors.NOT_ACCEPTABLE,
-                f"“{brief(typed)}” is not a {self._adapter.display_name} address.",
+                tr(
+                    "“{brief}” is not a {display_name} address.",
+                    brief=brief(typed),
+                    display_name=self._adapter.display_name,
+                ),
             )
+        if request.account is not None:
+            try:
+                await self._component.network.contacts.look_ups.find(request.account, contact)
+            except NotFound as error:
+                raise Refused(errors.ITEM_NOT_FOUND, brief(error.text)) from None
+            except AdapterError:  # nobody can tell now; who writes there learns it
+                pass
         jid = text(self._component.puppet(contact))
         return f"<query xmlns='jabber:iq:gateway'><jid>{jid}</jid><prompt>{jid}</prompt></query>"
 
-    def _card(self, _: Request) -> str:
-        return avatars.card(self._component.name)
+    @property
+    def _profile(self) -> Profile:
+        return self._component.profiles.gateway
+
+
+def _not_allowed(_: Request) -> str:
+    raise Refused(errors.NOT_ALLOWED)

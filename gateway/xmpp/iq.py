@@ -14,6 +14,7 @@ import structlog
 from gateway.errors import AdapterError, NotFound
 from gateway.ids import UserJid
 from gateway.tasks import is_cancelled, within
+from gateway.text.wording import tr
 from gateway.xmpp.asked import Answer, LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
@@ -51,7 +52,7 @@ class IqService:
         """Answer, now or within the limits of a look-up."""
         children = list(element)
         if len(children) != 1:
-            self._refuse(element, Refused(errors.BAD_REQUEST, "One payload is expected."))
+            self._refuse(element, Refused(errors.BAD_REQUEST, tr("One payload is expected.")))
             return
         request = Request(
             type=element.get("type", ""),
@@ -94,7 +95,9 @@ class IqService:
     ) -> None:
         """Answer in a task of its own; the number of those has a bound (REQ-712)."""
         if self._open[user] >= MAX_OPEN_OF_USER or self._open.total() >= MAX_OPEN:
-            said = "Too many of your requests wait for an answer. Please try again later."
+            said = tr(
+                "Too many of your requests wait for an answer. Please try again later.",
+            )
             self._refuse(element, Refused(errors.RESOURCE_CONSTRAINT, said))
             return
 
@@ -115,14 +118,14 @@ class IqService:
         assert request.contact is not None
         clock = self._network.adapter.context.clock
         try:
-            looking_up = self._network.contacts.find(request.account, request.contact)
+            looking_up = self._network.contacts.look_ups.find(request.account, request.contact)
             await within(clock, _LIMIT_S, looking_up)
         except NotFound as error:
             self._refuse(element, Refused(errors.ITEM_NOT_FOUND, error.text))
         except AdapterError as error:
             self._refuse(element, Refused(errors.REMOTE_TIMEOUT, error.text))
         except TimeoutError:
-            said = "The network did not answer in time."
+            said = tr("The network did not answer in time.")
             self._refuse(element, Refused(errors.REMOTE_TIMEOUT, said))
         except (asyncio.CancelledError, Exception):
             if is_cancelled():
@@ -161,7 +164,9 @@ class IqService:
             self._reply(element, "result", inner)
 
     def _refuse(self, element: Element, refused: Refused) -> None:
-        self._reply(element, "error", refused.error.xml(refused.said, refused.detail))
+        language = self._component.language_of(element.get("from", ""))
+        error = refused.error.xml(refused.said, refused.detail, language=language)
+        self._reply(element, "error", error)
 
     def fail(self, element: Element) -> None:
         """A handler raised what it should not: still one answer."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from gateway.ids import UserJid
+from gateway.text.wording import tr
 
 _KEPT = 10_000
 """Buckets of one kind. Who is forgotten begins with a full one; domains are still measured."""
@@ -24,7 +25,7 @@ _CREDITS = 20
 """Answers that a stranger may still get: as many as there were stanzas, but not more than this."""
 _GUESTS = 1_000
 _GUESTS_OF_DOMAIN = 100
-TOO_MANY_GUESTS = "Too many people are giving commands at the moment. Please try again later."
+TOO_MANY_GUESTS = tr("Too many people are giving commands at the moment. Please try again later.")
 _REPEATS = 20
 _REPEATS_S = 60.0
 _REPEATS_KEPT = 1_000

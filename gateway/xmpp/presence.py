@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from gateway.store.conversations import GATEWAY
+from gateway.text.wording import tr
+from gateway.xmpp.codec.errors import GONE
 from gateway.xmpp.codec.presence import error_of, read_device
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
 _SUBSCRIPTIONS = ("subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe")
-_NO_WAY = ("remote-server-not-found", "remote-server-timeout", "item-not-found", "gone")
+_NO_WAY = frozenset({"remote-server-not-found", "remote-server-timeout"}) | GONE
 
 
 class PresenceStanzas:
@@ -34,8 +36,10 @@ class PresenceStanzas:
             self._component.rooms.presence(element, sender, to)
         elif kind in ("", "unavailable"):
             self._availability(element, kind, sender, to)
-        elif kind == "error" and error_of(element) in _NO_WAY:
+        elif kind == "error" and (condition := error_of(element)) in _NO_WAY:
             self._network.audience.unreachable(sender.bare)
+            if condition in GONE and not sender.resource:
+                self._network.suspension.is_gone(sender.bare)
 
     def _availability(self, element: Element, kind: str, sender: Address, to: Address) -> None:
         """One of these for each puppet in the roster: O(1), without the store (REQ-306)."""
@@ -56,11 +60,12 @@ class PresenceStanzas:
         elif contact is None:
             if kind == "subscribe":
                 self._unsubscribed(to, sender)
-                self._component.say(sender.bare, f"There is no contact {to.bare}.")
+                said = tr("There is no contact {bare}.", bare=to.bare)
+                self._component.console.say(sender.bare, said)
             elif kind == "probe":
                 self._unavailable(to, sender)
         else:
-            getattr(self._network.contacts, kind)(account, contact)
+            getattr(self._network.contacts.subscriptions, kind)(account, contact)
             if kind == "subscribed":
                 self._network.audience.ask(account, contact)
             if kind == "unsubscribed" and contact == GATEWAY:

@@ -92,6 +92,7 @@ class Stream:
         self._ids = RequestIds(settings.domain, clock)
         self._barriers = Barriers(self._send_barrier, self._barriers_overdue, clock, self._tasks)
         self._requests: dict[str, Callable[[Element | None], None]] = {}
+        self._long: set[str] = set()
         self._answers = Answers()
         self._rarely = Rarely()
         self._silence: asyncio.Task[None] | None = None
@@ -202,10 +203,14 @@ class Stream:
         limit_s: float,
         kind: str = "get",
         sender: str = "",
+        *,
+        is_long: bool = False,
     ) -> None:
         """An IQ from the component, or from another address of ours; ``answered`` gets the reply,
-        or None when none came."""
+        or None when none came. ``is_long``: the reply may be."""
         request_id = self._ids.new()
+        if is_long:
+            self._long.add(request_id)
         self._requests[request_id] = answered
         self._tasks.spawn(self._give_up(request_id, limit_s), "request limit")
         sender = sender or self._settings.domain
@@ -213,6 +218,7 @@ class Stream:
 
     async def _give_up(self, request_id: str, limit_s: float) -> None:
         await self._clock.sleep(limit_s)
+        self._long.discard(request_id)
         answered = self._requests.pop(request_id, None)
         if answered is not None:
             answered(None)
@@ -328,6 +334,7 @@ class Stream:
                 ready=self._ready,
                 stanza=self._hooks.stanza,
                 excessive=self._hooks.excessive,
+                may_be_long=self._long.__contains__,
                 pressure=self._pressed,
             ),
             self._clock,

@@ -19,6 +19,7 @@ from tests.bench import (
     codec_in,
     codec_out,
     encryption,
+    files,
     loop,
     machine,
     memory,
@@ -50,6 +51,7 @@ def _sections(full: bool) -> dict[str, Section]:
         "stall": stall.measure,
         "rooms": rooms.measure,
         "encryption": encryption.measure,
+        "files": files.measure,
     }
 
 
@@ -58,7 +60,7 @@ def main(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="in, out, loop, store, start, memory, presence, stall, rooms or encryption."
+            help="in, out, loop, store, start, memory, presence, stall, rooms, encryption, files."
         ),
     ] = None,
     repetitions: Annotated[int, typer.Option(min=1, help="Of each measurement.")] = 5,

@@ -71,7 +71,7 @@ def _ours(bench: sink.Bench, make: Callable[[StanzaId], Delivery]) -> Prepare:
         async def work() -> None:
             for start in range(0, _COUNT, _TURN):
                 for row in rows[start : start + _TURN]:
-                    bench.component.write(row)
+                    bench.component.port.write(row)
                 await asyncio.sleep(0)
 
         return work

@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.events import Affiliation, Member, RemoteRoom, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store import Transaction, archive, avatars, rooms
+from gateway.store.avatars import Named
 from tests.bench import house, sink, stanzas
 from tests.bench.measure import Figure, Group, settle_garbage
 from tests.bench.peer_process import peers
@@ -166,7 +167,8 @@ async def _fill(
         room = rooms.find(db, account.id, room_id)
         assert room is not None
         for number, user in enumerate(people):
-            avatars.know(db, room.id, user, f"{number:040x}", now)
+            named = Named(bench.network.name, room.realm, user)
+            avatars.know(db, account.id, named, f"{number:040x}", now)
         for number in range(said):
             message = RoomMessage(
                 id=StanzaId(f"id-{number}"),

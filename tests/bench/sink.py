@@ -17,11 +17,19 @@ from slixmpp.xmlstream import XMLStream
 
 from gateway.app import Context
 from gateway.bridge.accounts import Account
-from gateway.bridge.actors import Limits
-from gateway.bridge.intents import IncomingText
-from gateway.bridge.network import Network, NetworkSettings
+from gateway.bridge.network import Network
+from gateway.bridge.network_settings import NetworkSettings
+from gateway.bridge.outbound.actors import Limits
+from gateway.bridge.outbound.wanted import IncomingText
+from gateway.config.tree import Fetch
 from gateway.ids import RemoteUserId
+from gateway.media.fetch import Guard
 from gateway.media.images import Images
+from gateway.media.pictures import Pictures
+from gateway.media.sounds import Sounds
+from gateway.media.turns import Turns
+from gateway.media.uploads import Uploads
+from gateway.media.work import Work
 from gateway.store import Store
 from gateway.tasks import SystemClock
 from gateway.xmpp.access import AccessList
@@ -106,11 +114,18 @@ async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
             http=http,
         )
         network = CountingNetwork(
-            NetworkSettings(name=house.NETWORK, limits=Limits()),
+            NetworkSettings(name=house.NETWORK, domain=stanzas.COMPONENT, limits=Limits()),
             IllustratedAdapter(context),
             store,
             house.secret_box(directory),
-            Images(),
+            images := Images(),
+            Uploads(
+                Guard(Fetch()),
+                images,
+                Pictures(images, Work()),
+                Sounds(None, Work()),
+                Turns(1, 1),
+            ),
         )
         linked = [await house.link(network.accounts, store, number) for number in range(accounts)]
         component = Component(_settings(store), network, Neighbours(context.clock))
@@ -121,6 +136,7 @@ async def component(directory: Path, accounts: int) -> AsyncIterator[Bench]:
             ConnectionHooks(
                 ready=component.stream._ready,
                 stanza=Dispatch(component).take,
+                may_be_long=lambda _: False,
                 excessive=lambda _: None,
                 pressure=lambda _: None,
             ),
@@ -153,4 +169,5 @@ def _settings(store: Store) -> ComponentSettings:
         ),
         name="Scripted",
         kind="scripted",
+        addresses={},
     )

@@ -14,6 +14,7 @@ from tests.bench import stanzas
 _ACCEPT = "{jabber:component:accept}"
 _BODY = f"{_ACCEPT}body"
 _RECEIVED = "{urn:xmpp:receipts}received"
+_LINK = "{jabber:x:oob}x/{jabber:x:oob}url"
 _PING = "{urn:xmpp:ping}ping"
 _UNKNOWN = (
     "<error type='cancel'>"
@@ -38,6 +39,8 @@ class FakeServer(asyncio.Protocol):
         """Called with the address of a session that has joined a room."""
         self.on_said: Callable[[str, str], None] = lambda session, body: None
         """Called with the address of a session and each text that it is told in a room."""
+        self.on_link: Callable[[str], None] = lambda url: None
+        """Called with the address of each file that a user is told of (XEP-0066)."""
         self._transport: asyncio.Transport
         self._parser: XMLPullParser[Any] = XMLPullParser(("start", "end"))
         self._depth = 0
@@ -80,17 +83,7 @@ class FakeServer(asyncio.Protocol):
     def _take(self, element: Element) -> None:
         kind = element.tag.removeprefix(_ACCEPT)
         if kind == "message":
-            localpart = element.get("from", "").partition("@")[0]
-            if (body := element.find(_BODY)) is not None:
-                self.on_message(localpart, False)
-                if element.get("type") == "groupchat":
-                    self.on_said(element.get("to", ""), body.text or "")
-            elif element.find(_RECEIVED) is not None:
-                self.on_message(localpart, True)
-            elif (invitation := element.find("{jabber:x:conference}x")) is not None:
-                self.on_invitation(invitation.get("jid", ""))
-            elif element.find(f"{_ACCEPT}subject") is not None:
-                self.on_entered(element.get("to", ""))
+            self._hear(element)
         elif kind == "presence" and element.get("type") is None:
             self.on_presence(element.get("from", "").partition("@")[0])
         elif kind == "iq" and element.get("type") in ("get", "set"):
@@ -105,3 +98,18 @@ class FakeServer(asyncio.Protocol):
             self.write(stanzas.HANDSHAKE)
             self.up_at = time.monotonic()
             self.up.set()
+
+    def _hear(self, element: Element) -> None:
+        localpart = element.get("from", "").partition("@")[0]
+        if (body := element.find(_BODY)) is not None:
+            self.on_message(localpart, False)
+            if (url := element.findtext(_LINK)) is not None:
+                self.on_link(url)
+            if element.get("type") == "groupchat":
+                self.on_said(element.get("to", ""), body.text or "")
+        elif element.find(_RECEIVED) is not None:
+            self.on_message(localpart, True)
+        elif (invitation := element.find("{jabber:x:conference}x")) is not None:
+            self.on_invitation(invitation.get("jid", ""))
+        elif element.find(f"{_ACCEPT}subject") is not None:
+            self.on_entered(element.get("to", ""))

@@ -7,23 +7,15 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-import pytest_asyncio
 
 from tests.contract.matrix_peer import matrix_peer
 from tests.contract.peer import Peer
 from tests.contract.scripted_peer import ScriptedPeer
 from tests.peers.synapse import Synapse
-from tests.scripted.adapter import ForgetfulAdapter, IllustratedAdapter
+from tests.scripted.adapter import FilesAdapter, ForgetfulAdapter
 from tests.scripted.server import ScriptedNetwork
 
 PEERS = ["scripted", "forgetful", "matrix"]
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def synapse(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Synapse]:
-    """A running Matrix homeserver for localhost."""
-    async with Synapse(tmp_path_factory.mktemp("synapse")) as server:
-        yield server
 
 
 @pytest.fixture
@@ -57,6 +49,6 @@ async def peer(
         async with matrix_peer(homeserver, http) as made:
             yield made
     else:
-        kind = IllustratedAdapter if network_name == "scripted" else ForgetfulAdapter
+        kind = FilesAdapter if network_name == "scripted" else ForgetfulAdapter
         async with ScriptedNetwork() as network:
             yield ScriptedPeer(kind, network, http)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said in groups about what was said there, both ways: `test_contract` tries it."""
+"""What there is in groups alone, or is something else there: `test_contract` tries it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ from gateway.adapter import Session
 from gateway.errors import AdapterError
 from gateway.events import (
     MarkRoomRead,
-    Mention,
-    ReactInRoom,
     RemoteMember,
+    RemoteMessage,
+    RemoteProfile,
     RemoteRoom,
     RemoteRoomMessage,
-    RemoteRoomReaction,
     RemoteRoomRead,
-    RemoteRoomRetraction,
-    RetractInRoom,
     SendRoomText,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId
@@ -37,7 +34,7 @@ PNG = base64.b64decode(
 
 
 @asynccontextmanager
-async def _group(peer: Peer) -> AsyncIterator[tuple[Account, Session, RemoteRoomId]]:
+async def in_group(peer: Peer) -> AsyncIterator[tuple[Account, Session, RemoteRoomId]]:
     """A group of bob and alice, with a session of hers."""
     account = await peer.account()
     async with peer.running(account) as session:
@@ -61,8 +58,14 @@ async def _told(account: Account, message: RemoteMessageId) -> RemoteRoomMessage
 
 async def avatars(peer: Peer) -> None:
     """Who has a picture is told, and it can be had; what is none cannot."""
-    async with _group(peer) as (account, session, group):
+    async with in_group(peer) as (account, session, group):
+        await peer.says("in the chat")
+        await account.first(RemoteMessage, lambda event: event.body == "in the chat")
         await peer.pictures(group, PNG)
+        shown = await account.first(RemoteProfile, lambda event: bool(event.avatar))
+        assert shown.contact == peer.bob
+        assert (await session.avatar(shown.avatar or "")).startswith(PNG[:8])
+        assert (await session.find(peer.bob)).avatar == shown.avatar
         room = await account.first(RemoteRoom, lambda event: bool(event.avatar))
         told = await account.first(RemoteMember, lambda event: bool(event.member.avatar))
         assert (room.room, told.room, told.member.user) == (group, group, peer.bob)
@@ -73,122 +76,8 @@ async def avatars(peer: Peer) -> None:
                 await session.avatar(nothing)
 
 
-async def edits(peer: Peer) -> None:
-    """An edit has an id of its own, and names the first text, however often that was edited."""
-    async with _group(peer) as (account, session, group):
-        said = await peer.says_in_group(group, "helo")
-        for body in ("hello", "hello!"):
-            edit = await peer.edits_in_group(group, said, body)
-            told = await _told(account, edit)
-            assert (told.room, told.sender, told.body, told.edits) == (group, peer.bob, body, said)
-        mine = await _says(session, group, "contract.1", body="hi bbo")
-        for number, body in enumerate(("hi bob", "hi, bob"), start=2):
-            edit = await _says(session, group, f"contract.{number}", body=body, edits=mine)
-            await peer.sees_edit(group, mine, body)
-            echo = await _told(account, edit)
-            assert (echo.body, echo.edits, echo.sender) == (body, mine, peer.alice)
-            if peer.adapter.capabilities.echoes_key:
-                assert echo.key == f"contract.{number}"
-
-
-async def replies(peer: Peer) -> None:
-    async with _group(peer) as (account, session, group):
-        said = await peer.says_in_group(group, "tea?")
-        await _told(account, said)
-        mine = await _says(session, group, "contract.1", body="yes", reply_to=said)
-        await peer.sees_reply(group, said, "yes")
-        echo = await _told(account, mine)
-        assert (echo.body, echo.reply_to) == ("yes", said)
-        answer = await peer.replies_in_group(group, mine, "at noon")
-        told = await account.first(RemoteRoomMessage, lambda event: event.body == "at noon")
-        assert (told.id, told.reply_to, told.edits) == (answer, mine, None)
-
-
-async def reactions(peer: Peer) -> None:
-    """What alice reacts with is a set; bob's come and go one by one."""
-    async with _group(peer) as (account, session, group):
-        said = await peer.says_in_group(group, "done")
-
-        async def reacts(key: str, *emoji: str) -> set[RemoteMessageId]:
-            command = ReactInRoom(room=group, message=said, emoji=emoji)
-            sent = await session.send(command, key)
-            assert await session.send(command, key) == sent
-            assert sent.reactions.keys() == set(emoji)
-            await peer.sees_reactions(group, said, set(emoji))
-            await account.until(lambda: account.reactions(group, said) == sent.reactions)
-            assert await session.send(command, key) == sent
-            return set(sent.reactions.values())
-
-        first = await reacts("contract.1", "👍", "❤️")
-        second = await reacts("contract.2", "❤️", "🎉")
-        assert len(first & second) == 1
-        await reacts("contract.3")
-        last = await reacts("contract.4", "👍")
-        assert not last & (first | second)
-        if peer.adapter.capabilities.echoes_key:
-            told = await account.first(RemoteRoomReaction, lambda event: event.id in last)
-            assert told.key == "contract.4"
-
-        mine = await _says(session, group, "contract.5", body="me too")
-        made = await peer.reacts_in_group(group, mine, "🙂")
-        told = await account.first(RemoteRoomReaction, lambda event: event.sender == peer.bob)
-        assert (told.room, told.id, told.message, told.emoji) == (group, made, mine, "🙂")
-        await peer.takes_back_in_group(group, made)
-        gone = await account.first(RemoteRoomRetraction, lambda event: event.message == made)
-        assert (gone.room, gone.by) == (group, peer.bob)
-
-
-async def retractions(peer: Peer) -> None:
-    async with _group(peer) as (account, session, group):
-        said = await peer.says_in_group(group, "a mistake")
-        await peer.takes_back_in_group(group, said)
-        gone = await account.first(RemoteRoomRetraction, lambda event: event.message == said)
-        assert (gone.room, gone.by) == (group, peer.bob)
-        mine = await _says(session, group, "contract.1", body="another one")
-        command = RetractInRoom(room=group, message=mine)
-        await session.send(command, "contract.2")
-        await peer.sees_taken_back(group, mine)
-        gone = await account.first(RemoteRoomRetraction, lambda event: event.message == mine)
-        assert gone.by == peer.alice
-
-
-async def mentions(peer: Peer) -> None:
-    """Somebody is named in a part of the text."""
-    async with _group(peer) as (account, session, group):
-        await peer.mentions_in_group(group, "I say, ", ", tea?")
-        told = await account.first(RemoteRoomMessage, lambda event: bool(event.mentions))
-        assert told.body == "I say, Alice, tea?"
-        assert told.mentions == (Mention(user=peer.alice, begin=7, end=12),)
-        body, bob = "yes, bob!", Mention(user=peer.bob, begin=5, end=8)
-        mine = await _says(session, group, "contract.1", body=body, mentions=(bob,))
-        await peer.sees_mention(group, body)
-        echo = await _told(account, mine)
-        assert (echo.body, echo.mentions) == (body, (bob,))
-
-
-async def threads(peer: Peer) -> None:
-    """What belongs to a thread, and what answers something in it."""
-    async with _group(peer) as (account, session, group):
-        root = await peer.says_in_group(group, "tea?")
-        first = await peer.says_in_thread(group, root, root, "green")
-        told = await account.first(RemoteRoomMessage, lambda event: event.body == "green")
-        assert (told.id, told.thread, told.thread_after, told.reply_to) == (
-            first, root, root, None,
-        )  # fmt: skip
-        about = {"thread": root, "thread_after": first}
-        mine = await _says(session, group, "contract.1", body="black", **about)
-        await peer.sees_in_thread(group, root, first, "black", is_answer=False)
-        echo = await _told(account, mine)
-        assert (echo.thread, echo.reply_to) == (root, None)
-        about = {"thread": root, "thread_after": mine, "reply_to": first}
-        answer = await _says(session, group, "contract.2", body="both", **about)
-        await peer.sees_in_thread(group, root, first, "both", is_answer=True)
-        echo = await _told(account, answer)
-        assert (echo.thread, echo.reply_to) == (root, first)
-
-
 async def read_marks(peer: Peer) -> None:
-    async with _group(peer) as (account, session, group):
+    async with in_group(peer) as (account, session, group):
         mine = await _says(session, group, "contract.1", body="read this")
         await peer.heard_in_group(group, "read this")
         await peer.reads_in_group(group, mine)
@@ -200,7 +89,7 @@ async def read_marks(peer: Peer) -> None:
 
 
 async def typing(peer: Peer) -> None:
-    async with _group(peer) as (account, session, group):
+    async with in_group(peer) as (account, session, group):
         for active in (True, False):
             await session.set_room_typing(group, active)
             await peer.sees_typing_in_group(group, active)
@@ -212,10 +101,4 @@ async def typing(peer: Peer) -> None:
 
 EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "avatars": avatars,
-    "edits": edits,
-    "replies": replies,
-    "reactions": reactions,
-    "retractions": retractions,
-    "mentions": mentions,
-    "threads": threads,
 }

@@ -30,7 +30,7 @@ from gateway.events import (
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context
-from tests.contract.peer import Peer
+from tests.contract.peer import Peer, Place
 from tests.contract.proxy import Proxy
 from tests.peers.matrix_client import MatrixClient, MatrixEvent
 from tests.peers.synapse import Synapse
@@ -48,6 +48,7 @@ class MatrixPeer(Peer):
 
     def __init__(
         self,
+        synapse: Synapse,
         proxy: Proxy,
         http: aiohttp.ClientSession,
         phone: MatrixClient,
@@ -62,7 +63,7 @@ class MatrixPeer(Peer):
         self.bob = RemoteUserId(bob.user_id)
         self.carol = RemoteUserId(carol.user_id)
         self.nobody = RemoteUserId(f"@nobody{next(_numbers)}:localhost")
-        self._proxy = proxy
+        self._synapse, self._proxy = synapse, proxy
         self._url = f"http://127.0.0.1:{proxy.port}"
         self._phone, self._bob, self._carol = phone, bob, carol
         self._room = ""
@@ -96,6 +97,34 @@ class MatrixPeer(Peer):
         )
         return [RemoteMessageId(event.event_id) for event in found if event.sender == self.alice]
 
+    async def calls(self, call: str, *, elsewhere: bool = False) -> RemoteMessageId:
+        offer = {"type": "offer", "sdp": "v=0"}
+        content = {"call_id": call, "version": 0, "lifetime": 60_000, "offer": offer}
+        made = await self._who(elsewhere).send_event(self._room, "m.call.invite", content)
+        return RemoteMessageId(made)
+
+    async def hangs_up(self, call: str, *, elsewhere: bool = False) -> RemoteMessageId:
+        content = {"call_id": call, "version": 0, "reason": "invite_timeout"}
+        made = await self._who(elsewhere).send_event(self._room, "m.call.hangup", content)
+        return RemoteMessageId(made)
+
+    async def sees_file(
+        self, group: Place, name: str
+    ) -> tuple[RemoteMessageId | None, bytes, str]:
+        def has_it(event: MatrixEvent) -> bool:
+            content = event.content
+            return event.section == "timeline" and content.get("filename", content) == name
+
+        await self._bob.wait_for(has_it)
+        end = await self._bob.send_text(self._place(group), "(a marker)")
+        await self._bob.wait_for(lambda event: event.event_id == end)
+        (event,) = self._bob.inbox.find(has_it)
+        assert (event.room_id, event.sender) == (self._place(group), self.alice)
+        data = await self._bob.download(event.content["url"])
+        assert event.content["info"]["size"] == len(data)
+        said = event.content["body"]
+        return RemoteMessageId(event.event_id), data, "" if said == name else said
+
     async def types(self, active: bool) -> None:
         await self._bob.typing(self._room, active)
 
@@ -116,6 +145,11 @@ class MatrixPeer(Peer):
             return (event.type, event.sender) == ("m.presence", self.alice) and shown == wanted
 
         await self._bob.wait_for(found)
+
+    async def sees_profile(self, name: str, *, is_pictured: bool) -> None:
+        shown = await self._bob.request("GET", f"profile/{quote(self.alice)}")
+        assert shown.get("displayname") == name
+        assert bool(shown.get("avatar_url")) == is_pictured
 
     async def reads(self, message: RemoteMessageId) -> None:
         await self._bob.read(self._room, message)
@@ -161,7 +195,7 @@ class MatrixPeer(Peer):
     ) -> tuple[RemoteRoomId, list[RemoteMessageId]]:
         group = await self.makes_group(name)
         ids = [await self.says_in_group(group, body) for body in said]
-        await self.takes_back_in_group(group, ids[1])
+        await self.takes_back(group, ids[1])
         return group, ids
 
     async def invites_to_group(self, name: str) -> RemoteRoomId:
@@ -183,12 +217,34 @@ class MatrixPeer(Peer):
         body = {"user_id": self.alice, "reason": reason}
         await self._bob.request("POST", f"rooms/{quote(group, safe='')}/kick", body)
 
-    async def edits_in_group(
-        self, group: RemoteRoomId, message: RemoteMessageId, body: str
-    ) -> RemoteMessageId:
-        return RemoteMessageId(await self._bob.edit(group, message, body))
+    def _place(self, group: Place) -> str:
+        return group or self._room
 
-    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+    def _who(self, elsewhere: bool) -> MatrixClient:
+        return self._phone if elsewhere else self._bob
+
+    async def edits(
+        self, group: Place, message: RemoteMessageId, body: str, *, elsewhere: bool = False
+    ) -> RemoteMessageId:
+        made = await self._who(elsewhere).edit(self._place(group), message, body)
+        return RemoteMessageId(made)
+
+    async def sees_report(self, reason: str) -> None:
+        token = await self._synapse.add_user(f"admin{next(_numbers)}", "secret", admin=True)
+        url = f"{self._synapse.url}/_synapse/admin/v1/user_reports"
+        bearer = {"Authorization": f"Bearer {token}"}
+        async with self.http.get(url, headers=bearer) as answer:
+            reports = (await answer.json())["user_reports"]
+        mine = [one for one in reports if one["user_id"] == self.alice]
+        assert [(one["target_user_id"], one["reason"]) for one in mine] == [(self.bob, reason)]
+
+    async def sees_muted(self, group: Place, is_muted: bool) -> None:
+        rules = (await self._phone.request("GET", "pushrules/"))["global"]["override"]
+        muted = [rule for rule in rules if rule["rule_id"] == self._place(group)]
+        assert [rule["actions"] for rule in muted] == [[]] * is_muted
+        assert all(rule["enabled"] for rule in muted)
+
+    async def sees_edit(self, group: Place, message: RemoteMessageId, body: str) -> None:
         relation = {"rel_type": "m.replace", "event_id": message}
         await self._sees(
             "m.new_content",
@@ -197,7 +253,20 @@ class MatrixPeer(Peer):
             ),
         )
 
-    async def mentions_in_group(self, group: RemoteRoomId, before: str, after: str) -> None:
+    async def shares(
+        self, group: Place, data: bytes, name: str, body: str = ""
+    ) -> RemoteMessageId:
+        content = {
+            "msgtype": "m.file",
+            "filename": name,
+            "body": body or name,
+            "url": await self._bob.upload(data, "application/octet-stream"),
+            "info": {"size": len(data), "mimetype": "application/octet-stream"},
+        }
+        made = await self._bob.send_event(self._place(group), "m.room.message", content)
+        return RemoteMessageId(made)
+
+    async def mentions(self, group: Place, before: str, after: str) -> None:
         link = f'<a href="https://matrix.to/#/{self.alice}">Alice</a>'
         content = {
             "msgtype": "m.text",
@@ -206,9 +275,9 @@ class MatrixPeer(Peer):
             "formatted_body": f"{before}{link}{after}",
             "m.mentions": {"user_ids": [self.alice]},
         }
-        await self._bob.send_event(group, "m.room.message", content)
+        await self._bob.send_event(self._place(group), "m.room.message", content)
 
-    async def sees_mention(self, group: RemoteRoomId, body: str) -> None:
+    async def sees_mention(self, group: Place, body: str) -> None:
         link = f'<a href="https://matrix.to/#/{self.bob}">bob</a>'
         await self._sees(
             "m.mentions",
@@ -218,15 +287,14 @@ class MatrixPeer(Peer):
             ),
         )
 
-    async def replies_in_group(
-        self, group: RemoteRoomId, message: RemoteMessageId, body: str
-    ) -> RemoteMessageId:
+    async def replies(self, group: Place, message: RemoteMessageId, body: str) -> RemoteMessageId:
         relation = {"m.in_reply_to": {"event_id": message}}
         quoted = f"> <{self.alice}> something\n\n{body}"
         content = {"msgtype": "m.text", "body": quoted, "m.relates_to": relation}
-        return RemoteMessageId(await self._bob.send_event(group, "m.room.message", content))
+        made = await self._bob.send_event(self._place(group), "m.room.message", content)
+        return RemoteMessageId(made)
 
-    async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+    async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
         relation = {"m.in_reply_to": {"event_id": message}}
         await self._sees(
             "m.relates_to",
@@ -234,14 +302,16 @@ class MatrixPeer(Peer):
         )
 
     async def says_in_thread(
-        self, group: RemoteRoomId, root: RemoteMessageId, after: RemoteMessageId, body: str
+        self, group: Place, root: RemoteMessageId, after: RemoteMessageId, body: str
     ) -> RemoteMessageId:
         content = {"msgtype": "m.text", "body": body, "m.relates_to": _in_thread(root, after)}
-        return RemoteMessageId(await self._bob.send_event(group, "m.room.message", content))
+        return RemoteMessageId(
+            await self._bob.send_event(self._place(group), "m.room.message", content)
+        )
 
     async def sees_in_thread(
         self,
-        group: RemoteRoomId,
+        group: Place,
         root: RemoteMessageId,
         after: RemoteMessageId,
         body: str,
@@ -254,19 +324,21 @@ class MatrixPeer(Peer):
             lambda content: (content["body"], content["m.relates_to"]) == (body, relation),
         )
 
-    async def reacts_in_group(
-        self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
+    async def reacts(
+        self, group: Place, message: RemoteMessageId, emoji: str, *, elsewhere: bool = False
     ) -> RemoteMessageId:
-        return RemoteMessageId(await self._bob.react(group, message, emoji))
+        made = await self._who(elsewhere).react(self._place(group), message, emoji)
+        return RemoteMessageId(made)
 
     async def sees_reactions(
-        self, group: RemoteRoomId, message: RemoteMessageId, emoji: set[str]
+        self, group: Place, message: RemoteMessageId, emoji: set[str]
     ) -> None:
         def seen(_: MatrixEvent) -> bool:
             made: dict[str, str] = {}
             for event in self._bob.inbox.items:
                 relation = event.content.get("m.relates_to", {})
-                if event.type == "m.reaction" and relation.get("event_id") == message:
+                is_hers = event.type == "m.reaction" and event.sender == self.alice
+                if is_hers and relation.get("event_id") == message:
                     made[event.event_id] = relation["key"]
                 elif event.type == "m.room.redaction":
                     made.pop(str(event.raw.get("redacts")), None)
@@ -274,10 +346,12 @@ class MatrixPeer(Peer):
 
         await self._bob.wait_for(seen)
 
-    async def takes_back_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        await self._bob.redact(group, message)
+    async def takes_back(
+        self, group: Place, message: RemoteMessageId, *, elsewhere: bool = False
+    ) -> None:
+        await self._who(elsewhere).redact(self._place(group), message)
 
-    async def sees_taken_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
+    async def sees_taken_back(self, group: Place, message: RemoteMessageId) -> None:
         await self._bob.wait_for(
             lambda event: (
                 event.type == "m.room.redaction"
@@ -377,7 +451,7 @@ class MatrixPeer(Peer):
         await self._proxy.start()
 
     async def lose_next_answer(self) -> None:
-        self._proxy.swallow = lambda data: b"/send/m.room.message/" in data
+        self._proxy.swallow = lambda data: b"/send/m." in data or b"/redact/" in data
 
     async def revoke(self, account: Account) -> None:
         token = json.loads(account.secret)["access_token"]
@@ -398,7 +472,7 @@ async def matrix_peer(synapse: Synapse, http: aiohttp.ClientSession) -> AsyncIte
             client = MatrixClient(synapse.url, f"c{number}{name}", "secret")
             clients.append(await stack.enter_async_context(client))
         proxy = await stack.enter_async_context(Proxy(synapse.port))
-        peer = MatrixPeer(proxy, http, *clients)
+        peer = MatrixPeer(synapse, proxy, http, *clients)
         await peer.meet()
         yield peer
         await peer.adapter.stop()

@@ -13,9 +13,11 @@ from collections.abc import Mapping, Sequence
 import aiohttp
 
 from gateway.adapter import Adapter, Linked, LoginFlow, LoginStep
-from gateway.events import Availability, Presence, RoomAction
+from gateway.events import Availability, ContactCard, Presence, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Running
+
+Place = RemoteRoomId | None
 
 
 class Peer(ABC):
@@ -78,6 +80,30 @@ class Peer(ABC):
         """All messages of alice to bob with this text, once there is one."""
 
     @abstractmethod
+    async def calls(self, call: str, *, elsewhere: bool = False) -> RemoteMessageId:
+        """Bob calls alice, or she calls him with another client; returns the id of that event.
+        ``call``: what the test calls it."""
+
+    @abstractmethod
+    async def hangs_up(self, call: str, *, elsewhere: bool = False) -> RemoteMessageId:
+        """Who has called ends it, and nobody had answered."""
+
+    async def sees_file(
+        self, group: Place, name: str
+    ) -> tuple[RemoteMessageId | None, bytes, str]:
+        """The only file of this name that alice has sent there, once there is one: its message,
+        all of it, and what is said about it. Where the network has files."""
+        raise NotImplementedError
+
+    async def nudges(self) -> RemoteMessageId:
+        """Bob wants alice's attention, without a word."""
+        raise NotImplementedError
+
+    async def sees_nudge(self, message: RemoteMessageId) -> None:
+        """Wait until bob sees that with this message alice wants his."""
+        raise NotImplementedError
+
+    @abstractmethod
     async def types(self, active: bool) -> None:
         """Bob begins or stops typing."""
 
@@ -95,6 +121,10 @@ class Peer(ABC):
     @abstractmethod
     async def sees_presence(self, availability: Availability, status: str = "") -> None:
         """Wait until bob sees alice like that."""
+
+    @abstractmethod
+    async def sees_profile(self, name: str, *, is_pictured: bool) -> None:
+        """Wait until bob sees that alice is called so, and has a picture or none."""
 
     @abstractmethod
     async def reads(self, message: RemoteMessageId) -> None:
@@ -175,46 +205,77 @@ class Peer(ABC):
     async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
         """Bob removes alice."""
 
-    # --- what is said in groups about what was said there -------------------------------------
+    # --- what is said about what was said -------------------------------------------------------
+    # In a group, or in the chat of both if there is none.
 
     @abstractmethod
-    async def edits_in_group(
-        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    async def edits(
+        self, group: Place, message: RemoteMessageId, body: str, *, elsewhere: bool = False
     ) -> RemoteMessageId:
-        """Bob edits what he has said."""
+        """Bob edits what he has said; or alice with another client."""
 
     @abstractmethod
-    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+    async def sees_edit(self, group: Place, message: RemoteMessageId, body: str) -> None:
         """Wait until bob sees that alice has edited her message."""
 
     @abstractmethod
-    async def mentions_in_group(self, group: RemoteRoomId, before: str, after: str) -> None:
-        """Bob says something in which he names alice."""
-
-    @abstractmethod
-    async def sees_mention(self, group: RemoteRoomId, body: str) -> None:
-        """Wait until bob sees that alice says this, and names him."""
-
-    @abstractmethod
-    async def replies_in_group(
-        self, group: RemoteRoomId, message: RemoteMessageId, body: str
-    ) -> RemoteMessageId:
+    async def replies(self, group: Place, message: RemoteMessageId, body: str) -> RemoteMessageId:
         """Bob answers a message."""
 
     @abstractmethod
-    async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
+    async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
         """Wait until bob sees that alice answers a message."""
 
     @abstractmethod
+    async def reacts(
+        self, group: Place, message: RemoteMessageId, emoji: str, *, elsewhere: bool = False
+    ) -> RemoteMessageId:
+        """Bob reacts to a message; or alice with another client."""
+
+    @abstractmethod
+    async def sees_reactions(
+        self, group: Place, message: RemoteMessageId, emoji: set[str]
+    ) -> None:
+        """Wait until these are what bob sees of alice's reactions to a message."""
+
+    @abstractmethod
+    async def takes_back(
+        self, group: Place, message: RemoteMessageId, *, elsewhere: bool = False
+    ) -> None:
+        """Bob takes a message or a reaction back; or alice with another client."""
+
+    @abstractmethod
+    async def sees_taken_back(self, group: Place, message: RemoteMessageId) -> None:
+        """Wait until bob sees that alice has taken a message back."""
+
+    async def shares(
+        self, group: Place, data: bytes, name: str, body: str = ""
+    ) -> RemoteMessageId:
+        """Bob shares a file, and says something about it."""
+        raise NotImplementedError
+
+    async def tells_of(self, group: Place, card: ContactCard) -> RemoteMessageId:
+        """Bob tells of somebody."""
+        raise NotImplementedError
+
+    async def sees_report(self, reason: str) -> None:
+        """Wait until those who run the network were told by alice that bob behaves badly."""
+        raise NotImplementedError
+
+    async def sees_muted(self, group: Place, is_muted: bool) -> None:
+        """Wait until the network notifies alice no more of what bob says, or again."""
+        raise NotImplementedError
+
+    @abstractmethod
     async def says_in_thread(
-        self, group: RemoteRoomId, root: RemoteMessageId, after: RemoteMessageId, body: str
+        self, group: Place, root: RemoteMessageId, after: RemoteMessageId, body: str
     ) -> RemoteMessageId:
         """Bob says something in a thread that began with ``root``, after another message there."""
 
     @abstractmethod
     async def sees_in_thread(
         self,
-        group: RemoteRoomId,
+        group: Place,
         root: RemoteMessageId,
         after: RemoteMessageId,
         body: str,
@@ -225,24 +286,14 @@ class Peer(ABC):
         to it."""
 
     @abstractmethod
-    async def reacts_in_group(
-        self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
-    ) -> RemoteMessageId:
-        """Bob reacts to a message."""
+    async def mentions(self, group: Place, before: str, after: str) -> None:
+        """Bob says something in which he names alice."""
 
     @abstractmethod
-    async def sees_reactions(
-        self, group: RemoteRoomId, message: RemoteMessageId, emoji: set[str]
-    ) -> None:
-        """Wait until these are what bob sees of alice's reactions to a message."""
+    async def sees_mention(self, group: Place, body: str) -> None:
+        """Wait until bob sees that alice says this, and names him."""
 
-    @abstractmethod
-    async def takes_back_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        """Bob takes a message or a reaction back."""
-
-    @abstractmethod
-    async def sees_taken_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        """Wait until bob sees that alice has taken a message back."""
+    # --- the same in groups alone ---------------------------------------------------------------
 
     @abstractmethod
     async def reads_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
@@ -272,7 +323,8 @@ class Peer(ABC):
 
     @abstractmethod
     async def lose_next_answer(self) -> None:
-        """The network takes the next text, but its answer is lost with the connection."""
+        """The network does what alice wants next, a text or what is about one, but its answer is
+        lost with the connection."""
 
     @abstractmethod
     async def revoke(self, account: Account) -> None:

@@ -7,14 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from gateway.adapter import Adapter
-from gateway.events import Availability, Presence, RoomAction
+from gateway.events import Availability, ContactCard, Presence, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context
-from tests.contract.peer import Peer
+from tests.contract.peer import Peer, Place
 from tests.scripted.adapter import ScriptedSettings, fields_of
-from tests.scripted.server import ScriptedNetwork
+from tests.scripted.server import ScriptedNetwork, SentText
 
 
 class ScriptedPeer(Peer):
@@ -33,6 +34,7 @@ class ScriptedPeer(Peer):
         self.http = http
         self.network = network
         network.people = {"bob": "Bob", "carol": "Carol"}
+        network.contacts = [{"id": "bob", "name": "Bob", "was_talked_with": True}]
         network.idempotent = kind.capabilities.idempotent_send
 
     def answers(self) -> Mapping[str, str]:
@@ -54,6 +56,38 @@ class ScriptedPeer(Peer):
         await self.network.until(lambda: bool(found()))
         return found()
 
+    async def calls(self, call: str, *, elsewhere: bool = False) -> RemoteMessageId:
+        return self._of_call(call, "rings", elsewhere)
+
+    async def hangs_up(self, call: str, *, elsewhere: bool = False) -> RemoteMessageId:
+        return self._of_call(call, "over", elsewhere)
+
+    def _of_call(self, call: str, stage: str, own: bool) -> RemoteMessageId:
+        id = RemoteMessageId(f"{call} {stage}")
+        self.network.event("alice", "call", contact="bob", id=id, call=call, stage=stage, own=own)
+        return id
+
+    async def sees_file(
+        self, group: Place, name: str
+    ) -> tuple[RemoteMessageId | None, bytes, str]:
+        def found() -> list[SentText]:
+            there = (text for text in self.network.sent if text.to == (group or "bob"))
+            return [text for text in there if text.file is not None and text.file["name"] == name]
+
+        await self.network.until(lambda: bool(found()))
+        (text,) = found()
+        assert text.file is not None
+        data = self.network.got[text.file["sha256"]]
+        assert len(data) == text.file["size"]
+        return RemoteMessageId(text.id), data, text.body
+
+    async def nudges(self) -> RemoteMessageId:
+        return RemoteMessageId(self.network.says("alice", "bob", "", attention=True))
+
+    async def sees_nudge(self, message: RemoteMessageId) -> None:
+        (sent,) = (text for text in self.network.sent if text.id == message)
+        assert (sent.body, sent.about) == ("", {"attention": True})
+
     async def types(self, active: bool) -> None:
         self.network.types("alice", "bob", active)
 
@@ -66,6 +100,12 @@ class ScriptedPeer(Peer):
 
     async def sees_presence(self, availability: Availability, status: str = "") -> None:
         await self._did({"op": "presence", "show": availability, "status": status})
+
+    async def sees_profile(self, name: str, *, is_pictured: bool) -> None:
+        shown: dict[str, Any] = {}
+        for command in self.network.commands:
+            shown |= command if command["op"] == "profile" else {}
+        assert (shown["name"], bool(shown["picture"])) == (name, is_pictured)
 
     async def reads(self, message: RemoteMessageId) -> None:
         self.network.event("alice", "read", contact="bob", id=message)
@@ -129,30 +169,45 @@ class ScriptedPeer(Peer):
         gone = {"user": "alice", "how": "kicked", "actor": "bob", "reason": reason}
         self.network.event("alice", "member-gone", room=group, **gone)
 
-    async def edits_in_group(
-        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    async def edits(
+        self, group: Place, message: RemoteMessageId, body: str, *, elsewhere: bool = False
     ) -> RemoteMessageId:
-        return self._said(group, body, edits=message)
+        return self._said(group, body, elsewhere=elsewhere, edits=message)
 
-    async def sees_edit(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
-        await self._told("room-message", sender="alice", edits=message, body=body)
-
-    async def replies_in_group(
-        self, group: RemoteRoomId, message: RemoteMessageId, body: str
+    async def shares(
+        self, group: Place, data: bytes, name: str, body: str = ""
     ) -> RemoteMessageId:
+        reference = f"file {len(self.network.files)}"
+        self.network.files[reference] = data
+        known = {"reference": reference, "name": name, "size": len(data)}
+        return self._said(group, body, files=[known])
+
+    async def tells_of(self, group: Place, card: ContactCard) -> RemoteMessageId:
+        return self._said(group, "", cards=[msgspec.to_builtins(card)])
+
+    async def sees_report(self, reason: str) -> None:
+        await self._did({"op": "report", "contact": "bob", "reason": reason})
+
+    async def sees_muted(self, group: Place, is_muted: bool) -> None:
+        await self._did({"op": "mute", "of": group or "bob", "muted": is_muted})
+
+    async def sees_edit(self, group: Place, message: RemoteMessageId, body: str) -> None:
+        await self._told(group, "message", edits=message, body=body)
+
+    async def replies(self, group: Place, message: RemoteMessageId, body: str) -> RemoteMessageId:
         return self._said(group, body, reply_to=message)
 
-    async def sees_reply(self, group: RemoteRoomId, message: RemoteMessageId, body: str) -> None:
-        await self._told("room-message", sender="alice", reply_to=message, body=body)
+    async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
+        await self._told(group, "message", reply_to=message, body=body)
 
     async def says_in_thread(
-        self, group: RemoteRoomId, root: RemoteMessageId, after: RemoteMessageId, body: str
+        self, group: Place, root: RemoteMessageId, after: RemoteMessageId, body: str
     ) -> RemoteMessageId:
         return self._said(group, body, thread=root, thread_after=after)
 
     async def sees_in_thread(
         self,
-        group: RemoteRoomId,
+        group: Place,
         root: RemoteMessageId,
         after: RemoteMessageId,
         body: str,
@@ -160,44 +215,58 @@ class ScriptedPeer(Peer):
         is_answer: bool,
     ) -> None:
         about = {"reply_to": after} if is_answer else {"thread_after": after}
-        await self._told("room-message", sender="alice", thread=root, body=body, **about)
+        await self._told(group, "message", thread=root, body=body, **about)
 
-    async def mentions_in_group(self, group: RemoteRoomId, before: str, after: str) -> None:
+    async def mentions(self, group: Place, before: str, after: str) -> None:
         place = {"begin": len(before), "end": len(before) + 5}
         body = f"{before}Alice{after}"
         self._said(group, body, mentions=[{"user": "alice", **place}])
 
-    async def sees_mention(self, group: RemoteRoomId, body: str) -> None:
+    async def sees_mention(self, group: Place, body: str) -> None:
         begin = body.index("bob")
         mention = {"user": "bob", "begin": begin, "end": begin + 3}
-        await self._told("room-message", sender="alice", body=body, mentions=[mention])
+        await self._told(group, "message", body=body, mentions=[mention])
 
-    def _said(self, group: RemoteRoomId, body: str, **about: Any) -> RemoteMessageId:
-        said = {"room": group, "sender": "bob", "id": f"g-{body}", "body": body, **about}
-        self.network.event("alice", "room-message", **said)
+    def _said(
+        self, group: Place, body: str, *, elsewhere: bool = False, **about: Any
+    ) -> RemoteMessageId:
+        said = {"id": f"g-{body}", "body": body, **about}
+        self._makes(group, "message", elsewhere=elsewhere, **said)
         return RemoteMessageId(said["id"])
 
-    async def reacts_in_group(
-        self, group: RemoteRoomId, message: RemoteMessageId, emoji: str
+    def _makes(self, group: Place, kind: str, *, elsewhere: bool, **made: Any) -> None:
+        """In a chat an event is the contact's or the account's own; in a group it has a sender."""
+        if group is None:
+            own = {"own": True} if elsewhere else {}
+            self.network.event("alice", kind, contact="bob", **own, **made)
+        else:
+            who = "by" if kind == "retraction" else "sender"
+            sender = {who: "alice" if elsewhere else "bob"}
+            self.network.event("alice", f"room-{kind}", room=group, **sender, **made)
+
+    async def reacts(
+        self, group: Place, message: RemoteMessageId, emoji: str, *, elsewhere: bool = False
     ) -> RemoteMessageId:
-        made = {"room": group, "sender": "bob", "id": f"r-{emoji}", "message": message}
-        self.network.event("alice", "room-reaction", **made, emoji=emoji)
+        made = {"id": f"r-{emoji}", "message": message, "emoji": emoji}
+        self._makes(group, "reaction", elsewhere=elsewhere, **made)
         return RemoteMessageId(made["id"])
 
     async def sees_reactions(
-        self, group: RemoteRoomId, message: RemoteMessageId, emoji: set[str]
+        self, group: Place, message: RemoteMessageId, emoji: set[str]
     ) -> None:
         def seen() -> bool:
-            return set(self.network.reactions["alice", group, message]) == emoji
+            return set(self.network.reactions["alice", group or "bob", message]) == emoji
 
         await self.network.until(seen)
 
-    async def takes_back_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        gone = {"id": f"gone-{message}", "message": message, "by": "bob"}
-        self.network.event("alice", "room-retraction", room=group, **gone)
+    async def takes_back(
+        self, group: Place, message: RemoteMessageId, *, elsewhere: bool = False
+    ) -> None:
+        gone = {"id": f"gone-{message}", "message": message}
+        self._makes(group, "retraction", elsewhere=elsewhere, **gone)
 
-    async def sees_taken_back(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
-        await self._told("room-retraction", message=message, by="alice")
+    async def sees_taken_back(self, group: Place, message: RemoteMessageId) -> None:
+        await self._told(group, "retraction", message=message)
 
     async def reads_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
         self.network.event("alice", "room-read", room=group, reader="bob", up_to=message)
@@ -223,6 +292,8 @@ class ScriptedPeer(Peer):
 
     async def pictures(self, group: RemoteRoomId, png: bytes) -> None:
         self.network.avatars["p1"] = png
+        self.network.faces["bob"] = "p1"
+        self.network.event("alice", "profile", contact="bob", name="Bob", avatar="p1")
         bob = {"user": "bob", "name": "Bob", "affiliation": "owner", "avatar": "p1"}
         self.network.event("alice", "member", room=group, member=bob)
         self.network.event("alice", "room", room=group, name="Group of the suite", avatar="p1")
@@ -245,12 +316,15 @@ class ScriptedPeer(Peer):
     async def _did(self, command: dict[str, Any]) -> None:
         await self.network.until(lambda: command in self.network.commands)
 
-    async def _told(self, kind: str, **fields: Any) -> None:
-        """Everybody in a group was told of something that alice did."""
+    async def _told(self, group: Place, kind: str, **fields: Any) -> None:
+        """Everybody was told of something that alice did in the chat or in a group."""
+        if group is None:
+            fields |= {"type": kind, "contact": "bob", "own": True}
+        else:
+            who = "by" if kind == "retraction" else "sender"
+            fields |= {"type": f"room-{kind}", "room": group, who: "alice"}
 
         def is_told() -> bool:
-            return any(
-                {**event, "type": kind, **fields} == event for event in self.network.told("alice")
-            )
+            return any({**event, **fields} == event for event in self.network.told("alice"))
 
         await self.network.until(is_told)

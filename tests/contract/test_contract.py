@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.adapter import Capabilities, Linked, LoginStep, Relogin
+from gateway.adapter import Capabilities, Linked, LoginStep, OwnPicture, Relogin
 from gateway.errors import (
     AdapterError,
     AuthExpired,
@@ -42,6 +42,7 @@ from gateway.events import (
     ModerateMessage,
     Presence,
     RemoteContactGone,
+    RemoteIgnored,
     RemoteInvite,
     RemoteInviteGone,
     RemoteMemberGone,
@@ -53,6 +54,7 @@ from gateway.events import (
     RemoteUndecryptable,
     RemoveFromRoom,
     RoomAction,
+    SearchPeople,
     SearchRooms,
     SendRoomText,
     SendText,
@@ -61,8 +63,10 @@ from gateway.events import (
     SetVoice,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId
-from tests.contract import group_speech
+from tests.contract import group_speech, sent_files, speech
 from tests.contract.account import Account
+from tests.contract.files import files
+from tests.contract.group_speech import PNG
 from tests.contract.history import history
 from tests.contract.peer import Peer
 
@@ -455,6 +459,17 @@ async def _presence(peer: Peer) -> None:
     assert account.presences.keys() <= {peer.bob, peer.carol}
 
 
+async def _profile(peer: Peer) -> None:
+    """The name and the picture are set each for itself, and the picture is taken away."""
+    account = await peer.account()
+    async with peer.running(account) as session:
+        await session.set_profile(name="Alice of XMPP")
+        await session.set_profile(picture=OwnPicture(data=PNG, media_type="image/png"))
+        await peer.sees_profile("Alice of XMPP", is_pictured=True)
+        await session.set_profile(name="Alice", picture=OwnPicture())
+        await peer.sees_profile("Alice", is_pictured=False)
+
+
 async def _max_text_bytes(peer: Peer) -> None:
     """A text of that size is taken whatever it consists of; a longer one never comes here."""
     account = await peer.account()
@@ -489,6 +504,36 @@ async def _contact_list(peer: Peer) -> None:
         await peer.removes_contact()
         gone = await account.first(RemoteContactGone)
     assert gone.contact == peer.bob
+
+
+async def _lists_contacts(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        await peer.says("hello")
+        await account.text("hello")
+        (bob,) = [each for each in await session.contacts() if each.id == peer.bob]
+    assert bob.was_talked_with
+
+
+async def _blocking(peer: Peer) -> None:
+    """The network is told, and tells it, whoever asks for it; what is so already stays so."""
+    account = await peer.account()
+    async with peer.running(account) as session:
+        await session.block(peer.bob, True)
+        await account.first(RemoteIgnored, lambda event: event.users == (peer.bob,))
+        await session.block(peer.bob, True)
+        await session.block(peer.carol, True)
+        both = tuple(sorted((peer.bob, peer.carol)))
+        await account.first(RemoteIgnored, lambda event: event.users == both)
+        await session.block(peer.bob, False)
+        await account.first(RemoteIgnored, lambda event: event.users == (peer.carol,))
+
+
+async def _reporting(peer: Peer) -> None:
+    account = await peer.account()
+    async with peer.running(account) as session:
+        await session.report(peer.bob, "spam")
+        await peer.sees_report("spam")
 
 
 async def _encryption(peer: Peer) -> None:
@@ -616,6 +661,26 @@ async def _room_search(peer: Peer) -> None:
         assert not (await session.search_rooms(SearchRooms(words="no such group"))).rooms
 
 
+_LOOKS, _LOOK_S = 100, 0.1
+
+
+async def _people_search(peer: Peer) -> None:
+    """Whoever is in a group with the account is found, by a part of their id."""
+    account = await peer.account()
+    async with peer.running(account) as session:
+        await peer.makes_group("Where people meet")
+        words = str(peer.bob).removeprefix("@").partition(":")[0]
+        wanted = SearchPeople(words=words)
+        found = await session.search_people(wanted)
+        for _ in range(_LOOKS):  # a homeserver keeps its directory in the background
+            if found:
+                break
+            await asyncio.sleep(_LOOK_S)
+            found = await session.search_people(wanted)
+        assert peer.bob in [one.user for one in found]
+        assert not await session.search_people(SearchPeople(words="nobody is called so"))
+
+
 _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "idempotent_send": _idempotent_send,
     "echoes_key": _echoes_key,
@@ -623,14 +688,22 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "read_marks": _read_marks,
     "live_only": _live_only,
     "contact_list": _contact_list,
+    "lists_contacts": _lists_contacts,
+    "blocking": _blocking,
+    "reporting": _reporting,
     "presence": _presence,
+    "profile": _profile,
     "rooms": _rooms,
     **group_speech.EXERCISES,
+    **speech.EXERCISES,
+    "files": files,
     "history": history,
     "room_actions": _room_actions,
     "room_search": _room_search,
+    "people_search": _people_search,
     "encryption": _encryption,
     "max_text_bytes": _max_text_bytes,
+    **sent_files.EXERCISES,
 }
 _ALWAYS = {"echoes_key", "encryption", "live_only", "max_text_bytes"}
 """These say something in either case."""
@@ -651,6 +724,18 @@ async def test_it_works_in_groups_too(peer: Peer, capability: str) -> None:
     offers = peer.adapter.capabilities
     if offers.rooms and getattr(offers, capability):
         await getattr(group_speech, capability)(peer)
+
+
+async def test_what_was_done_in_between_comes_at_the_next_start(peer: Peer) -> None:
+    offers = peer.adapter.capabilities
+    if offers.edits and offers.reactions and offers.retractions:
+        await speech.missed(peer)
+
+
+async def test_a_lost_answer_is_never_a_second_edit_or_reaction(peer: Peer) -> None:
+    offers = peer.adapter.capabilities
+    if offers.idempotent_send and offers.edits and offers.reactions and offers.retractions:
+        await speech.lost_answers(peer)
 
 
 async def test_a_lost_answer_is_never_a_second_message(peer: Peer) -> None:

@@ -13,9 +13,15 @@ from xml.etree.ElementTree import Element
 
 from tests.crash.process_house import ProcessHouse
 from tests.scenario.patterns import Mismatch, fill, match, parse
-from tests.scenario.play import Play, _said
+from tests.scenario.play import Play, said
 
 _DELAY = "{urn:xmpp:delay}delay"
+_NO_TEXTS = (
+    "{urn:xmpp:reactions:0}reactions",
+    "{urn:xmpp:message-retract:1}retract",
+    "{urn:xmpp:fasten:0}apply-to",
+)
+"""What bodies stand in for."""
 _UNFILLED = re.compile(r"\{\w+\}")
 
 
@@ -52,6 +58,7 @@ class LenientPlay(Play):
             if stanza.tag.endswith("message")
             and stanza.get("type") != "error"
             and "@" in stanza.get("to", "")
+            and not any(child.tag in _NO_TEXTS for child in stanza)
         }
         self.sent |= {text_id: body for text_id, body in texts.items() if text_id and body}
         deaths = -1
@@ -75,10 +82,10 @@ class LenientPlay(Play):
             await self._deliver(fill(xml, {**self.names, "n": str(number)}))
 
     async def server_sends_body(self, text: str, xml: str) -> None:
-        await self._deliver(fill(xml, {**self.names, "body": _said(text)}))
+        await self._deliver(fill(xml, {**self.names, "body": said(text)}))
 
     async def says(self, contact: str, account: str, text: str, name: str | None) -> None:
-        self.said.add(_said(text))
+        self.said.add(said(text))
         await super().says(contact, account, text, name)
 
     async def event(self, account: str, kind: str, fields: str) -> None:
@@ -112,12 +119,29 @@ class LenientPlay(Play):
 
     async def sees(self, account: str, contact: str, text: str, name: str | None) -> None:
         await self.clock.settle()
-        wanted = (account, contact, _said(text))
+        wanted = (account, contact, said(fill(text, self.names)))
         for sent in self.network.sent[self._seen_texts :]:
             if (sent.sender, sent.to, sent.body) == wanted:
                 self._seen_texts = self.network.sent.index(sent) + 1
                 self.names[name or "_"] = sent.id
                 return
+
+    async def network_got(self, path: str, facts: str) -> None:
+        await self.clock.settle()
+
+    async def uploads_answer_as(self, user: str, id: str) -> None:
+        """Whatever was asked in the user's name, perhaps more than once."""
+        assert self.server.uploads is not None
+        waiting, self.server.wrapped = self.server.wrapped, []
+        for wrapped in waiting:
+            self.server.send(self.server.uploads.answer_as(wrapped, user))
+        await self.clock.settle()
+
+    async def uploads_have(self, name: str, content: str) -> None:
+        await self.clock.settle()
+
+    async def web_was_asked(self, paths: str) -> None:
+        await self.clock.settle()
 
     async def names_barrier(self, name: str) -> None:
         if self.server.barriers:

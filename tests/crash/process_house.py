@@ -11,6 +11,7 @@ import asyncio
 import json
 import multiprocessing
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -22,10 +23,12 @@ from tests.crash.script_victim import ScriptJob, live
 from tests.crash.world import end_of
 from tests.scenario.house import GATEWAY, HOME, SECRET, House
 from tests.scenario.server import FakeServer
+from tests.scenario.web import WebHost
 
 _processes = multiprocessing.get_context("forkserver")
 _LIMIT_S = 30.0
 _GRACE_S = 0.001
+_LOOK_S = 0.02
 _KILLED = -9
 
 Ask = Callable[..., Awaitable[Any]]
@@ -136,6 +139,7 @@ class ProcessHouse(House):
             directory=self.folder,
             server_port=self.server.port,
             network_port=self.network.port,
+            web_port=self.web.port,
             options=self.options,
             now=self.clock.now(),
             passed=self.clock.monotonic(),
@@ -227,7 +231,8 @@ class ProcessHouse(House):
                 if self._process is not None and not self._process.is_alive():
                     await self._bury()
                     await self.start()
-                await asyncio.sleep(_GRACE_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.server.up.wait(), _LOOK_S)
 
     async def _end(self, *, kill: bool = False) -> int:
         process, self._process = self._process, None
@@ -283,15 +288,17 @@ class ProcessHouse(House):
 
 
 def process_house(
-    folder: Path, options: Any, *, kill_at: int = 0, after: bool = False
+    folder: Path, options: Any, *, web_port: int = 0, kill_at: int = 0, after: bool = False
 ) -> ProcessHouse:
-    """A house that is not entered yet, in a folder of its own."""
+    """A house that is not entered yet, in a folder of its own. ``web_port``: where files are, so
+    that their addresses are those of another house; any, by default."""
     folder.mkdir()
     return ProcessHouse(
         folder,
         options,
         clock=RemoteClock(),
         server=RecordingServer(HOME, GATEWAY, SECRET),
+        web=WebHost(port=web_port),
         kill_at=kill_at,
         after=after,
     )

@@ -21,6 +21,7 @@ class ScriptJob:
     directory: Path
     server_port: int
     network_port: int
+    web_port: int
     options: Options
     now: float
     """Seconds since the epoch."""
@@ -59,6 +60,7 @@ class _Victim:
         # They are played by the process of the test.
         self._house.server.port = job.server_port
         self._house.network.port = job.network_port
+        self._house.web.port = job.web_port
 
     async def run(self) -> None:
         """Do what the lines say, one after the other."""

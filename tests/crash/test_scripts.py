@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every script of the scenario layer with a real process, killed before and after its I/Os.
 
-In a normal run each script is played unharmed, and killed at a tenth of its I/Os: those whose
-number ends like the script's check sum, so that together all kinds of moments are had; in turns
-before and after the I/O. `make soak` has them all, before and after.
+In a normal run each script is played unharmed, and killed at one of its I/Os; which that is, and
+whether before or after it, depends on the script's check sum, so that together all kinds of
+moments are had. `make soak` has them all, before and after.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ _EVERY = 10
 Record = Callable[[str, object], None]
 
 
-async def _unharmed(path: Path, folder: Path) -> tuple[Transcript, int]:
-    """The script as it is written, and how many I/Os it has."""
+async def _unharmed(path: Path, folder: Path) -> tuple[Transcript, int, int]:
+    """The script as it is written, how many I/Os it has, and at which port there were files."""
     script = Script(path, VOCABULARY)
     async with process_house(folder, Options(**script.options())) as house:
         play = Play(house)
@@ -40,17 +41,17 @@ async def _unharmed(path: Path, folder: Path) -> tuple[Transcript, int]:
         ios = house.ios + house.ios_of_this_life()
         house.server.answer_barriers()
         await house.clock.advance(120)
-        return transcript_of(house), ios
+        return transcript_of(house), ios, house.web.port
 
 
 async def _killed(
-    path: Path, folder: Path, number: int, unharmed: Transcript, *, after: bool
+    path: Path, folder: Path, number: int, unharmed: Transcript, port: int, *, after: bool
 ) -> int:
     """Raises AssertionError with all that is wrong; returns how often it died (once, or never)."""
     script = Script(path, VOCABULARY)
     options = Options(**script.options())
     wrong: list[str] = []
-    async with process_house(folder, options, kill_at=number, after=after) as house:
+    async with process_house(folder, options, web_port=port, kill_at=number, after=after) as house:
         house.on_death = lambda: wrong.extend(examine_the_dead(house))
         play = LenientPlay(house)
         await play.begin()
@@ -76,22 +77,31 @@ async def _killed(
         return house.deaths
 
 
-async def _at_all(
-    path: Path, tmp_path: Path, every: int, record: Record, after: Sequence[bool]
-) -> None:
-    """``after``: in turns."""
-    unharmed, ios = await _unharmed(path, tmp_path / "unharmed")
-    began, deaths, tried = time.monotonic(), 0, 0
+def _one_moment(path: Path, ios: int) -> list[tuple[int, bool]]:
+    """An I/O, other ones for other scripts, and whether it dies after it; of very few, none."""
     checksum = zlib.crc32(path.stem.encode())
+    every = max(_EVERY, -(-ios // 2))
+    numbers = range(checksum % every or every, ios + 1, every)
+    if not numbers:
+        return []
+    turn = checksum % len(numbers)
+    return [(numbers[turn], (checksum // every + turn) % 2 == 1)]
+
+
+async def _at_all(
+    path: Path,
+    tmp_path: Path,
+    record: Record,
+    moments_of: Callable[[int], Sequence[tuple[int, bool]]],
+) -> None:
+    """``moments_of`` that many I/Os: at which it dies, and whether after it."""
+    unharmed, ios, port = await _unharmed(path, tmp_path / "unharmed")
+    began, deaths, moments = time.monotonic(), 0, moments_of(ios)
     problems = []
-    for number in range(1, ios + 1):
-        if number % every != checksum % every:
-            continue
-        now_after = after[(checksum // every + tried) % len(after)]
-        tried += 1
+    for number, after in moments:
         try:
             deaths += await _killed(
-                path, tmp_path / str(number), number, unharmed, after=now_after
+                path, tmp_path / str(number), number, unharmed, port, after=after
             )
         except AssertionError as error:
             problems.append(str(error))
@@ -99,13 +109,13 @@ async def _at_all(
     record("killed at", deaths)
     record("seconds", round(time.monotonic() - began, 1))
     assert not problems, "\n\n".join(problems)
-    assert deaths >= tried * 0.8
+    assert deaths >= len(moments) * 0.8
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("path", SCRIPTS, ids=[path.stem for path in SCRIPTS])
 async def test_killed_at_some_ios(path: Path, tmp_path: Path, record_property: Record) -> None:
-    await _at_all(path, tmp_path, _EVERY, record_property, after=(False, True))
+    await _at_all(path, tmp_path, record_property, partial(_one_moment, path))
 
 
 @pytest.mark.soak
@@ -114,4 +124,6 @@ async def test_killed_at_some_ios(path: Path, tmp_path: Path, record_property: R
 async def test_killed_at_every_io(
     path: Path, after: bool, tmp_path: Path, record_property: Record
 ) -> None:
-    await _at_all(path, tmp_path, 1, record_property, after=(after,))
+    await _at_all(
+        path, tmp_path, record_property, lambda ios: [(n + 1, after) for n in range(ios)]
+    )

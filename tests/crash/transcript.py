@@ -10,6 +10,7 @@ dialogue with the gateway are forgotten, as their dialogue is.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -21,10 +22,20 @@ from tests.scenario.house import GATEWAY
 
 _RECEIVED = "{urn:xmpp:receipts}received"
 _ARCHIVED = "{urn:xmpp:mam:2}result"
-_OWN = "You: "
-_FAILURES = ("[Not delivered: ", "[May not have arrived: ")
+_OWN = re.compile(r"((?:^> .*\n)*)You: ", re.MULTILINE)
+"""Below what an answer quotes."""
+_ABOUT = ("{urn:xmpp:reactions:0}reactions", "{urn:xmpp:message-retract:1}retract")
+"""What is said about messages; a body stands in for it."""
+_REACTION = "{urn:xmpp:reactions:0}reaction"
+_ANEW = "✏ "
+"""Before a correction that was said anew; after a kill the network may have made it."""
+_FAILURES = ("[Not delivered: ", "[May not have arrived: ", "[A message ", "[Your reaction ")
 """Lines that tell an outcome, which may be another one after a kill."""
 _ACCEPTED = 2
+_ADDRESS = re.compile(r"(https://\S+/files/)[\w-]+/")
+"""Of a file: each database has others."""
+_PLACE, _FILE = re.compile(r"https?://\S+/(?:files|uploads)/"), "file:"
+"""What is not put onto the upload service in time is told by an address of the gateway."""
 
 Text = tuple[str, str, str]
 """To whom, from whom, what."""
@@ -38,12 +49,16 @@ class Transcript:
     """Of contacts and own ones, by stanza id, in the order of their first coming."""
     twofold: list[str] = field(default_factory=list)
     """Ids under which two different texts came."""
+    about: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
+    """What contacts have said last about messages, by to whom, from whom, what kind, and which."""
     receipts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Ids of the receipts, by the id of what they confirm."""
     errors: set[str] = field(default_factory=set)
     """Ids of stanzas that came back."""
     on_network: Counter[Text] = field(default_factory=Counter)
     """To whom, from whom, what."""
+    dead_links: list[str] = field(default_factory=list)
+    """Addresses at the upload service that were told, and where nothing is."""
     open_rows: int = 0
     violations: list[str] = field(default_factory=list)
     logged_errors: set[str] = field(default_factory=set)
@@ -54,8 +69,23 @@ def transcript_of(house: ProcessHouse) -> Transcript:
     found = Transcript(violations=list(house.server.violations))
     for stanza in house.record:
         _note(found, stanza)
+    at_service = f"{house.web.base}/uploads/"
+    for _, _, said in found.texts.values():
+        if (
+            said.startswith(at_service)
+            and said.removeprefix(house.web.base) not in house.web.files
+        ):
+            found.dead_links.append(said)
+    if house.options.uploads:
+        found.texts = {
+            stanza_id: (to, sender, _PLACE.sub(_FILE, said))
+            for stanza_id, (to, sender, said) in found.texts.items()
+        }
     for sent in house.network.sent:
-        found.on_network[(sent.to, sent.sender, sent.body)] += 1
+        said = sent.body.removeprefix(_ANEW)
+        if sent.file is not None and not said:  # whoever sent it has said where it is
+            said = house.web.url_of(sent.file)
+        found.on_network[(sent.to, sent.sender, said)] += 1
     for log in house.logs:
         if log["log_level"] in ("error", "critical"):
             found.logged_errors.add(log["event"])
@@ -88,13 +118,25 @@ def _note(found: Transcript, stanza: Element) -> None:
     else:
         to = stanza.get("to", "").partition("/")[0]
         body = stanza.findtext("{jabber:component:accept}body")
-    if body is None or sender == GATEWAY or body.startswith(_FAILURES):
+    if own is None and sender != GATEWAY:  # the user's own need not be possible after a kill
+        _note_about(found, stanza, to, sender)
+    is_about = any(child.tag in _ABOUT for child in stanza.iter())
+    if body is None or is_about or sender == GATEWAY or body.startswith(_FAILURES):
         return
-    text = (to, sender, body.removeprefix(_OWN))
+    body = _ADDRESS.sub(r"\1", body)
+    text = (to, sender, _OWN.sub(r"\1", body, count=1) if _OWN.match(body) else body)
     first = found.texts.setdefault(stanza.get("id", ""), text)
     # What was refused as a private message of a room is said by a puppet.
     if first[2] != text[2] or (first != text and not first[1].startswith("#")):
         found.twofold.append(stanza.get("id", ""))
+
+
+def _note_about(found: Transcript, stanza: Element, to: str, sender: str) -> None:
+    for kind in _ABOUT:
+        if (said := stanza.find(kind)) is not None:
+            # That a message is gone is told in two forms (REQ-567), and may be in either order.
+            what = [child.text or "" for child in said if child.tag == _REACTION]
+            found.about[(to, sender, kind, said.get("id", ""))] = what
 
 
 def examine_the_dead(house: ProcessHouse) -> list[str]:
@@ -113,7 +155,7 @@ def examine_the_dead(house: ProcessHouse) -> list[str]:
         wrong += [
             f"sent before the commit: {sent}"
             for sent in house.network.sent
-            if sent.key and int(sent.key.rpartition(".")[2]) > last
+            if sent.key and int(sent.key.split(".")[1]) > last
         ]
         for stanza in house.record:
             received = stanza.find(_RECEIVED)
@@ -141,10 +183,16 @@ def differences(
     sent."""
     wrong = [f"the server would end the stream: {v}" for v in killed.violations]
     wrong += [f"two texts under one id: {twofold}" for twofold in killed.twofold]
+    wrong += [f"told as a file, and not there: {url}" for url in killed.dead_links]
     if more := killed.logged_errors - unharmed.logged_errors:
         wrong.append(f"logged as errors: {more}")
     if killed.open_rows > unharmed.open_rows:
         wrong.append(f"{killed.open_rows} open rows are left, {unharmed.open_rows} unharmed")
+    wrong += [
+        f"not said of a message: {about} {what}, but {killed.about.get(about)}"
+        for about, what in unharmed.about.items()
+        if killed.about.get(about) != what
+    ]
     wrong += _inbound(unharmed, killed, sent, said, has_keys=has_keys)
     wrong += _outbound(unharmed, killed, sent, died, delivered)
     return wrong
@@ -178,7 +226,12 @@ def _inbound(
 
 
 def _order(transcript: Transcript, chat: tuple[str, str]) -> list[str]:
-    return [body for to, sender, body in transcript.texts.values() if (to, sender) == chat]
+    """But for files that take long, and what answers them: after a start they may be in time."""
+    return [
+        body
+        for to, sender, body in transcript.texts.values()
+        if (to, sender) == chat and "📎" not in body and not body.startswith(_FILE)
+    ]
 
 
 def _outbound(
@@ -192,7 +245,8 @@ def _outbound(
     wrong = [
         f"{count} times on the network: {text}"
         for text, count in killed.on_network.items()
-        if count > max(1, unharmed.on_network[text], delivered[text[2]])
+        if count
+        > max(1, unharmed.on_network[text], delivered[text[2]]) + _again(text[2], sent, killed)
     ]
     back = died | {sent.get(text_id, "") for text_id in killed.errors}
     wrong += [
@@ -209,6 +263,12 @@ def _outbound(
         if text_id not in killed.errors:
             wrong.append(f"neither receipt nor error: {text_id}")
     return wrong
+
+
+def _again(part: str, sent: dict[str, str], killed: Transcript) -> int:
+    """Of a long text that came back some parts may have arrived, and it is said again."""
+    bodies = (sent.get(text_id, "") for text_id in killed.errors)
+    return sum(body.count(part) for body in bodies if len(body) > len(part))
 
 
 def _is_there(body: str, there: set[str]) -> bool:

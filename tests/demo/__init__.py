@@ -6,6 +6,7 @@
 ``xmpp_app``          what a decent XMPP client does with what it is given
 ``matrix_app``        the same on the other side
 ``play``              what the two say, and when the gateway is killed
+``files``             a picture each way
 ``compare``           whether both have seen the same
 ``screen``            progress and transcript
 ====================  ==========================================================================

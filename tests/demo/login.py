@@ -54,9 +54,11 @@ class Talk:
         self.say(text)
         return await self.hear(wanted, timeout=timeout)
 
-    async def log_in(self, homeserver: str, user: str, password: str) -> str:
+    async def log_in(
+        self, homeserver: str, user: str, password: str, *, begin: str = "login"
+    ) -> str:
         """The whole dialogue; returns the gateway's last line."""
-        await self.answer_login(homeserver, user, password)
+        await self.answer_login(homeserver, user, password, begin=begin)
         return await self.hear("You are logged in as")
 
     async def log_in_again(self, password: str) -> str:
@@ -66,9 +68,11 @@ class Talk:
         self.say(password, shown=MASK)
         return await self.hear("You are logged in as")
 
-    async def answer_login(self, homeserver: str, user: str, password: str) -> None:
+    async def answer_login(
+        self, homeserver: str, user: str, password: str, *, begin: str = "login"
+    ) -> None:
         """Say “login” and answer the questions."""
-        await self.ask("login", "Homeserver?")
+        await self.ask(begin, "Homeserver?")
         await self.ask(homeserver, "How do you want to log in?")
         await self.ask("-", "User name?")
         await self.ask(user, "Password?")

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from tests.demo.compare import differences
+from tests.demo.files import exchange
 from tests.demo.lines import Line
 from tests.demo.login import Said, Talk, befriend, befriend_gateway
 from tests.demo.matrix_app import MatrixApp
@@ -62,6 +63,8 @@ async def play(stage: Stage, screen: Screen, *, burst: int = 40) -> Outcome:
             *differences("alice", alice.mine, "bob", bob.theirs),
             *differences("bob", bob.mine, "alice", alice.theirs),
         ]
+        with screen.step("a picture each way"):
+            faults += await exchange(alice, bob, stage.prosody.upload_domain)
         return Outcome(
             talk.said,
             alice.lines,

@@ -90,7 +90,9 @@ class Screen:
         )
         if outcome.good:
             self.say(
-                "Both sides saw every message once, in order, with its receipt.", style="green"
+                "Both sides saw every message once, in order, with its receipt, and each other's "
+                "picture byte by byte.",
+                style="green",
             )
         for fault in outcome.faults:
             self.error(fault)

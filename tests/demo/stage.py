@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.demo.screen import Screen
 from tests.gateway_process import GatewayProcess, matrix_network
 from tests.peers.matrix_client import MatrixClient
+from tests.peers.ports import LOOPBACK
 from tests.peers.prosody import Prosody
 from tests.peers.synapse import Synapse
 from tests.peers.xmpp_client import XmppClient
@@ -36,6 +37,14 @@ class Stage:
             directory / "gateway",
             component_port=self.prosody.component_port,
             networks={"matrix": matrix_network(GATEWAY, secret)},
+            more={
+                "files": {"upload_service": self.prosody.upload_domain},
+                "fetch": {
+                    "allow": [LOOPBACK],
+                    "allow_http": True,
+                    "ports": [self.prosody.http_port],
+                },
+            },
         )
         self.alice = Person("alice", secrets.token_hex(4))
         """On both networks: with this password at the XMPP server,"""

@@ -12,6 +12,15 @@ _RSM = "http://jabber.org/protocol/rsm"
 
 async def archive(client: XmppClient, contact: str) -> list[tuple[str, str]]:
     """Id and text of all that the server has archived from a contact, in order."""
+    return [
+        (stanza.id, stanza.body)
+        for stanza in await archived(client, contact)
+        if stanza.body is not None and stanza.sender_bare == contact
+    ]
+
+
+async def archived(client: XmppClient, contact: str) -> list[Stanza]:
+    """All messages from and to a contact that the server has archived, in order."""
     form = (
         "<x xmlns='jabber:x:data' type='submit'>"
         f"<field var='FORM_TYPE' type='hidden'><value>{_MAM}</value></field>"
@@ -29,12 +38,7 @@ async def archive(client: XmppClient, contact: str) -> list[tuple[str, str]]:
         after = f"<after>{last}</after>"
     path = f"{{{_MAM}}}result/{{urn:xmpp:forward:0}}forwarded/{{jabber:client}}message"
     found = (stanza.xml.find(path) for stanza in client.inbox.items[mark:])
-    stanzas = [Stanza(message) for message in found if message is not None]
-    return [
-        (stanza.id, stanza.body)
-        for stanza in stanzas
-        if stanza.body is not None and stanza.sender_bare == contact
-    ]
+    return [Stanza(message) for message in found if message is not None]
 
 
 async def reconnect(client: XmppClient) -> None:

@@ -38,13 +38,6 @@ async def ejabberd(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ej
         yield server
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def synapse(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Synapse]:
-    """A running Matrix homeserver for localhost."""
-    async with Synapse(tmp_path_factory.mktemp("synapse")) as server:
-        yield server
-
-
 @pytest.fixture(params=["prosody", "ejabberd"])
 def xmpp_server(request: pytest.FixtureRequest) -> XmppServer:
     """Each of the running XMPP servers, one after the other."""

@@ -14,6 +14,7 @@ from typing import Any
 from tests.demo.login import Talk, befriend_gateway
 from tests.gateway_process import GatewayProcess, matrix_network
 from tests.peers.matrix_client import MatrixClient
+from tests.peers.ports import LOOPBACK
 from tests.peers.synapse import Synapse
 from tests.peers.xmpp_client import RECEIPTS, Stanza, XmppClient
 from tests.peers.xmpp_server import XmppServer
@@ -50,7 +51,12 @@ class House:
             yield self.xmpp
 
     def gateway(
-        self, networks: Mapping[str, Mapping[str, Any]] | None = None, **options: Any
+        self,
+        networks: Mapping[str, Mapping[str, Any]] | None = None,
+        http: Mapping[str, Any] | None = None,
+        fetch: Mapping[str, Any] | None = None,
+        files: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> GatewayProcess:
         """A gateway that is not started yet; by default with one network."""
         return GatewayProcess(
@@ -58,7 +64,12 @@ class House:
             component_port=self.xmpp.component_port,
             networks=networks or {"matrix": self.network(self.domain)},
             server_domain=self.xmpp.domain,
-            more={"access": {"allow": ["*"]}},
+            more={
+                "access": {"allow": ["*"]},
+                "http": http or {},
+                "fetch": fetch or {},
+                "files": files or {},
+            },
             **options,
         )
 
@@ -107,7 +118,7 @@ class House:
     async def linked(self, **options: Any) -> AsyncIterator["Scene"]:
         """The same, and alice has linked her account."""
         async with self.running(**options) as scene:
-            await scene.log_in()
+            await scene.log_in("login here" if "http" in options else "login")
             yield scene
 
 
@@ -129,9 +140,9 @@ class Scene:
         """Bob as alice sees him."""
         return f"{self.bob.user}%localhost@{self.house.domain}"
 
-    async def log_in(self) -> None:
+    async def log_in(self, begin: str = "login") -> None:
         """Link alice's account, and make the gateway a contact."""
-        await self.talk.log_in(self.house.synapse.url, self.phone.user, PASSWORD)
+        await self.talk.log_in(self.house.synapse.url, self.phone.user, PASSWORD, begin=begin)
         await befriend_gateway(self.alice, self.talk.gateway)
 
     async def live(self) -> None:
@@ -238,6 +249,16 @@ class Scene:
             and event.type == "m.room.message"
             and event.sender == sender
         ]
+
+
+def at_services(house: House) -> dict[str, Any]:
+    """Options of a gateway that has files of networks, and fetches those of users, at the upload
+    service of a server of this machine."""
+    ports = [house.xmpp.http_port]
+    return {
+        "fetch": {"allow": [LOOPBACK], "allow_http": True, "ports": ports},
+        "files": {"upload_service": house.xmpp.upload_domain},
+    }
 
 
 def once_by_id(stanzas: list[Stanza]) -> list[str]:

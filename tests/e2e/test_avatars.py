@@ -3,19 +3,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from PIL import Image, ImageDraw
 
-from tests.e2e.house import House
+from tests.e2e.house import House, Scene
 from tests.e2e.test_groups import _group, _invited, _join
 from tests.e2e.test_room_clients import _converse, _party
 from tests.peers.xmpp_client import Stanza, XmppClient
 
+_PUBSUB = "http://jabber.org/protocol/pubsub"
+_DATA = "urn:xmpp:avatar:data"
+_METADATA, _NICK = "urn:xmpp:avatar:metadata", "http://jabber.org/protocol/nick"
 _UPDATE = "vcard-temp:x:update"
 
 
@@ -81,6 +88,111 @@ async def test_req_593_594_pictures_are_seen(house: House) -> None:
         await bob.set_avatar(await bob.upload(face("olive", "JPEG"), "image/jpeg"))
         await alice.wait_for(_pictured(f"{room}/{nick}"), since=mark)
         assert _colour(await _photo(alice, f"{room}/{nick}")) == _colour(face("olive"))
+
+
+_EVENT = "http://jabber.org/protocol/pubsub#event"
+
+
+def _published(sender: str, node: str, sign: str = "") -> Callable[[Stanza], bool]:
+    """An event of somebody's node; ``sign`` is to be found in it."""
+
+    def found(stanza: Stanza) -> bool:
+        event = stanza.child(_EVENT, "event") if stanza.kind == "message" else None
+        return (
+            event is not None
+            and (stanza.sender, stanza.type) == (sender, "headline")
+            and event[0].get("node") == node
+            and sign in str(stanza)
+        )
+
+    return found
+
+
+async def test_req_340_801_a_contact_has_a_name_and_a_picture(prosody_house: House) -> None:
+    """By what a client does that wants to know: slixmpp's own idea of it."""
+    plugins = ("xep_0054", "xep_0084", "xep_0115", "xep_0163", "xep_0172")
+    async with prosody_house.linked() as scene:
+        bob, jid = scene.bob, scene.bob_jid
+        await bob.set_displayname("Bob B")
+        await bob.set_avatar(await bob.upload(face("crimson"), "image/png"))
+        await scene.chat()
+        scene.alice.subscribe(jid)
+        await scene.alice.wait_presence("subscribed", sender=jid)
+        user = scene.alice.bare.partition("@")[0]
+        reader = prosody_house.xmpp_client(user, resource="reader", plugins=plugins)
+        await reader.connect(available=False)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(reader.disconnect)
+            stream = reader.plugin("xep_0115").xmpp
+            reader.plugin("xep_0163").add_interest(_NICK)
+            await reader.plugin("xep_0115").update_caps()
+            stream.send_presence()
+            await reader.wait_for(_published(jid, _NICK, "Bob B"))
+            told = await reader.wait_for(_published(jid, _METADATA, "info"))
+            await reader.wait_for(_published(scene.talk.gateway, _METADATA, "info"))
+            hash = told.xml.find(f".//{{{_METADATA}}}info").get("id")  # type: ignore[union-attr]
+            answer = await reader.plugin("xep_0084").retrieve_avatar(jid, hash)
+            data = answer["pubsub"]["items"]["item"]["avatar_data"]["value"]
+            assert hashlib.sha1(data).hexdigest() == hash
+            assert _colour(data) == _colour(face("crimson"))
+            card = (await reader.plugin("xep_0054").get_vcard(jid))["vcard_temp"]
+            assert (card["FN"], card["PHOTO"]["BINVAL"]) == ("Bob B", data)
+            assert "https://matrix.to/#/" in str(card)
+
+            mark = reader.inbox.mark()
+            await bob.set_avatar(await bob.upload(face("olive"), "image/png"))
+            await reader.wait_for(_published(jid, _METADATA, "info"), since=mark)
+            assert _colour(await _photo(reader, jid)) == _colour(face("olive"))
+            await reader.wait_for(_pictured(f"{jid}/matrix"), since=mark, timeout=45)
+            mark = reader.inbox.mark()
+            await bob.set_avatar("")
+            await bob.set_displayname("Robert")
+            await reader.wait_for(_published(jid, _METADATA, "purge"), since=mark)
+            await reader.wait_for(_published(jid, _NICK, "Robert"), since=mark)
+            assert await _photo(reader, jid) == b""
+
+
+async def test_req_349_the_users_own_name_and_picture_are_shown(prosody_house: House) -> None:
+    """Published by her client, told by her server, because the gateway says that it wants that."""
+    async with prosody_house.linked() as scene:
+        alice, phone = scene.alice, scene.phone
+        await _set(scene, "publish_name", "publish_picture")
+        data = face("purple")
+        hash = hashlib.sha1(data).hexdigest()
+        coded = base64.b64encode(data).decode()
+        info = f"<info id='{hash}' bytes='{len(data)}' type='image/png' width='640' height='640'/>"
+        for node, id, payload in (
+            (_NICK, "current", f"<nick xmlns='{_NICK}'>Alice of XMPP</nick>"),
+            (_DATA, hash, f"<data xmlns='{_DATA}'>{coded}</data>"),
+            (_METADATA, hash, f"<metadata xmlns='{_METADATA}'>{info}</metadata>"),
+        ):
+            item = f"<publish node='{node}'><item id='{id}'>{payload}</item></publish>"
+            answer = await alice.iq(None, f"<pubsub xmlns='{_PUBSUB}'>{item}</pubsub>", type="set")
+            assert answer.type == "result"
+        shown: dict[str, Any] = {}
+        async with asyncio.timeout(30):
+            while shown.get("displayname") != "Alice of XMPP" or not shown.get("avatar_url"):
+                await asyncio.sleep(0.2)
+                shown = await phone.request("GET", f"profile/{quote(phone.user_id)}")
+        assert shown["avatar_url"].startswith("mxc://")
+
+
+async def _set(scene: Scene, *switches: str) -> None:
+    """Turn on settings, by the form."""
+    command = "<command xmlns='http://jabber.org/protocol/commands' node='settings'{}>{}</command>"
+    first = await scene.alice.iq(scene.talk.gateway, command.format("", ""), type="set")
+    found = first.child("http://jabber.org/protocol/commands", "command")
+    assert found is not None
+    more = f" sessionid='{found.get('sessionid')}' action='next'"
+    section = (
+        "<x xmlns='jabber:x:data' type='submit'><field var='section'><value>1</value></field></x>"
+    )
+    await scene.alice.iq(scene.talk.gateway, command.format(more, section), type="set")
+    fields = "".join(f"<field var='{one}'><value>1</value></field>" for one in switches)
+    form = f"<x xmlns='jabber:x:data' type='submit'>{fields}</x>"
+    more = f" sessionid='{found.get('sessionid')}' action='complete'"
+    done = await scene.alice.iq(scene.talk.gateway, command.format(more, form), type="set")
+    assert "Your settings are changed." in str(done)
 
 
 async def test_req_593_an_owner_gives_the_group_a_picture(prosody_house: House) -> None:

@@ -219,10 +219,24 @@ async def test_texts_arrive_as_they_are(house: House, text: str) -> None:
         await scene.alice.wait_message(text, sender=scene.bob_jid)
 
 
+async def test_req_459_a_long_text_is_several_there_and_one_here(prosody_house: House) -> None:
+    async with prosody_house.linked() as scene:
+        await scene.chat()
+        text = " ".join(f"word{number}" for number in range(6_000))
+        id = scene.alice.send_message(scene.bob_jid, text)
+        await scene.alice.wait_receipt(id)
+        scene.alice.send_message(scene.bob_jid, "That was all.")
+        await scene.bob.wait_text("That was all.")
+        parts = [said for said in scene.seen_by_bob() if said.startswith("word")]
+        assert len(parts) == 4
+        assert " ".join(part.strip() for part in parts) == text
+        assert len(scene.receipts() & {id}) == 1
+
+
 async def test_what_cannot_be_delivered_comes_back(house: House) -> None:
     async with house.linked() as scene:
         await scene.chat()
-        too_long = scene.alice.send_message(scene.bob_jid, "x" * 50_000)
+        too_long = scene.alice.send_message(scene.bob_jid, "x" * 120_000)
         error = await scene.alice.wait_error(too_long)
         assert _condition(error) == "not-acceptable"
         nobody = f"nobody%localhost@{GATEWAY}"

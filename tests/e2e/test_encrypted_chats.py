@@ -28,9 +28,10 @@ class Pair:
     jid: str
     room: str = ""
 
-    async def begin(self) -> None:
-        """Bob begins an encrypted chat, and alice accepts the contact request."""
-        self.room = await self.bob.create_direct(self.scene.phone.user_id)
+    async def begin(self, *, encrypted: bool = True) -> None:
+        """Bob begins a chat, and alice accepts the contact request."""
+        phone = self.scene.phone
+        self.room = await self.bob.create_direct(phone.user_id, encrypted=encrypted)
         await self.scene.alice.wait_presence("subscribe", sender=self.jid)
         self.scene.alice.approve(self.jid)
         await self.bob.wait_member(self.room, self.scene.phone.user_id)
@@ -46,14 +47,26 @@ class Pair:
 
 
 @asynccontextmanager
-async def _linked(house: House) -> AsyncIterator[Pair]:
-    async with house.linked() as scene:
+async def _linked(house: House, **options: Any) -> AsyncIterator[Pair]:
+    async with house.linked(**options) as scene:
         user = f"{scene.bob.user}-element"
         await house.synapse.add_user(user, PASSWORD)
         directory = house.directory / "element"
         directory.mkdir()
         async with Element(house.synapse.url, user, PASSWORD, directory=directory) as bob:
+            await _until_known(bob)
             yield Pair(scene, bob, f"{user}%localhost@{house.domain}")
+
+
+async def _until_known(bob: Element) -> None:
+    """His keys are at the homeserver: a chat with somebody who has none begins in clear."""
+    id = f"@{bob.user}:localhost"
+    keys: dict[str, Any] = {}
+    async with asyncio.timeout(30):
+        while not keys.get(id):
+            found = await bob.request("POST", "keys/query", {"device_keys": {id: []}})
+            keys = found["device_keys"]
+            await asyncio.sleep(0.05)
 
 
 async def test_an_encrypted_chat_both_ways(house: House) -> None:

@@ -31,7 +31,11 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.waits]
 DOMAIN = "gateway.a.test"
 _KINDS: dict[str, type[XmppServer]] = {"prosody": Prosody, "ejabberd": Ejabberd}
 # Ours and theirs. Two of the same kind behave like two Prosodys, only ejabberd keeps nothing back.
-_PAIRS = ["prosody-prosody", "prosody-ejabberd", "ejabberd-prosody"]
+_PAIRS = [
+    pytest.param("prosody-prosody", marks=pytest.mark.soak),
+    "prosody-ejabberd",
+    "ejabberd-prosody",
+]
 _COUNTS = [
     100,
     pytest.param(1000, marks=[pytest.mark.soak, pytest.mark.timeout(600)]),

@@ -69,18 +69,11 @@ async def test_req_214_an_account_is_linked_and_left_by_commands(house: House) -
         assert command["status"] == "completed"
         assert note(command).startswith(f"You are logged in as {scene.phone.user_id}. Encrypted")
 
-        groups = {
-            "rooms",
-            "search",
-            "join",
-            "decline",
-            "knocks",
-            "leave",
-            "create",
-            "invite",
-            "destroy",
-        }
-        linked = {"status", "settings", "encryption", "logout", "unregister"} | groups
+        account = {"status", "settings", "encryption", "logout", "unregister"}
+        people = {"about", "contacts", "import", "block", "unblock", "blocked", "report"}
+        rooms = {"rooms", "search", "join", "decline", "knocks", "leave", "create", "destroy"}
+        both = {"members", "invite", "mute", "unmute", "history"}
+        linked = account | people | rooms | both
         assert await offered(client) == linked
         command = await give(client, "unregister")
         sure = filled(command["form"], sure="1")

@@ -44,7 +44,7 @@ async def _alice_says_and_kills(scene: Scene, random: Random) -> dict[str, str]:
     return said
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 3))])
 async def test_kill_in_a_burst(
     house: House, seed: int, record_property: Callable[[str, object], None]
 ) -> None:

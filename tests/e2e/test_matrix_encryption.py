@@ -255,7 +255,7 @@ async def test_comparing_emoji_verifies_the_device_and_opens_the_backup(
         assert step.instructions.rpartition(": ")[2].split(", ") == theirs
         await request.confirm()
         said = await flow.submit({**answers, "same": "yes"})
-        assert said == "The gateway's device is verified, and it can use your key backup."
+        assert said == "The gateway's device is verified. It can use your key backup."
         assert (await request.wait_phase("done")).cancel_code is None
         assert "You have verified it" in session.encryption().first().instructions
 
@@ -284,7 +284,7 @@ async def test_a_comparison_that_another_app_asks_for(pair: Pair, tablet: Elemen
         assert step.instructions.rpartition(": ")[2].split(", ") == theirs
         await request.confirm()
         said = await flow.submit({**answers, "same": "yes"})
-        assert said == "The gateway's device is verified, and it can use your key backup."
+        assert said == "The gateway's device is verified. It can use your key backup."
 
 
 async def test_what_the_gateway_sends_is_put_into_the_users_backup(

@@ -189,7 +189,7 @@ async def test_what_the_user_does(world: GroupWorld) -> None:
         with pytest.raises(Forbidden, match="not take this message back"):
             await session.send(theirs, "k6")
     redactions = [event for event in world.bob.inbox.items if event.type == "m.room.redaction"]
-    assert len(redactions) == 2
+    assert len(redactions) == 3  # of a reaction, of the message, and of the edit
 
 
 async def test_a_reaction_of_another_app_is_known_and_can_be_taken_back(world: GroupWorld) -> None:

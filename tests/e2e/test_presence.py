@@ -4,7 +4,7 @@
 from collections.abc import Callable
 
 from tests.demo.login import befriend
-from tests.e2e.house import House, Scene
+from tests.e2e.house import PASSWORD, House, Scene
 from tests.peers.matrix_client import MatrixEvent
 from tests.peers.xmpp_client import Stanza
 
@@ -49,6 +49,42 @@ async def test_presence_both_ways(house: House) -> None:
         await scene.alice.wait_for(_shows(scene.bob_jid, "away", "At lunch"))
         async with house.xmpp_client(_name(scene), resource="desk") as desk:
             await desk.wait_for(_shows(scene.bob_jid, "away", "At lunch"))
+
+
+async def test_req_1013_prosody_tells_who_is_there_unasked(prosody_house: House) -> None:
+    """Alice has not let the gateway see her: the privilege does, and so does it when the gateway
+    comes later than she."""
+    async with prosody_house.running() as scene:
+        await scene.phone.set_presence("offline", "")
+        await scene.talk.log_in(prosody_house.synapse.url, scene.phone.user, PASSWORD)
+        await scene.chat()
+
+        async def is_seen(status: str) -> None:
+            await scene.bob.wait_for(
+                lambda event: (
+                    (event.type, event.sender) == ("m.presence", scene.phone.user_id)
+                    and event.content.get("status_msg") == status
+                )
+            )
+
+        scene.alice.send_presence(show="away", status="In the garden")
+        await is_seen("In the garden")
+        assert await scene.gateway.stop() == 0
+        scene.alice.send_presence(show="away", status="At home")
+        await scene.gateway.start()
+        await is_seen("At home")
+
+
+async def test_who_is_accepted_is_shown_as_they_are(prosody_house: House) -> None:
+    """Synapse tells nothing of somebody new before they change."""
+    async with prosody_house.linked() as scene:
+        await scene.bob.set_presence("unavailable", "At lunch")
+        room = await scene.bob.create_direct(scene.phone.user_id)
+        await scene.alice.wait_presence("subscribe", sender=scene.bob_jid)
+        scene.alice.approve(scene.bob_jid)
+        scene.alice.subscribe(scene.bob_jid)
+        await scene.bob.wait_member(room, scene.phone.user_id)
+        await scene.alice.wait_for(_shows(scene.bob_jid, "away", "At lunch"), timeout=5)
 
 
 async def test_a_restart_shows_the_same(house: House) -> None:

@@ -36,6 +36,11 @@ class Cell:
     """The gateway's clock can be set."""
 
     @property
+    def has_files(self) -> bool:
+        """A file goes each way while it happens."""
+        return (self.server, self.fault) in _WITH_FILES
+
+    @property
     def name(self) -> str:
         """Unique, and good for a file name."""
         return f"{self.server} {self.fault}".lower().replace(" ", "-").replace("/", "-")
@@ -56,6 +61,7 @@ def _xmpp(server: str) -> Iterator[Cell]:
             kind="xmpp",
             isolated=False,
             soak_only=soak_only,
+            thorough=(server, fault) in (("Prosody", "stopped"), ("ejabberd", "frozen 5 s")),
             archive_is_lossy=(server, fault) == ("ejabberd", "killed"),
         )
     wire: list[tuple[str, Act]] = [
@@ -102,7 +108,13 @@ def _matrix() -> Iterator[Cell]:
         ("200 with another object", spoilt(act_matrix.WRONG_OBJECT)),
         ("200 with a page", spoilt(act_matrix.WRONG_PAGE)),
     ]
-    much_alike = ("429 with Retry-After", "429 with retry_after_ms", "502 with a page")
+    much_alike = (
+        "429 with Retry-After",
+        "429 with retry_after_ms",
+        "502 with a page",
+        "cut before the request",
+        "200 with a page",
+    )
     for fault, act in proxied:
         yield Cell(
             server="Synapse",
@@ -174,6 +186,23 @@ def _machine() -> Iterator[Cell]:
         )
 
 
+_WITH_FILES = frozenset(
+    {
+        ("Prosody", "killed"),
+        ("Prosody", "TCP cut"),
+        ("Prosody", "1 kB per s"),
+        ("ejabberd", "stopped"),
+        ("ejabberd", "half-open to the server"),
+        ("Prosody", "gateway stopped 1"),
+        ("Prosody", "gateway killed 1"),
+        ("ejabberd", "gateway killed 4"),
+        ("Prosody", "disk full"),
+        ("Synapse", "killed"),
+        ("Synapse", "frozen 5 s"),
+        ("Synapse", "no answers"),
+        ("Synapse", "cut after the request"),
+    }
+)
 CELLS: tuple[Cell, ...] = (
     *_xmpp("Prosody"),
     *_xmpp("ejabberd"),

@@ -45,6 +45,10 @@ has neither; a row for which that is not true fails the test.
   An asterisk: that way took longer than {judge.NOISE_MS:.0f} ms itself, so the machine was too
   busy for times to be judged; losses and repeats are judged all the same.
 
+In some of the cells a file goes each way while the fault lasts (`has_files` in `cells.py`): it
+arrives once and whole, or its sender is told that it does not, and what a link leads to is the
+file. They are not in the figures.
+
 An ejabberd that is killed loses up to a minute of its archive, of texts too that it had delivered:
 in its row a text counts that the user's client had seen, or that the archive has.
 """

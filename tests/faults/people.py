@@ -23,6 +23,7 @@ PASSWORD = "a pass word"
 GREETING = "Here I am."
 _AGAIN_S = 0.1
 _RECONNECT_S = 20.0
+OOB = "jabber:x:oob"
 _MAM = "urn:xmpp:mam:2"
 _RSM = "http://jabber.org/protocol/rsm"
 
@@ -41,6 +42,8 @@ class Pair:
     room: str = ""
     said: dict[str, str] = field(default_factory=dict)
     """What alice has sent, by stanza id, in order."""
+    file: str = ""
+    """The stanza id of a file that alice has sent (`tests.faults.files`)."""
     bob_said: list[str] = field(default_factory=list)
     """What bob's homeserver has taken, in order."""
     online: asyncio.Event = field(default_factory=asyncio.Event)
@@ -59,9 +62,10 @@ class Pair:
 
     # --- the set-up -----------------------------------------------------------------------------
 
-    async def meet(self, homeserver: str) -> None:
-        """Alice links her account by this URL, and gets a chat with bob."""
-        await self.talk.log_in(homeserver, self.phone.user, PASSWORD)
+    async def meet(self, homeserver: str, login: str = "login") -> None:
+        """Alice links her account by this URL, and gets a chat with bob. ``login``: by which she
+        gets a dialogue in the chat."""
+        await self.talk.log_in(homeserver, self.phone.user, PASSWORD, begin=login)
         await befriend_gateway(self.alice, self.gateway)
         self.room = await self.phone.create_direct(self.bob.user_id)
         await self.bob.join(self.room)
@@ -192,7 +196,7 @@ class Pair:
             if stanza.kind == "message"
             and stanza.type == "chat"
             and stanza.sender_bare == self.bob_jid
-            and stanza.body not in (None, GREETING)
+            and is_text(stanza)
         ]
 
     async def archive(self) -> list[Stanza]:
@@ -231,7 +235,7 @@ class Pair:
         return [
             stanza
             for stanza in self.alice.inbox.items
-            if stanza.sender_bare == self.bob_jid and receipt_of(stanza)
+            if stanza.sender_bare == self.bob_jid and receipt_of(stanza) not in ("", self.file)
         ]
 
     def errors(self) -> dict[str, str]:
@@ -257,6 +261,16 @@ def receipt_of(stanza: Stanza) -> str:
     return received.get("id", "") if received is not None else ""
 
 
+def url_of(stanza: Stanza) -> str:
+    """Of the file that a message is; empty if it is something else."""
+    return stanza.xml.findtext(f"{{{OOB}}}x/{{{OOB}}}url") or ""
+
+
+def is_text(stanza: Stanza) -> bool:
+    """Whether it is one of those that are counted."""
+    return stanza.body not in (None, "", GREETING) and not url_of(stanza)
+
+
 def _condition(stanza: Stanza) -> str:
     error = stanza.xml.find("{jabber:client}error")
     names = [child.tag.rpartition("}")[2] for child in error] if error is not None else []
@@ -269,7 +283,7 @@ def _texts(client: MatrixClient, sender: str, room: str) -> list[str]:
         event.event_id: event.body or ""
         for event in client.inbox.items
         if event.section == "timeline"
-        and event.type == "m.room.message"
+        and event.content.get("msgtype") == "m.text"
         and event.sender == sender
         and event.room_id == room
     }

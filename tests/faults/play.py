@@ -31,6 +31,7 @@ async def play(
         directory,
         same_component=cell.kind == "matrix",
         is_soak=is_soak,
+        has_files=cell.has_files,
         env=act_gateway.clock_env(directory) if cell.own_clock else None,
     ) as on:
         await _burst(cell, on, count)
@@ -52,6 +53,9 @@ async def play(
         spared, more = await judge.count(on, on.control, untouched)
         control, even_more = judge.control(on, spared, expected)
         wrong += [f"control: {what}" for what in more] + even_more + _misses(cell, on)
+        if on.files is not None:
+            committed = on.hit.file in on.committed()
+            wrong += await on.files.wrong(committed=committed, archived=expected.archived)
         results.write(
             results.Result(
                 cell=cell.name,
@@ -79,6 +83,8 @@ def _misses(cell: Cell, on: Stage) -> list[str]:
 
 async def _burst(cell: Cell, on: Stage, count: int) -> None:
     over = asyncio.Event()
+    if on.files is not None:
+        await on.files.begin()
     async with asyncio.TaskGroup() as group:
         burst = [
             group.create_task(on.hit.alice_says(count, _PAUSE_S)),
@@ -86,9 +92,13 @@ async def _burst(cell: Cell, on: Stage, count: int) -> None:
         ]
         group.create_task(_control(on.control, over))
         await asyncio.sleep(count * _CALM * _PAUSE_S)
+        if on.files is not None:
+            await on.files.on_the_way()
         on.began = time.monotonic()
         await cell.act(on)
         on.ended = time.monotonic()
+        if on.files is not None:
+            on.files.go_on()
         await asyncio.wait(burst)
         over.set()
 

@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from tests.demo.login import Talk
+from tests.faults import files
+from tests.faults.files import Shared
 from tests.faults.people import PASSWORD, Pair
 from tests.faults.web import Web
 from tests.faults.wire import Wire
 from tests.gateway_process import GatewayProcess, matrix_network
 from tests.peers.matrix_client import MatrixClient
+from tests.peers.ports import free_port
 from tests.peers.synapse import Synapse
 from tests.peers.xmpp_client import XmppClient
 from tests.peers.xmpp_server import XmppServer
+from tests.scenario.web import WebHost
 
 HIT = "matrix.localhost"
 SPARED = "other.localhost"
@@ -53,6 +57,7 @@ class Stage:
     web: Web
     hit: Pair
     control: Pair
+    files: Shared | None
     is_soak: bool
     began: float = 0.0
     """When the fault began, on the monotonic clock."""
@@ -160,16 +165,20 @@ async def stage(
     *,
     same_component: bool,
     is_soak: bool,
-    more: Mapping[str, Any] | None = None,
+    has_files: bool = False,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stage]:
     """Everything started and everybody linked.
 
     With ``same_component`` the pair that is to be spared uses the component of the other one;
-    their homeserver is always another one.
+    their homeserver is always another one. With ``has_files`` the hit pair can share some.
     """
     async with AsyncExitStack() as stack:
         xmpp = servers.xmpp
+        host, port = WebHost(), free_port()
+        if has_files:
+            await host.start()
+            stack.push_async_callback(host.stop)
         wire = await stack.enter_async_context(Wire(xmpp.component_port))
         web = await stack.enter_async_context(Web(servers.synapse.url))
         networks = {
@@ -182,14 +191,15 @@ async def stage(
             directory / "gateway",
             component_port=wire.port,
             networks=networks,
-            more=more,
+            more=files.settings(host, xmpp.upload_domain, port) if has_files else None,
             env=env or {},
         )
         await stack.enter_async_context(gateway)
         spared = HIT if same_component else SPARED
         hit = await _pair(stack, xmpp, servers.synapse, HIT)
         control = await _pair(stack, xmpp, servers.spared, spared)
-        await asyncio.gather(hit.meet(web.url), control.meet(servers.spared.url))
+        login = "login here" if has_files else "login"
+        await asyncio.gather(hit.meet(web.url, login), control.meet(servers.spared.url, login))
         for pair in (hit, control):
             await stack.enter_async_context(pair.watched())
             pair.online.set()
@@ -201,6 +211,7 @@ async def stage(
             web=web,
             hit=hit,
             control=control,
+            files=files.Shared(hit, host, port) if has_files else None,
             is_soak=is_soak,
         )
 

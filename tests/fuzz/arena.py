@@ -10,17 +10,19 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from gateway.bridge.wellformed import must_be_whole
+from gateway.bridge.inbound.wellformed import must_be_whole
 from gateway.config.tree import Limits
 from gateway.config.values import Rate
 from gateway.events import RemoteEvent
 from gateway.ids import UserJid
 from gateway.text import is_clean
 from tests.fuzz.choices import Choices
+from tests.fuzz.files import HERE, HOSTED
 from tests.fuzz.ledger import Ledger
 from tests.fuzz.stanzas import USERS, stanza
 from tests.fuzz.strict import StrictServer
 from tests.scenario.house import GATEWAY, HOME, SECRET, House, Options
+from tests.scenario.web import Hosted
 from tests.scripted.adapter import ScriptedSession
 from tests.scripted.server import ScriptedNetwork
 
@@ -38,9 +40,9 @@ def is_storable(event: RemoteEvent) -> bool:
     """What is not becomes a dead letter, of which the user and the log are told."""
     try:
         must_be_whole(event)
-    except TypeError:
+    except (TypeError, ValueError):
         return False
-    named = (getattr(event, name, None) for name in ("contact", "room", "id", "up_to"))
+    named = (getattr(event, name, None) for name in ("contact", "room", "id", "up_to", "message"))
     return all(is_clean(value or "") for value in named)
 
 
@@ -93,9 +95,13 @@ class Arena:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
         server = StrictServer(HOME, GATEWAY, SECRET)
         server.others = "answer"
+        options = Options(adapter="files", limits=_NO_LIMITS, has_pages=True, uploads=True)
         self.house = await self._stack.enter_async_context(
-            House(Path(folder), Options(limits=_NO_LIMITS), server=server, network=self.network)
+            House(Path(folder), options, server=server, network=self.network)
         )
+        web = self.house.web
+        web.files |= {path: Hosted(data) for path, data in HOSTED.items()}
+        self.network.files |= {f"r{number}": b"x" * number for number in range(4)}
         await self.house.start()
         await self.house.connected()
         for user, name in zip(USERS, NAMES, strict=False):
@@ -157,6 +163,7 @@ class Arena:
         """The server sends one, and does not wait."""
         self.inputs += 1
         text, said = stanza(choices, self.inputs)
+        text = text.replace(HERE, self.house.web.base)
         said["number"], said["text"] = str(self.inputs), text
         self.ledger.sent(said)
         self.house.server.send(text)

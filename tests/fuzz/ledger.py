@@ -13,7 +13,8 @@ from tests.fuzz.stanzas import USERS
 from tests.scenario.house import GATEWAY
 from tests.scenario.patterns import ACCEPT
 
-_UNCERTAIN = ("may or may not have arrived", "may have arrived or not")
+_UNCERTAIN = ("may or may not have arrived", "may have arrived or not", " parts ")
+"""Also of what arrived in part: a text that was sent with several files."""
 _REQUEST = "{urn:xmpp:receipts}request"
 _RECEIVED = "{urn:xmpp:receipts}received"
 Key = tuple[str, str, str]

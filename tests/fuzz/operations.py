@@ -11,10 +11,14 @@ from gateway.events import (
     RemoteMessage,
     RemoteNotice,
     RemoteProfile,
+    RemoteReaction,
     RemoteRead,
+    RemoteRetraction,
     RemoteUndecryptable,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.text import Span, Style
+from tests.fuzz import files
 from tests.fuzz.arena import NAMES, Arena
 from tests.fuzz.choices import Choices
 from tests.fuzz.stanzas import USERS
@@ -23,6 +27,7 @@ _PEOPLE = ("bob", "eve", "Mixed Case", "nobody")
 _TIMES = (0.0, 1.7e9, -1e9, 1e18, float("inf"), float("-inf"), float("nan"), 1e300)
 _SURROGATES = ("", "\ud800", "\x00", "\x1b", "\udfff\ud800")
 _WAITS = (0.5, 3.0, 31.0, 130.0)
+_EMOJI = ("👍", "❤️", "1️⃣", "👩\u200d👧", "", "no", "x" * 9_000, "mxc://example.org/a")
 _MAX_EVENTS = 4
 
 
@@ -34,7 +39,8 @@ def event(choices: Choices) -> RemoteEvent:
     message = RemoteMessageId(choices.text() + odd if choices.one_in(4) else known)
     text, own = choices.text() + odd, choices.one_in(4)
     at = choices.pick(_TIMES)
-    match choices.below(10):
+    about = RemoteMessageId(message if choices.one_in(6) else f"e{choices.below(20)}")
+    match choices.below(12):
         case 0:
             return RemoteRead(contact=person, up_to=message, own=own)
         case 1:
@@ -55,16 +61,40 @@ def event(choices: Choices) -> RemoteEvent:
         case 4:
             return RemoteProfile(contact=person, name=text)
         case 5:
-            about = choices.pick((None, 0, -1, 7, 10**30))
-            return RemoteGap(contact=person, id=message, about=about)
+            missed = choices.pick((None, 0, -1, 7, 10**30))
+            return RemoteGap(contact=person, id=message, about=missed)
         case 6:
             whose = None if choices.one_in(3) else person
             return RemoteNotice(contact=whose, id=message, text=text)
-        case _:
-            key = choices.text() if choices.one_in(4) else None
-            return RemoteMessage(
-                contact=person, id=message, body=text, sent_at=at, own=own, key=key
+        case 7:
+            emoji = choices.pick((*_EMOJI, text))
+            return RemoteReaction(
+                contact=person, id=message, message=about, emoji=emoji, sent_at=at, own=own
             )
+        case 8:
+            return RemoteRetraction(contact=person, id=message, message=about, sent_at=at, own=own)
+        case how:
+            return RemoteMessage(
+                contact=person,
+                id=message,
+                body=text,
+                sent_at=at,
+                own=own,
+                key=choices.text() if choices.one_in(4) else None,
+                reply_to=about if how == 9 else None,
+                edits=about if how == 10 else None,
+                spans=_spans(choices, len(text)) if choices.one_in(4) else (),
+                files=files.shared(choices, odd) if choices.one_in(3) else (),
+            )
+
+
+def _spans(choices: Choices, length: int) -> tuple[Span, ...]:
+    """Of a text of this length, or of none."""
+    styles = tuple(Style)
+    return tuple(
+        Span(choices.pick(styles), choices.below(length + 2), choices.below(length + 2))
+        for _ in range(choices.below(4))
+    )
 
 
 async def operate(arena: Arena, choices: Choices) -> None:

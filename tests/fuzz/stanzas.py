@@ -6,6 +6,7 @@ from __future__ import annotations
 from xml.sax.saxutils import escape, quoteattr
 
 from gateway.text import clean
+from tests.fuzz import files
 from tests.fuzz.choices import Choices
 from tests.scenario.house import GATEWAY, HOME
 
@@ -163,6 +164,8 @@ def stanza(choices: Choices, number: int) -> tuple[str, dict[str, str]]:
         inner = f"<body>{escape(clean(body))}</body>{inner}"
         if choices.below(2):
             inner += "<request xmlns='urn:xmpp:receipts'/>"
+    elif kind == "message" and choices.one_in(3):
+        inner = files.alone(choices) + inner
     fields = "".join(
         f" {name}={attribute(said[name])}" for name in ("from", "to", "type", "id") if name in said
     )
@@ -184,6 +187,8 @@ def _payloads(choices: Choices, kind: str) -> str:
 
 
 def _payload(choices: Choices) -> str:
+    if choices.one_in(16):
+        return files.element(choices)
     return choices.pick(_KNOWN) if choices.below(3) else _element(choices, 0)
 
 

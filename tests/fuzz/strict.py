@@ -39,7 +39,7 @@ class StrictServer(FakeServer):
             return "unknown type"
         if any(child.tag.startswith("{jabber:client}") for child in element):
             return "a payload of another stream"
-        if len(tostring(element)) > _MAX_BYTES:
+        if len(tostring(element, "unicode").encode()) > _MAX_BYTES:
             return "too large"
         if kind == "iq" and stanza_type in ("get", "set") and len(element) != 1:
             return "a request without one payload"

@@ -13,8 +13,9 @@ from adapters.matrix.group_sync import to_be_listed
 from adapters.matrix.parts import MAX_EVENTS
 from adapters.matrix.rooms import Book, Group, RoomId
 from adapters.matrix.sync import translate
-from gateway.bridge.wellformed import must_be_whole
+from gateway.bridge.inbound.wellformed import must_be_whole
 from gateway.text import is_clean
+from gateway.text.wording import plain
 from tests.fuzz.choices import Choices
 from tests.unit.matrix.samples import ALICE, BOB, CAROL, NOW, ROOM, book
 
@@ -225,7 +226,7 @@ def translate_all(choices: Choices, known: Book | None = None) -> Book:
                 value = getattr(event, name, None) or ""
                 assert is_clean(value), f"{name} of {event!r} cannot be stored"
             must_be_whole(event)
-            msgspec.json.encode(event)
+            msgspec.json.encode(event, enc_hook=plain)  # as the store does
             sent_at = getattr(event, "sent_at", NOW)
             assert 0 <= sent_at <= NOW, f"{event!r} was sent at no time"
         for key, value in outcome.draft.changes().items():

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.events import RemoteMessage, RemoteUndecryptable
+from gateway.events import RemoteFile, RemoteMessage, RemoteUndecryptable
 from gateway.ids import RemoteMessageId, RemoteUserId, UserJid
-from tests.scenario.house import House
+from tests.scenario.house import House, Options
 from tests.scripted.adapter import ScriptedSession
 
 ALICE = UserJid("alice@home.example")
@@ -44,6 +45,35 @@ async def test_a_time_that_cannot_be_costs_no_text(tmp_path: Path, sent_at: floa
         await house.clock.settle()
         received = vars(house.server.received)["_queue"]
         assert "hello" in [element.findtext(_BODY) for element in received]
+        assert not _errors(house)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"page": "https://a.example/\ud800"}, {"duration_s": math.inf}, {"media_type": "a/\udfff"}],
+    ids=["page", "duration", "type"],
+)
+async def test_nonsense_that_is_said_of_a_file_costs_no_file(
+    tmp_path: Path, said: dict[str, Any]
+) -> None:
+    """It could not be stored, or not be written as a stanza: a dead letter for a good file."""
+    async with House(tmp_path, Options(has_pages=True)) as house:
+        await house.start()
+        await house.connected()
+        await house.link(ALICE, "alice")
+        account = house.bridge.accounts.of(ALICE)
+        assert account is not None
+        assert account.link is not None
+        session = account.link.session
+        assert isinstance(session, ScriptedSession)
+        file = RemoteFile(reference="f", name="f.bin", **said)
+        who, id = RemoteUserId("bob"), RemoteMessageId("1")
+        await session._account.commit(
+            [RemoteMessage(contact=who, id=id, body="", sent_at=1.0, files=(file,))]
+        )
+        await house.clock.settle()
+        bodies = [each.findtext(_BODY) or "" for each in vars(house.server.received)["_queue"]]
+        assert any(body.endswith("/f.bin") for body in bodies)
         assert not _errors(house)
 
 

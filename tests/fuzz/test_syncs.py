@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.matrix.http import _object
+from adapters.matrix.answers import parsed
 from adapters.matrix.rooms import Book
 from tests.fuzz.choices import Choices
 from tests.fuzz.syncs import translate_all
@@ -58,7 +58,7 @@ def test_answers_that_hypothesis_makes(answers: list[bytes]) -> None:
 @settings(max_examples=500, database=None)
 def test_bytes_are_an_object_or_nothing(data: bytes) -> None:
     """Whatever a homeserver calls JSON."""
-    assert isinstance(_object(data), dict | None)
+    assert isinstance(parsed(data), dict | None)
 
 
 @pytest.mark.parametrize("path", sorted(_CORPUS.glob("*")), ids=lambda path: path.name)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from gateway.bridge import link
+from gateway.bridge.links import link
 from tests.isolation.town import Town
 from tests.scenario.conftest import house
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import pytest
 
 from gateway.adapter import NetworkContext
-from gateway.bridge import readiness
-from gateway.bridge.readiness import TROUBLE
+from gateway.bridge.links import readiness
+from gateway.bridge.links.readiness import TROUBLE
 from gateway.registry import BrokenAdapter, adapter_class
 from tests.isolation.town import HOME, OTHER, Town, user
 from tests.isolation.trouble import PanicException, TroubledAdapter

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.adapter import Linked
-from gateway.bridge import link as links
-from gateway.bridge.pacing import Breaker, StartGate
+from gateway.bridge.links import link as links
+from gateway.bridge.links.pacing import Breaker, StartGate
 from gateway.errors import Transient
 from gateway.events import AVAILABLE, RemoteMessage
 from gateway.ids import RemoteMessageId, RemoteUserId, UserJid

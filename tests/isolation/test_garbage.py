@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.bridge.handle import Handle
-from gateway.bridge.inbound import DEAD_LETTER, UNREADABLE
+from gateway.bridge.inbound.inbound import DEAD_LETTER, UNREADABLE
+from gateway.bridge.links.handle import Handle
 from gateway.events import (
     RemoteGap,
     RemoteInvite,
@@ -221,18 +221,19 @@ async def test_ten_thousand_events_in_one_commit(town: Town) -> None:
     town.check_order()
 
 
-async def test_ten_thousand_missed_messages(town: Town) -> None:
+@pytest.mark.parametrize("missed", [3_000, pytest.param(10_000, marks=pytest.mark.soak)])
+async def test_thousands_of_missed_messages(town: Town, missed: int) -> None:
     name, _ = town.newcomer("", "")
     await town.link(name)
     before = await town.probe()
     link = town.account(name).link
     assert link is not None
     await town.bridge().logins.log_out(town.account(name))
-    for number in range(10_000):
+    for number in range(missed):
         town.network.says(name, "bob", f"{number}")
     await town.link(name)
     await town.unharmed(before)
     inbox = town.inboxes[user(name)]
-    await town.until(lambda: len(inbox.bodies) >= 10_000, 40)
-    assert inbox.bodies == [str(number) for number in range(10_000)]
+    await town.until(lambda: len(inbox.bodies) >= missed, 40)
+    assert inbox.bodies == [str(number) for number in range(missed)]
     town.check_order()

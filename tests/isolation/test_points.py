@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.bridge.link import LinkState
+from gateway.bridge.links.link import LinkState
 from gateway.store.accounts import AccountStatus
 from tests.isolation.town import HOME, NET, PASSWORD, Town, user
 from tests.isolation.trouble import SENTENCE
@@ -276,7 +276,7 @@ async def test_a_login_that_fails(town: Town, point: str, way: str) -> None:
     await town.until(lambda: trouble.times)
     await town.unharmed(before)
     ends = ("went wrong", SENTENCE, "does not answer")
-    await town.until(lambda: any(end in inbox.lines[-1] for end in ends if inbox.lines))
+    await town.until(lambda: any(end in line for end in ends for line in inbox.lines))
     trouble.is_over = True
     del inbox.lines[:]
     _write(town, name, "login")

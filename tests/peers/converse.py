@@ -36,6 +36,7 @@ _START = """async (account) => {
   });
 }"""
 _JOIN = "([room, nick]) => { api.rooms.open(room, { nick }, true); }"
+_CHAT = "(jid) => { api.chats.open(jid, {}, true); }"
 _ARGUMENTS = (
     "--no-sandbox",  # it does not run as root with one
     "--disable-gpu",
@@ -78,7 +79,9 @@ class Browser:
 
     async def log_in(self, jid: str, password: str, websocket_url: str) -> "Converse":
         """A page of its own, in which a user is logged in."""
-        context = await self._chromium.new_context(viewport={"width": _WIDTH, "height": _HEIGHT})
+        context = await self._chromium.new_context(
+            viewport={"width": _WIDTH, "height": _HEIGHT}, ignore_https_errors=True
+        )
         await context.route(lambda url: urlsplit(url).hostname != LOOPBACK, _refuse)
         page = await context.new_page()
         page.set_default_timeout(_LIMIT_MS)
@@ -87,6 +90,21 @@ class Browser:
         await page.evaluate(_START, account)
         await page.wait_for_function("() => window.isConnected")
         return Converse(context, page)
+
+    async def phone(self) -> Page:
+        """An empty page as small as that of a phone, without scripts, on a visitor's first day.
+
+        Certificates of authorities that nobody knows will do.
+        """
+        context = await self._chromium.new_context(
+            viewport={"width": 360, "height": 740},
+            java_script_enabled=False,
+            ignore_https_errors=True,
+        )
+        await context.route(lambda url: urlsplit(url).hostname != LOOPBACK, _refuse)
+        page = await context.new_page()
+        page.set_default_timeout(_LIMIT_MS)
+        return page
 
 
 async def _serve(stack: AsyncExitStack) -> str:
@@ -124,6 +142,22 @@ class Converse:
         """Open a room, and wait until one may write there."""
         await self.page.evaluate(_JOIN, [room, nick])
         await self._input().wait_for()
+
+    async def dismiss(self) -> None:
+        """Wait for a dialog, such as an invitation, and close it."""
+        await self.page.locator('.modal.show [aria-label="Close"]').click()
+        await self.page.locator(".modal.show").wait_for(state="detached")
+
+    async def chat(self, jid: str) -> None:
+        """Open the chat with somebody."""
+        await self.page.evaluate(_CHAT, jid)
+        await self._input().wait_for()
+
+    async def title(self) -> str:
+        """By which name the open chat is shown."""
+        shown = self._room().locator(".chat-head .chatbox-title__text").first
+        await shown.wait_for()
+        return " ".join((await shown.inner_text()).split())
 
     def _room(self) -> Locator:
         return self.page.locator("converse-chats .chatbox:not(.hidden)").last
@@ -222,6 +256,34 @@ class Converse:
         named = self.page.locator(".occupant-nick", has_text=nick)
         listed = self._room().locator("converse-muc-occupant-list-item, li").filter(has=named)
         await _image(listed.first.locator("converse-avatar")).wait_for()
+
+    async def send_file(self, file: Path) -> None:
+        """Put a file at the user's server, and send where it is, as by the paper clip."""
+        await self._room().locator("input.fileupload").set_input_files(file)
+
+    async def picture_called(self, name: str) -> str:
+        """Wait until a picture is shown, as one; returns where it is."""
+        shown = self._room().locator(f'.chat-msg img[src*="{name}"]').last
+        await shown.wait_for(state="visible")
+        await self._until(shown, "image => image.complete && image.naturalWidth > 0")
+        return str(await shown.get_attribute("src"))
+
+    async def sound_called(self, name: str) -> str:
+        """Wait until there is a player for it that knows how long it takes."""
+        players = self._room().locator("converse-audio-player")
+        shown = players.filter(has=self.page.locator(f'a[href*="{name}"]')).last
+        await shown.wait_for(state="visible")
+        await self._until(shown, "player => player.duration > 0")
+        return str(await shown.evaluate("player => player.src"))
+
+    async def link_to(self, name: str) -> str:
+        """Wait until a message has a link to a file and nothing else; returns where it leads."""
+        shown = self._room().locator(f'.chat-msg__text a[href*="{name}"]').last
+        await shown.wait_for(state="visible")
+        return str(await shown.get_attribute("href"))
+
+    async def _until(self, shown: Locator, condition: str) -> None:
+        await self.page.wait_for_function(condition, arg=await shown.element_handle())
 
     async def occupants(self) -> list[str]:
         """Names in the list beside the room."""

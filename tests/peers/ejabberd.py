@@ -212,6 +212,12 @@ class Ejabberd(XmppServer):
                 "access": "upload",
                 "max_size": _UPLOAD_BYTES,
                 "external_secret": "",
+                # Clients in browsers ask whether they may.
+                "custom_headers": {
+                    "Access-Control-Allow-Origin": "*",
+                    "Access-Control-Allow-Methods": "GET,HEAD,PUT,OPTIONS",
+                    "Access-Control-Allow-Headers": "Content-Type",
+                },
             },
             "mod_mam": {"assume_mam_usage": True, "default": "always"},
             "mod_muc": {"access_mam": "all", "default_room_options": {"persistent": True}},

@@ -5,6 +5,7 @@ Node process that takes and gives lines of JSON: `element_js/`.
 """
 
 import asyncio
+import base64
 import itertools
 import json
 import os
@@ -253,6 +254,21 @@ class Element:
         return await self.send_event(
             room_id, "m.room.message", {"msgtype": "m.text", "body": text}
         )
+
+    async def share(
+        self,
+        room_id: str,
+        data: bytes,
+        content: Mapping[str, Any],
+        media_type: str,
+        *,
+        encrypted: bool = True,
+    ) -> str:
+        """Upload a file, encrypted as for encrypted rooms or not, and send an event with it."""
+        coded = base64.b64encode(data).decode()
+        place = await self._ask("upload", data=coded, type=media_type, encrypted=encrypted)
+        info = {"mimetype": media_type, "size": len(data), **content.get("info", {})}
+        return await self.send_event(room_id, "m.room.message", {**content, **place, "info": info})
 
     async def reply(self, room_id: str, event_id: str, text: str) -> str:
         """Answer a message."""

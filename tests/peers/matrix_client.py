@@ -1,6 +1,7 @@
 """A Matrix client on the bare client-server API that remembers what it received."""
 
 import asyncio
+import io
 import itertools
 import json
 import uuid
@@ -270,8 +271,28 @@ class MatrixClient:
         if self._http is None:
             raise PeerError(f"{self.user} is not connected")
         url, headers = f"{self.url}/_matrix/media/v3/upload", {"Content-Type": content_type}
-        async with self._http.post(url, data=data, headers=headers) as answer:
+        async with self._http.post(url, data=io.BytesIO(data), headers=headers) as answer:
             return str((await answer.json())["content_uri"])
+
+    async def share(
+        self, room_id: str, data: bytes, content: Mapping[str, Any], media_type: str
+    ) -> str:
+        """Upload a file, and send an event with it; returns the event's id."""
+        uri = await self.upload(data, media_type)
+        info = {"mimetype": media_type, "size": len(data), **content.get("info", {})}
+        return await self.send_event(
+            room_id, "m.room.message", {**content, "url": uri, "info": info}
+        )
+
+    async def download(self, uri: str) -> bytes:
+        """What the homeserver has there, as it is."""
+        if self._http is None:
+            raise PeerError(f"{self.user} is not connected")
+        path = uri.removeprefix("mxc://")
+        async with self._http.get(f"{self.url}/_matrix/client/v1/media/download/{path}") as answer:
+            if answer.status != 200:
+                raise PeerError(f"{uri}: HTTP {answer.status}")
+            return await answer.read()
 
     async def set_avatar(self, uri: str) -> None:
         """Change the picture others see; the empty one takes it away."""

@@ -24,7 +24,7 @@ _MODULES = (
 
 # What a privileged component may do (XEP-0356), as the documentation tells admins to set it.
 _PRIVILEGES = """{
-    roster = "both"; message = "outgoing"; presence = "roster";
+    roster = "both"; message = "outgoing"; presence = "managed_entity";
     iq = {
         ["http://jabber.org/protocol/pubsub#owner"] = "set";
         ["urn:xmpp:http:upload:0"] = "get";

@@ -18,17 +18,44 @@ from gateway.adapter import Adapter, Capabilities, Linked, NetworkContext
 from gateway.app import Gateway
 from gateway.bridge.network import Network
 from gateway.config import Config
-from gateway.config.tree import Access, Delivery, Limits, Rooms, Server, Xmpp
+from gateway.config.tree import (
+    Access,
+    Addresses,
+    Delivery,
+    Fetch,
+    Files,
+    Http,
+    Limits,
+    Rooms,
+    Server,
+    Xmpp,
+)
 from gateway.config.tree import Network as NetworkConfig
 from gateway.config.tree import Store as StoreConfig
-from gateway.config.values import AccessEntry, BareJid, Domain, Secret
+from gateway.config.values import (
+    AccessEntry,
+    BareJid,
+    ContactUri,
+    Domain,
+    Language,
+    Listen,
+    Reachable,
+    Secret,
+    Service,
+    SizeOrNone,
+    WebAddress,
+)
 from gateway.ids import NetworkName, RemoteUserId, UserJid
 from gateway.store import Store
 from gateway.xmpp.component import Component
 from tests.clock import VirtualClock
 from tests.scenario.server import FakeServer
+from tests.scenario.uploads import UPLOAD, FakeUploads
+from tests.scenario.web import WebHost
 from tests.scripted.adapter import (
     AlbumAdapter,
+    BriefAdapter,
+    FilesAdapter,
     ForgetfulAdapter,
     IllustratedAdapter,
     ScriptedAdapter,
@@ -36,6 +63,8 @@ from tests.scripted.adapter import (
     StepwiseAdapter,
     TrustedAdapter,
 )
+from tests.scripted.addressed import AddressedAdapter
+from tests.scripted.sealed import SealedAdapter
 from tests.scripted.server import ScriptedNetwork
 
 GATEWAY = "net.example"
@@ -43,7 +72,7 @@ NEIGHBOUR = "other.example"
 """Of a second network of the same process, for tests that want one."""
 HOME = "home.example"
 """Domain of our own server; users elsewhere are remote."""
-_PLAYERS = ("tests.scenario.server", "tests.scripted.server")
+_PLAYERS = ("tests.scenario.server", "tests.scenario.web", "tests.scripted.server")
 SECRET = "component-secret"
 PASSWORD = "user-secret"
 
@@ -70,7 +99,24 @@ class PlainAdapter(ScriptedAdapter):
         read_marks=False,
         room_actions=frozenset(),
         room_search=False,
+        people_search=False,
     )
+
+
+class FussyAdapter(ScriptedAdapter):
+    """A network on which one reacts with two of three emoji."""
+
+    capabilities = replace(
+        ScriptedAdapter.capabilities,
+        reactions_per_message=2,
+        reactions_allowed=("👍", "❤️", "🎉"),
+    )
+
+
+class IndelibleAdapter(ScriptedAdapter):
+    """A network of short texts, where nothing is taken back."""
+
+    capabilities = replace(ScriptedAdapter.capabilities, max_text_bytes=500, retractions=False)
 
 
 class LiveAdapter(ScriptedAdapter):
@@ -91,11 +137,17 @@ ADAPTERS: dict[str, type[Adapter]] = {
     "forgetful": ForgetfulAdapter,
     "silent": SilentAdapter,
     "plain": PlainAdapter,
+    "fussy": FussyAdapter,
     "illustrated": IllustratedAdapter,
+    "indelible": IndelibleAdapter,
     "live-only": LiveAdapter,
     "stepwise": StepwiseAdapter,
+    "sealed": SealedAdapter,
     "trusted": TrustedAdapter,
     "album": AlbumAdapter,
+    "brief": BriefAdapter,
+    "files": FilesAdapter,
+    "addressed": AddressedAdapter,
     "unmade": UnmadeAdapter,
 }
 
@@ -105,9 +157,11 @@ class Options:
     """How this gateway is configured."""
 
     adapter: str = "scripted"
+    language: str = "en"
     auto_accept: bool = False
     use_privileges: bool = True
     admins: tuple[str, ...] = ()
+    support: tuple[str, ...] = ()
     allow: tuple[str, ...] = (HOME, "far.example", "farther.example")
     limits: Limits = field(default_factory=Limits)
     rooms: Rooms = field(default_factory=Rooms)
@@ -116,6 +170,18 @@ class Options:
     ask: tuple[str, ...] = ()
     neighbour: str = ""
     """Adapter of a second network."""
+    has_pages: bool = False
+    """There are pages for the browser,"""
+    http_port: int = 0
+    """and this is where; there are some also if this is said alone."""
+    public_url: str = "https://127.0.0.1:1/chat"
+    """What users are told of it."""
+    file_cache: int = 0
+    """Bytes of what was fetched that are kept."""
+    uploads: bool = False
+    """Files of the network are to be at an upload service of the server."""
+    adds_contacts: bool = False
+    """Accounts want whom they talk with in their contact lists, as they do outside of tests."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -132,6 +198,8 @@ class House:
     clock: VirtualClock = field(default_factory=VirtualClock)
     network: ScriptedNetwork = field(default_factory=ScriptedNetwork)
     server: FakeServer = field(default_factory=lambda: FakeServer(HOME, GATEWAY, SECRET))
+    web: WebHost = field(default_factory=WebHost)
+    """Where users have put files."""
     logs: list[MutableMapping[str, Any]] = field(default_factory=list)
     gateway: Gateway | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -146,14 +214,21 @@ class House:
         self.network.people = {"bob": "Bob", "eve": "Eve", "alice": "Alice", "Mixed Case": ""}
         self.network.idempotent = self.options.capabilities.idempotent_send
         await self.network.start()
+        if self.options.uploads:
+            self.server.uploads = FakeUploads(self.web)
+            await self.server.uploads.start()
         await self.server.start()
+        await self.web.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self.gateway is not None:
             await self.kill()
         await self.server.stop()
+        if self.server.uploads is not None:
+            await self.server.uploads.stop()
         await self.network.stop()
+        await self.web.stop()
         structlog.get_config()["processors"][:] = self._processors
 
     def _capture(self, _: Any, level: str, event: MutableMapping[str, Any]) -> str:
@@ -166,21 +241,33 @@ class House:
     def config(self) -> Config:
         """What the gateway is started with."""
         options = self.options
+        has_pages = options.has_pages or options.http_port
         return Config(
             xmpp=Xmpp(
                 server=Server(domain=Domain(HOME), port=self.server.port),
                 use_privileges=options.use_privileges,
             ),
+            language=Language(options.language),
             access=Access(
                 allow=tuple(map(AccessEntry, options.allow)),
                 ask=tuple(map(AccessEntry, options.ask)),
                 admins=tuple(map(BareJid, options.admins)),
             ),
+            addresses=Addresses(support=tuple(map(ContactUri, options.support))),
             delivery=Delivery(
                 inbound_rows=int(options.inbound_rows), outbound_rows=int(options.outbound_rows)
             ),
             limits=options.limits,
             rooms=options.rooms,
+            http=Http(
+                listen=Listen(f"127.0.0.1:{options.http_port}"),
+                public_url=WebAddress(options.public_url if has_pages else ""),
+                file_cache=SizeOrNone(options.file_cache),
+            ),
+            fetch=Fetch(
+                allow=(Reachable.parse("127.0.0.1"),), allow_http=True, ports=(self.web.port,)
+            ),
+            files=Files(upload_service=Service(UPLOAD if options.uploads else "")),
             store=StoreConfig(
                 database=self.folder / "gateway.db", key_file=self.folder / "gateway.key"
             ),
@@ -234,6 +321,8 @@ class House:
         assert self.gateway is not None
         store = self.store
         vars(store._writer).update(_next=lambda: None)  # no further commit
+        if self.gateway._web is not None:
+            self.gateway._web._runner._shutdown_timeout = 0
         for component in self.gateway._components:
             connection = component.stream._connection
             if connection is not None and connection.transport is not None:
@@ -255,10 +344,10 @@ class House:
     async def _drain(self) -> bool:
         if self.gateway is None:
             return False
-        images, writer = self.gateway.images.idle, self.store._writer._idle
-        if images.is_set() and writer.is_set():
+        work, writer = self.gateway.work.idle, self.store._writer._idle
+        if work.is_set() and writer.is_set():
             return False
-        await images.wait()
+        await work.wait()
         await self.store.drain()
         return True
 
@@ -279,7 +368,7 @@ class House:
     @property
     def store(self) -> Store:
         """The database that the gateway has open."""
-        return self.bridge._store
+        return self.bridge.ground.store
 
     async def link(self, user: str, name: str) -> None:
         """Link an account as a login does, and wait until it is live."""
@@ -288,6 +377,8 @@ class House:
         linked = Linked(realm="scripted", remote_id=RemoteUserId(name), secret=token.encode())
         await self.bridge.logins.link(UserJid(user), linked)
         await self.clock.settle()
+        if not self.options.adds_contacts:
+            await self.change_setting(user, "add_contacts", "false")
 
     async def forget_presence(self) -> None:
         """What was shown to users was shown long ago: no doubt that it has arrived."""

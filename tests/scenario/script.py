@@ -65,7 +65,7 @@ class Script:
         while self.steps and self.steps[0].text.startswith("with "):
             key, _, value = self.steps.pop(0).text.removeprefix("with ").partition(" = ")
             options[key] = {"yes": True, "no": False}.get(value, value)
-        for name in options.keys() & {"admins", "allow", "ask"}:
+        for name in options.keys() & {"admins", "allow", "ask", "support"}:
             options[name] = tuple(options[name].split())
         return options
 

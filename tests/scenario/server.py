@@ -11,6 +11,7 @@ from typing import cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from tests.scenario.patterns import ACCEPT, shown
+from tests.scenario.uploads import UPLOAD, FakeUploads
 
 STREAMS = "http://etherx.jabber.org/streams"
 _PING = "{urn:xmpp:ping}ping"
@@ -35,6 +36,11 @@ class FakeServer:
     ``are silent``, or ``are away`` and this server says so."""
     uptime_s: int = 86_400
     """So long ago this server was started."""
+    tells_uptime: bool = True
+    """It answers who asks for that."""
+    grants: str = ""
+    """What it tells on each stream of what the component may do: as late as it can, before it
+    answers for the first time."""
     refusal: str = ""
     """A stream error that answers the handshake, or ``close`` after the header."""
     prolog: str = "<?xml version='1.0'?>"
@@ -55,6 +61,10 @@ class FakeServer:
     digests: list[str] = field(default_factory=list)
     ended_well: bool = False
     """The gateway has closed its half of the stream."""
+    uploads: FakeUploads | None = None
+    """A service of this server for files."""
+    wrapped: list[Element] = field(default_factory=list)
+    """IQs that it was to pass on in the names of users."""
     port: int = 0
     violations: list[str] = field(default_factory=list)
     """What a real server would have closed the stream for."""
@@ -229,7 +239,8 @@ class FakeServer:
                 self.held.append(barrier)
         elif self._asks_uptime(element) and element.get("to") == self.host:
             self._judge(element, writer)
-            self._tell_uptime(element)
+            if self.tells_uptime:
+                self._tell_uptime(element)
         elif element.get("type") == "probe" and not self.shows_probes:
             self._judge(element, writer)
             self.probes.append(f"{element.get('from')} -> {element.get('to')}")
@@ -238,9 +249,19 @@ class FakeServer:
                 self._pong(element)
         else:
             self._judge(element, writer)
+            self._receive(element)
+
+    def _receive(self, element: Element) -> None:
+        if element.find("{urn:xmpp:privilege:2}privileged_iq") is not None:
+            self.wrapped.append(element)
+        if self.uploads is None or element.get("to") != UPLOAD:
             self.received.put_nowait(element)
+        elif (answer := self.uploads.answer(element)) is not None:
+            self.send(answer)
 
     def _tell_uptime(self, question: Element) -> None:
+        if self.grants:
+            self.send(f"<message from='{self.host}' to='{self.component}'>{self.grants}</message>")
         self.send_by(
             str(question.get("from")),
             f"<iq type='result' from='{self.host}' to='{question.get('from')}'"

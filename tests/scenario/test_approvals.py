@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import pytest
 import pytest_asyncio
 
-from gateway.bridge.link import LinkState
+from gateway.bridge.links.link import LinkState
 from gateway.ids import UserJid
 from gateway.store import approvals as store
 from gateway.xmpp import approvals

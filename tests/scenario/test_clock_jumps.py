@@ -52,7 +52,7 @@ async def test_back_offs_are_as_long_as_before(house: House, jump: int) -> None:
     await house.server.start()
     await house.network.start()
     await house.clock.advance(61)
-    assert house.server.up.is_set()
+    await house.connected()  # by an attempt of that time
     await bodies(house)
     assert conditions(await answers(house, message(ALICE, 1))) == {}
     assert len(house.network.sent) == 1

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
 import pytest
 
+from gateway.adapter import ListedContact
+from gateway.bridge.accounts.settings import FIELDS
 from gateway.config.tree import Limits
 from gateway.config.values import Rate
-from gateway.ids import UserJid
+from gateway.ids import RemoteUserId, UserJid
 from gateway.xmpp.access import AccessList
 from tests.scenario.house import GATEWAY, PASSWORD, House, Options
 from tests.scenario.test_requests import hanging, never, tell
@@ -118,7 +122,7 @@ async def test_req_712_five_that_are_busy_leave_no_room(
 ) -> None:
     client = await started(house)
     monkeypatch.setattr("tests.scripted.adapter._Login.submit", never)
-    monkeypatch.setattr("gateway.bridge.logins._ATTEMPTS_OF_USER", 5)
+    monkeypatch.setattr("gateway.bridge.accounts.logins._ATTEMPTS_OF_USER", 5)
     for _ in range(5):
         session = await client.begin("register")
         client.send(
@@ -215,7 +219,7 @@ async def test_a_command_that_fails_is_one_answer(
     def broken(_: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(house.bridge, "counts", broken)
+    monkeypatch.setattr(house.bridge.traffic, "counts", broken)
     assert condition(await Client(house).give("status")) == "internal-server-error"
     assert "task_failed" in events(house)
     assert not house.component.commands._sessions
@@ -471,3 +475,88 @@ async def test_req_214_what_cannot_be_taken_back_is_not_called_cancelled(house: 
     assert house.bridge.accounts.of(UserJid(ALICE)) is None
     (said,) = filter(None, await bodies(house))
     assert "Your account and everything that belonged to it are deleted." in said
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "Cancelled."), ("de", "Abgebrochen.")])
+async def test_req_214_who_left_is_asked_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, told: str
+) -> None:
+    options = Options(language=language, adds_contacts=True)
+    async with House(tmp_path, options) as house:
+        await running(house)
+        go = asyncio.Event()
+
+        async def slow(*_: object) -> list[ListedContact]:
+            await go.wait()
+            return [ListedContact(id=RemoteUserId("bob"), name="Bob", was_talked_with=True)]
+
+        monkeypatch.setattr(house.bridge.contacts.own_people, "contacts", slow)
+        client = Client(house)
+        client.send(f"<command {_NS} node='import'/>")
+        await house.clock.advance(11)
+        (command,) = await client.reply()
+        await client.give("import", command.get("sessionid", ""), "cancel")
+        await bodies(house)
+        go.set()
+        await house.clock.advance(2000)
+        assert await bodies(house) == [told]
+
+
+# --- what text clients show (REQ-832) ------------------------------------------------------------
+
+
+def shown_lines(command: Element) -> int:
+    """Lines of a form in Profanity 0.13, whose window is 80 wide: options stand below each other,
+    and what a field is about in more words is told on request (``/form help``)."""
+    x = "{jabber:x:data}"
+    lines = [part.text or "" for part in command.iter(f"{x}title")]
+    lines += [part.text or "" for part in command.iter(f"{x}instructions")]
+    for field in command.iter(f"{x}field"):
+        if field.get("type") == "fixed":
+            lines += [value.text or "" for value in field.iter(f"{x}value")]
+        elif field.get("type") != "hidden":
+            values = "".join(value.text or "" for value in field.findall(f"{x}value"))
+            lines += [f"[field1] {field.get('label')}: {values}"]
+            lines += [option.get("label", "") for option in field.iter(f"{x}option")]
+    lines += [note.text or "" for note in command.iter(f"{C}note")]
+    return sum(-(-len(line) // 80) or 1 for text in lines for line in text.split("\n"))
+
+
+async def test_req_832_each_form_fits_on_a_screen(house: House) -> None:
+    client = await started(house)
+    await house.link(ALICE, "alice")
+    house.network.event(
+        "alice", "room", room="!club", name="The Club", members=[{"user": "alice"}]
+    )
+    await house.clock.settle()
+    house.server.send(
+        f"<iq type='get' id='c' from='{client.jid}' to='{GATEWAY}'>"
+        "<query xmlns='http://jabber.org/protocol/disco#items'"
+        " node='http://jabber.org/protocol/commands'/></iq>"
+    )
+    listed = [item.get("node", "") for item in (await client.reply())[0]]
+    assert {"settings", "search"} <= set(listed)
+    screens = {}
+    for node in listed:
+        command = (await client.give(node)).find(f"{C}command")
+        if command is not None:
+            screens[node] = shown_lines(command)
+    for number in range(1, 1 + len({setting.group for setting in FIELDS})):
+        session = await client.begin("settings")
+        chosen = f"<field var='section'><value>{number}</value></field>"
+        form = f"<x xmlns='jabber:x:data' type='submit'>{chosen}</x>"
+        section = await client.give("settings", session, "next", form)
+        command = section.find(f"{C}command")
+        assert command is not None
+        screens[f"settings {number}"] = shown_lines(command)
+    assert all(lines <= 21 for lines in screens.values()), screens
+
+
+async def test_req_832_settings_fit_on_a_screen_of_the_chat(house: House) -> None:
+    await started(house)
+    await house.link(ALICE, "alice")
+    for section in range(1, 1 + len({setting.group for setting in FIELDS})):
+        said = await tell(house, "settings", str(section))
+        lines = [line for body in said for line in body.split("\n")]
+        assert sum(-(-len(line) // 80) or 1 for line in lines) <= 24, said
+        await tell(house, "cancel")

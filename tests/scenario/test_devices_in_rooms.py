@@ -138,6 +138,27 @@ async def test_req_503_what_a_client_can_do_is_told_and_can_be_asked(town: Town)
     )
 
 
+async def test_req_128_the_device_that_is_best_reached_is_asked(town: Town) -> None:
+    """By who asks without caps; and its answer is no news of who it is."""
+    _joins(town, "alice", "<show>xa</show>", "laptop")
+    _joins(town, "alice", "")
+    _joins(town, "alice", "<show>away</show>", "tablet")
+    await town.join("carol")
+    answer = await _asks(town, "")
+    answer("result", f"<query xmlns='{_INFO}'><feature var='urn:xmpp:ping'/></query>")
+    (reply,) = (await town.settle())["carol"]
+    assert (reply.get("type"), reply.get("from")) == ("result", f"{town.room}/Alice")
+    (query,) = reply
+    assert query.attrib == {}
+    assert [one.get("var") for one in query] == ["urn:xmpp:ping"]
+    # Nobody is asked for those of the network.
+    _ask(town, "carol", "", "Bob")
+    told = await town.settle()
+    assert not told["alice"]
+    ((answered,),) = told["carol"]
+    assert len(answered) > 1
+
+
 @pytest.mark.parametrize("kind", ["error", "silence", "long"])
 async def test_req_503_a_client_that_does_not_tell(town: Town, kind: str) -> None:
     """There is one answer all the same."""
@@ -166,10 +187,11 @@ async def test_req_503_nobody_is_asked_what_they_have_not_said(town: Town) -> No
     assert not (await town.settle())["alice"]
 
 
-def _ask(town: Town, name: str, node: str) -> None:
+def _ask(town: Town, name: str, node: str, whom: str = "Alice") -> None:
+    named = f" node='{node}'" if node else ""
     town.house.server.send(
-        f"<iq type='get' id='d1' from='{USERS[name]}/phone' to='{town.room}/Alice'>"
-        f"<query xmlns='{_INFO}' node='{node}'/></iq>"
+        f"<iq type='get' id='d1' from='{USERS[name]}/phone' to='{town.room}/{whom}'>"
+        f"<query xmlns='{_INFO}'{named}/></iq>"
     )
 
 

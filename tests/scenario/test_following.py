@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from gateway.bridge.link import LinkState
+from gateway.bridge.accounts.settings import FIELDS
+from gateway.bridge.links.link import LinkState
 from gateway.ids import UserJid
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.test_requests import tell
@@ -100,7 +101,11 @@ async def test_req_221_a_command_after_a_restart_connects(house: House) -> None:
 
 async def test_req_221_who_cannot_be_seen_stays_connected_and_is_told(house: House) -> None:
     await running(house)
-    said = await tell(house, "settings", "1", "yes")
+    groups = list(dict.fromkeys(field.group for field in FIELDS))
+    group = next(field.group for field in FIELDS if field.name == "follow_presence")
+    number = 1 + [one.name for one in FIELDS if one.group == group].index("follow_presence")
+    section = str(1 + groups.index(group))
+    said = await tell(house, "settings", section, str(number), "yes")
     assert "The gateway cannot see when you are online" in said[-1]
     await house.stop()
     await house.start()

@@ -12,7 +12,7 @@ import pytest
 from gateway.adapter import Linked
 from gateway.bridge.accounts import Account
 from gateway.bridge.attendance.waves import Item
-from gateway.bridge.link import LinkState
+from gateway.bridge.links.link import LinkState
 from gateway.ids import RemoteUserId, UserJid
 from gateway.store import Transaction
 from tests.scenario.house import House

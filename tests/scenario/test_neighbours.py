@@ -219,14 +219,14 @@ async def test_req_703_privileges_by_the_other_stream(
     mine, neighbours = (
         component.privileges.may_send_as for component in street.gateway._components
     )
-    assert not mine(UserJid(f"a@{granter}"))
-    assert bool(neighbours(UserJid(f"a@{granter}"))) is granted
+    assert not mine(UserJid(f"alice@{granter}"))
+    assert bool(neighbours(UserJid(f"alice@{granter}"))) is granted
     street.server.cut_one(GATEWAY)
     await street.clock.advance(3)
-    assert bool(neighbours(UserJid(f"a@{granter}"))) is granted
+    assert bool(neighbours(UserJid(f"alice@{granter}"))) is granted
     street.server.cut_one(NEIGHBOUR)
     await street.clock.advance(3)
-    assert not neighbours(UserJid(f"a@{granter}"))
+    assert not neighbours(UserJid(f"alice@{granter}"))
 
 
 @pytest.mark.parametrize("is_back", [False, True])

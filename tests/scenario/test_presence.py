@@ -208,6 +208,30 @@ async def test_req_306_712_puppets_that_have_seen_a_device_are_bounded(
     assert not list(account.devices)
 
 
+async def test_req_137_a_long_list_of_blocked_strangers_is_no_work_on_presence(
+    house: House,
+) -> None:
+    def of_contacts() -> list[tuple[str, str]]:
+        return [(sender, kind) for _, sender, kind in shown(house) if sender != GATEWAY]
+
+    await running(house)
+    await with_contacts(house, ALICE, 3)
+    house.server.send(f"<presence from='{ALICE}/phone' to='{GATEWAY}'/>")
+    await house.clock.advance(40)
+    shown(house)
+    account = house.bridge.accounts.of(UserJid(ALICE))
+    assert account is not None
+    presences: Presences = house.bridge._presences
+    strangers = [f"stranger{number}" for number in range(10_000)]
+    house.network.event("alice", "room-ignored", users=[*strangers, "p1"])
+    await house.clock.advance(1)
+    assert of_contacts() == [(f"p1@{GATEWAY}", "unavailable")]
+    house.network.event("alice", "room-ignored", users=strangers)
+    await house.clock.advance(1)
+    assert of_contacts() == [(f"p1@{GATEWAY}", "")]
+    assert len(presences._shown[account.id].contacts) <= 4
+
+
 async def test_presence_of_a_removed_account_is_not_saved(house: House) -> None:
     await running(house)
     await with_contacts(house, ALICE, 1)

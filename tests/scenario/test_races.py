@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -12,13 +13,13 @@ import pytest
 
 from gateway.adapter import Contact, Linked, Sent
 from gateway.bridge.accounts import Account
-from gateway.bridge.link import LinkState
+from gateway.bridge.links.link import LinkState
 from gateway.errors import AuthExpired, Forbidden, RateLimited, StoreUnavailable
 from gateway.events import Command
 from gateway.ids import RemoteUserId, UserJid
 from gateway.store import journal
 from gateway.store.accounts import AccountStatus
-from tests.scenario.house import GATEWAY, House
+from tests.scenario.house import GATEWAY, House, Options
 from tests.scenario.test_stream import ALICE, events, running
 
 _RECEIPT = "<request xmlns='urn:xmpp:receipts'/>"
@@ -347,6 +348,29 @@ async def test_a_key_with_endless_digits_is_no_key_of_ours(house: House) -> None
     assert "dead_letter" not in events(house)
     bodies = [stanza.findtext("{jabber:component:accept}body") for stanza in _received(house)]
     assert "You: mine" in bodies
+
+
+async def test_req_459_a_part_that_comes_back_late_belongs_to_its_text(tmp_path: Path) -> None:
+    """The network has said that it does not take it, and does all the same."""
+    async with House(tmp_path, Options(adapter="brief")) as house:
+        await running(house)
+        house.network.faults = [{}, {"error": "forbidden", "text": "Not here."}]
+        _say(house, "x" * 500 + "y" * 200, "a1")
+        await house.clock.settle()
+        assert _errors(house) == [f"{ALICE}/phone"]
+        (first,) = house.network.sent
+        key = f"{first.key.removesuffix('.0')}.1"
+        late = {"contact": "bob", "body": "y" * 200, "own": True, "key": key}
+        house.network.event("alice", "message", id="late", **late)
+        house.network.event("alice", "message", id="forwarded", **late)
+        await house.clock.settle()
+        bodies = [each.findtext("{jabber:component:accept}body") for each in _received(house)]
+        assert [body for body in bodies if body] == ["You: " + "y" * 200], "the copy alone"
+        retract = "<retract xmlns='urn:xmpp:message-retract:1' id='a1'/>"
+        _say(house, "gone", "a2", extra=retract)
+        await house.clock.settle()
+        retracted = [each["message"] for each in house.network.commands]
+        assert retracted == ["late", first.id]
 
 
 async def test_req_461_after_a_hundred_bounces_a_row_is_given_up(house: House) -> None:

@@ -87,3 +87,25 @@ async def test_req_461_a_server_that_answers_does_not_end_the_wait_after_a_bounc
     assert await bodies(house) == [], "it came back for the ninth time, and waits for 21 minutes"
     await house.clock.advance(700)
     assert await bodies(house) == ["one", "two", "three"]
+
+
+async def test_req_137_what_waited_of_somebody_who_was_blocked_is_not_told(house: House) -> None:
+    """Others are not concerned, nor is what the user has said themselves."""
+    await running(house)
+    house.server.cut()
+    await house.clock.advance(0.1)
+    for contact, body in (("bob", "psst"), ("carol", "hello"), ("bob", "hey")):
+        house.network.says("alice", contact, body)
+        await house.clock.settle()
+    house.network.event("alice", "room-ignored", users=["bob"])
+    await house.clock.settle()
+    await house.clock.advance(10)
+    await house.connected()
+    await house.clock.advance(5)
+    assert [body for body in await bodies(house) if body] == ["hello"]
+    assert house.query("SELECT count(*) FROM inbound WHERE state < 2") == [(0,)]
+    house.network.event("alice", "room-ignored", users=[])
+    await house.clock.settle()
+    house.network.says("alice", "bob", "at last")
+    await house.clock.advance(5)
+    assert [body for body in await bodies(house) if body] == ["at last"]

@@ -10,9 +10,9 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from gateway.bridge.delivery import Delivery
+from gateway.bridge.inbound.delivery import Delivery
+from gateway.bridge.inbound.queues import Queue
 from gateway.bridge.ports import Ping, Pong
-from gateway.bridge.queues import Queue
 from tests.scenario.house import GATEWAY, HOME, House
 from tests.scenario.test_stream import bodies, running
 
@@ -73,7 +73,7 @@ async def test_req_905_a_server_that_contradicts_itself_is_not_written_to_for_ev
 
     monkeypatch.setattr(house.server, "others", "answer")
     await running(house, FAR)
-    monkeypatch.setattr(house.component, "ping", ping)
+    monkeypatch.setattr(house.component.port, "ping", ping)
     for number in range(20):
         house.network.says("alice", "bob", f"text {number}")
     await house.clock.settle()

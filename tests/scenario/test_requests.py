@@ -15,6 +15,7 @@ from gateway.xmpp.connection import Connection
 from tests.scenario.house import GATEWAY, House
 from tests.scenario.test_stream import ALICE, bodies, events, running, stanza
 
+_PLEASE_DELETE = "Your client keeps what you typed: please delete the message with the password."
 _STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
 
 
@@ -67,7 +68,7 @@ async def test_req_129_a_lookup_that_fails_is_one_answer(
     condition: str,
 ) -> None:
     await running(house)
-    monkeypatch.setattr(house.bridge.contacts, "find", find)
+    monkeypatch.setattr(house.bridge.contacts.look_ups, "find", find)
     house.server.send(
         f"<iq type='get' id='q1' from='{ALICE}/phone' to='eve@{GATEWAY}'>"
         "<query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
@@ -137,7 +138,10 @@ async def test_req_202_a_login_that_hangs_gives_the_console_back(
     flow = await hanging(house, monkeypatch)
     assert await tell(house, "status") == ["One moment, I am still busy with your last command."]
     await house.clock.advance(60)
-    assert await bodies(house) == ["The network does not answer. Send “login” to try again."]
+    assert await bodies(house) == [
+        "The network does not answer. Send “login” to try again.",
+        _PLEASE_DELETE,
+    ]
     assert await tell(house, "status") == ["You have no account here. Send “login” to link one."]
     flow.go.set()
     await revoked(house)
@@ -147,7 +151,7 @@ async def test_req_202_cancel_does_not_wait_for_the_network(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flow = await hanging(house, monkeypatch)
-    assert await tell(house, "cancel") == ["Cancelled."]
+    assert await tell(house, "cancel") == [_PLEASE_DELETE, "Cancelled."]
     assert await tell(house, "cancel") == ["There is nothing to cancel."]
     flow.go.set()
     await revoked(house)
@@ -173,7 +177,7 @@ async def test_a_command_that_a_library_cancels(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await running(house)
-    monkeypatch.setattr(house.bridge, "counts", _cancelled)
+    monkeypatch.setattr(house.bridge.traffic, "counts", _cancelled)
     (said,) = await tell(house, "status")
     assert said.startswith("Something went wrong")
     assert "task_failed" in events(house)

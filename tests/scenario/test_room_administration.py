@@ -275,7 +275,7 @@ async def test_req_922_whatever_an_adapter_raises_is_one_answer(
     (answer,) = await _ask(house, room, payload, wanted[0])
     assert answer.get("type") == "error"
     assert answer.findtext(f".//{ERRORS}text") == "Internal error of the gateway."
-    assert [log["event"] for log in house.logs].count("room_action_failed") == 1
+    assert [log["event"] for log in house.logs].count("action_failed") == 1
     monkeypatch.undo()
     (again,) = await _ask(house, room, payload, wanted[0])
     assert again.get("type") == "result"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bridge.settings import RoomLines, Settings
+from gateway.bridge.accounts.settings import RoomLines, Settings
 from tests.scenario.house import House, Options
 from tests.scenario.patterns import ACCEPT
 from tests.scenario.test_room_enclosures import _archived

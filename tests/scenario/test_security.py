@@ -281,7 +281,7 @@ async def test_req_742_the_log_has_nothing_of_what_people_say(
         def broken(*_: object) -> None:
             raise RuntimeError("a defect")
 
-        for place in ("send_text", "typing"):
+        for place in ("wants", "typing"):
             monkeypatch.setattr(house.bridge, place, broken)
         await answers(house, message(ALICE, 5, "canary-out"))
         monkeypatch.setattr("gateway.xmpp.codec.outgoing.stanza_of", broken)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -342,3 +343,45 @@ async def test_req_585_what_was_said_before_one_came_is_not_hers_when_it_is_told
     town.tell("dave", "room-message", id="m0", body="before", **late)
     await town.settle()
     assert await town.archive("dave") == ["before", "changed", "with him"]
+
+
+def _shares(town: Town, account: str, at: float) -> None:
+    file = {"reference": "f", "name": "f.bin"}
+    said = {"sender": "bob", "id": "f1", "body": "", "files": [file], "sent_at": at}
+    town.tell(account, "room-message", **said)
+
+
+async def test_req_446_a_file_that_is_late_is_for_whom_the_network_tells_of_it(
+    tmp_path: Path,
+) -> None:
+    """Its place says nothing of who was in: neither of Alice, who was put out before it was told,
+    nor of Dave, whom his session tells of it later still."""
+    async with House(tmp_path, Options(adapter="trusted", uploads=True)) as house:
+        town = await Town(house).begin()
+        await town.both_join()
+        assert house.server.uploads is not None
+        house.server.uploads.doings["f.bin"] = deque(["held"])
+        house.network.files["f"] = b"12345"
+        said_at = house.clock.now()
+        _shares(town, "carol", said_at)
+        await town.settle()
+        await house.clock.advance(2)
+        town.says(("carol",), "bob", "with her", "m1")
+        await town.settle()
+        town.tell("carol", "member-gone", user="alice", how="kicked", actor="bob")
+        await _dave_comes(town)
+        town.says(("carol",), "bob", "without her", "m2")
+        await town.settle()
+        house.server.uploads.go_on("f.bin")
+        await house.clock.advance(2)
+        await town.settle()
+        for account in ("alice", "dave"):
+            _shares(town, account, said_at)
+        await town.settle()
+        town.says(("carol",), "bob", "still without her", "m3")
+        told = await town.settle()
+        assert "still without her" in _texts(_groupchat(told["carol"]))
+        assert not _groupchat(told["alice"])
+        url = f"{house.web.base}/uploads/f.bin"
+        assert await town.archive("alice") == ["with her", url]
+        assert await town.archive("dave") == ["without her", url, "still without her"]

@@ -105,3 +105,15 @@ async def test_req_575_two_users_write_privately_and_each_has_one_window(town: T
         (f"{town.room}/Carol", f"{ALICE}/phone")
     ]
     assert [text.body for text in house.network.sent] == ["psst", "yes?"]
+
+
+async def test_req_709_the_secret_of_a_room_is_its_own_and_in_no_log(town: Town) -> None:
+    town.house.network.event("alice", "room", room="!pub", name="Pub", members=[{"user": "alice"}])
+    await town.both_join()
+    secrets = [secret for (secret,) in town.house.query("SELECT secret FROM room")]
+    assert len(set(secrets)) == len(secrets) == 2
+    assert min(map(len, secrets)) >= 16
+    logs = repr(town.house.logs)
+    for secret in secrets:
+        assert repr(secret)[2:-1] not in logs
+        assert secret.hex() not in logs

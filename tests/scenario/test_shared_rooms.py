@@ -301,10 +301,10 @@ async def test_what_waits_in_a_room_goes_with_the_last_who_shares_it(town: Town)
     for name in ("carol", "alice"):
         account = town.house.bridge.accounts.of(USERS[name])  # type: ignore[arg-type]
         assert account is not None
-        assert OF_SHARED_ROOM in town.house.bridge._backlog._loads
+        assert OF_SHARED_ROOM in town.house.bridge.traffic.backlog._loads
         await town.house.bridge.logins.unregister(account)
         await town.settle()
-    assert OF_SHARED_ROOM not in town.house.bridge._backlog._loads
+    assert OF_SHARED_ROOM not in town.house.bridge.traffic.backlog._loads
 
 
 @pytest.mark.parametrize(
@@ -565,6 +565,38 @@ async def test_what_becomes_readable_is_not_for_who_joined_since(town: Town) -> 
     assert not _groupchat(told["dave"])
     assert await town.archive("dave") == []
     assert await town.archive("carol") == ["secret"]
+
+
+@pytest.mark.parametrize("goes", [False, True])
+async def test_req_423_who_edits_again_and_again_is_told_of_once_in_a_while(
+    town: Town, *, goes: bool
+) -> None:
+    """And in the end, whoever has told the last edit; but not to who has come in since."""
+    await town.both_join()
+    both = ("carol", "alice")
+    town.says(both, "bob", "0", "m1")
+    for number in range(1, 4):
+        town.says(both, "bob", str(number), f"e{number}", edits="m1")
+    told = await town.settle()
+    for name in both:
+        assert _texts(_groupchat(told[name])) == ["0", "1"]
+    await town.house.clock.advance(1)
+    await town.house.link(DAVE, "dave")
+    town.members.append("dave")
+    town.describe("dave")
+    await town.settle()
+    await town.join("dave")
+    if goes:
+        carol = town.house.bridge.accounts.of(CAROL)  # type: ignore[arg-type]
+        assert carol is not None
+        await town.house.bridge.logins.log_out(carol)
+    await town.house.clock.advance(3)
+    told = await town.settle()
+    assert _texts(_groupchat(told["alice"])) == ["3"]
+    assert _texts(_groupchat(told["carol"])) == ([] if goes else ["3"])
+    assert not _groupchat(told["dave"])
+    assert await town.archive("alice") == ["0", "1", "3"]
+    assert await town.archive("dave") == []
 
 
 async def test_only_who_has_said_it_can_change_it(town: Town) -> None:

@@ -7,9 +7,10 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
+from urllib.parse import quote
 
 import msgspec
 
@@ -18,12 +19,16 @@ from gateway.adapter import (
     Adapter,
     Capabilities,
     Contact,
+    Download,
     HistoryPage,
     Linked,
+    ListedContact,
     LoginField,
     LoginFlow,
     LoginOption,
     LoginStep,
+    Muted,
+    OwnPicture,
     Relogin,
     Sent,
     Session,
@@ -45,15 +50,21 @@ from gateway.errors import (
 from gateway.events import (
     AcceptInvite,
     Command,
+    ContactCard,
     DeclineInvite,
+    FileFacts,
+    FoundPerson,
     FoundRooms,
     MarkRead,
     MarkRoomRead,
     Mention,
     Presence,
+    React,
     ReactInRoom,
+    RemoteCall,
     RemoteContactGone,
     RemoteEvent,
+    RemoteFile,
     RemoteGap,
     RemoteIgnored,
     RemoteInvite,
@@ -63,9 +74,10 @@ from gateway.events import (
     RemoteMessage,
     RemoteNotice,
     RemoteProfile,
+    RemoteReaction,
     RemoteRead,
+    RemoteRetraction,
     RemoteRoom,
-    RemoteRoomEvent,
     RemoteRoomGap,
     RemoteRoomInvite,
     RemoteRoomInviteGone,
@@ -79,13 +91,18 @@ from gateway.events import (
     RemoteRoomRetraction,
     RemoteRoomTopic,
     RemoteUndecryptable,
+    Retract,
     RetractInRoom,
     RoomAction,
+    SearchPeople,
     SearchRooms,
     SendRoomText,
     SendText,
+    SentFile,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text import Span
+from gateway.text.wording import Words, tr
 
 _ERRORS: dict[str, type[AdapterError]] = {
     "auth": AuthExpired,
@@ -118,16 +135,25 @@ class ScriptedAdapter(Adapter):
         read_marks=True,
         presence=True,
         contact_list=True,
+        lists_contacts=True,
+        blocking=True,
+        muting=True,
+        reporting=True,
         rooms=True,
         room_actions=frozenset(get_args(RoomAction)),
         room_search=True,
+        people_search=True,
         edits=True,
         replies=True,
         reactions=True,
         retractions=True,
         mentions=True,
         threads=True,
+        calls=True,
         history=True,
+        chat_history=True,
+        files=True,
+        cards=True,
         max_text_bytes=100_000,
     )
 
@@ -138,6 +164,10 @@ class ScriptedAdapter(Adapter):
     def contact_at(self, address: str) -> RemoteUserId | None:
         """Anything is an address, except what is empty or has blanks at its ends."""
         return RemoteUserId(address) if address and address == address.strip() else None
+
+    def page_of(self, remote_id: RemoteUserId) -> str | None:
+        """Everybody has one."""
+        return f"https://net.example/people/{quote(remote_id)}"
 
     def room_at(self, address: str) -> str | None:
         """``#tea%net`` for what people call ``#tea:net``."""
@@ -159,9 +189,17 @@ class ScriptedAdapter(Adapter):
 
 
 class IllustratedAdapter(ScriptedAdapter):
-    """The same network with pictures of people and groups."""
+    """The same network with pictures of people and groups, and with nudges."""
 
-    capabilities = replace(ScriptedAdapter.capabilities, avatars=True)
+    capabilities = replace(
+        ScriptedAdapter.capabilities, avatars=True, profile=True, attention=True
+    )
+
+
+class BriefAdapter(ScriptedAdapter):
+    """The same network with short texts only."""
+
+    capabilities = replace(ScriptedAdapter.capabilities, max_text_bytes=500)
 
 
 class TrustedAdapter(ScriptedAdapter):
@@ -176,6 +214,17 @@ class AlbumAdapter(IllustratedAdapter, TrustedAdapter):
     """Likewise with pictures."""
 
 
+class FilesAdapter(AlbumAdapter):
+    """The same network with files of people, which must not be large."""
+
+    capabilities = replace(
+        AlbumAdapter.capabilities,
+        sends_files=True,
+        max_file_bytes=1_000_000,
+        voice_types=("audio/ogg",),
+    )
+
+
 class ForgetfulAdapter(ScriptedAdapter):
     """The same network without keys: what was sent cannot be recognised."""
 
@@ -184,7 +233,7 @@ class ForgetfulAdapter(ScriptedAdapter):
         typing=True,
         read_marks=True,
         presence=True,
-        max_text_bytes=100_000,
+        max_text_bytes=500,
     )
 
     def session(self, account: AccountContext) -> Session:
@@ -192,8 +241,8 @@ class ForgetfulAdapter(ScriptedAdapter):
         return ForgetfulSession(account, self.context.settings.port)
 
 
-_USER = LoginField(name="username", label="User")
-_PASSWORD = LoginField(name="password", label="Password", secret=True)
+_USER = LoginField(name="username", label=tr("User"))
+_PASSWORD = LoginField(name="password", label=tr("Password"), secret=True)
 
 
 class _Login(LoginFlow):
@@ -203,7 +252,7 @@ class _Login(LoginFlow):
 
     def first(self) -> LoginStep:
         return LoginStep(
-            instructions="Log in to the scripted network.",
+            instructions=tr("Log in to the scripted network."),
             fields=(_USER, _PASSWORD) if self._again is None else (_PASSWORD,),
         )
 
@@ -239,7 +288,7 @@ class _StepwiseLogin(_Login):
             default="password",
         )
         return LoginStep(
-            instructions="Log in to the scripted network.",
+            instructions=tr("Log in to the scripted network."),
             fields=(_USER, method) if self._again is None else (method,),
         )
 
@@ -348,11 +397,42 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
     raise _ERRORS[kind](line.get("text", kind))
 
 
-def fields_of(record: Command | RoomAction | SearchRooms | Mention) -> dict[str, Any]:
+def fields_of(
+    record: Command | RoomAction | SearchRooms | SearchPeople | Mention | FileFacts,
+) -> dict[str, Any]:
     """What is not left at its default."""
     fields = dict(msgspec.to_builtins(record))
     fields.pop("type")
+    fields.pop("through", None)  # for the core alone
     return fields
+
+
+def _text(command: SendText | SendRoomText) -> dict[str, Any]:
+    about: dict[str, Any] = {"reply_to": command.reply_to, "edits": command.edits}
+    about |= {"thread": command.thread, "thread_after": command.thread_after}
+    if isinstance(command, SendText):
+        where = {"op": "send", "to": command.contact}
+        about |= {"continues": command.continues, "attention": command.attention or None}
+    else:
+        where = {"op": "say", "to": command.room}
+    about["mentions"] = list(map(fields_of, command.mentions)) or None
+    # Only where it says how a text is meant.
+    about["is_further"] = (command.is_further and command.body.startswith("/me ")) or None
+    about["spans"] = msgspec.to_builtins(command.spans) or None
+    said = {name: value for name, value in about.items() if value is not None}
+    return {**where, "body": command.body, **said}
+
+
+def _body(event: dict[str, Any]) -> str:
+    """What is marked is a sentence of the adapter, in place of what has no words."""
+    return Words(event["body"]) if event.get("marked") else str(event["body"])
+
+
+def _files(event: dict[str, Any]) -> tuple[RemoteFile, ...]:
+    return tuple(
+        msgspec.convert({"type": "RemoteFile", **file}, RemoteFile)
+        for file in event.get("files", ())
+    )
 
 
 class ScriptedSession(Session):
@@ -397,8 +477,9 @@ class ScriptedSession(Session):
             self._account.presence(RemoteUserId(push["presence"]), presence)
         else:
             event = push["event"]
-            is_of_room = event and event["type"].startswith(("room", "member"))
-            convert = self._room_event if is_of_room else self._event
+            kinds = ("room", "member", "react", "retract", "call")
+            is_record = event and event["type"].startswith(kinds)
+            convert = self._record if is_record else self._event
             events = [] if event is None else [convert(event)]
             await self._account.commit(events, cursor=str(push["pos"]))
             wire.write({"op": "ack", "pos": push["pos"]})
@@ -412,10 +493,20 @@ class ScriptedSession(Session):
                 return RemoteMessage(
                     contact=contact,
                     id=message,
-                    body=event["body"],
+                    body=_body(event),
                     sent_at=event.get("sent_at", now),
                     own=event.get("own", False),
                     key=event.get("key"),
+                    reply_to=event.get("reply_to"),
+                    edits=event.get("edits"),
+                    thread=event.get("thread"),
+                    thread_after=event.get("thread_after"),
+                    spans=msgspec.convert(event.get("spans", ()), tuple[Span, ...]),
+                    files=_files(event),
+                    cards=msgspec.convert(event.get("cards", ()), tuple[ContactCard, ...]),
+                    attention=event.get("attention", False),
+                    mentions=msgspec.convert(event.get("mentions", ()), tuple[Mention, ...]),
+                    is_ongoing=event.get("is_ongoing", False),
                 )
             case "read":
                 return RemoteRead(contact=contact, up_to=message, own=event.get("own", False))
@@ -426,7 +517,9 @@ class ScriptedSession(Session):
             case "contact-gone":
                 return RemoteContactGone(contact=contact, id=message)
             case "profile":
-                return RemoteProfile(contact=contact, name=event["name"])
+                return RemoteProfile(
+                    contact=contact, name=event["name"], avatar=event.get("avatar")
+                )
             case "encrypted":
                 return RemoteUndecryptable(
                     contact=contact,
@@ -444,9 +537,12 @@ class ScriptedSession(Session):
             case kind:
                 raise AssertionError(f"the test has scripted an unknown event {kind}")
 
-    def _room_event(self, event: dict[str, Any]) -> RemoteEvent:
+    def _record(self, event: dict[str, Any]) -> RemoteEvent:
         fields = {name: value for name, value in event.items() if name != "type"}
-        kinds: dict[str, type[RemoteRoomEvent | RemoteUndecryptable | RemoteIgnored]] = {
+        kinds: dict[str, type[RemoteEvent]] = {
+            "reaction": RemoteReaction,
+            "retraction": RemoteRetraction,
+            "call": RemoteCall,
             "room": RemoteRoom,
             "member": RemoteMember,
             "member-gone": RemoteMemberGone,
@@ -468,43 +564,30 @@ class ScriptedSession(Session):
         kind = kinds[event["type"]]
         if "sent_at" in kind.__struct_fields__:
             fields.setdefault("sent_at", self._account.clock.now())
-        return msgspec.convert(fields, kind)
+        is_marked = fields.pop("marked", False)
+        record = msgspec.convert(fields, kind)
+        if is_marked and isinstance(record, RemoteRoomMessage):
+            return msgspec.structs.replace(record, body=Words(record.body))
+        return record
 
     async def send(self, command: Command, key: str) -> Sent:
         wire = self._wire
         if wire is None:
             raise Transient("There is no connection.", is_certain=True)
         match command:
-            case SendRoomText():
-                about = {
-                    "reply_to": command.reply_to,
-                    "edits": command.edits,
-                    "mentions": list(map(fields_of, command.mentions)) or None,
-                    "thread": command.thread,
-                    "thread_after": command.thread_after,
-                }
-                reply = await wire.request(
-                    {
-                        "op": "say",
-                        "to": command.room,
-                        "body": command.body,
-                        "key": key,
-                        **{name: value for name, value in about.items() if value is not None},
-                    }
-                )
+            case SendText() | SendRoomText():
+                said = {**_text(command), "key": key}
+                if command.file is not None:
+                    said["file"] = await self._upload(wire, command.file, key)
+                reply = await wire.request(said)
                 return Sent(remote_id=RemoteMessageId(reply["id"]))
-            case ReactInRoom():
+            case React() | ReactInRoom():
                 reply = await wire.request({"op": "react", "key": key, **fields_of(command)})
                 return Sent(reactions=reply["reactions"])
-            case RetractInRoom():
+            case Retract() | RetractInRoom():
                 await wire.request({"op": "retract", "key": key, **fields_of(command)})
             case MarkRoomRead():
                 await wire.request({"op": "read-room", **fields_of(command)})
-            case SendText():
-                reply = await wire.request(
-                    {"op": "send", "to": command.contact, "body": command.body, "key": key}
-                )
-                return Sent(remote_id=RemoteMessageId(reply["id"]))
             case MarkRead():
                 await wire.request(
                     {"op": "read", "contact": command.contact, "up_to": command.up_to}
@@ -514,12 +597,65 @@ class ScriptedSession(Session):
                 await wire.request({"op": op, "contact": command.contact})
         return Sent()
 
+    async def _upload(self, wire: _Wire, file: SentFile, key: str) -> dict[str, Any]:
+        """Returns what is said of it, where it is not left at its default."""
+        async with self._account.open(file) as upload:
+            is_first = True
+            async for chunk in upload.chunks:
+                data = base64.b64encode(chunk).decode()
+                piece = {"op": "upload", "key": key, "first": is_first, "data": data}
+                await wire.request(piece)
+                is_first = False
+            if is_first:
+                await wire.request({"op": "upload", "key": key, "first": True, "data": ""})
+            shape = {"waveform": upload.waveform} if upload.waveform else {}
+            return {**fields_of(upload.facts), **shape}
+
     async def manage(self, action: RoomAction) -> RemoteRoomId | None:
         if self._wire is None:
             raise Transient("There is no connection.", is_certain=True)
         request = {"op": "manage", "do": type(action).__name__, **fields_of(action)}
         room = (await self._wire.request(request))["room"]
         return RemoteRoomId(room) if room else None
+
+    async def contacts(self) -> list[ListedContact]:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        reply = await self._wire.request({"op": "contacts"})
+        return [ListedContact(**each) for each in reply["contacts"]]
+
+    async def block(self, contact: RemoteUserId, is_blocked: bool) -> None:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        await self._wire.request({"op": "block", "contact": contact, "blocked": is_blocked})
+
+    async def report(self, contact: RemoteUserId, reason: str) -> None:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        await self._wire.request({"op": "report", "contact": contact, "reason": reason})
+
+    async def mute(
+        self, contact: RemoteUserId | None, room: RemoteRoomId | None, is_muted: bool
+    ) -> None:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        await self._wire.request({"op": "mute", "of": contact or room, "muted": is_muted})
+
+    async def muted(self) -> Muted:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        muted = (await self._wire.request({"op": "muted"}))["muted"]
+        return Muted(
+            contacts=frozenset(RemoteUserId(one) for one in muted if one[0] not in "!#"),
+            rooms=frozenset(RemoteRoomId(one) for one in muted if one[0] in "!#"),
+        )
+
+    async def last_said(self, contact: RemoteUserId, most: int) -> list[RemoteMessage]:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        reply = await self._wire.request({"op": "last-said", "contact": contact, "most": most})
+        told = (self._event({"type": "message", **each}) for each in reply["said"])
+        return [said for said in told if isinstance(said, RemoteMessage)]
 
     async def banned(self, room: RemoteRoomId) -> list[RemoteUserId]:
         if self._wire is None:
@@ -537,11 +673,42 @@ class ScriptedSession(Session):
         reply = await self._wire.request({"op": "search", **fields_of(wanted)})
         return msgspec.convert(reply["found"], FoundRooms)
 
+    async def search_people(self, wanted: SearchPeople) -> list[FoundPerson]:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        reply = await self._wire.request({"op": "people", **fields_of(wanted)})
+        return msgspec.convert(reply["found"], list[FoundPerson])
+
     async def avatar(self, reference: str) -> bytes:
         if self._wire is None:
             raise Transient("There is no connection.", is_certain=True)
         reply = await self._wire.request({"op": "avatar", "avatar": reference})
         return base64.b64decode(reply["data"])
+
+    async def download(self, reference: str, start: int = 0, *, in_part: bool = False) -> Download:
+        if in_part and reference.startswith("whole:"):
+            raise TooLarge("Only the whole can be given.")
+        if in_part and reference.startswith("slow:"):
+            raise Transient("That took too long.")
+        asked = {"op": "file", "file": reference, "start": start}
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        first = await self._wire.request(asked)
+
+        async def close() -> None:
+            await chunks.aclose()
+
+        chunks = self._chunks(self._wire, asked, first)
+        size = None if reference.startswith("unsized:") else first["size"]
+        return Download(chunks=chunks, close=close, size=size)
+
+    async def _chunks(
+        self, wire: _Wire, asked: dict[str, Any], answer: dict[str, Any]
+    ) -> AsyncGenerator[bytes, None]:
+        while chunk := base64.b64decode(answer["data"]):
+            yield chunk
+            asked["start"] += len(chunk)
+            answer = await wire.request(asked)
 
     async def history(
         self, room: RemoteRoomId, before: str | None, known: RemoteMessageId | None, limit: int
@@ -550,9 +717,7 @@ class ScriptedSession(Session):
             raise Transient("There is no connection.", is_certain=True)
         request = {"op": "history", "room": room, "before": before, "limit": limit, "known": known}
         reply = await self._wire.request(request)
-        return HistoryPage(
-            events=list(map(self._room_event, reply["events"])), cursor=reply["cursor"]
-        )
+        return HistoryPage(events=list(map(self._record, reply["events"])), cursor=reply["cursor"])
 
     async def set_room_typing(self, room: RemoteRoomId, active: bool) -> None:
         if self._wire is not None:
@@ -567,11 +732,22 @@ class ScriptedSession(Session):
             shown = {"show": presence.availability, "status": presence.status}
             await self._wire.request({"op": "presence", **shown})
 
+    async def set_profile(
+        self, *, name: str | None = None, picture: OwnPicture | None = None
+    ) -> None:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        shown: dict[str, Any] = {} if name is None else {"name": name}
+        if picture is not None:
+            assert bool(picture.data) == bool(picture.media_type)
+            shown["picture"] = picture.media_type
+        await self._wire.request({"op": "profile", **shown})
+
     async def find(self, contact: RemoteUserId) -> Contact:
         if self._wire is None:
             raise Transient("There is no connection.", is_certain=True)
         reply = await self._wire.request({"op": "find", "contact": contact})
-        return Contact(name=reply["name"])
+        return Contact(name=reply["name"], avatar=reply.get("avatar"))
 
     async def log_out(self) -> None:
         wire = await _Wire.open(self._port)

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+_CHUNK = 65_536
 
 
 @dataclass(slots=True)
@@ -24,6 +27,10 @@ class SentText:
     key: str
     about: dict[str, Any] = field(default_factory=dict)
     """The message that it answers or edits, and who is named."""
+    spans: list[dict[str, Any]] = field(default_factory=list)
+    """Which parts of it have which style."""
+    file: dict[str, Any] | None = None
+    """What it shows: what was said of that, and its size and checksum."""
 
 
 @dataclass(slots=True)
@@ -43,11 +50,19 @@ class ScriptedNetwork:
     aliases: dict[str, str] = field(default_factory=dict)
     """Rooms by what people call them."""
     banned: list[str] = field(default_factory=list)
+    contacts: list[dict[str, Any]] = field(default_factory=list)
+    """What each account is told of its people."""
+    blocked: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """By account."""
     directory: list[dict[str, Any]] = field(default_factory=list)
     """Rooms that anybody may find."""
     """Of all rooms."""
     avatars: dict[str, bytes] = field(default_factory=dict)
     """Pictures, by what they are called."""
+    faces: dict[str, str] = field(default_factory=dict)
+    """What the pictures of people are called who are looked up."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """By what they are called."""
     fetched: list[str] = field(default_factory=list)
     """Those that were asked for."""
     late: list[Callable[[], None]] | None = None
@@ -62,6 +77,8 @@ class ScriptedNetwork:
     """How much of it comes at once, at the most."""
     pages: int = 0
     """How many pages of it were asked for."""
+    muted: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Whom and what an account has muted."""
     mute: bool = False
     """Nothing is answered."""
     answer_s: float = 0.0
@@ -72,6 +89,10 @@ class ScriptedNetwork:
     _events: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     _writers: dict[str, asyncio.StreamWriter] = field(default_factory=dict)
     _all_writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    uploads: dict[str, bytearray] = field(default_factory=dict)
+    """Files of which some was sent, by the key of the command that shows them,"""
+    got: dict[str, bytes] = field(default_factory=dict)
+    """and those that were shown, by their checksum."""
     _done: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Answers to commands that have a key, by that."""
     reactions: dict[tuple[str, str, str], dict[str, str]] = field(
@@ -231,23 +252,32 @@ class ScriptedNetwork:
             return (
                 {"error": "not-found", "text": "Nobody of that name."}
                 if name is None
-                else {"name": name}
+                else {"name": name, "avatar": self.faces.get(request["contact"])}
             )
         if op == "ack":
             self.acknowledged[account] = max(self.acknowledged[account], request["pos"])
             return None
-        if op == "avatar":
-            return self._avatar(request["avatar"])
-        if op in ("send", "say"):
-            return self._send(request, account)
-        if op in ("banned", "history"):
+        if op in ("avatar", "file"):
+            return self._avatar(request["avatar"]) if op == "avatar" else self._file(request)
+        if op in ("send", "say", "upload"):
+            send = self._upload if op == "upload" else self._send
+            return send(request, account)
+        if op in ("banned", "history", "people", "contacts", "block", "muted", "last-said"):
             return self._told(request, account)
-        if op in ("react", "retract", "manage", "search"):
+        if op in ("react", "retract", "manage", "search", "profile", "mute", "report"):
             return self._act(request, account)
         if op == "logout":
             self.tokens.pop(request["token"], None)
         self.commands.append({k: v for k, v in request.items() if k not in ("re", "token")})
         return {}
+
+    def _file(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A part of a file."""
+        data = self.files.get(request["file"])
+        if data is None:
+            return {"error": "not-found", "text": "There is no such file any more."}
+        part = data[request["start"] :][:_CHUNK]
+        return {"data": base64.b64encode(part).decode(), "size": len(data)}
 
     def _found(self, request: dict[str, Any]) -> dict[str, Any]:
         """A page of the directory."""
@@ -260,6 +290,17 @@ class ScriptedNetwork:
         after = str(start + most) if len(found) > start + most else ""
         rooms = [{"type": "FoundRoom", **room} for room in found[start : start + most]]
         return {"type": "FoundRooms", "rooms": rooms, "next": after}
+
+    def _people(self, words: str) -> list[dict[str, str]]:
+        named = sorted(self.people.items())
+        found = [one for one in named if words.lower() in f"{one[0]} {one[1]}".lower()]
+        return [{"type": "FoundPerson", "user": user, "name": name} for user, name in found]
+
+    def _block(self, request: dict[str, Any], account: str) -> dict[str, Any]:
+        blocked = self.blocked[account]
+        (blocked.add if request["blocked"] else blocked.discard)(request["contact"])
+        self.event(account, "room-ignored", users=sorted(blocked))
+        return {}
 
     def _avatar(self, reference: str) -> dict[str, Any]:
         self.fetched.append(reference)
@@ -275,7 +316,31 @@ class ScriptedNetwork:
             return self.faults.pop(0)
         if request["op"] == "banned":
             return {"users": self.banned}
+        if request["op"] == "people":
+            return {"found": self._people(request["words"])}
+        if request["op"] == "contacts":
+            return {"contacts": self.contacts}
+        if request["op"] == "block":
+            return self._block(request, account)
+        if request["op"] == "muted":
+            return {"muted": sorted(self.muted[account])}
+        if request["op"] == "last-said":
+            return {"said": self._last_said(request, account)}
         return self._history(request, account)
+
+    def _last_said(self, request: dict[str, Any], account: str) -> list[dict[str, Any]]:
+        """The messages of a chat as they are now."""
+        found: dict[str, dict[str, Any]] = {}
+        for event in self._events[account]:
+            if event.get("contact") != request["contact"]:
+                continue
+            if event["type"] == "retraction":
+                found.pop(event["message"], None)
+            elif event["type"] == "message" and event.get("edits") in found:
+                found[event["edits"]] |= {"body": event["body"]}
+            elif event["type"] == "message":
+                found[event["id"]] = {k: v for k, v in event.items() if k != "type"}
+        return list(found.values())[-request["most"] :]
 
     def _history(self, request: dict[str, Any], account: str) -> dict[str, Any]:
         self.pages += 1
@@ -293,6 +358,14 @@ class ScriptedNetwork:
         start = max(0, end - min(self.page, request["limit"]))
         return {"events": past[start:end], "cursor": ids[start] if start else None}
 
+    def _upload(self, request: dict[str, Any], account: str) -> dict[str, Any]:
+        """A piece of a file. With the first one it begins anew."""
+        upload = self.uploads.setdefault(request["key"], bytearray())
+        if request["first"]:
+            upload.clear()
+        upload += base64.b64decode(request["data"])
+        return {}
+
     def _send(self, request: dict[str, Any], account: str) -> dict[str, Any] | None:
         if self.idempotent:
             for before in self.sent:
@@ -308,18 +381,33 @@ class ScriptedNetwork:
         self._count += 1
         about: dict[str, Any] = {
             name: request[name]
-            for name in ("reply_to", "edits", "mentions", "thread", "thread_after")
+            for name in (
+                "reply_to",
+                "edits",
+                "continues",
+                "mentions",
+                "thread",
+                "thread_after",
+                "attention",
+                "is_further",
+            )
             if name in request
         }
         text = SentText(
             f"m{self._count}", account, request["to"], request["body"], request["key"], about
         )
+        text.spans = request.get("spans", [])
+        if "file" in request:
+            data = bytes(self.uploads.pop(request["key"]))
+            checksum = hashlib.sha256(data).hexdigest()
+            self.got[checksum] = data
+            text.file = {**request["file"], "size": len(data), "sha256": checksum}
         self.sent.append(text)
         said = {"id": text.id, "body": text.body, **({"key": text.key} if self.idempotent else {})}
         if request["op"] == "say":
             self.event(account, "room-message", room=text.to, sender=account, **said, **about)
         else:
-            self.event(account, "message", contact=text.to, own=True, **said)
+            self.event(account, "message", contact=text.to, own=True, **said, **about)
         if fault.get("cut"):
             self.cut()
         return None if fault.get("silent") == "after" else {"id": text.id}
@@ -334,6 +422,11 @@ class ScriptedNetwork:
         if "error" in fault:
             return fault
         self.commands.append({k: v for k, v in request.items() if k not in ("re", "key")})
+        if request["op"] == "mute":
+            muted = self.muted[account]
+            (muted.add if request["muted"] else muted.discard)(request["of"])
+        if request["op"] in ("profile", "mute", "report"):
+            return {}
         if request["op"] == "search":
             return {"found": self._found(request)}
         if request["op"] == "manage":
@@ -341,12 +434,13 @@ class ScriptedNetwork:
             return {"room": self.aliases.get(request.get("address", ""), request.get("address"))}
         if request["op"] == "retract":
             self._count += 1
-            taken = {"id": f"m{self._count}", "message": request["message"], "by": account}
-            self.event(account, "room-retraction", room=request["room"], **taken)
+            self._take_back(request, account, request["message"])
             reply: dict[str, Any] = {}
         else:
             reply = {"reactions": self._react(request, account)}
         self._done[request["key"]] = reply
+        if fault.get("cut"):
+            self.cut()
         return None if fault.get("silent") == "after" else reply
 
     def _ban(self, request: dict[str, Any]) -> None:
@@ -355,21 +449,32 @@ class ScriptedNetwork:
         elif request["do"] == "LiftBan" and request["user"] in self.banned:
             self.banned.remove(request["user"])
 
+    def _take_back(self, request: dict[str, Any], account: str, message: str) -> None:
+        self._count += 1
+        taken = {"id": f"m{self._count}", "message": message}
+        if "room" in request:
+            self.event(account, "room-retraction", room=request["room"], by=account, **taken)
+        else:
+            self.event(account, "retraction", contact=request["contact"], own=True, **taken)
+
     def _react(self, request: dict[str, Any], account: str) -> dict[str, str]:
         """All reactions of an account to a message are others now."""
-        place = {"room": request["room"], "message": request["message"]}
-        have = self.reactions[account, request["room"], request["message"]]
-        for emoji in [emoji for emoji in have if emoji not in request["emoji"]]:
-            self._count += 1
-            gone = {**place, "message": have.pop(emoji), "by": account}
-            self.event(account, "room-retraction", id=f"m{self._count}", **gone)
-        for emoji in [emoji for emoji in request["emoji"] if emoji not in have]:
+        own: dict[str, Any]
+        if "room" in request:
+            kind, place, own = "room-reaction", "room", {"sender": account}
+        else:
+            kind, place, own = "reaction", "contact", {"own": True}
+        where = request[place]
+        have = self.reactions[account, where, request["message"]]
+        wanted = request.get("emoji", ())
+        for emoji in [emoji for emoji in have if emoji not in wanted]:
+            self._take_back(request, account, have.pop(emoji))
+        for emoji in [emoji for emoji in wanted if emoji not in have]:
             self._count += 1
             have[emoji] = made = f"m{self._count}"
             key = {"key": request["key"]} if self.idempotent else {}
-            self.event(
-                account, "room-reaction", sender=account, id=made, emoji=emoji, **place, **key
-            )
+            about = {place: where, "message": request["message"], **own}
+            self.event(account, kind, id=made, emoji=emoji, **about, **key)
         return dict(have)
 
 

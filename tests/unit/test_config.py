@@ -26,7 +26,7 @@ from gateway.config import (
     Secret,
     load_config,
 )
-from gateway.config.values import FromText
+from gateway.config.values import FromText, Size, SizeOrNone
 from gateway.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -169,6 +169,16 @@ def test_addresses_are_normalised(tmp_path: Path) -> None:
     assert config.access.admins == ("ann@example.net",)
 
 
+def test_req_113_where_the_admins_are_reached(tmp_path: Path) -> None:
+    addresses = load(
+        tmp_path,
+        good(addresses="{abuse: ['mailto:a@example.org'], status: [https://example.org]}"),
+    ).addresses
+    assert addresses.abuse == ("mailto:a@example.org",)
+    assert addresses.status == ("https://example.org",)
+    assert addresses.support == ()
+
+
 def test_key_file_follows_the_database(tmp_path: Path) -> None:
     config = load(tmp_path, good(store="{database: /var/lib/x.sqlite}"))
     assert config.store.key_file == Path("/var/lib/x.sqlite.key")
@@ -194,6 +204,29 @@ def test_loopback_hosts(tmp_path: Path, host: str) -> None:
     server = f"domain: example.org\n    host: {host}"
     config = load(tmp_path, GOOD.replace("domain: example.org", server))
     assert config.xmpp.server.host.is_loopback
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "origin"),
+    [
+        ("https://chat.example.org", "", "https://chat.example.org"),
+        ("https://example.org:443/a/b/", "/a/b", "https://example.org"),
+        ("https://example.org:8443/chat", "/chat", "https://example.org:8443"),
+        ("https://[2001:db8::1]/", "", "https://[2001:db8::1]"),
+        ("", "", None),
+    ],
+)
+def test_where_pages_are(tmp_path: Path, url: str, path: str, origin: str | None) -> None:
+    http = load(tmp_path, good(http=f'{{public_url: "{url}", listen: "[::1]:80"}}')).http
+    assert (http.listen.host, http.listen.port) == ("::1", 80)
+    assert http.public_url.path == path
+    assert not http.public_url.endswith("/")
+    assert origin is None or http.public_url.origin == origin
+
+
+def test_pages_for_a_container_network(tmp_path: Path) -> None:
+    http = load(tmp_path, good(http='{listen: "0.0.0.0:8087", tunnelled: true}')).http
+    assert (http.listen, http.public_url) == ("0.0.0.0:8087", "")
 
 
 def test_settings_of_an_adapter(tmp_path: Path) -> None:
@@ -223,8 +256,28 @@ def test_a_byte_order_mark_and_windows_lines_are_harmless(tmp_path: Path) -> Non
 
 DURATION = "expected a duration with its unit, such as 90s, 10m, 2h or 400d"
 WHOLE = "expected a whole number in plain digits, at least 1"
+
+
+def test_what_may_be_fetched_from_has_one_spelling(tmp_path: Path) -> None:
+    allow = '["Files.Example.org", 10.1.0.7, "fd00::/8", "::1", 10.0.0.0/8]'
+    config = load(tmp_path, GOOD + f"fetch: {{allow: {allow}, proxy: 'http://[::1]:8/'}}\n")
+    assert config.fetch.allow == (
+        "files.example.org", "10.1.0.7/32", "fd00::/8", "::1/128", "10.0.0.0/8"
+    )  # fmt: skip
+    assert [entry.network is None for entry in config.fetch.allow] == [True, *[False] * 4]
+    assert config.fetch.proxy == "http://[::1]:8"
+    assert config.fetch.max_size == 10**9
+
+
 ENTRY = 'expected an exact domain, an address such as user@example.org, or "*" for everybody'
 KEYS_OF_LOG = "the keys here are: format, level"
+
+REACHABLE = "expected a host name, an IP address, or a network such as 192.168.0.0/24"
+CACHE = "expected a size with its unit, such as 500MB or 2GB, or 0 for none"
+PROXY = "expected the address of an HTTP proxy, such as http://127.0.0.1:3128"
+SERVICE = "expected the domain of a service, such as upload.example.org"
+PAGES = "expected an address such as https://chat.example.org or https://example.org/chat"
+LISTEN = "expected an IP address and a port, such as 127.0.0.1:8087 or [::1]:8087"
 
 MISTAKES = {
     "unknown section": (good(acces="{}"), '9: acces: unknown key; did you mean "access"?'),
@@ -296,6 +349,78 @@ MISTAKES = {
         good(delivery="{attempt_warning: 2m}"),
         "9: delivery.attempt_warning: must be shorter than delivery.attempt_limit",
     ),
+    "a pattern of hosts": (
+        good(fetch='{allow: ["*.example.org"]}'),
+        f'9: fetch.allow[0]: {REACHABLE}, found "*.example.org"',
+    ),
+    "a network with a host in it": (
+        good(fetch="{allow: [192.168.0.1/24]}"),
+        f'9: fetch.allow[0]: {REACHABLE}, found "192.168.0.1/24"',
+    ),
+    "a host with a port": (
+        good(fetch='{allow: ["a.example:443"]}'),
+        f'9: fetch.allow[0]: {REACHABLE}, found "a.example:443"',
+    ),
+    "a proxy of another kind": (
+        good(fetch='{proxy: "socks5://127.0.0.1:9050"}'),
+        f'9: fetch.proxy: {PROXY}, found "socks5://127.0.0.1:9050"',
+    ),
+    "a proxy with a path": (
+        good(fetch='{proxy: "http://127.0.0.1:3128/x"}'),
+        f'9: fetch.proxy: {PROXY}, found "http://127.0.0.1:3128/x"',
+    ),
+    "a proxy without a port": (
+        good(fetch='{proxy: "http://proxy.example"}'),
+        f'9: fetch.proxy: {PROXY}, found "http://proxy.example"',
+    ),
+    "a service by its URL": (
+        good(files="{upload_service: https://upload.example.org}"),
+        f'9: files.upload_service: {SERVICE}, found "https://upload.example.org"',
+    ),
+    "a cache without a unit": (
+        good(http="{file_cache: 100}"),
+        f"9: http.file_cache: {CACHE}, found the number 100",
+    ),
+    "a size of nothing, where there has to be one": (
+        good(fetch="{max_size: 0}"),
+        f"9: fetch.max_size: expected {Size.expected}, found the number 0",
+    ),
+    "pages without encryption": (
+        good(http="{public_url: http://example.org}"),
+        f'9: http.public_url: {PAGES}, found "http://example.org"',
+    ),
+    "a host with an empty part": (
+        good(http='{public_url: "https://a..b"}'),
+        f'9: http.public_url: {PAGES}, found "https://a..b"',
+    ),
+    "no host": (
+        good(http='{public_url: "https://."}'),
+        f'9: http.public_url: {PAGES}, found "https://."',
+    ),
+    "a password in the address of pages": (
+        good(http='{public_url: "https://a:b@example.org/?x"}'),
+        f'9: http.public_url: {PAGES}, found "https://a:b@example.org/?x"',
+    ),
+    "a host to listen at": (
+        good(http='{listen: "localhost:80"}'),
+        f'9: http.listen: {LISTEN}, found "localhost:80"',
+    ),
+    "no port to listen at": (
+        good(http='{listen: "127.0.0.1"}'),
+        f'9: http.listen: {LISTEN}, found "127.0.0.1"',
+    ),
+    "a port that there is not": (
+        good(http='{listen: "127.0.0.1:65536"}'),
+        f'9: http.listen: {LISTEN}, found "127.0.0.1:65536"',
+    ),
+    "pages for everybody in clear": (
+        good(http='{listen: "0.0.0.0:8087"}'),
+        (
+            "9: http.listen: 0.0.0.0 can be reached from other machines, and passwords come to it "
+            "without encryption; use 127.0.0.1, or protect the way from your web server to it and "
+            'set "tunnelled: true"'
+        ),
+    ),
     "more occupants than a session is told of": (
         good(rooms="{shown_members: 1001}"),
         f"9: rooms.shown_members: {WHOLE} and at most 1000, found the number 1001",
@@ -325,6 +450,20 @@ MISTAKES = {
         (
             "9: access.admins[0]: expected an address such as user@example.org, without a resource"
             ', found "ann@example.org/phone"'
+        ),
+    ),
+    "address without a scheme": (
+        good(addresses="{support: [help@example.org]}"),
+        (
+            "9: addresses.support[0]: expected an address such as mailto:help@example.org,"
+            ' xmpp:help@example.org or https://example.org/help, found "help@example.org"'
+        ),
+    ),
+    "script as an address": (
+        good(addresses="{support: ['javascript:alert(1)']}"),
+        (
+            "9: addresses.support[0]: expected an address such as mailto:help@example.org,"
+            ' xmpp:help@example.org or https://example.org/help, found "javascript:alert(1)"'
         ),
     ),
     "word that is a truth value": (
@@ -760,6 +899,8 @@ def test_secret_is_not_in_the_repr_of_the_tree(tmp_path: Path) -> None:
         (Duration, "10m", 600),
         (Duration, "2 h", 7200),
         (Duration, "400d", 34560000),
+        (SizeOrNone, "0", 0),
+        (SizeOrNone, "2GB", 2_000_000_000),
         (Domain, "Münster.Example", "münster.example"),
         (Domain, "localhost", "localhost"),
         (BareJid, "Ann.Lee@Example.org", "ann.lee@example.org"),
@@ -777,6 +918,7 @@ def test_value(cls: type[FromText], text: str, value: object) -> None:
     ("cls", "text"),
     [
         *((Duration, text) for text in ["", "10", "m", "-1s", "0s", "1.5h", "1S", "1h30m", "²s"]),
+        *((SizeOrNone, text) for text in ["", "1", "00", "0MB", "-1MB", "1mb", "1.5GB"]),
         *((Domain, text) for text in ["", ".", "a.", ".a", "a..b", "a b", "a/b", "-a", "a_b"]),
         *(
             (Domain, text)
@@ -927,6 +1069,7 @@ def test_the_documentation_has_every_key() -> None:
     example = yaml.safe_load(EXAMPLE.read_text())
     keys = {f"server.{key}" for key in example["xmpp"].pop("server")}
     keys.update(example.pop("networks")["matrix"])
-    keys.update(*example.values())
+    sections = {key: value for key, value in example.items() if isinstance(value, dict)}
+    keys.update(example.keys() - sections.keys(), *sections.values())
     keys.update(f"settings.{key}" for key in yaml.safe_load(commented_settings()))
     assert documented == keys

@@ -10,13 +10,14 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from gateway.adapter import Capabilities
-from gateway.xmpp import disco
+from gateway.xmpp import disco, usersearch
 from gateway.xmpp.rooms.searching import SEARCH
 from gateway.xmpp.rooms.stanzas import MUC
 
@@ -41,6 +42,7 @@ XEPS_OF_FEATURES = {
     "jabber:iq:gateway": "0100",
     "jabber:iq:last": "0012",
     "jabber:iq:register": "0077",
+    "jabber:iq:search": "0055",
     "jabber:iq:version": "0092",
     "jabber:x:data": "0004",
     "jid\\20escaping": "0106",
@@ -49,13 +51,14 @@ XEPS_OF_FEATURES = {
     "urn:xmpp:receipts": "0184",
     "urn:xmpp:channel-search:0:search": "0433",
     "urn:xmpp:time": "0202",
+    "urn:ietf:params:xml:ns:vcard-4.0": "0292",
     "vcard-temp": "0054",
 }
 """What service discovery may advertise, and where that is specified."""
 
 XEPS_WITHOUT_FEATURE = {
     "0068": "in forms",
-    "0084": "items of occupants, who have no PEP",
+    "0084": "what is published of it is seen in events",
     "0114": "the stream itself",
     "0115": "seen in presence",
     "0128": "the form of 0157",
@@ -65,7 +68,7 @@ XEPS_WITHOUT_FEATURE = {
     "0163": "an identity",
     "0172": "in messages, presence and a PEP node",
     "0203": "needs no negotiation",
-    "0292": "asked for without asking before",
+    "0224": "puppets advertise it, where the network has it",
     "0297": "inside 0356",
     "0308": "rooms advertise it, where the network has it",
     "0334": "needs no negotiation",
@@ -302,7 +305,11 @@ def advertised() -> set[str]:
     everything = Capabilities(idempotent_send=True, typing=True, read_marks=True)
     entities = (
         disco.gateway_entity(
-            "matrix", "Matrix", ["admin@example.org"], [MUC, SEARCH], has_rooms=True
+            "matrix",
+            "Matrix",
+            {"admin": ["xmpp:admin@example.org"]},
+            [MUC, SEARCH, usersearch.SEARCH],
+            has_rooms=True,
         ),
         disco.PUPPET_ACCOUNT,
         disco.puppet_client("Matrix", everything),
@@ -325,6 +332,27 @@ def test_doap_says_how_much_of_each_xep_there_is() -> None:
         assert values["status"] in ("complete", "partial"), number
         if values["status"] == "partial":
             assert values.get("note"), f"XEP-{number} is partial, and nothing says what is missing"
+
+
+def test_req_601_each_xep_is_that_of_a_requirement_with_tests() -> None:
+    tested = {requirement for requirement, _, _ in status()}
+    claimed: set[str] = set()
+    for line in REQUIREMENTS.read_text().splitlines():
+        entry = re.match(r"- \*\*(REQ-\d+) \[", line)
+        if entry is not None and entry[1] in tested:
+            claimed |= set(re.findall(r"\b(\d{4})\b", line))
+    assert set(xeps()) - claimed == set()
+
+
+def test_req_110_networks_have_the_names_for_which_clients_have_icons() -> None:
+    known = {
+        *("skype", "mattermost", "facebook", "whatsapp", "sms", "irc", "steam"),
+        *("matrix", "discord", "signal", "telegram"),
+    }
+    ours = {point.name for point in entry_points(group="dragoman.adapters")}
+    assert ours & known == {name for name in ours if name != "scripted"}
+    entity = disco.gateway_entity("matrix", "My bridge", {}, has_rooms=True)
+    assert (entity.identities[0].category, entity.identities[0].type) == ("gateway", "matrix")
 
 
 def test_tests_that_doap_names_exist() -> None:

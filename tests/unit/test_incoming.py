@@ -25,15 +25,15 @@ _APPLY = "<apply-to xmlns='urn:xmpp:fasten:0' id='m1'>"
         ("<reply xmlns='urn:xmpp:reply:0' to='a@b/c' id='m1'/>", {"reply_to": "m1"}),
         (
             _FALLBACK.format("urn:xmpp:reply:0", "<body start='0' end='5'/><body end='x'/>"),
-            {"reply_parts": ((0, 5),)},
+            {"reply_parts": [(0, 5)]},
         ),
         (
             _FALLBACK.format("urn:xmpp:reply:0", "<body start='-1' end='5'/><body/>"),
-            {"reply_parts": ()},
+            {"reply_parts": []},
         ),
         (
             _FALLBACK.format("urn:xmpp:other:0", "<body start='0' end='5'/>"),
-            {"reply_parts": ()},
+            {"reply_parts": []},
         ),
         (
             f"{_REACTIONS}<reaction> 👍 </reaction><reaction/><other>x</other></reactions>",

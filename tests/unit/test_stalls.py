@@ -12,7 +12,7 @@ from gateway.store import Store
 from gateway.store.pruning import Pruning
 from gateway.tasks import Tasks
 from tests.clock import VirtualClock
-from tests.stalls import Stalls
+from tests.stalls import Stalls, had_s
 
 
 @pytest.mark.parametrize("computes", [False, True])
@@ -41,7 +41,34 @@ async def test_what_holds_up_the_loop_is_found(
 
 def _pruning(clock: VirtualClock) -> Pruning:
     store: Store = None  # type: ignore[assignment]
-    return Pruning(store, clock, alias_retention_s=86_400.0, dead_letters_s=86_400.0)
+    return Pruning(
+        store, clock, alias_retention_s=86_400.0, dead_letters_s=86_400.0, files_s=86_400.0
+    )
+
+
+async def test_the_time_that_one_had_goes_on_while_one_waits_or_computes() -> None:
+    """And not while others have the processors; how busy those are is not ours to say."""
+    began = had_s()
+    await asyncio.sleep(0.1)
+    computed = time.thread_time() + 0.1
+    while time.thread_time() < computed:
+        pass
+    assert had_s() - began > 0.15
+
+
+async def test_a_slow_callback_of_a_test_that_cancels_its_own_handle_is_not_ours() -> None:
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def slow() -> None:
+        handle.cancel()
+        time.sleep(0.3)
+        done.set_result(None)
+
+    with Stalls(0.2) as stalls:
+        handle = loop.call_soon(slow)
+        await done
+    assert stalls.found == []
 
 
 async def test_waiting_as_one_should_is_not() -> None:

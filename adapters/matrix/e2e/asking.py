@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from adapters.matrix.answers import beside, dismantle
 from adapters.matrix.e2e.keyserver import KeyServer
 from adapters.matrix.e2e.own import OwnDevice
 from adapters.matrix.e2e.people import People
 from adapters.matrix.garbage import Pause
-from adapters.matrix.http import beside, dismantle
 from adapters.matrix.inbound import as_dict
 from gateway.adapter import AccountContext
 from gateway.events import RemoteNotice

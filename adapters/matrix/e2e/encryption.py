@@ -7,14 +7,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from adapters.matrix.chat_events import said_to
 from adapters.matrix.e2e.flow import MatrixEncryptionFlow
 from adapters.matrix.e2e.machine import Machine
-from adapters.matrix.e2e.waiting import Received
+from adapters.matrix.e2e.waiting import Received, missing_of
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, rooms_in
 from adapters.matrix.group_events import said_in
 from adapters.matrix.http import Api
-from adapters.matrix.inbound import as_dict, as_dicts, remote_event
+from adapters.matrix.inbound import as_dict, as_dicts
 from adapters.matrix.ledger import Ledger
 from adapters.matrix.opened import Opened
 from adapters.matrix.rooms import RoomId
@@ -113,12 +114,17 @@ class Encryption:
         own, now = self._account.remote_id, self._account.clock.now()
         if waiting.room is not None:
             return said_in(waiting.room, clear, account=own, now=now)
-        return remote_event(
+        missing = missing_of((waiting.needs,))
+        room_id = missing[0].room_id if missing else RoomId("")
+        room = self._ledger.book.room(room_id)
+        return said_to(
+            room_id,
             clear,
             contact=waiting.contact,
             account=own,
             name_of=self._ledger.book.name,
             now=now,
+            guests=room is not None and room.guests,
         )
 
     def _said(

@@ -11,18 +11,21 @@ from adapters.matrix.e2e.verification import Phase, Verification
 from adapters.matrix.settings import END
 from gateway.adapter import EncryptionFlow, LoginField, LoginOption, LoginStep
 from gateway.errors import BadLogin
+from gateway.text.wording import joined, tr, trn
 
-_RECOVER = LoginOption(value="recover", label="Give my recovery key or passphrase")
-_VERIFY = LoginOption(value="verify", label="Compare emoji with another device of mine")
-_ALL = LoginOption(value="all", label="Write to all devices of the people I talk with")
-_SIGNED = LoginOption(value="signed", label="Write only to devices that their owners verified")
-_KEY = LoginField(name="recovery_key", label="Recovery key or passphrase", secret=True)
-_YES_NO = (LoginOption(value="yes", label="Yes"), LoginOption(value="no", label="No"))
-_ACCEPTED = LoginField(name="accepted", label="Does it show emoji now", options=_YES_NO)
-_SAME = LoginField(name="same", label="Does it show the same emoji in this order", options=_YES_NO)
+_RECOVER = LoginOption(value="recover", label=tr("Give my recovery key or passphrase"))
+_VERIFY = LoginOption(value="verify", label=tr("Compare emoji with another device of mine"))
+_ALL = LoginOption(value="all", label=tr("Write to all devices of the people I talk with"))
+_SIGNED = LoginOption(value="signed", label=tr("Write only to devices that their owners verified"))
+_KEY = LoginField(name="recovery_key", label=tr("Recovery key or passphrase"), secret=True)
+_YES_NO = (LoginOption(value="yes", label=tr("Yes")), LoginOption(value="no", label=tr("No")))
+_ACCEPTED = LoginField(name="accepted", label=tr("Does it show emoji now"), options=_YES_NO)
+_SAME = LoginField(
+    name="same", label=tr("Does it show the same emoji in this order"), options=_YES_NO
+)
 _PATIENCE_S = 12.0
 _SIGNS_S = 12.0
-_ENDED = "The comparison has ended, and nothing was verified."
+_ENDED = tr("The comparison has ended, and nothing was verified.")
 
 
 class MatrixEncryptionFlow(EncryptionFlow):
@@ -35,25 +38,35 @@ class MatrixEncryptionFlow(EncryptionFlow):
     def first(self) -> LoginStep:
         trust = self._trust
         signed = (
-            "You have verified it."
+            tr("You have verified it.")
             if trust.is_signed
-            else "It is not verified, so some people's apps may not let it read their messages."
+            else tr(
+                "It is not verified, so some people's apps may not let it read their messages.",
+            )
         )
         backup = (
-            "It looks for missing keys in your backup."
+            tr("It looks for missing keys in your backup.")
             if trust.has_backup
-            else "It cannot use your key backup."
+            else tr("It cannot use your key backup.")
         )
         policy = _SIGNED if trust.signed_only else _ALL
         return LoginStep(
             instructions=(
-                f"{END}\nThe session id of the gateway is {trust.device_id}; its key is "
-                f"{trust.fingerprint}. {signed} {backup}\nNow: {policy.label}."
+                tr(
+                    "{end}\nThe session id of the gateway is {device_id}; its key "
+                    "is {fingerprint}. {signed} {backup}\nNow: {label}.",
+                    end=END,
+                    device_id=trust.device_id,
+                    fingerprint=trust.fingerprint,
+                    signed=signed,
+                    backup=backup,
+                    label=policy.label,
+                )
             ),
             fields=(
                 LoginField(
                     name="action",
-                    label="What do you want to do",
+                    label=tr("What do you want to do"),
                     options=(_RECOVER, _VERIFY, _ALL, _SIGNED),
                 ),
             ),
@@ -61,38 +74,61 @@ class MatrixEncryptionFlow(EncryptionFlow):
 
     async def submit(self, answers: Mapping[str, str]) -> LoginStep | str:
         action = answers["action"]
+        if "accepted" not in answers:
+            self._take_back()
         if action == "recover":
             return await self._recover(answers)
         if action == "verify":
             return await self._verify(answers)
         await self._trust.encrypt_to(signed_only=action == "signed")
-        return f"From now on: {(_SIGNED if action == 'signed' else _ALL).label}."
+        return tr("From now on: {label}.", label=(_SIGNED if action == "signed" else _ALL).label)
+
+    def _take_back(self) -> None:
+        """The user has gone back: the other app is not asked any more."""
+        if self._verification is not None:
+            self._verification.cancel()
+            self._trust.say()
+            self._verification = None
 
     async def _recover(self, answers: Mapping[str, str]) -> LoginStep | str:
         if "recovery_key" not in answers:
-            said = "Your other Matrix apps have shown you a recovery key when you set it up."
+            said = tr(
+                "Your other Matrix apps have shown you a recovery key when you set it up.",
+            )
             return LoginStep(instructions=said, fields=(_KEY,))
         opened = await self._trust.recover(answers["recovery_key"])
         if not opened:
             return self._result()
-        messages = "message" if opened == 1 else "messages"
-        return f"{self._result()} {opened} waiting {messages} could be read."
+        read = trn(
+            "{count} waiting message could be read.",
+            "{count} waiting messages could be read.",
+            opened,
+        )
+        return joined((self._result(), read))
 
     def _result(self) -> str:
         """What has come of it."""
-        signed = "is verified" if self._trust.is_signed else "is not verified"
-        backup = "can use" if self._trust.has_backup else "cannot use"
-        return f"The gateway's device {signed}, and it {backup} your key backup."
+        signed, backup = (
+            tr("The gateway's device is not verified."),
+            tr("It cannot use your key backup."),
+        )
+        if self._trust.is_signed:
+            signed = tr("The gateway's device is verified.")
+        if self._trust.has_backup:
+            backup = tr("It can use your key backup.")
+        return joined((signed, backup))
 
     async def _verify(self, answers: Mapping[str, str]) -> LoginStep | str:
         verification = self._verification
         if verification is None:
             made = self._verification = await self._trust.verify()
             said = (
-                f"Your device {made.device.id} has asked for it, and can go on now."
+                tr("Your device {id} has asked for it, and can go on now.", id=made.device.id)
                 if made.device is not None
-                else "Your other Matrix apps ask now whether you want to verify a device. Accept "
-                "that."
+                else tr(
+                    "Your other Matrix apps ask now whether you want to verify a "
+                    "device. Accept that.",
+                )
             )
             return LoginStep(instructions=said, fields=(_ACCEPTED,))
         if "same" in answers:
@@ -105,16 +141,20 @@ class MatrixEncryptionFlow(EncryptionFlow):
         if verification.phase is Phase.CANCELLED:
             return _ENDED
         if not verification.emoji:
-            said = "Your other app has not answered yet. Accept its question, then go on."
+            said = tr(
+                "Your other app has not answered yet. Accept its question, then go on.",
+            )
             raise BadLogin(said, field="accepted")
         shown = ", ".join(verification.emoji)
-        return LoginStep(instructions=f"Compare with your other app: {shown}", fields=(_SAME,))
+        return LoginStep(
+            instructions=tr("Compare with your other app: {shown}", shown=shown), fields=(_SAME,)
+        )
 
     async def _compared(self, verification: Verification, *, same: bool) -> str:
         if not same:
             verification.cancel("m.mismatched_sas")
             self._trust.say()
-            return f"Then something is between the two. {_ENDED}"
+            return tr("Then something is between the two. {ended}", ended=_ENDED)
         verification.confirm()
         self._trust.say()
         await _until(verification, lambda: verification.phase is Phase.DONE)

@@ -17,6 +17,7 @@ from adapters.matrix.e2e.people import People
 from adapters.matrix.e2e.signed import canonical
 from adapters.matrix.http import Api
 from gateway.errors import Forbidden, Unsupported
+from gateway.text.wording import tr
 
 
 def _private(seed: bytes) -> tuple[Ed25519PrivateKey, str]:
@@ -40,10 +41,12 @@ async def sign_own_device(
         private, public = _private(self_signing)
         known_master = master is None or _private(master)[1] == person.master
     except ValueError:
-        raise Unsupported("The secrets of your account are damaged.") from None
+        raise Unsupported(tr("The secrets of your account are damaged.")) from None
     if public != person.self_signing or not known_master:
         raise Unsupported(
-            "The recovery key opens another identity than the one that your account has now."
+            tr(
+                "The recovery key opens another identity than the one that your account has now.",
+            )
         )
     bare: dict[str, Any] = {k: v for k, v in own.keys.items() if k != "signatures"}
     signature = base64.b64encode(private.sign(canonical(bare))).rstrip(b"=").decode()
@@ -51,4 +54,4 @@ async def sign_own_device(
     body = {own.user_id: {own.device_id: signed}}
     answer = await api.post("keys", "signatures", "upload", body=body)
     if answer.get("failures"):
-        raise Forbidden("The homeserver does not take the signature of this gateway's device.")
+        raise Forbidden(tr("The homeserver does not take the signature of this gateway's device."))

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from adapters.matrix.http import MIB, Api
 from adapters.matrix.inbound import as_dict
 from gateway.errors import Transient
+from gateway.text.wording import tr
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class KeyServer:
 def _with(answer: dict[str, Any], name: str) -> dict[str, Any]:
     """An answer that has this; others come from something that is not the homeserver."""
     if not isinstance(answer.get(name), dict):
-        raise Transient("The homeserver's answer is not one of Matrix.")
+        raise Transient(tr("The homeserver's answer is not one of Matrix."))
     return answer
 
 

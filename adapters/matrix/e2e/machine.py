@@ -36,6 +36,7 @@ from adapters.matrix.secrets import Secrets
 from gateway.adapter import AccountContext
 from gateway.errors import AdapterError, AuthExpired
 from gateway.events import RemoteNotice
+from gateway.text.wording import tr
 
 _PEOPLE_AT_ONCE = 500
 """People who have other devices now: each is looked up in the store."""
@@ -268,7 +269,7 @@ class Machine:
             self._account.log.warning("event_not_decrypted", reason=str(error))
             session_id = as_dict(event.get("content")).get("session_id")
             needs = str(Missing(room_id, session_id if is_key(session_id) else "?"))
-            opened.unread[place] = Unread(needs, f"It cannot be read: {error}.")
+            opened.unread[place] = Unread(needs, tr("It cannot be read: {error}.", error=error))
 
     async def restore(self, needs: Sequence[str]) -> bool:
         """Look for these keys in the user's backup. Returns whether there is one to look in."""

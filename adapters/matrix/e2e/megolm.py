@@ -22,6 +22,7 @@ from adapters.matrix.gaps import is_room_id
 from adapters.matrix.inbound import as_dict
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.secrets import Secrets
+from gateway.text.wording import tr
 
 ALGORITHM = "m.megolm.v1.aes-sha2"
 _REMEMBERED = 200
@@ -67,7 +68,7 @@ class NoKey(Exception):
     """The key has not come, or begins after this message."""
 
     def __init__(self, missing: Missing) -> None:
-        super().__init__("the key is missing")
+        super().__init__(tr("the key is missing"))
         self.missing = missing
 
 
@@ -209,26 +210,26 @@ class RoomKeys:
         content = as_dict(event.get("content"))
         session_id, text = content.get("session_id"), content.get("ciphertext")
         if content.get("algorithm") != ALGORITHM:
-            raise Refused("it is encrypted in a way that is not known")
+            raise Refused(tr("it is encrypted in a way that is not known"))
         if not is_key(session_id) or not isinstance(text, str):
-            raise Refused("it is malformed")
+            raise Refused(tr("it is malformed"))
         missing = Missing(room_id, session_id)
         key = self._find(missing)
         if key is None:
             raise NoKey(missing)
         owner, sender = key.record.owner, event.get("sender")
         if owner and sender != owner and sender not in key.record.others:
-            raise Refused("its key belongs to somebody else")
+            raise Refused(tr("its key belongs to somebody else"))
         try:
             message = MegolmMessage.from_base64(text)
         except ValueError as error:
-            raise Refused("it is malformed") from error
+            raise Refused(tr("it is malformed")) from error
         if message.message_index() < key.session.first_known_index:
             raise NoKey(missing)
         try:
             opened = key.session.decrypt(message)
         except ValueError as error:
-            raise Refused("it is damaged") from error
+            raise Refused(tr("it is damaged")) from error
         clear = self._checked(room_id, bytes(opened.plaintext))
         # Who passes on a key that is not theirs uses up no index of the one whose it is.
         whose = f" {sender}" if owner and sender != owner else ""
@@ -244,14 +245,14 @@ class RoomKeys:
         try:
             clear = as_dict(json.loads(plain))
         except (ValueError, RecursionError) as error:
-            raise Refused("it has no JSON in it") from error
+            raise Refused(tr("it has no JSON in it")) from error
         kind, content = clear.get("type"), clear.get("content")
         if clear.get("room_id") != room_id:
-            raise Refused("it was said in another room")
+            raise Refused(tr("it was said in another room"))
         if not isinstance(kind, str) or not isinstance(content, dict):
-            raise Refused("it has no event in it")
+            raise Refused(tr("it has no event in it"))
         if kind == "m.room.encrypted":
-            raise Refused("it is encrypted twice")
+            raise Refused(tr("it is encrypted twice"))
         return clear
 
     def _once(self, missing: Missing, index: int, event: Mapping[str, Any], whose: str) -> None:
@@ -267,5 +268,5 @@ class RoomKeys:
         digest = hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).digest()[:8]
         before = seen.setdefault(index, digest)
         if before != digest:
-            raise Repeated("it is a repetition of another message")
+            raise Repeated(tr("it is a repetition of another message"))
         self._secrets.put(name, seen)

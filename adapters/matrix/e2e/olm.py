@@ -18,6 +18,7 @@ from adapters.matrix.e2e.people import Device
 from adapters.matrix.e2e.signed import is_key, is_signed
 from adapters.matrix.inbound import as_dict
 from adapters.matrix.secrets import Secrets
+from gateway.text.wording import tr
 
 ALGORITHM = "m.olm.v1.curve25519-aes-sha2"
 _KEPT = 8
@@ -113,11 +114,11 @@ class Olm:
             or not isinstance(body, str)
             or kind not in (0, 1)
         ):
-            raise NotForUs("it is not a message of Olm to this device")
+            raise NotForUs(tr("it is not a message of Olm to this device"))
         try:
             message = AnyOlmMessage.from_parts(kind, _unpadded(body))
         except (ValueError, binascii.Error) as error:
-            raise NotForUs("it is malformed") from error
+            raise NotForUs(tr("it is malformed")) from error
         return self._opened(sender, their_key, self._plain(their_key, message))
 
     def _plain(self, their_key: str, message: AnyOlmMessage) -> bytes:
@@ -129,17 +130,17 @@ class Olm:
                 plain = session.decrypt(message)
             except ValueError as error:
                 if first is not None:
-                    raise CannotDecrypt("it came before, or is damaged") from error
+                    raise CannotDecrypt(tr("it came before, or is damaged")) from error
                 continue
             self._silent.discard(session.session_id)
             self._save(their_key)
             return plain
         if first is None:
-            raise CannotDecrypt("no session opens it")
+            raise CannotDecrypt(tr("no session opens it"))
         try:
             session, plain = self._own.begun(their_key, first)
         except ValueError as error:
-            raise CannotDecrypt("it uses a key that we do not have") from error
+            raise CannotDecrypt(tr("it uses a key that we do not have")) from error
         self._add(their_key, session)
         self._fresh.pop(their_key, None)
         self._offered[their_key] = session
@@ -153,7 +154,7 @@ class Olm:
         try:
             payload = as_dict(json.loads(plain))
         except (ValueError, RecursionError) as error:
-            raise NotForUs("it has no JSON in it") from error
+            raise NotForUs(tr("it has no JSON in it")) from error
         signing_key = as_dict(payload.get("keys")).get("ed25519")
         kind = payload.get("type")
         if (
@@ -163,7 +164,7 @@ class Olm:
             or not isinstance(signing_key, str)
             or not isinstance(kind, str)
         ):
-            raise NotForUs("it was made for somebody else, or by somebody else")
+            raise NotForUs(tr("it was made for somebody else, or by somebody else"))
         return FromDevice(
             sender=sender,
             sender_key=their_key,

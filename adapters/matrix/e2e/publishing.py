@@ -11,10 +11,12 @@ from adapters.matrix.errors import code_of, status_of
 from adapters.matrix.inbound import as_dict
 from gateway.adapter import AccountContext
 from gateway.errors import AdapterError, Unsupported
+from gateway.text.wording import tr
 
-FOREIGN = (
-    "This login belongs to an app that encrypts by itself, so the gateway cannot encrypt with it. "
-    "Log in with your password for encrypted conversations."
+FOREIGN = tr(
+    "This login belongs to an app that encrypts by itself, so the gateway "
+    "cannot encrypt with it. Log in with your password for encrypted "
+    "conversations.",
 )
 
 

@@ -21,6 +21,7 @@ from adapters.matrix.ids import is_user_id
 from adapters.matrix.inbound import as_dict
 from adapters.matrix.secrets import Secrets
 from gateway.adapter import AccountContext
+from gateway.text.wording import tr
 
 _PATIENCE_S = 5.0
 """A key is often on its way when the message is there."""
@@ -29,15 +30,15 @@ _MAX_WAITING = 1_000
 _MAX_WITHHELD = 1_000
 
 _WHY = {
-    "m.blacklisted": "The sender does not give keys to this gateway.",
-    "m.unverified": "The sender's app gives keys to verified devices only: see “encryption”.",
-    "m.unauthorised": "The sender's app says that you may not read it.",
-    "m.unavailable": "The sender's app no longer has the key.",
-    "m.no_olm": "The sender's app could not reach this gateway safely.",
+    "m.blacklisted": tr("The sender does not give keys to this gateway."),
+    "m.unverified": tr("The sender's app gives keys to verified devices only: see “encryption”."),
+    "m.unauthorised": tr("The sender's app says that you may not read it."),
+    "m.unavailable": tr("The sender's app no longer has the key."),
+    "m.no_olm": tr("The sender's app could not reach this gateway safely."),
 }
 _SENT = " sent"
 """After the id of a question that the homeserver has taken."""
-_WITHHELD = "The sender's app withholds the key."
+_WITHHELD = tr("The sender's app withholds the key.")
 
 
 @dataclass(frozen=True, slots=True)

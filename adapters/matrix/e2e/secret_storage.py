@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import as_dict
 from gateway.errors import BadLogin, NotFound, Unsupported
+from gateway.text.wording import tr
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PREFIX = b"\x8b\x01"
@@ -62,7 +63,9 @@ class SecretStorage:
         """Raises `BadLogin` if what was typed is not the key, and `Unsupported` if there is no
         storage that we can open."""
         nothing = Unsupported(
-            "Your account has no recovery key. Set one up in another Matrix app first."
+            tr(
+                "Your account has no recovery key. Set one up in another Matrix app first.",
+            )
         )
         try:
             default = await _account_data(api, user_id, "m.secret_storage.default_key")
@@ -78,7 +81,9 @@ class SecretStorage:
         if key is None or not _fits(key, about):
             key = await _from_passphrase(typed, as_dict(about.get("passphrase")))
         if key is None or not _fits(key, about):
-            raise BadLogin("This is not the recovery key of your account.", field="recovery_key")
+            raise BadLogin(
+                tr("This is not the recovery key of your account."), field="recovery_key"
+            )
         return cls(api, user_id, key_id, key)
 
     async def get(self, name: str) -> bytes | None:

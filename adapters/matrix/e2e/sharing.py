@@ -28,6 +28,7 @@ from adapters.matrix.opening import is_encryption
 from adapters.matrix.rooms import RoomId
 from gateway.adapter import AccountContext
 from gateway.errors import Transient, Unsupported
+from gateway.text.wording import tr
 
 _DAYS_S = 86_400.0
 _MAX_AGE_S = 7 * _DAYS_S
@@ -41,9 +42,10 @@ _MEMBERS_LIMIT = 32 * MIB
 _AT_ONCE = 20
 """Messages that are encrypted without a pause: 4 ms."""
 
-NOBODY_READS = (
-    "Nobody in this conversation has a device that could read it, so nothing was sent. If you "
-    "have limited to whom the gateway encrypts, “encryption” changes that."
+NOBODY_READS = tr(
+    "Nobody in this conversation has a device that could read it, so nothing "
+    "was sent. If you have limited to whom the gateway encrypts, "
+    "“encryption” changes that.",
 )
 Recipient = tuple[str, str]
 """User and device."""
@@ -162,7 +164,7 @@ class Sharing:
                 outbound.members = None
         finally:
             self._preparing = None
-        raise Transient("People come and go in the room just now.")
+        raise Transient(tr("People come and go in the room just now."))
 
     async def _given(self, room_id: RoomId) -> _Outbound:
         outbound = self._rooms.get(room_id)
@@ -200,7 +202,7 @@ class Sharing:
             await self._give(room_id, outbound, missing)
         if others and not any(user_id != own for user_id, _ in outbound.has):
             outbound.failed.clear()  # the next attempt asks for one-time keys again
-            raise Transient("No device in this conversation could be given the key.")
+            raise Transient(tr("No device in this conversation could be given the key."))
         return outbound
 
     def _is_used_up(self, outbound: _Outbound) -> bool:
@@ -213,7 +215,9 @@ class Sharing:
         encryption = await self._api.get("rooms", room_id, "state", "m.room.encryption")
         is_encryption(encryption)
         if encryption.get("algorithm") != ALGORITHM:
-            raise Unsupported("This conversation is encrypted in a way that the gateway cannot.")
+            raise Unsupported(
+                tr("This conversation is encrypted in a way that the gateway cannot.")
+            )
         period_ms = encryption.get("rotation_period_ms")
         messages = encryption.get("rotation_period_msgs")
         age_s = period_ms // 1000 if isinstance(period_ms, int) else _MAX_AGE_S
@@ -253,7 +257,7 @@ class Sharing:
             if is_user_id(user_id) and membership in ("join", "invite"):
                 found.add(str(user_id))
         if self._own.user_id not in found:  # nobody is in a room of theirs without themselves
-            raise Transient("The homeserver does not tell who is in the room.")
+            raise Transient(tr("The homeserver does not tell who is in the room."))
         return frozenset(found)
 
     def _recipients(self, members: Iterable[str]) -> dict[Recipient, Device]:
@@ -317,4 +321,6 @@ def _compact(payload: Mapping[str, Any]) -> bytes:
 
 def unreachable(user_ids: Iterable[str]) -> Transient:
     """Of people of whom we know no device, and whose server does not answer."""
-    return Transient(f"The server of {', '.join(sorted(user_ids))} does not answer.")
+    return Transient(
+        tr("The server of {names} does not answer.", names=", ".join(sorted(user_ids)))
+    )

@@ -23,6 +23,7 @@ from gateway.adapter import AccountContext
 from gateway.errors import AdapterError, AuthExpired, Transient, Unsupported
 from gateway.events import RemoteNotice
 from gateway.ids import RemoteMessageId
+from gateway.text.wording import tr
 
 _BACKUP = "m.megolm_backup.v1"
 """The name of the key of the backup among the user's secrets."""
@@ -31,9 +32,9 @@ _REQUEST_S = 600.0
 _FUTURE_S = 300.0
 """Spec, "m.key.verification.request": what is older, or further ahead, is ignored."""
 
-ASKED = (
-    "Your device {device} asks to verify the gateway by comparing emoji. If that is you, send "
-    "“encryption” and choose to compare."
+ASKED = tr(
+    "Your device {device} asks to verify the gateway by comparing emoji. If "
+    "that is you, send “encryption” and choose to compare.",
 )
 
 
@@ -162,7 +163,7 @@ class Trust:
         await self._ask((self._own.user_id,))
         devices = self._people.of(self._own.user_id).devices
         if not devices:
-            raise Unsupported("You have no other device that could be asked.")
+            raise Unsupported(tr("You have no other device that could be asked."))
         device = devices.get(self.asking_device)
         if self._request is not None and device is not None:
             made = Verification.asked_by_them(self._own, device, self._request.transaction_id)

@@ -5,21 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.adapter import Clock
-from gateway.bridge.accounts import Account, Accounts
-from gateway.bridge.addresses import Addresses
+from gateway.bridge.accounts import Account
 from gateway.bridge.attendance.audience import Audience
 from gateway.bridge.attendance.following import Following
 from gateway.bridge.attendance.presence import Presences
 from gateway.bridge.attendance.publishing import Publishing
 from gateway.bridge.attendance.snapshot import Snapshot
 from gateway.bridge.attendance.waves import Waves
-from gateway.bridge.link import Link
-from gateway.bridge.persist import Persist
+from gateway.bridge.ground import Ground
+from gateway.bridge.links.link import Link
 from gateway.bridge.ports import XmppPort
-from gateway.ids import NetworkName
-from gateway.store import Store
-from gateway.tasks import Tasks
 
 
 class Attendance:
@@ -27,40 +22,28 @@ class Attendance:
 
     def __init__(
         self,
-        network: NetworkName,
-        store: Store,
-        accounts: Accounts,
-        addresses: Addresses,
-        clock: Clock,
-        tasks: Tasks,
-        persist: Persist,
+        ground: Ground,
         *,
-        is_offered: bool,
         run: Callable[[Account, Link], None],
         link_changed: Callable[[Account], None],
     ) -> None:
-        self._tasks = tasks
-        self.waves = Waves(clock, tasks, is_user=lambda user: accounts.of(user) is not None)
-        self._snapshot = Snapshot(network, store, clock, persist)
-        self.presences = Presences(store, clock, tasks, self.waves, self._snapshot)
-        self._publishing = Publishing(clock, tasks, is_offered=is_offered)
+        clock, self._tasks = ground.clock, ground.tasks
+        self.waves = Waves(
+            clock, self._tasks, is_user=lambda user: ground.accounts.of(user) is not None
+        )
+        self._snapshot = Snapshot(ground)
+        self.presences = Presences(ground, self.waves, self._snapshot)
+        self._publishing = Publishing(
+            clock, self._tasks, is_offered=ground.adapter.capabilities.presence
+        )
         self.following = Following(
             clock,
-            tasks,
+            self._tasks,
             run=run,
             changed=link_changed,
             is_seen=lambda account: self.audience.is_seen(account),
         )
-        self.audience = Audience(
-            store,
-            accounts,
-            addresses,
-            clock,
-            tasks,
-            self.presences,
-            self.waves,
-            changed=self._devices_changed,
-        )
+        self.audience = Audience(ground, self.presences, self.waves, changed=self._devices_changed)
 
     def attach(self, port: XmppPort) -> None:
         """Connect to the XMPP side."""

@@ -11,23 +11,23 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from gateway.adapter import Clock
-from gateway.bridge.accounts import Account, Accounts
-from gateway.bridge.addresses import Addresses
+from gateway.bridge.accounts import Account
 from gateway.bridge.attendance.devices import Device, Reach
 from gateway.bridge.attendance.directed import Directed
 from gateway.bridge.attendance.presence import Presences
 from gateway.bridge.attendance.waves import Waves
+from gateway.bridge.ground import Ground
 from gateway.bridge.ports import XmppPort
 from gateway.ids import AccountId, RemoteUserId, UserJid
-from gateway.store import Store, contacts
+from gateway.store import contacts
 from gateway.store.contacts import Subscription
 from gateway.store.conversations import GATEWAY
-from gateway.tasks import Tasks
 
 _PROBE_EACH_S = 0.02
 _ANSWERED_S = 30.0
 """By then a server has answered a probe."""
+_PROMPT_S = 5.0
+"""Who comes later than that, and was not there before, was not there when we asked."""
 
 
 class Audience:
@@ -35,26 +35,20 @@ class Audience:
 
     def __init__(
         self,
-        store: Store,
-        accounts: Accounts,
-        addresses: Addresses,
-        clock: Clock,
-        tasks: Tasks,
+        ground: Ground,
         presences: Presences,
         waves: Waves,
         *,
         changed: Callable[[Account], None],
     ) -> None:
-        self._store = store
-        self._accounts = accounts
-        self._clock = clock
-        self._tasks = tasks
+        self._store = ground.store
+        self._accounts = ground.accounts
+        self._clock = ground.clock
+        self._tasks = ground.tasks
         self._presences = presences
         self._waves = waves
         self._changed = changed
-        self._directed = Directed(
-            store, accounts, addresses, clock, tasks, presences.show_directly
-        )
+        self._directed = Directed(ground, presences.show_directly)
         self._port: XmppPort
         self._to_probe: deque[Account] = deque()
         self._probing: asyncio.Task[None] | None = None
@@ -70,15 +64,25 @@ class Audience:
     def seen(self, account: Account, resource: str, witness: str, device: Device) -> None:
         """A device is available; ``witness`` is the localpart of the puppet that was told."""
         devices = account.devices
-        came = resource not in devices
+        before = devices.get(resource)
         is_news = devices.seen(resource, witness, device)
         if witness:
             self._directed.seen(account, resource, witness)
         if not is_news:
             return
-        if came and account.id not in self._asked_at:  # what we have asked about is no news
-            self._presences.device_came(account)
+        if not self._is_answer(account, before):
+            if before is None:
+                self._presences.device_came(account)
+            if before is None or before.caps != device.caps:
+                self._port.device_came(account.user, resource)
         self._changed(account)
+
+    def _is_answer(self, account: Account, before: Device | None) -> bool:
+        """What we have asked about is no news: the device knows all that it was told."""
+        asked_at = self._asked_at.get(account.id)
+        return asked_at is not None and (
+            before is not None or self._clock.monotonic() < asked_at + _PROMPT_S
+        )
 
     def gone(self, account: Account, resource: str, witness: str) -> None:
         """A device is not available to ``witness``; or, as an answer to our probe, none is."""
@@ -137,9 +141,21 @@ class Audience:
         ):
             self._probe(account, contact)
 
+    def granted(self, domain: str) -> None:
+        """A server tells unasked from now on who of its users is there (XEP-0356 §7). Prosody does
+        so at once for all who are, which is as little news as the answer to a probe. ejabberd
+        tells of changes alone, and of no lost connection: whom nobody names may be there."""
+        for account in self._accounts:
+            if account.user.rpartition("@")[2] == domain and account.id not in self._asked_at:
+                self._expect(account)
+
     def is_seen(self, account: Account) -> bool:
-        """Whether the user's server tells us of their devices."""
+        """Whether the user's server answers when it is asked for their devices."""
         return self._who_may_see(account) is not None
+
+    def is_told(self, account: Account) -> bool:
+        """Whether the user's server tells us of their devices, asked or not."""
+        return self.is_seen(account) or self._port.tells_presence(account.user)
 
     def stream_lost(self) -> None:
         """Who leaves now leaves unseen."""
@@ -167,10 +183,14 @@ class Audience:
             if account.devices.reach is Reach.OFFLINE:
                 account.devices.forget()
             return False
-        now = self._asked_at[account.id] = self._clock.monotonic()
         self._port.probe(account.user, contact)
-        self._tasks.spawn(self._settle(account, now), "answer to a probe")
+        self._expect(account)
         return True
+
+    def _expect(self, account: Account) -> None:
+        """Their server says now who is there."""
+        now = self._asked_at[account.id] = self._clock.monotonic()
+        self._tasks.spawn(self._settle(account, now), "answer to a probe")
 
     def _who_may_see(self, account: Account) -> RemoteUserId | None:
         """Whose probe the user's server answers."""

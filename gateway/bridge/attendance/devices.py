@@ -24,14 +24,23 @@ _MAX_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """XEP-0115 §4: what a client can do is asked by this, once for all clients of its kind."""
+
+    node: str
+    ver: str
+    hash: str
+    """How ``ver`` was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """What a device says of itself."""
 
     presence: Presence = field(default_factory=Presence)
     priority: int = 0
-    caps_node: str = ""
-    caps_ver: str = ""
-    """XEP-0115: what the client can do."""
+    caps: Caps | None = None
+    """What the client can do; None if it does not say."""
 
 
 class Reach(enum.Enum):
@@ -67,6 +76,10 @@ class Devices:
 
     def __iter__(self) -> Iterator[tuple[str, Device]]:
         return iter(self._devices.items())
+
+    def get(self, resource: str) -> Device | None:
+        """A device that is there."""
+        return self._devices.get(resource)
 
     def __contains__(self, resource: str) -> bool:
         return resource in self._devices

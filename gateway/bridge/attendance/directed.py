@@ -14,13 +14,11 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from gateway.adapter import Clock
-from gateway.bridge.accounts import Account, Accounts
-from gateway.bridge.addresses import Addresses
+from gateway.bridge.accounts import Account
+from gateway.bridge.ground import Ground
 from gateway.ids import RemoteUserId
-from gateway.store import Store, contacts
+from gateway.store import contacts
 from gateway.store.contacts import Subscription
-from gateway.tasks import Tasks
 
 _LATER_S = 0.05
 _TURN = 10
@@ -33,20 +31,12 @@ _WAITING = 20_000
 class Directed:
     """Finds out whom devices have shown themselves to, on one network."""
 
-    def __init__(
-        self,
-        store: Store,
-        accounts: Accounts,
-        addresses: Addresses,
-        clock: Clock,
-        tasks: Tasks,
-        show: Callable[[Account, RemoteUserId, str], None],
-    ) -> None:
-        self._store = store
-        self._accounts = accounts
-        self._addresses = addresses
-        self._clock = clock
-        self._tasks = tasks
+    def __init__(self, ground: Ground, show: Callable[[Account, RemoteUserId, str], None]) -> None:
+        self._store = ground.store
+        self._accounts = ground.accounts
+        self._addresses = ground.addresses
+        self._clock = ground.clock
+        self._tasks = ground.tasks
         self._show = show
         """Tells one device, by its resource, of one contact."""
         self._waiting: dict[Account, dict[tuple[str, str], None]] = {}

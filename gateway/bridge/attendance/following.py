@@ -9,7 +9,7 @@ from collections.abc import Callable
 from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.attendance.devices import Reach
-from gateway.bridge.link import Link, LinkState
+from gateway.bridge.links.link import Link, LinkState
 from gateway.ids import AccountId
 from gateway.store.accounts import AccountStatus
 from gateway.tasks import Tasks
@@ -47,7 +47,7 @@ class Following:
     def may_connect(self, account: Account) -> bool:
         """Whether the account shall be connected now."""
         reach = account.devices.reach
-        return (
+        return not account.is_suspended and (
             not account.settings.follow_presence
             or reach is Reach.ONLINE
             or (reach is Reach.UNKNOWN and not self._is_seen(account))
@@ -76,6 +76,12 @@ class Following:
         if account.devices.reach is not Reach.ONLINE:
             self._stay(account, _AWAKE_S)
         self._connect(account)
+
+    def suspend(self, account: Account) -> None:
+        """Their user is gone: disconnect, until `look` finds that the account may connect."""
+        self.forget(account)
+        if account.link is not None and account.status is AccountStatus.LINKED:
+            self._tasks.spawn(self._disconnect(account, account.link), "suspension")
 
     def forget(self, account: Account) -> None:
         """The account was removed or logged out, or stays."""
@@ -110,6 +116,9 @@ class Following:
             or account.devices.reach is not Reach.OFFLINE
         ):
             return
+        await self._disconnect(account, link)
+
+    async def _disconnect(self, account: Account, link: Link) -> None:
         await link.stop()
         if account.link is not link or account.status is not AccountStatus.LINKED:
             return  # they have logged in or out meanwhile

@@ -2,10 +2,10 @@
 """What users are shown of their contacts' presence.
 
 State, in memory: the latest counts, and no row of a journal is ever made of it. A user is told
-what changed, at most once in 30 s for each contact (REQ-314). What there is when a device comes
-online is told by the answers to the probes of its server (REQ-315), and nobody who is not there is
-told anything (REQ-316). A contact of whom the network says nothing is available (REQ-310), unless
-the account has been without its network for five minutes (REQ-223).
+what changed, at most once in 30 s for each contact (REQ-314), not counting answers. What there is
+when a device comes online is told by the answers to the probes of its server (REQ-315), and nobody
+who is not there is told anything (REQ-316). A contact of whom the network says nothing is
+available (REQ-310), unless the account has been without its network for five minutes (REQ-223).
 """
 
 from __future__ import annotations
@@ -13,25 +13,24 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 
-from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.attendance.devices import Reach
 from gateway.bridge.attendance.shown import Shown, ShownContact, is_same
 from gateway.bridge.attendance.snapshot import Snapshot
 from gateway.bridge.attendance.waves import Item, Waves
-from gateway.bridge.link import LinkState
+from gateway.bridge.ground import Ground
+from gateway.bridge.links.link import LinkState
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.splitting import brief
 from gateway.events import AVAILABLE, UNAVAILABLE, Availability, Presence
 from gateway.ids import AccountId, RemoteUserId
-from gateway.store import Store, contacts
+from gateway.store import contacts
 from gateway.store.accounts import AccountStatus
 from gateway.store.contacts import Subscription
 from gateway.store.conversations import GATEWAY
-from gateway.tasks import Tasks
 
 _PACE_S = 30.0
 """Between two presences of one contact for one user."""
@@ -49,12 +48,10 @@ _FIRST, _LAST = float("-inf"), float("inf")
 class Presences:
     """The presence of all contacts of one network."""
 
-    def __init__(
-        self, store: Store, clock: Clock, tasks: Tasks, waves: Waves, snapshot: Snapshot
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._tasks = tasks
+    def __init__(self, ground: Ground, waves: Waves, snapshot: Snapshot) -> None:
+        self._store = ground.store
+        self._clock = ground.clock
+        self._tasks = ground.tasks
         self._waves = waves
         self._snapshot = snapshot
         self._port: XmppPort
@@ -104,6 +101,8 @@ class Presences:
         shown = self._of(account)
         if shown.hidden or account.status is not AccountStatus.LINKED:
             return UNAVAILABLE
+        if contact in account.blocked:
+            return UNAVAILABLE
         one = shown.contacts.get(contact)
         return AVAILABLE if one is None or one.state is None else one.state
 
@@ -142,6 +141,13 @@ class Presences:
         self._snapshot.changed(account.id, contact, presence)
         self._offer(account, contact, one)
 
+    def pictured(self, account: Account, contact: RemoteUserId) -> None:
+        """A contact has another picture, which presence tells (XEP-0153)."""
+        one = self._one(account, contact)
+        if account.devices.reach is not Reach.OFFLINE:
+            one.pictured = True
+            self._offer(account, contact, one)
+
     def talked(self, account: Account, contact: RemoteUserId) -> None:
         """Something was said in the chat: it is the most recent one now."""
         if contact != GATEWAY:
@@ -153,6 +159,17 @@ class Presences:
         """Tell the user at once, whatever they were told before."""
         self._one(account, contact).forced = True
         self._waves.now(account.user, self._item(account, contact))
+
+    def show_in_turn(self, account: Account, contact: RemoteUserId) -> None:
+        """The user sees the contact from now on. One of many, so each has its turn; nothing is
+        told to somebody who is not there."""
+        if account.devices.reach is not Reach.OFFLINE:
+            self._force(account, contact)
+
+    def show_some(self, account: Account, among: Collection[RemoteUserId]) -> None:
+        """Tell the user of those whom they see, in turn. Of ``among`` most may be strangers."""
+        if among:
+            self._waves.feed(account.user, self._some(account, among))
 
     def show_directly(self, account: Account, contact: RemoteUserId, resource: str) -> None:
         """A device has shown itself to somebody without a subscription: it is told in turn."""
@@ -227,28 +244,28 @@ class Presences:
         one = self._one(account, contact)
         one.waits = False
         forced, one.forced = one.forced or again, False
+        pictured, one.pictured = one.pictured, False
         presence = self.of(account, contact)
         if not forced:
             if account.devices.reach is Reach.OFFLINE:
                 return 0
             before = one.shown if one.generation == shown.generation else UNAVAILABLE
-            if before is not None and is_same(before, presence):
+            if before is not None and is_same(before, presence) and not pictured:
                 return 0
         # The bare address for all devices, or those that have shown themselves to the contact.
-        told = [""] if self._may_see(account, contact) else []
+        row = contacts.get(self._store.reader, account.id, contact)
+        told = [""] if row.to_user is Subscription.GRANTED else []
         if not told and one.state is not None:
             told = account.devices.shown_to(contact)
         if not told:
             return 0
         one.shown, one.generation = presence, shown.generation
-        one.shown_at = self._clock.monotonic()
+        if pictured or not forced:  # nobody waits for a change because of an answer to themselves
+            one.shown_at = self._clock.monotonic()
+        picture = contacts.picture(self._store.reader, account.id, contact)
         for resource in told:
-            self._port.presence(account.user, contact, presence, resource)
+            self._port.presence(account.user, contact, presence, resource, picture)
         return len(told)
-
-    def _may_see(self, account: Account, contact: RemoteUserId) -> bool:
-        row = contacts.get(self._store.reader, account.id, contact)
-        return row.to_user is Subscription.GRANTED
 
     # --- waves -----------------------------------------------------------------------------------
 
@@ -262,7 +279,7 @@ class Presences:
         """
         self._of(account)
         directed = set() if again else account.devices.all_shown_to()
-        for contact in self._by_rank(account, directed):
+        for contact in self.by_rank(account, directed):
             if account.id not in self._shown or account.devices.reach is Reach.OFFLINE:
                 return
             one = self._one(account, contact)
@@ -270,7 +287,20 @@ class Presences:
             one.forced |= (again and is_there) or (says_gateway and contact == GATEWAY)
             yield self._item(account, contact), self._rank(account, contact)
 
-    def _by_rank(self, account: Account, directed: set[RemoteUserId]) -> list[RemoteUserId]:
+    def _some(
+        self, account: Account, among: Collection[RemoteUserId]
+    ) -> Iterator[tuple[Item, float]]:
+        for contact in self.by_rank(account, account.devices.all_shown_to()):
+            if account.id not in self._shown or account.devices.reach is Reach.OFFLINE:
+                return
+            if contact in among:
+                self._one(account, contact).forced = True
+                yield self._item(account, contact), self._rank(account, contact)
+
+    def by_rank(
+        self, account: Account, directed: Collection[RemoteUserId] = ()
+    ) -> list[RemoteUserId]:
+        """Whom the user sees, most recent chats first, the gateway last."""
         found = {*contacts.subscribed(self._store.reader, account.id), *directed}
         return sorted(found, key=lambda contact: self._rank(account, contact))
 

@@ -7,8 +7,8 @@ import asyncio
 
 from gateway.adapter import Clock, Session
 from gateway.bridge.accounts import Account
+from gateway.bridge.accounts.settings import Publish
 from gateway.bridge.attendance.devices import Reach
-from gateway.bridge.settings import Publish
 from gateway.errors import AdapterError, RateLimited, Transient
 from gateway.events import AVAILABLE, UNAVAILABLE, Presence
 from gateway.ids import AccountId

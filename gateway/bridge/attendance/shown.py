@@ -14,7 +14,16 @@ _IDLE_GRAIN_S = 60.0
 class ShownContact:
     """One contact, as one user sees them."""
 
-    __slots__ = ("forced", "generation", "recent", "shown", "shown_at", "state", "waits")
+    __slots__ = (
+        "forced",
+        "generation",
+        "pictured",
+        "recent",
+        "shown",
+        "shown_at",
+        "state",
+        "waits",
+    )
 
     def __init__(self) -> None:
         self.state: Presence | None = None
@@ -25,6 +34,8 @@ class ShownContact:
         self.recent = 0
         self.forced = False
         """The user is told even what they were told before."""
+        self.pictured = False
+        """They have another picture than the user was told."""
         self.waits = False
         """Its turn comes, or the 30 s end."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.adapter import Clock
-from gateway.bridge.persist import Persist
+from gateway.bridge.ground import Ground
 from gateway.events import Presence
-from gateway.ids import AccountId, NetworkName, RemoteUserId
-from gateway.store import Store, Transaction, presence
+from gateway.ids import AccountId, RemoteUserId
+from gateway.store import Transaction, presence
 
 _EACH_S = 60.0
 _UNIT = 500
@@ -19,11 +18,11 @@ _UNIT = 500
 class Snapshot:
     """What will be known of the presence of one network's contacts after a restart."""
 
-    def __init__(self, network: NetworkName, store: Store, clock: Clock, persist: Persist) -> None:
-        self._network = network
-        self._store = store
-        self._clock = clock
-        self._persist = persist
+    def __init__(self, ground: Ground) -> None:
+        self._network = ground.network
+        self._store = ground.store
+        self._clock = ground.clock
+        self._persist = ground.persist
         self._changed: dict[AccountId, dict[RemoteUserId, Presence]] = {}
 
     def load(self) -> Iterable[presence.Saved]:

@@ -56,7 +56,7 @@ class Archive:
 
     def is_gone(self, room: RoomRow, message: MessageRow) -> bool:
         """Whether it was taken back."""
-        return references.is_gone(texts.first(self._store.reader, room.id, message.id))
+        return texts.is_gone(texts.first(self._store.reader, room.id, message.id))
 
     def is_after(self, room: RoomRow, message: StanzaId, other: StanzaId) -> bool:
         """Whether a message of the archive came after another, which may be in none."""
@@ -80,6 +80,12 @@ class Archive:
                 break
             kept.append(self.shown(account, room, said))
         return kept[::-1]
+
+    def latest(self, account: Account, room: RoomRow, most: int) -> Sequence[RoomMessage]:
+        """The last texts that the account may read, the oldest first."""
+        newest = archive.newest(self._store.reader, room.id)
+        wanted = RoomJoined(id="", nick="", newest=newest, most=most)
+        return self.history(account, room, wanted)
 
     def _texts_back(
         self, account: Account, room: RoomRow, wanted: RoomJoined, most: int

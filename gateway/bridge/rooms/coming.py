@@ -16,19 +16,18 @@ from dataclasses import replace
 
 import structlog
 
-from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
-from gateway.bridge.addresses import Addresses
-from gateway.bridge.persist import Persist
+from gateway.bridge.ground import Ground
 from gateway.bridge.rooms.management import Management
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.errors import AdapterError, Banned, Forbidden, Knocked, NotFound, Transient
 from gateway.events import CreateRoom, DestroyRoom, FindRoom, JoinRoom, LeaveRoom
-from gateway.ids import AccountId, NetworkName, RemoteRoomId
-from gateway.store import Store, invitations
+from gateway.ids import AccountId, RemoteRoomId
+from gateway.store import invitations
 from gateway.store.invitations import Invitation
 from gateway.store.rooms import RoomRow
-from gateway.tasks import Tasks, within
+from gateway.tasks import within
+from gateway.text.wording import tr
 
 log = structlog.get_logger("coming")
 
@@ -37,33 +36,23 @@ _LIMIT_S = 15.0
 _FOLLOWED = 10
 """Rooms that an account follows within an hour: whoever rules one sends its people anywhere."""
 _HOUR_S = 3_600.0
-_TOO_MANY = "Too many groups wait for you. Please send “decline” first."
+_TOO_MANY = tr("Too many groups wait for you. Please send “decline” first.")
 _ASKED_AGAIN_S = 60.0
 """So long the network may take to tell that the account has asked to be let in."""
-_ASKED = "You have asked to be let into this group, and nobody has answered yet."
-_NOT_YET = "The network has not let you in yet. Please try again in a moment."
+_ASKED = tr("You have asked to be let into this group, and nobody has answered yet.")
+_NOT_YET = tr("The network has not let you in yet. Please try again in a moment.")
 
 
 class Coming:
     """Of the accounts of one network."""
 
-    def __init__(
-        self,
-        network: NetworkName,
-        store: Store,
-        addresses: Addresses,
-        clock: Clock,
-        tasks: Tasks,
-        persist: Persist,
-        management: Management,
-        rooms: Rooms,
-    ) -> None:
-        self._network = network
-        self._store = store
-        self._addresses = addresses
-        self._clock = clock
-        self._tasks = tasks
-        self._persist = persist
+    def __init__(self, ground: Ground, management: Management, rooms: Rooms) -> None:
+        self._network = ground.network
+        self._store = ground.store
+        self._addresses = ground.addresses
+        self._clock = ground.clock
+        self._tasks = ground.tasks
+        self._persist = ground.persist
         self._management = management
         self._rooms = rooms
         self._waiting: dict[tuple[AccountId, RemoteRoomId], list[asyncio.Future[None]]] = {}
@@ -147,7 +136,7 @@ class Coming:
         if address is not None:
             room = await self._management.do(account, FindRoom(address=address))
         if address is None or room is None:
-            raise NotFound("There is no group at this address.")
+            raise NotFound(tr("There is no group at this address."))
         return address, room
 
     async def join(self, account: Account, address: str) -> RoomRow:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms.occupant_ids import occupant_id
-from gateway.bridge.rows import Committed
 from gateway.events import Affiliation, Departure, RoomPresence, RoomPresences
 from gateway.ids import NetworkName, RemoteUserId, RoomId, UserJid, stanza_id
 from gateway.store import Connection, Transaction, journal, members, rooms, sharing, untold

@@ -9,18 +9,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms.known import Known
-from gateway.bridge.rooms.lines import NOT_FETCHED, Lines
+from gateway.bridge.rooms.lines import Lines, not_fetched
 from gateway.bridge.rooms.room_rows import RoomRows
-from gateway.bridge.rows import Committed
 from gateway.events import RemoteRoomGap, RemoteRoomMessage
 from gateway.ids import AccountId, RemoteUserId
 from gateway.store import Transaction, archive, gaps, sharing
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr, trn
 
-NOT_FETCHED_YET = (
-    "earlier messages were not fetched yet. They come when your app looks further back."
-)
+
+def _not_fetched_yet(about: int | None) -> str:
+    if about is None:
+        return tr(
+            "earlier messages were not fetched yet. They come when your app looks further back."
+        )
+    return trn(
+        "about {count} earlier message was not fetched yet. It comes when your app looks further "
+        "back.",
+        "about {count} earlier messages were not fetched yet. They come when your app looks "
+        "further back.",
+        about,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +58,8 @@ class Gaps:
         if self.are_fetched:
             self._find(db, room, event, now)
         if is_said:
-            about = "" if event.about is None else f"about {event.about} "
-            text = NOT_FETCHED_YET if self.are_fetched else NOT_FETCHED
-            self.lines.line(db, room, f"gap {event.id}", f"{about}{text}", now, out)
+            text = _not_fetched_yet(event.about) if self.are_fetched else not_fetched(event.about)
+            self.lines.line(db, room, f"gap {event.id}", text, now, out)
 
     def _find(self, db: Transaction, room: RoomRow, event: RemoteRoomGap, now: float) -> None:
         account = self.room_rows.rows.account

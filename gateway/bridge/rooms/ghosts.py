@@ -14,13 +14,11 @@ from functools import partial
 
 import structlog
 
-from gateway.adapter import Clock
-from gateway.bridge.persist import Persist
+from gateway.bridge.ground import Ground
 from gateway.bridge.ports import Pulse, XmppPort
 from gateway.bridge.rooms.servers import Servers
 from gateway.errors import StoreUnavailable
-from gateway.ids import NetworkName
-from gateway.store import Store, rooms, sessions
+from gateway.store import rooms, sessions
 from gateway.store.sessions import Silent
 
 log = structlog.get_logger("rooms")
@@ -40,19 +38,11 @@ _MOST_HEARD = 10_000
 class Ghosts:
     """Those of one network."""
 
-    def __init__(
-        self,
-        network: NetworkName,
-        store: Store,
-        clock: Clock,
-        persist: Persist,
-        servers: Servers,
-        put_out: Callable[[str], None],
-    ) -> None:
-        self._network = network
-        self._store = store
-        self._clock = clock
-        self._persist = persist
+    def __init__(self, ground: Ground, servers: Servers, put_out: Callable[[str], None]) -> None:
+        self._network = ground.network
+        self._store = ground.store
+        self._clock = ground.clock
+        self._persist = ground.persist
         self._servers = servers
         self._put_out = put_out
         """Out of all rooms."""

@@ -15,16 +15,17 @@ from dataclasses import replace
 
 import structlog
 
-from gateway.adapter import Adapter, HistoryPage
+from gateway.adapter import HistoryPage
 from gateway.bridge.accounts import Account
-from gateway.bridge.link import Link
+from gateway.bridge.ground import Ground
+from gateway.bridge.links.link import Link
 from gateway.bridge.rooms.past import Past
 from gateway.errors import AdapterError, StoreUnavailable
 from gateway.ids import AccountId, RoomId
-from gateway.store import Store, Transaction, gaps
+from gateway.store import Transaction, gaps
 from gateway.store.gaps import Gap
 from gateway.store.rooms import RoomRow
-from gateway.tasks import CutOff, Tasks, contained, within
+from gateway.tasks import CutOff, contained, within
 
 log = structlog.get_logger("rooms")
 
@@ -38,12 +39,12 @@ _PAGE_LIMIT_S = 30.0
 class History:
     """Of the rooms of one network. ``keeps_s``: what is older is not kept, and not fetched."""
 
-    def __init__(self, adapter: Adapter, store: Store, tasks: Tasks, keeps_s: float) -> None:
-        self._is_offered = adapter.capabilities.history
-        self._clock = adapter.context.clock
-        self._store = store
-        self._tasks = tasks
-        self._keeps_s = keeps_s
+    def __init__(self, ground: Ground) -> None:
+        self._is_offered = ground.adapter.capabilities.history
+        self._clock = ground.clock
+        self._store = ground.store
+        self._tasks = ground.tasks
+        self._keeps_s = ground.settings.keeps_s
         self._under_way: dict[tuple[RoomId, AccountId, int], asyncio.Task[bool]] = {}
 
     def missing(self, account: Account, room: RoomRow) -> list[Gap]:

@@ -12,20 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.bridge.inbound.rows import Committed, Rows
+from gateway.bridge.inbound.wellformed import honest_time
 from gateway.bridge.rooms import topics
 from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.invitations import InvitationIntake
 from gateway.bridge.rooms.knocking import KnockIntake
 from gateway.bridge.rooms.known import Known
 from gateway.bridge.rooms.leads import Leads
-from gateway.bridge.rooms.membership import Membership, reference
+from gateway.bridge.rooms.membership import Membership
 from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.said import Said, what_is_said
 from gateway.bridge.rooms.slow_mode import LONGEST_S
-from gateway.bridge.rows import Committed, Rows
-from gateway.bridge.splitting import one_line
-from gateway.bridge.wellformed import honest_time
+from gateway.bridge.splitting import one_line, reference
 from gateway.events import (
     RemoteMember,
     RemoteMemberGone,
@@ -38,11 +38,12 @@ from gateway.events import (
     RemoteRoomKnockGone,
     RemoteRoomMoved,
     RemoteRoomRead,
+    RemoteUndecryptable,
     RoomChanged,
     RoomInvitation,
 )
 from gateway.ids import AccountId, RemoteRoomId, RemoteUserId
-from gateway.store import Transaction, avatars, members, rooms
+from gateway.store import Transaction, avatars, held, members, rooms
 from gateway.store.rooms import RoomRow
 
 
@@ -116,6 +117,16 @@ class RoomIntake:
                 self.gaps.named(db, room, event, now, out, is_said=is_said)
             case _:
                 self.said.apply(db, room, event, now, out)
+
+    def stand_in(
+        self, db: Transaction, event: RemoteUndecryptable, reason: str, now: float, out: Committed
+    ) -> None:
+        """A line in place of a message that still cannot be read, and the reactions to it."""
+        room = self.room_rows.find(db, event.room) if event.room is not None else None
+        if room is not None:
+            self.said.speech.stand_in(db, room, event, reason, now, out)
+            for reaction in held.take_reactions(db, room.conversation, event.id):
+                self.said.apply_waiting(db, room, reaction, now, out)
 
     def _counts(self, room: RoomRow, event: RemoteRoomEvent) -> bool:
         """Whether the word of this session counts. Of its own account it always does."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms.room_rows import RoomRows
-from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief, in_line, one_line
 from gateway.events import (
     GatewayNotice,
@@ -26,16 +26,18 @@ from gateway.store import Transaction, conversations, invitations, members, room
 from gateway.store.conversations import GATEWAY
 from gateway.store.invitations import MOST, Invitation
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 
-_TOO_MANY = (
-    f"{MOST} invitations to groups wait for you. You are not told of more: please look for them "
-    "in another app of the network, or send “decline”."
+_TOO_MANY = tr(
+    "{most} invitations to groups wait for you. You are not told of more: "
+    "please look for them in another app of the network, or send “decline”.",
+    most=MOST,
 )
-_KNOCKED = (
-    "You have asked to be let into the group “{name}”. You will be told when you are invited. If "
-    "you do not want that any more, send “decline”."
+_KNOCKED = tr(
+    "You have asked to be let into the group “{name}”. You will be told when "
+    "you are invited. If you do not want that any more, send “decline”.",
 )
-_REFUSED = "You are not let into the group “{name}”."
+_REFUSED = tr("You are not let into the group “{name}”.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class InvitationIntake:
         self, db: Transaction, text: str, about: Invitation, now: float, out: Committed
     ) -> None:
         sid = self.room_rows.rows.id("room", about.room, "knock", text, str(now))
-        said = text.format(name=in_line(about.name) or "without a name")
+        said = text.format(name=in_line(about.name) or tr("without a name"))
         notice = GatewayNotice(id=sid, text=said)
         self.room_rows.rows.add(db, GATEWAY, sid, notice, now, out)
 

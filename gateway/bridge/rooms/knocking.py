@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.rooms import allows
-from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief, one_line
 from gateway.events import (
     GatewayNotice,
@@ -23,10 +23,12 @@ from gateway.events import (
 from gateway.store import Transaction, conversations, knocks, members
 from gateway.store.conversations import GATEWAY
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 
-_TOO_MANY = (
-    f"{knocks.MOST} people ask to be let into your groups. You are not told of more before you "
-    "have answered some of them: please send “knocks”."
+_TOO_MANY = tr(
+    "{most} people ask to be let into your groups. You are not told of more "
+    "before you have answered some of them: please send “knocks”.",
+    most=knocks.MOST,
 )
 
 

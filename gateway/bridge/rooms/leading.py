@@ -13,12 +13,12 @@ from contextlib import suppress
 
 import structlog
 
-from gateway.adapter import Clock
-from gateway.bridge.accounts import Account, Accounts
-from gateway.bridge.link import LinkState
+from gateway.bridge.accounts import Account
+from gateway.bridge.ground import Ground
+from gateway.bridge.links.link import LinkState
 from gateway.errors import AdapterError, StoreUnavailable
-from gateway.ids import AccountId, NetworkName, RemoteRoomId, RoomId
-from gateway.store import Store, realms, sharing
+from gateway.ids import AccountId, RemoteRoomId, RoomId
+from gateway.store import realms, sharing
 from gateway.tasks import CutOff, contained, within
 
 log = structlog.get_logger("rooms")
@@ -35,13 +35,11 @@ _ROOMS = 100
 class Leading:
     """In the shared rooms of one network."""
 
-    def __init__(
-        self, network: NetworkName, store: Store, clock: Clock, accounts: Accounts
-    ) -> None:
-        self._network = network
-        self._store = store
-        self._clock = clock
-        self._accounts = accounts
+    def __init__(self, ground: Ground) -> None:
+        self._network = ground.network
+        self._store = ground.store
+        self._clock = ground.clock
+        self._accounts = ground.accounts
         self._missing_since: dict[AccountId, float] = {}
         self._is_needed = asyncio.Event()
 

@@ -9,16 +9,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms.room_rows import THE_ROOM, RoomRows
-from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.events import RoomMessage
+from gateway.locale import in_language
 from gateway.store import Transaction, archive, conversations
 from gateway.store.archive import Level
 from gateway.store.conversations import Origin
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr, trn
 
-NOT_FETCHED = "earlier messages were not fetched. Please read them in another app of the network."
+NOT_FETCHED = tr(
+    "earlier messages were not fetched. Please read them in another app of the network."
+)
+
+
+def not_fetched(about: int | None) -> str:
+    """What is said of a gap, with how many messages are missing, if that is known."""
+    if about is None:
+        return NOT_FETCHED
+    return trn(
+        "about {count} earlier message was not fetched. Please read it in another app of the "
+        "network.",
+        "about {count} earlier messages were not fetched. Please read them in another app of the "
+        "network.",
+        about,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +64,7 @@ class Lines:
             archive_id=archive_id,
             nick="",
             occupant="",
-            body=brief(text),
+            body=brief(in_language(text, self.room_rows.language(room))),
             sent_at=now,
         )
         message = conversations.add_message(

@@ -3,26 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-import structlog
 from msgspec import structs
 
 from gateway.adapter import Adapter, Session
 from gateway.bridge.accounts import Account
 from gateway.bridge.splitting import one_line
-from gateway.errors import AdapterError, Transient, Unsupported
+from gateway.bridge.waiting import answered, live
+from gateway.errors import Unsupported
 from gateway.events import FoundRoom, FoundRooms, LiftBan, RoomAction, SearchRooms
-from gateway.events.record import Record
 from gateway.ids import RemoteRoomId, RemoteUserId
-from gateway.tasks import contained, within
+from gateway.tasks import contained
+from gateway.text.wording import tr
 
-log = structlog.get_logger("rooms")
-
-T = TypeVar("T")
-
-_LIMIT_S = 20.0
 _MOST_TOPIC_CHARS = 200
 
 
@@ -42,44 +36,27 @@ class Management:
         """Carry it out, within 20 s. Raises any `AdapterError`, with a sentence for the user."""
         kind = type(action)
         session = self._session(account, kind)
-        return await self._answer(account, kind, contained(session.manage, action))
+        return await answered(
+            self._clock, account, kind.__name__, contained(session.manage, action)
+        )
 
     async def banned(self, account: Account, room: RemoteRoomId) -> Sequence[RemoteUserId]:
         """Who may not come into a room. Raises as `do`."""
         session = self._session(account, LiftBan)
-        return await self._answer(account, LiftBan, contained(session.banned, room))
+        return await answered(self._clock, account, "LiftBan", contained(session.banned, room))
 
     async def search(self, account: Account, wanted: SearchRooms) -> FoundRooms:
         """Rooms that anybody may find. Raises as `do`."""
         if not self.can_search:
-            raise Unsupported("Groups of this network cannot be searched for.")
-        work = contained(self._live(account).search_rooms, wanted)
-        found = await self._answer(account, SearchRooms, work)
+            raise Unsupported(tr("Groups of this network cannot be searched for."))
+        work = contained(live(account).search_rooms, wanted)
+        found = await answered(self._clock, account, "SearchRooms", work)
         return structs.replace(found, rooms=tuple(map(_brief, found.rooms[: wanted.most])))
 
     def _session(self, account: Account, kind: type[RoomAction]) -> Session:
         if not self.is_possible(kind):
-            raise Unsupported("This cannot be done with groups of this network.")
-        return self._live(account)
-
-    def _live(self, account: Account) -> Session:
-        session = account.link.session if account.link is not None else None
-        if session is None:
-            raise Transient("There is no connection to the network now. Please try again later.")
-        return session
-
-    async def _answer(self, account: Account, kind: type[Record], work: Awaitable[T]) -> T:
-        try:
-            return await within(self._clock, _LIMIT_S, work)
-        except AdapterError:
-            raise
-        except TimeoutError:
-            raise Transient(
-                "The network did not answer in time. It may have been done or not."
-            ) from None
-        except Exception as error:
-            log.exception("room_action_failed", account=account.id, kind=kind.__name__)
-            raise Transient("Internal error of the gateway.") from error
+            raise Unsupported(tr("This cannot be done with groups of this network."))
+        return live(account)
 
 
 def _brief(found: FoundRoom) -> FoundRoom:

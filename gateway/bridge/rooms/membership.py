@@ -11,14 +11,14 @@ from dataclasses import replace as changed
 
 from msgspec.structs import replace
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms import crowd, occupants
 from gateway.bridge.rooms.crowd import presence_of
 from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.leads import Leads
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.room_rows import RoomRows
-from gateway.bridge.rows import Committed
-from gateway.bridge.splitting import brief, one_line
+from gateway.bridge.splitting import brief, one_line, reference
 from gateway.events import (
     Departure,
     Member,
@@ -31,13 +31,6 @@ from gateway.ids import AccountId, RemoteUserId
 from gateway.store import Transaction, avatars, knocks, members, put_out, rooms, sharing
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
-
-_REFERENCE_CHARS = 2_000
-
-
-def reference(avatar: str) -> str:
-    """What the network calls a picture. What is very long names none."""
-    return avatar if len(avatar) <= _REFERENCE_CHARS else ""
 
 
 def _is_only_unseen(before: MemberRow | None, after: MemberRow) -> bool:

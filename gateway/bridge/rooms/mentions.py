@@ -7,26 +7,35 @@ Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from msgspec import structs
 
 from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.splitting import split_text
-from gateway.events import Mention, RemoteRoomMessage, Reply, RoomMention
+from gateway.events import Mention, RemoteRoomMessage, Reply, RoomMention, SharedFile
 from gateway.ids import RemoteUserId
 from gateway.store import members
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection
-from gateway.text import clean, find_word
+from gateway.text import Span, clean, find_word, moved, tree, within
 
 MOST = 50
 """In one message; there is no need for more."""
 
-Part = tuple[str, tuple[RoomMention, ...]]
-"""Of a text: its words, and who is named in them."""
+
+class Part(NamedTuple):
+    """Of a text."""
+
+    words: str
+    mentions: tuple[RoomMention, ...] = ()
+    """Who is named in it."""
+    spans: tuple[Span, ...] = ()
+    """Which parts of it have which style."""
+    file: SharedFile | None = None
+    """It is what this part says."""
 
 
 def parts(
@@ -38,13 +47,16 @@ def parts(
 ) -> list[Part]:
     """What somebody says, as the room is told it. ``users``: the members who have clients of
     XMPP."""
-    said: Part = (clean(event.body), ())
+    body = clean(event.body)
+    said = Part(body, (), tree(event.spans, len(body)))
     if event.mentions:
-        said = _by_nicks(db, room, users, event, "" if reply is None else reply.nick)
+        said = _by_nicks(db, room, users, event, said, "" if reply is None else reply.nick)
     told, start = [], 0
-    for part in split_text(said[0]):
-        told.append((part, tuple(_within(said[1], start, start + len(part)))))
-        start += len(part)
+    for words in split_text(said.words):
+        end = start + len(words)
+        named, styled = of_part(said.mentions, start, end), within(said.spans, start, end)
+        told.append(Part(words, tuple(named), styled))
+        start = end
     return told
 
 
@@ -97,15 +109,16 @@ def _by_nicks(
     room: RoomRow,
     users: Collection[RemoteUserId],
     event: RemoteRoomMessage,
+    said: Part,
     answered: str,
 ) -> Part:
     """The text with everybody called as in the room."""
-    said = event.mentions[:MOST]
-    people = _people(db, room, said)
-    known = [mention for mention in said if mention.user in people]
-    body = clean(event.body)
-    named = placed(_looked_for(body, known, people), len(body))
-    body, named = _renamed(body, named, people)
+    mentions = event.mentions[:MOST]
+    people = _people(db, room, mentions)
+    known = [mention for mention in mentions if mention.user in people]
+    before = placed(_looked_for(said.words, known, people), len(said.words))
+    body, named = _renamed(said.words, before, people)
+    spans = _moved_with(said.spans, before, named)
     others = {mention.user: mention for mention in known}
     for mention in named:
         others.pop(mention.user, None)
@@ -117,8 +130,10 @@ def _by_nicks(
         by = len(called.nick) + 2
         first = structs.replace(others.pop(user), begin=0, end=len(called.nick))
         body, named = f"{called.nick}: {body}", [first, *(_moved(each, by) for each in named)]
+        spans = moved(spans, by)
     nowhere = [structs.replace(mention, begin=0, end=0) for mention in others.values()]
-    return body, tuple(_seen(room, mention, people) for mention in [*named, *nowhere])
+    seen = tuple(_seen(room, mention, people) for mention in [*named, *nowhere])
+    return Part(body, seen, spans)
 
 
 def _looked_for(body: str, mentions: Iterable[Mention], people: _People) -> Iterator[Mention]:
@@ -145,6 +160,37 @@ def _renamed(body: str, named: list[Mention], people: _People) -> tuple[str, lis
     return "".join([*written, body[end:]]), renamed
 
 
+def _moved_with(
+    spans: Sequence[Span], before: Sequence[Mention], after: Sequence[Mention]
+) -> tuple[Span, ...]:
+    """The same in a text in which people are called otherwise."""
+
+    def place(old: int, *, is_end: bool) -> int:
+        by = 0
+        for was, now in zip(before, after, strict=True):
+            if was.begin < old < was.end:
+                return now.end if is_end else now.begin
+            if was.end <= old:
+                by = now.end - was.end
+        return old + by
+
+    if not before:
+        return tuple(spans)
+    return tuple(
+        structs.replace(
+            span, begin=place(span.begin, is_end=False), end=place(span.end, is_end=True)
+        )
+        for span in spans
+    )
+
+
+def in_whole(mentions: tuple[Mention, ...], part: str, whole: str) -> tuple[Mention, ...]:
+    """Those of a part of a text, in the whole of it."""
+    by = whole.find(part)
+    are_nowhere = (each.begin == each.end for each in mentions)
+    return mentions if by <= 0 or all(are_nowhere) else tuple(_moved(m, by) for m in mentions)
+
+
 M = TypeVar("M", Mention, RoomMention)
 
 
@@ -152,7 +198,7 @@ def _moved(mention: M, by: int) -> M:
     return structs.replace(mention, begin=mention.begin + by, end=mention.end + by)
 
 
-def _within(mentions: Iterable[RoomMention], start: int, end: int) -> Iterator[RoomMention]:
+def of_part(mentions: Iterable[M], start: int, end: int) -> Iterator[M]:
     """Those of one part of the text. Who is named nowhere is so in the first one."""
     for mention in mentions:
         if mention.begin == mention.end:

@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 
-from gateway.adapter import Adapter
-from gateway.bridge.accounts import Account, Accounts
-from gateway.bridge.addresses import Addresses
-from gateway.bridge.delivery import Delivery
-from gateway.bridge.intents import Intents
-from gateway.bridge.persist import Persist
+from gateway.bridge.accounts import Account
+from gateway.bridge.ground import Ground
+from gateway.bridge.inbound.rows import Committed, Profiled
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.avatars import Avatars
 from gateway.bridge.rooms.coming import Coming
@@ -18,7 +15,6 @@ from gateway.bridge.rooms.ghosts import Ghosts
 from gateway.bridge.rooms.history import History
 from gateway.bridge.rooms.leading import Leading
 from gateway.bridge.rooms.management import Management
-from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.outcasts import Outcasts
 from gateway.bridge.rooms.private import PrivateMessages
 from gateway.bridge.rooms.rooms import Rooms
@@ -26,14 +22,11 @@ from gateway.bridge.rooms.servers import Servers
 from gateway.bridge.rooms.sessions import Sessions
 from gateway.bridge.rooms.telling import Crowds
 from gateway.bridge.rooms.wishes import RoomWishes
-from gateway.bridge.rows import Committed
+from gateway.bridge.traffic import Traffic
 from gateway.bridge.typing import Typing
-from gateway.ids import AccountId, NetworkName, RemoteRoomId, RemoteUserId
+from gateway.ids import AccountId, RemoteRoomId, RemoteUserId
 from gateway.media.images import Images
-from gateway.store import Store
-from gateway.store.journal import OutboundRow
 from gateway.store.rooms import RoomRow
-from gateway.tasks import Tasks
 
 
 class NetworkRooms(Rooms):
@@ -41,57 +34,42 @@ class NetworkRooms(Rooms):
 
     def __init__(
         self,
-        network: NetworkName,
-        adapter: Adapter,
-        store: Store,
-        accounts: Accounts,
-        addresses: Addresses,
-        tasks: Tasks,
-        persist: Persist,
+        ground: Ground,
+        traffic: Traffic,
         images: Images,
-        delivery: Delivery,
-        intents: Intents,
         *,
-        send: Callable[[Account, OutboundRow], None],
+        profiled: Callable[[Sequence[Profiled]], None],
         online: Callable[[Account], Iterator[RemoteUserId]],
-        cutoffs: Cutoffs,
-        keeps_s: float,
     ) -> None:
-        clock, deliver = adapter.context.clock, delivery.offer
-        self._deliver = deliver
-        self.avatars = Avatars(adapter, store, tasks, persist, images, self._tell)
-        self._crowds = Crowds(network, store, clock, tasks, persist, deliver)
-        self.sessions = Sessions(network, store, accounts, clock, tasks, persist, self._tell)
-        self.servers = Servers(
-            clock, tasks, put_out=self.sessions.put_out, tell_out=self.sessions.tell_out
-        )
-        self.ghosts = Ghosts(network, store, clock, persist, self.servers, self.sessions.put_out)
+        """``profiled``: something else is known of contacts. ``online``: those of an account who
+        are there."""
         super().__init__(
-            network,
-            store,
-            addresses,
-            clock,
-            persist,
+            ground,
             self._tell,
-            cutoffs,
             entered=lambda account, room: self.avatars.wake(account, [room]),
             online=online,
         )
-        self.wishes = RoomWishes(
-            adapter.capabilities, store, clock, intents, send=send, deliver=deliver
+        self._tasks, self._accounts = ground.tasks, ground.accounts
+        self._deliver, self._profiled = traffic.delivery.offer, profiled
+        self.avatars = Avatars(ground, images, self._tell)
+        self._crowds = Crowds(ground, self._deliver)
+        self.sessions = Sessions(ground, self._tell)
+        self.servers = Servers(
+            ground.clock,
+            ground.tasks,
+            put_out=self.sessions.put_out,
+            tell_out=self.sessions.tell_out,
         )
-        self.private_messages = PrivateMessages(network, store, clock, persist, delivery)
-        self.management = Management(adapter)
-        self.outcasts = Outcasts(self.management, clock)
-        self.coming = Coming(
-            network, store, addresses, clock, tasks, persist, self.management, self
-        )
-        self.history = History(adapter, store, tasks, keeps_s)
-        self._accounts = accounts
-        self._leading = Leading(network, store, clock, accounts)
-        self._tasks = tasks
+        self.ghosts = Ghosts(ground, self.servers, self.sessions.put_out)
+        self.wishes = RoomWishes(ground, traffic)
+        self.private_messages = PrivateMessages(ground, traffic.delivery)
+        self.management = Management(ground.adapter)
+        self.outcasts = Outcasts(self.management, ground.clock)
+        self.coming = Coming(ground, self.management, self)
+        self.history = History(ground)
+        self._leading = Leading(ground)
         self._typing: Typing[RemoteRoomId] = Typing(
-            adapter, tasks, lambda session: session.set_room_typing
+            ground.adapter, ground.tasks, lambda session: session.set_room_typing
         )
 
     def attach(self, port: XmppPort) -> None:
@@ -146,6 +124,7 @@ class NetworkRooms(Rooms):
         """What was decided here is stored."""
         self._deliver(committed.inbound)
         self._crowds.came(committed.untold)
+        self._profiled(committed.profiled)
 
     def typing(self, account: Account, room: RoomRow, active: bool) -> None:
         """The user began or stopped typing in a room (REQ-572)."""

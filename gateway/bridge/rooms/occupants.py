@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms import crowd
-from gateway.bridge.rows import Committed
 from gateway.events import Affiliation, Member
 from gateway.ids import RemoteUserId, RoomId
 from gateway.store import Transaction, members, rooms, sharing, untold

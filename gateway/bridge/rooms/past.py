@@ -10,21 +10,20 @@ account that shares the room: from now on it is for this one as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from msgspec import structs
 
+from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.inbound.unread import storable
+from gateway.bridge.inbound.wellformed import honest_time, must_be_whole
 from gateway.bridge.rooms import replies, threads
 from gateway.bridge.rooms.known import Known
 from gateway.bridge.rooms.lines import NOT_FETCHED
 from gateway.bridge.rooms.past_rows import PastRows
-from gateway.bridge.rooms.references import is_gone
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.said import Said, what_is_said
-from gateway.bridge.rows import Committed
-from gateway.bridge.unread import storable
-from gateway.bridge.wellformed import honest_time, must_be_whole
 from gateway.events import (
     RemoteEvent,
     RemoteRoomEvent,
@@ -37,16 +36,26 @@ from gateway.events import (
     RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId
-from gateway.store import Transaction, archive, conversations, dead_events, early, held, sharing
+from gateway.store import (
+    Transaction,
+    archive,
+    conversations,
+    dead_events,
+    early,
+    held,
+    sharing,
+    texts,
+)
 from gateway.store.gaps import Gap
 from gateway.store.places import RESERVED, Places
 from gateway.store.rooms import RoomRow
 from gateway.store.writer import is_unavailable
+from gateway.text.wording import tr
 
 log = structlog.get_logger("rooms")
 
-UNREADABLE = (
-    "A message that the gateway could not read. Please look for it in another app of the network."
+UNREADABLE = tr(
+    "A message that the gateway could not read. Please look for it in another app of the network.",
 )
 _EVER = -(2**62)
 _SpokenOf = RemoteRoomMessage | RemoteRoomReaction | RemoteRoomRetraction
@@ -82,7 +91,9 @@ class Past:
         cls, live: RoomRows, db: Transaction, room: RoomRow, gap: Gap, now: float, keeps_s: float
     ) -> Past:
         """Nothing of it yet."""
-        rows = PastRows(live.rows, live.own, live.cutoffs, Places(db, room.id, gap.top))
+        # What is told to nobody now is not uploaded: there may be thousands of files.
+        told = replace(live.rows, uploads=False)
+        rows = PastRows(told, live.own, live.cutoffs, Places(db, room.id, gap.top))
         said = what_is_said(rows)
         known = Known(rows, said.speech.references)
         until = _until(db, room, gap, now)
@@ -239,7 +250,7 @@ class Past:
         answer = archive.get(
             self.db, self.room.id, self.rows.id(self.room, "archive", event.id, 0)
         )
-        if answer is None or answer.message.reply is not None or is_gone(answer):
+        if answer is None or answer.message.reply is not None or texts.is_gone(answer):
             return
         reply = self.said.speech.references.reply(self.db, self.room, answered)
         named = replies.with_quote(structs.replace(answer.message, reply=reply), "")
@@ -255,7 +266,7 @@ class Past:
         kept = storable(event, at)
         held.hold(self.db, self.room.conversation, kept, at)
         held.tell(self.db, self.room.conversation, kept.id)
-        self.said.speech.stand_in(self.db, kept, kept.reason, at, Committed())
+        self.said.speech.stand_in(self.db, self.room, kept, kept.reason, at, Committed())
         self.ids.append(event.id)
 
     def _is_a_line(self, id: RemoteMessageId) -> bool:

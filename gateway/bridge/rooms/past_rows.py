@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms.room_rows import RoomRows
-from gateway.bridge.rows import Committed
 from gateway.events import RoomDelivery, RoomInvitation, RoomMessage
 from gateway.ids import RemoteUserId, StanzaId
 from gateway.store import Transaction, sharing
@@ -21,6 +21,10 @@ class PastRows(RoomRows):
     account that has fetched it."""
 
     places: Places
+
+    @property
+    def is_past(self) -> bool:
+        return True
 
     def place(self) -> int:
         return self.places.next()

@@ -1,76 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Private messages (REQ-575): by which way what belongs to a chat reaches the user.
-
-While the user has addressed somebody in a room last, their chat is that occupant's. Else it is the
-puppet's. That is decided where a row is committed, and the row has it: a repetition goes the same
-way, and nothing is seen in both windows.
-"""
+"""Private messages (REQ-575), outside of units. `gateway.bridge.rooms.ways` says how they go."""
 
 from __future__ import annotations
 
 from msgspec import structs
 
-from gateway.adapter import Clock
-from gateway.bridge.delivery import Delivery
-from gateway.bridge.persist import Persist
-from gateway.bridge.rooms.occupant_ids import occupant_id
-from gateway.events import ChatMessage, SendText, Through
+from gateway.bridge.ground import Ground
+from gateway.bridge.inbound.delivery import Delivery
+from gateway.bridge.rooms.ways import way_of
+from gateway.events import SaidInChat, Through
 from gateway.ids import (
     AccountId,
-    ConversationId,
-    NetworkName,
     RemoteUserId,
     StanzaId,
     UserJid,
     stanza_id,
 )
-from gateway.store import Store, Transaction, conversations, journal, members, rooms
-from gateway.store.journal import InboundRow, InboundState, OutboundRow
-from gateway.store.writer import Connection
-
-
-def way_of(db: Connection, chat: ConversationId, contact: RemoteUserId) -> Through | None:
-    """By which occupant what a contact says now is told; None if by their puppet."""
-    room = rooms.through(db, chat)
-    member = members.find(db, room.id, contact) if room is not None else None
-    account = conversations.account_of(db, chat)
-    to = rooms.sessions(db, room.id, account) if room is not None and account is not None else ()
-    if room is None or member is None or not to:
-        return None
-    occupant = occupant_id(room.secret, contact)
-    return Through(room=room.remote_id, nick=member.nick, occupant=occupant, to=to)
-
-
-def addressed(row: OutboundRow) -> Through | None:
-    """The occupant to whom a message was sent, if it was."""
-    return row.command.through if isinstance(row.command, SendText) else None
-
-
-def way_back(db: Transaction, row: OutboundRow, sent: Through | None) -> Through | None:
-    """By which occupant the user learns what became of a message: the one it was sent to."""
-    room = rooms.find(db, row.account, sent.room) if sent is not None else None
-    if sent is None or room is None:
-        return sent
-    to = rooms.sessions(db, room.id, row.account)
-    occupant = occupant_id(room.secret, row.contact)
-    return structs.replace(sent, occupant=occupant, to=to or (row.sender,))
+from gateway.store import Transaction, conversations, journal
+from gateway.store.journal import InboundRow, InboundState
 
 
 class PrivateMessages:
     """Those of one network, outside of units."""
 
-    def __init__(
-        self,
-        network: NetworkName,
-        store: Store,
-        clock: Clock,
-        persist: Persist,
-        delivery: Delivery,
-    ) -> None:
-        self._network = network
-        self._store = store
-        self._clock = clock
-        self._persist = persist
+    def __init__(self, ground: Ground, delivery: Delivery) -> None:
+        self._network = ground.network
+        self._store = ground.store
+        self._clock = ground.clock
+        self._persist = ground.persist
         self._delivery = delivery
 
     def way_of(self, account: AccountId, contact: RemoteUserId) -> Through | None:
@@ -88,7 +45,7 @@ class PrivateMessages:
             if (
                 row.user != user
                 or row.state is InboundState.DEAD
-                or not isinstance(told, ChatMessage)
+                or not isinstance(told, SaidInChat)
                 or told.through is None
                 or session not in told.through.to
             ):
@@ -101,7 +58,7 @@ class PrivateMessages:
                 self._say_again(row, told, session)
             return
 
-    def _say_again(self, row: InboundRow, told: ChatMessage, session: str) -> None:
+    def _say_again(self, row: InboundRow, told: SaidInChat, session: str) -> None:
         """To one of several sessions: the others have it."""
         now = self._clock.now()
         sid = stanza_id(self._network, row.user, row.contact, "by puppet", told.id, session)

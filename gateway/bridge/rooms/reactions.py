@@ -12,28 +12,19 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.adapter import Sent
-from gateway.bridge.rooms.references import References, is_gone
+from gateway.bridge.emoji import MOST, each_once, is_emoji
+from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.inbound.wellformed import honest_time
+from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import RoomRows
-from gateway.bridge.rows import Committed
-from gateway.bridge.wellformed import honest_time
 from gateway.events import ReactInRoom, RemoteRoomReaction, RemoteRoomRetraction, RoomMessage
 from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
-from gateway.store import Transaction, conversations, journal, reactions, texts
+from gateway.store import Transaction, conversations, held, journal, reactions, texts
 from gateway.store.conversations import Origin
 from gateway.store.journal import OutboundRow
 from gateway.store.rooms import RoomRow
-from gateway.text import is_clean
 
 log = structlog.get_logger("rooms")
-
-MOST = 20
-"""Emoji of one person for one message."""
-_LONGEST = 32
-
-
-def is_emoji(text: str) -> bool:
-    """Whether it is short enough for one; which ones there are changes each year."""
-    return 0 < len(text) <= _LONGEST and is_clean(text) and not any(map(str.isspace, text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +44,12 @@ class Reactions:
     ) -> None:
         """One emoji more."""
         target = self.references.find(db, room, event.message)
-        if target is None or not is_emoji(event.emoji) or not self._is_there(db, room, target.id):
+        if target is None and is_emoji(event.emoji) and not self.room_rows.is_past:
+            held.react(db, room.conversation, event, event.message)
+        if target is None or not is_emoji(event.emoji):
+            return
+        is_coming = journal.is_undecided(db, target.id)  # and has arrived in part
+        if not (is_coming or self._is_there(db, room, target.id)):
             return
         if len(reactions.emoji_of(db, target.id, event.sender)) >= MOST:
             log.debug("reaction_ignored", room=room.id)
@@ -72,6 +68,13 @@ class Reactions:
             return
         self._tell(db, room, target.id, event.sender, event.id, event.sent_at, now, out)
 
+    def came_before(
+        self, db: Transaction, room: RoomRow, message: int, now: float, out: Committed
+    ) -> None:
+        """A message is reflected to which people have reacted before all of it was there."""
+        for sender in reactions.senders(db, message):
+            self._tell(db, room, message, sender, f"before {message} {sender}", now, now, out)
+
     def withdrawn(
         self,
         db: Transaction,
@@ -83,6 +86,7 @@ class Reactions:
         """One emoji less. False if what was taken back is none."""
         reaction = reactions.find(db, room.conversation, event.message)
         if reaction is None:
+            held.take_back_reaction(db, room.conversation, event.message)
             return False
         reactions.remove(db, reaction)
         scope = f"without {event.message}"
@@ -115,7 +119,7 @@ class Reactions:
 
     def _is_there(self, db: Transaction, room: RoomRow, message: int) -> bool:
         first = texts.first(db, room.id, message)
-        return first is not None and not is_gone(first)
+        return first is not None and not texts.is_gone(first)
 
     def _said(
         self,
@@ -128,7 +132,7 @@ class Reactions:
         at: float,
     ) -> RoomMessage | None:
         first = texts.first(db, room.id, message)
-        if first is None or is_gone(first):
+        if first is None or texts.is_gone(first):
             return None
         return RoomMessage(
             id=sid,
@@ -137,7 +141,7 @@ class Reactions:
             body="",
             sent_at=at,
             reacts_to=first.message.archive_id,
-            reactions=reactions.emoji_of(db, message, sender),
+            reactions=each_once(reactions.emoji_of(db, message, sender)),
         )
 
     # --- by the user ----------------------------------------------------------------------------

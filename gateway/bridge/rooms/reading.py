@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms import crowd
 from gateway.bridge.rooms.room_rows import RoomRows
-from gateway.bridge.rows import Committed
 from gateway.events import RemoteRoomRead, RoomDisplayed
 from gateway.ids import RemoteUserId
 from gateway.store import Transaction, conversations, members, rooms, sharing, texts

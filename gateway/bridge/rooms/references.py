@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from gateway.bridge.rooms import replies
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.events import Reply
 from gateway.ids import RemoteMessageId, StanzaId
 from gateway.store import Transaction, conversations, texts
-from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection
@@ -31,14 +32,11 @@ def meant(db: Connection, room: RoomRow, id: StanzaId) -> MessageRow | None:
 
 
 def _first_part(db: Connection, room: RoomRow, row: MessageRow) -> MessageRow:
+    if row.about is not None:
+        return conversations.message(db, row.about) or row
     if row.part == 0 or row.remote_id is None:
         return row
     return next(iter(conversations.parts(db, room.conversation, row.remote_id)), row)
-
-
-def is_gone(text: Archived | None) -> bool:
-    """Whether what the archive has of a text is that it was taken back."""
-    return text is not None and text.message.tombstone is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +75,13 @@ class References:
         """What is answered; None if it is not known."""
         target = None if remote_id is None else self.find(db, room, remote_id)
         return None if target is None else self._reply(db, room, target.id)
+
+    def of_files(
+        self, db: Transaction, room: RoomRow, remote_id: RemoteMessageId | None
+    ) -> Reply | None:
+        """What is said after the files of the same message answers the first of them."""
+        reply = self.reply(db, room, remote_id)
+        return None if reply is None else structs.replace(reply, quote="", is_caption=True)
 
     def same_reply(self, db: Transaction, room: RoomRow, reply: Reply | None) -> Reply | None:
         """The same for the edit of an answer."""

@@ -10,17 +10,19 @@ from gateway.ids import AccountId
 from gateway.store import texts
 from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection
+from gateway.text import concealed
 
 _MOST_LINES = 3
 _MOST_CHARS = 200
 
 
 def quote(said: RoomMessage) -> str:
-    """The first lines of a text, and by whom; empty if there is no text any more."""
+    """The first lines of a text, without what its spoilers hide, and by whom; empty if there is no
+    text any more."""
     if not said.body:
         return ""
     named = f"{said.nick}: " if said.nick else ""
-    lines = f"{named}{said.body}"[: _MOST_CHARS + 1].split("\n")
+    lines = f"{named}{concealed(said.body, said.spans)}"[: _MOST_CHARS + 1].split("\n")
     shown = "\n".join(lines[:_MOST_LINES])
     if len(lines) > _MOST_LINES or len(shown) > _MOST_CHARS:
         shown = f"{shown[: _MOST_CHARS - 1]}…"
@@ -30,7 +32,7 @@ def quote(said: RoomMessage) -> str:
 def quoted(db: Connection, room: RoomRow, said: RoomMessage, account: AccountId) -> RoomMessage:
     """What the archive has, with a quote; without one, if what it answers was taken back since,
     or the account may not read it."""
-    if said.reply is None:
+    if said.reply is None or said.reply.is_caption:
         return said
     reader = account if room.is_shared else None
     answered = texts.text_before(db, room.id, said.reply.message, said.archive_id, reader)
@@ -39,23 +41,6 @@ def quoted(db: Connection, room: RoomRow, said: RoomMessage, account: AccountId)
 
 def with_quote(said: RoomMessage, told: str) -> RoomMessage:
     """If it is an answer. In the archive it has none."""
-    if said.reply is None:
+    if said.reply is None or said.reply.is_caption:
         return said
     return structs.replace(said, reply=structs.replace(said.reply, quote=told))
-
-
-def above(whole: str, text: str) -> str:
-    """What stands above a text that is the end of another one."""
-    return whole.removesuffix(text) if text and whole.endswith(text) else ""
-
-
-def without_fallback(body: str, parts: tuple[tuple[int, int], ...]) -> str:
-    """The body without the parts that stand in for a reply, in code points (XEP-0428 §2.2). If one
-    of them is not in the body, all of it is kept (REQ-435)."""
-    kept, end = [], 0
-    for start, stop in sorted(parts):
-        if not end <= start <= stop <= len(body):
-            return body
-        kept.append(body[end:start])
-        end = stop
-    return "".join([*kept, body[end:]])

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 
 from msgspec import structs
 
+from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.inbound.wellformed import honest_time
+from gateway.bridge.outbound.pieces import is_of_pieces
+from gateway.bridge.rooms import awaiting
 from gateway.bridge.rooms.reactions import Reactions
-from gateway.bridge.rooms.references import References, is_gone
+from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import RoomRows
-from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
-from gateway.bridge.wellformed import honest_time
 from gateway.events import (
     Moderation,
     RemoteRoomRetraction,
@@ -26,7 +28,18 @@ from gateway.events import (
     Tombstone,
 )
 from gateway.ids import RemoteUserId, StanzaId
-from gateway.store import Transaction, archive, conversations, held, journal, reactions, texts
+from gateway.store import (
+    Transaction,
+    archive,
+    conversations,
+    files,
+    held,
+    journal,
+    pieces,
+    reactions,
+    texts,
+    waiting_edits,
+)
 from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.journal import OutboundRow
@@ -59,14 +72,32 @@ class Retractions:
                 self._never_said(db, room, event, now)
             return
         original = self.references.original(db, room, row)
-        if original.remote_id == row.remote_id:
+        if pieces.remove(db, original.id, event.message) and original.id != row.id:
+            self._piece_taken_back(db, room, original, event, now, out)
+        elif original.remote_id == row.remote_id:
             self._came_back(db, room, original, event.by, now, out)
             for part in conversations.parts(db, room.conversation, event.message):
                 self.take_back(db, room, part, event.by, event.reason, now, out)
         else:
+            waiting_edits.take_back(db, original.id, event.message)
             for part in self._parts(db, room, original):
                 edit = replace(row, part=part.part)
                 self._undo(db, room, part, edit, event, now, out)
+
+    def _piece_taken_back(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        original: MessageRow,
+        event: RemoteRoomRetraction,
+        now: float,
+        out: Committed,
+    ) -> None:
+        """Of a text that is several messages on the network: it is taken for the whole, unless who
+        has done it is just taking that back, or making it shorter, by XMPP."""
+        waiting = [command for _, command in journal.open_about(db, original.id, event.by)]
+        if not any(is_of_pieces(command) for command in waiting):
+            self.take_back(db, room, original, event.by, event.reason, now, out)
 
     def _never_said(
         self, db: Transaction, room: RoomRow, event: RemoteRoomRetraction, now: float
@@ -89,8 +120,10 @@ class Retractions:
     ) -> None:
         """One part of a message, with its edits and all reactions to it. Once."""
         first = texts.first(db, room.id, row.id)
-        if first is None or is_gone(first):
+        if first is None or texts.is_gone(first):
             return
+        if row.remote_id is not None:
+            files.drop(db, room.conversation, row.remote_id)
         archive_id = first.message.archive_id
         moderation = self._moderation(db, room, by, reason)
         said = RoomMessage(
@@ -105,9 +138,10 @@ class Retractions:
         )
         tombstone = Tombstone(retraction=said.id, at=now, moderation=moderation)
         for text in texts.newest_first(db, room.id, row.id):
-            if not is_gone(text):
+            if not texts.is_gone(text):
                 self._bury(db, room, text, tombstone)
         reactions.drop(db, row.id)
+        waiting_edits.take(db, row.id)
         self.room_rows.say(db, room, by, said, now, out)
 
     def _moderation(
@@ -120,7 +154,13 @@ class Retractions:
 
     def _bury(self, db: Transaction, room: RoomRow, text: Archived, by: Tombstone) -> None:
         buried = structs.replace(
-            text.message, body="", reply=None, tombstone=by, mentions=(), enclosed=()
+            text.message,
+            body="",
+            file=awaiting.stub(text.message),
+            reply=None,
+            tombstone=by,
+            mentions=(),
+            enclosed=(),
         )
         archive.rewrite(db, room.id, buried)
 
@@ -137,14 +177,14 @@ class Retractions:
         """One part of an edit was taken back: what was said before holds again. If there was
         nothing before, it is taken back itself."""
         found = (archive.get(db, room.id, id) for id in self.references.archive_ids(room, edit))
-        gone = next((text for text in found if text is not None and not is_gone(text)), None)
+        gone = next((text for text in found if text is not None and not texts.is_gone(text)), None)
         first = texts.first(db, room.id, original.id)
         if gone is None or first is None:
             return
         if gone.id == first.id:
             self.take_back(db, room, original, event.by, event.reason, now, out)
             return
-        left = (t for t in texts.newest_first(db, room.id, original.id) if not is_gone(t))
+        left = (t for t in texts.newest_first(db, room.id, original.id) if not texts.is_gone(t))
         newest, before = next(left), next(left)
         said = structs.replace(
             before.message,
@@ -158,7 +198,8 @@ class Retractions:
         )
         moderation = self._moderation(db, room, event.by, event.reason)
         self._bury(db, room, gone, Tombstone(retraction=said.id, at=now, moderation=moderation))
-        if gone.id == newest.id:
+        is_newest = gone.id == newest.id and waiting_edits.waiting(db, original.id) is None
+        if is_newest:
             self.room_rows.say(db, room, gone.sender, said, now, out, original.id)
 
     # --- by the user ----------------------------------------------------------------------------
@@ -213,10 +254,6 @@ class Retractions:
             retracts=first.message.archive_id,
         )
         self.room_rows.say(db, room, by, said, now, out)
-
-    def is_done(self, db: Transaction, room: RoomRow, row: OutboundRow) -> bool:
-        """Whether the message is gone, whatever the network has answered."""
-        return row.target is not None and is_gone(texts.first(db, room.id, row.target))
 
     def _parts(self, db: Transaction, room: RoomRow, row: MessageRow) -> list[MessageRow]:
         if row.remote_id is None:

@@ -9,12 +9,14 @@ from typing import TypedDict
 
 from msgspec import structs
 
-from gateway.bridge import settings
-from gateway.bridge.rooms import occupants, replies
+from gateway.bridge.accounts import settings
+from gateway.bridge.contacts.reserved import look
+from gateway.bridge.inbound.aside import is_on_its_way
+from gateway.bridge.inbound.rows import Committed, Rows
+from gateway.bridge.rooms import awaiting, occupants, replies
 from gateway.bridge.rooms.nicks import nick
 from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.occupants import Cutoffs
-from gateway.bridge.rows import Committed, Rows
 from gateway.events import RoomDelivery, RoomInvitation, RoomMessage, is_for_one
 from gateway.ids import (
     AccountId,
@@ -95,9 +97,18 @@ class RoomRows:
     """The account itself."""
     cutoffs: Cutoffs
 
+    @property
+    def is_past(self) -> bool:
+        """What is said was said long ago, and nobody is told."""
+        return False
+
     def users(self, db: Transaction, room: RoomRow) -> Collection[RemoteUserId]:
         """The members who have clients of XMPP."""
         return sharing.accounts_of(db, room.id) if room.is_shared else (self.own,)
+
+    def language(self, room: RoomRow) -> str:
+        """In which the room itself speaks. Where several accounts listen, none is better."""
+        return self.rows.common_language if room.is_shared else self.rows.language()
 
     def find(self, db: Transaction, remote_id: RemoteRoomId) -> RoomRow | None:
         """A room that the account is in."""
@@ -112,9 +123,21 @@ class RoomRows:
 
         def is_taken(folded: str) -> bool:
             found = members.by_nick(db, room.id, folded)
-            return found is not None and found.user != user
+            if found is not None:
+                return found.user != user
+            return user != self.own and self._is_reserved(db, room, user, folded)
 
         return nick(name, user, is_taken)
+
+    def _is_reserved(
+        self, db: Transaction, room: RoomRow, user: RemoteUserId, folded: str
+    ) -> bool:
+        """Users of this gateway are called whatever they are called (REQ-708)."""
+        me = members.find(db, room.id, self.own)
+        looks_like_me = me is not None and look(folded) == look(me.nick)
+        if not looks_like_me and not self.rows.reserved.is_ours(folded):
+            return False
+        return sharing.account_of(db, room.id, user) is None
 
     def called(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> str:
         """The nick of somebody, also of one who has left since."""
@@ -149,7 +172,8 @@ class RoomRows:
         text it is; both ids mean that one from now on. ``came_at``: when it came, if it could not
         be read then, or is told long after: it is for who was in by then, and for the account that
         was told it. ``level``: who wants to hear of it, if nobody has said it."""
-        if not self.keep(db, room, sender, said, now, text_of, came_at, level):
+        kept = awaiting.level_of(db, room, said, text_of, level)
+        if not self.keep(db, room, sender, said, now, text_of, came_at, kept):
             return
         if said.nick:
             occupants.spoke(self, db, room, sender, said.sent_at, now, out)
@@ -169,7 +193,10 @@ class RoomRows:
     def _addressed(
         self, db: Transaction, room: RoomRow, said: RoomMessage, to: tuple[str, ...]
     ) -> list[RoomMessage]:
-        """To these sessions; with a quote only to those that may read what is quoted."""
+        """To these sessions; with a quote only to those that may read what is quoted. A file is
+        one row, by which it gets its address, and nobody is told a quote with it."""
+        if said.file is not None:
+            return [structs.replace(replies.with_quote(said, ""), to=to)]
         if not room.is_shared or said.reply is None or not said.reply.quote:
             return [structs.replace(said, to=to)]
         may_read = texts.readers(db, room.id, said.reply.message, said.archive_id)
@@ -186,6 +213,7 @@ class RoomRows:
         if room.is_shared and came_at is not None:
             sharing.owe(db, room.id, self.rows.account, archive_id)
         if room.is_shared:
+            sharing.owe_late(db, room.id, self.rows.account, archive_id)
             sharing.reach_back(db, room.id, self.rows.account, archive_id)
             put_out.was_told(db, room.id, self.rows.account, archive_id)
 
@@ -262,8 +290,8 @@ class RoomRows:
         now: float,
         out: Committed,
     ) -> None:
-        """A row for the sessions that it is addressed to, if there are any."""
-        if told.to:
+        """A row for the sessions that it is addressed to, if there are any, or for its file."""
+        if told.to or is_on_its_way(told):
             self.add(db, room, sid, told, now, out)
 
     def add(

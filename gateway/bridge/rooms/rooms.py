@@ -7,21 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
-from gateway.bridge.addresses import Addresses
-from gateway.bridge.persist import Persist
+from gateway.bridge.ground import Ground
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms import crowd, occupants
 from gateway.bridge.rooms.archive import Archive
 from gateway.bridge.rooms.nicks import fold
-from gateway.bridge.rooms.occupants import Cutoffs
 from gateway.bridge.rooms.room_rows import add_row
 from gateway.bridge.rooms.sessions import Changing
-from gateway.bridge.rows import Committed
 from gateway.events import Affiliation, Departure, RoomJoined, RoomMessage, RoomRight
 from gateway.ids import (
-    NetworkName,
     RemoteRoomId,
     RemoteUserId,
     RoomId,
@@ -29,7 +25,6 @@ from gateway.ids import (
     stanza_id,
 )
 from gateway.store import (
-    Store,
     Transaction,
     archive,
     knocks,
@@ -49,6 +44,8 @@ from gateway.store.sessions import Shown
 
 _MOST_ONLINE = 1_000
 """People who are looked for in a large group."""
+_SPACE = "\\40"
+"""What Movim (August 2026) makes of each space in an address to which it sends a message."""
 _LONGEST_NICK = 1023
 """RFC 7622 §3.1. To fold what is much longer takes long."""
 MOST_OTHERS = 1_000
@@ -103,27 +100,24 @@ class Rooms:
 
     def __init__(
         self,
-        network: NetworkName,
-        store: Store,
-        addresses: Addresses,
-        clock: Clock,
-        persist: Persist,
+        ground: Ground,
         told: Callable[[Committed], None],
-        cutoffs: Cutoffs,
+        *,
         entered: Callable[[Account, RoomId], None],
         online: Callable[[Account], Iterator[RemoteUserId]],
     ) -> None:
-        self._network = network
-        self._store = store
-        self._addresses = addresses
-        self._clock = clock
-        self._persist = persist
+        """``entered``: a session of an account is in a room. ``online``: those of its contacts who
+        are."""
+        self._network = ground.network
+        self._store = ground.store
+        self._addresses = ground.addresses
+        self._clock = ground.clock
+        self._persist = ground.persist
+        self._cutoffs = ground.settings.cutoffs
         self._told = told
-        self._cutoffs = cutoffs
         self._entered = entered
-        """A session is in a room."""
         self._online = online
-        self.archive = Archive(store)
+        self.archive = Archive(ground.store)
         self._port: XmppPort
 
     def attach(self, port: XmppPort) -> None:
@@ -165,7 +159,10 @@ class Rooms:
         """Who is called so."""
         if len(nick) > _LONGEST_NICK:
             return None
-        return members.by_nick(self._store.reader, room.id, fold(nick))
+        found = members.by_nick(self._store.reader, room.id, fold(nick))
+        if found is None and _SPACE in nick:
+            found = members.by_nick(self._store.reader, room.id, fold(nick.replace(_SPACE, " ")))
+        return found
 
     def member(self, room: RoomRow, user: RemoteUserId) -> MemberRow | None:
         """Somebody in a room."""

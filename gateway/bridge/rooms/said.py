@@ -9,18 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.adapter import Sent
+from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.inbound.wellformed import honest_time
 from gateway.bridge.rooms import topics
 from gateway.bridge.rooms.edits import Edits
 from gateway.bridge.rooms.lines import Lines
 from gateway.bridge.rooms.reactions import Reactions
 from gateway.bridge.rooms.reading import Reading
 from gateway.bridge.rooms.references import References
+from gateway.bridge.rooms.reflections import Reflections
 from gateway.bridge.rooms.retractions import Retractions
 from gateway.bridge.rooms.room_rows import RoomRows
 from gateway.bridge.rooms.speech import Speech
 from gateway.bridge.rooms.topics import Topics
-from gateway.bridge.rows import Committed
-from gateway.bridge.wellformed import honest_time
 from gateway.errors import AdapterError
 from gateway.events import (
     ReactInRoom,
@@ -36,6 +37,7 @@ from gateway.events import (
 )
 from gateway.store import Transaction
 from gateway.store.archive import Level
+from gateway.store.held import Reaction
 from gateway.store.journal import OutboundRow
 from gateway.store.rooms import RoomRow
 
@@ -46,7 +48,7 @@ def what_is_said(room_rows: RoomRows) -> Said:
     reactions = Reactions(room_rows, references)
     retractions = Retractions(room_rows, references, reactions)
     edits = Edits(room_rows, references, retractions)
-    speech = Speech(room_rows, references, edits)
+    speech = Speech(room_rows, references, edits, Reflections(room_rows, references, edits))
     return Said(
         speech, reactions, retractions, Reading(room_rows), Lines(room_rows), Topics(room_rows)
     )
@@ -69,8 +71,10 @@ class Said:
         """One event of the network."""
         match event:
             case RemoteRoomMessage():
-                self.speech.message(db, room, event, now, out)
+                for reaction in self.speech.message(db, room, event, now, out):
+                    self.apply_waiting(db, room, reaction, now, out)
             case RemoteRoomReaction():
+                self.speech.edits.tell_before(db, room, event.sender, event.message, now, out)
                 self.reactions.reacted(db, room, event, now, out)
             case RemoteRoomRetraction():
                 self.retractions.retracted(db, room, event, now, out)
@@ -82,6 +86,13 @@ class Said:
             case RemoteRoomTopic():
                 topic, at = topics.topic(event.topic), honest_time(event.sent_at, now)
                 self.topics.changed(db, room, topic, event.by, at, now, out)
+
+    def apply_waiting(
+        self, db: Transaction, room: RoomRow, event: Reaction, now: float, out: Committed
+    ) -> None:
+        """What was to be done when a message can be read, or there is a line in its place."""
+        if isinstance(event, RemoteRoomReaction):
+            self.apply(db, room, event, now, out)
 
     def settled(
         self,
@@ -96,7 +107,7 @@ class Said:
         match row.command:
             case SendRoomText() if row.message is not None and isinstance(outcome, Sent):
                 own = self.speech.room_rows.own
-                self.speech.reflect(db, room, row.message, own, row.command, now, out)
+                self.speech.reflections.reflect(db, room, row.message, own, row.command, now, out)
             case ReactInRoom() if isinstance(outcome, Sent):
                 self.reactions.accepted(db, room, row, outcome, now, out)
             case ReactInRoom():

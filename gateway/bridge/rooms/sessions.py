@@ -10,18 +10,16 @@ from dataclasses import replace as changed
 import structlog
 from msgspec.structs import replace
 
-from gateway.adapter import Clock
-from gateway.bridge.accounts import Account, Accounts
-from gateway.bridge.persist import Persist
+from gateway.bridge.accounts import Account
+from gateway.bridge.ground import Ground
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms import crowd
 from gateway.bridge.rooms.crowd import presence_of
-from gateway.bridge.rows import Committed
-from gateway.ids import NetworkName, RemoteUserId, RoomId, UserJid
-from gateway.store import Store, Transaction, members, rooms, sessions, sharing
+from gateway.ids import RemoteUserId, RoomId, UserJid
+from gateway.store import Transaction, members, rooms, sessions, sharing
 from gateway.store.rooms import RoomRow
 from gateway.store.sessions import Shown
-from gateway.tasks import Tasks
 
 log = structlog.get_logger("rooms")
 
@@ -34,22 +32,13 @@ _SOON_S = 1.0
 class Sessions:
     """Those of one network."""
 
-    def __init__(
-        self,
-        network: NetworkName,
-        store: Store,
-        accounts: Accounts,
-        clock: Clock,
-        tasks: Tasks,
-        persist: Persist,
-        told: Callable[[Committed], None],
-    ) -> None:
-        self._network = network
-        self._store = store
-        self._accounts = accounts
-        self._clock = clock
-        self._tasks = tasks
-        self._persist = persist
+    def __init__(self, ground: Ground, told: Callable[[Committed], None]) -> None:
+        self._network = ground.network
+        self._store = ground.store
+        self._accounts = ground.accounts
+        self._clock = ground.clock
+        self._tasks = ground.tasks
+        self._persist = ground.persist
         self._told = told
         self._port: XmppPort
         self._changed: dict[tuple[RoomId, str], tuple[Account, Shown]] = {}
@@ -74,13 +63,14 @@ class Sessions:
         return found
 
     def of_caps(self, room: RoomRow, user: RemoteUserId, node: str) -> str | None:
-        """The session of a member whose client says that this is what it can do."""
+        """The session of a member whose client says that this is what it can do; without a node,
+        the one that is best reached."""
         reader = self._store.reader
         account = sharing.account_of(reader, room.id, user)
         if account is None:
             return None
-        for jid, caps in sessions.caps(reader, room.id, account):
-            if "#".join(caps.split(" ")[1:]) == node:
+        for jid, shown in sessions.of_account(reader, room.id, account):
+            if not node or "#".join(shown.caps.split(" ")[1:]) == node:
                 return jid
         return None
 

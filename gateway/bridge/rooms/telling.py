@@ -14,15 +14,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from gateway.adapter import Clock
-from gateway.bridge.persist import Persist
+from gateway.bridge.ground import Ground
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.crowd import Telling
 from gateway.events import RoomPresences
 from gateway.ids import NetworkName, RoomId
-from gateway.store import Store, Transaction, rooms, untold
+from gateway.store import Transaction, rooms, untold
 from gateway.store.journal import InboundRow
-from gateway.tasks import Tasks
 
 log = structlog.get_logger("rooms")
 
@@ -64,20 +62,12 @@ class Pace:
 class Crowds:
     """All rooms of one network."""
 
-    def __init__(
-        self,
-        network: NetworkName,
-        store: Store,
-        clock: Clock,
-        tasks: Tasks,
-        persist: Persist,
-        deliver: Callable[[list[InboundRow]], None],
-    ) -> None:
-        self._network = network
-        self._store = store
-        self._clock = clock
-        self._tasks = tasks
-        self._persist = persist
+    def __init__(self, ground: Ground, deliver: Callable[[list[InboundRow]], None]) -> None:
+        self._network = ground.network
+        self._store = ground.store
+        self._clock = ground.clock
+        self._tasks = ground.tasks
+        self._persist = ground.persist
         self._deliver = deliver
         self._port: XmppPort
         self._pace = Pace()

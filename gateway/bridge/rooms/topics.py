@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.rooms.room_rows import THE_ROOM, RoomRows
-from gateway.bridge.rows import Committed
 from gateway.bridge.splitting import brief
 from gateway.events import RoomMessage
 from gateway.ids import RemoteUserId, StanzaId

@@ -7,25 +7,25 @@ not the user's to change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.adapter import Capabilities, Clock
 from gateway.bridge.accounts import Account
-from gateway.bridge.intents import IncomingText, Intents
-from gateway.bridge.rooms import (
-    enclosures,
-    quotes,
-    reactions,
-    references,
-    slow_mode,
-    threads,
+from gateway.bridge.ground import Ground
+from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.outbound.targets import LATER
+from gateway.bridge.outbound.wanted import (
+    NO_OTHER_FILE,
+    Declined,
+    IncomingReactions,
+    IncomingRetraction,
+    IncomingText,
+    Planned,
 )
+from gateway.bridge.quotes import above, leading
+from gateway.bridge.reacting import Reacting
+from gateway.bridge.rooms import enclosures, quotes, references, slow_mode, threads
 from gateway.bridge.rooms.addressing import Addressing, Pointer, once, within
-from gateway.bridge.rooms.replies import above
-from gateway.bridge.rooms.targets import LATER
-from gateway.bridge.rows import Committed
-from gateway.bridge.wanted import Declined, Incoming, Planned
+from gateway.bridge.traffic import Traffic
 from gateway.events import (
     Enclosed,
     FailureReason,
@@ -36,101 +36,61 @@ from gateway.events import (
     SendRoomText,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
-from gateway.store import Store, Transaction, conversations, journal, rooms, texts
+from gateway.store import Transaction, conversations, journal, rooms, texts
 from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
-from gateway.store.journal import InboundRow, OutboundRow
 from gateway.store.rooms import RoomRow
+from gateway.text import at_end
+from gateway.text.wording import tr
 
-_NO_EDITS = "What was said in groups of this network cannot be changed. Please say it anew."
-_NO_REACTIONS = "Nobody can react to messages in groups of this network."
-_NO_RETRACTIONS = "What was said in groups of this network cannot be taken back."
-_UNKNOWN = "There is no such message in this group, or it was taken back."
-_NOT_YOURS = "This can only be changed by who has said it."
-_NOT_YOURS_TO_TAKE = "You can take back only what you have said yourself, or as a moderator."
-_SLOW = "This group is slow: one message in {every} s. Please wait {left} s."
-_NO_EMOJI = "One of these is too long for an emoji."
-_TOO_MANY = f"At most {reactions.MOST} emoji of one person can be at a message."
+_NO_EDITS = tr(
+    "What was said in groups of this network cannot be changed. Please say it anew.",
+)
+_NO_RETRACTIONS = tr("What was said in groups of this network cannot be taken back.")
+_UNKNOWN = tr("There is no such message in this group, or it was taken back.")
+_NOT_YOURS = tr("This can only be changed by who has said it.")
+_NOT_YOURS_TO_TAKE = tr("You can take back only what you have said yourself, or as a moderator.")
+_SLOW = tr("This group is slow: one message in {every} s. Please wait {left} s.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingSpeech(IncomingText):
     """A text for a room."""
 
-    replaces: StanzaId | None = None
-    reply_to: StanzaId | None = None
-    unquoted: str = ""
-    """The text without what it quotes, if it is a reply."""
     pointers: tuple[Pointer, ...] = ()
     """Whom it names, as the client says."""
-    thread: str = ""
-    """To which it belongs, as the client says."""
     enclosed: tuple[Enclosed, ...] = ()
     """What is beside it for other clients. Places are those in the whole body."""
-
-    @property
-    def content(self) -> str:
-        """With what it is about."""
-        about = [id for id in (self.replaces, self.reply_to) if id is not None]
-        return "\0".join([self.body, *about])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingReactions(Incoming):
-    """All that the user reacts with to a message."""
-
-    message: StanzaId
-    emoji: tuple[str, ...]
-
-    @property
-    def content(self) -> str:
-        """With what it is about."""
-        return "\0".join(["reactions", self.message, *self.emoji])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingRetraction(Incoming):
-    """The user takes a message back."""
-
-    message: StanzaId
-
-    @property
-    def content(self) -> str:
-        """With what it is about."""
-        return f"retract\0{self.message}"
 
 
 class RoomWishes:
     """Takes what users want to say in the rooms of one network."""
 
-    def __init__(
-        self,
-        capabilities: Capabilities,
-        store: Store,
-        clock: Clock,
-        intents: Intents,
-        *,
-        send: Callable[[Account, OutboundRow], None],
-        deliver: Callable[[list[InboundRow]], None],
-    ) -> None:
-        self._capabilities = capabilities
-        self._store = store
-        self._clock = clock
-        self._intents = intents
-        self._send = send
-        self._deliver = deliver
+    def __init__(self, ground: Ground, traffic: Traffic) -> None:
+        self._capabilities = ground.adapter.capabilities
+        self._store = ground.store
+        self._clock = ground.clock
+        self._intents = traffic.intents
+        self._send = traffic.outbound.offer
+        self._deliver = traffic.delivery.offer
+        self._reacting = Reacting(self._capabilities)
 
     def say(self, account: Account, room: RoomRow, text: IncomingSpeech) -> None:
         """A text, perhaps in place of another one or in answer to one."""
 
         def plan(db: Transaction) -> Planned | Declined:
+            """A correction of what nobody knows is a text like any other (REQ-424)."""
+            if text.replaces is not None and references.meant(db, room, text.replaces) is not None:
+                return self._edit(db, account, room, text, text.replaces)
             return self._slowed(db, account, room, text) or self._speech(db, account, room, text)
 
         self._intents.in_room(account, room, text, plan)
 
     def react(self, account: Account, room: RoomRow, wanted: IncomingReactions) -> None:
         """Reactions to a message: these and no others."""
-        self._intents.in_room(account, room, wanted, lambda db: self._reactions(db, room, wanted))
+        self._intents.in_room(
+            account, room, wanted, lambda db: self._reactions(db, account, room, wanted)
+        )
 
     def retract(self, account: Account, room: RoomRow, wanted: IncomingRetraction) -> None:
         """A message is taken back."""
@@ -142,7 +102,7 @@ class RoomWishes:
         self, db: Transaction, account: Account, room: RoomRow, text: IncomingSpeech
     ) -> Declined | None:
         """REQ-576."""
-        left = 0 if text.replaces else slow_mode.left_s(db, account, room, self._clock.now())
+        left = slow_mode.left_s(db, account, room, self._clock.now())
         if not left:
             return None
         said = _SLOW.format(every=room.slow_mode_s, left=left)
@@ -151,20 +111,24 @@ class RoomWishes:
     def _speech(
         self, db: Transaction, account: Account, room: RoomRow, text: IncomingSpeech
     ) -> Planned | Declined:
-        if text.replaces is not None:
-            return self._edit(db, account, room, text, text.replaces)
-        reply, body = self._answered(db, account, room, text)
+        reply, shown = self._answered(db, account, room, text)
         thread = self._thread(db, room, text, reply)
+        files = text.files if self._capabilities.sends_files else ()
+        body = text.caption(shown) if files else shown
         command = SendRoomText(
             room=room.remote_id,
             body=body,
+            shown=shown if files else "",
             reply_to=None if reply is None else LATER,
             thread=thread,
             thread_after=None if thread is None else threads.last(db, room, thread),
             own_thread=text.thread if thread is None else "",
-            quote=above(text.body, body),
+            quote=above(text.body, shown),
             mentions=self._mentions(db, account, room, text, body),
-            enclosed=enclosures.within(text.enclosed, text.body, body),
+            enclosed=enclosures.within(text.enclosed, text.body, shown),
+            spans=text.spans_of(body),
+            file=next(iter(files), None),
+            files=files[1:],
         )
         return Planned(command, None if reply is None else reply.id)
 
@@ -191,6 +155,8 @@ class RoomWishes:
     ) -> Planned | Declined:
         if not self._capabilities.edits:
             return Declined(FailureReason.UNSUPPORTED, _NO_EDITS)
+        if text.files and self._capabilities.sends_files:
+            return Declined(FailureReason.UNSUPPORTED, NO_OTHER_FILE)
         target = _known(db, room, replaces)
         if target is None:
             return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
@@ -209,6 +175,7 @@ class RoomWishes:
             quote=above(text.body, body),
             mentions=once(room, mentions, () if before is None else before.message.mentions),
             enclosed=enclosures.within(text.enclosed, text.body, body),
+            spans=at_end(text.spans, text.body, body),
         )
         return Planned(command, target.id, is_edit=True)
 
@@ -229,25 +196,22 @@ class RoomWishes:
         if not self._capabilities.replies:
             return None, text.body
         if answered is None and account.settings.quotes_are_replies:
-            quote = quotes.leading(text.body)
+            quote = leading(text.body)
             if quote is not None:
                 answered, rest = quotes.quoted(db, room, quote.words), quote.rest
         reply = None if answered is None else _known(db, room, answered)
         return (None, text.body) if reply is None else (reply, rest)
 
     def _reactions(
-        self, db: Transaction, room: RoomRow, wanted: IncomingReactions
+        self, db: Transaction, account: Account, room: RoomRow, wanted: IncomingReactions
     ) -> Planned | Declined:
-        if not self._capabilities.reactions:
-            return Declined(FailureReason.UNSUPPORTED, _NO_REACTIONS)
-        if not all(map(reactions.is_emoji, wanted.emoji)):
-            return Declined(FailureReason.UNSUPPORTED, _NO_EMOJI)
-        if len(wanted.emoji) > reactions.MOST:
-            return Declined(FailureReason.UNSUPPORTED, _TOO_MANY)
+        if why := self._reacting.refused(wanted.emoji):
+            return Declined(FailureReason.UNSUPPORTED, why)
         target = _known(db, room, wanted.message)
         if target is None:
             return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
-        command = ReactInRoom(room=room.remote_id, message=LATER, emoji=wanted.emoji)
+        emoji = self._reacting.newest(db, target.id, account.remote_id, wanted.emoji)
+        command = ReactInRoom(room=room.remote_id, message=LATER, emoji=emoji)
         return Planned(command, target.id)
 
     def _retraction(
@@ -316,7 +280,7 @@ def _known(db: Transaction, room: RoomRow, id: StanzaId) -> MessageRow | None:
     found = references.meant(db, room, id)
     if found is None or (found.origin is Origin.CONTACT and found.remote_id is None):
         return None
-    return None if references.is_gone(texts.first(db, room.id, found.id)) else found
+    return None if texts.is_gone(texts.first(db, room.id, found.id)) else found
 
 
 def _answers(

@@ -17,7 +17,7 @@ from gateway.ids import (
     StanzaId,
     UserJid,
 )
-from gateway.store.conversations import CONTACT, OF_NETWORK
+from gateway.store.conversations import CONTACT, OF_NETWORK, Speaker
 from gateway.store.journal import payload
 from gateway.store.writer import Connection, Transaction
 
@@ -58,6 +58,10 @@ class InboundRow:
     """A client of the user has said so."""
     size: int = 0
     """Bytes of its payload."""
+    speaker: Speaker | None = None
+    """By whom it was written, if it is what the user has done in another app;"""
+    told_by: Speaker | None = None
+    """and by whom that was told which it is about, as in `MessageRow`."""
 
     @property
     def is_of_room(self) -> bool:
@@ -154,6 +158,18 @@ def recent_inbound(db: Connection, stanza_id: StanzaId) -> list[InboundRow]:
     return [_inbound(values) for values in rows]
 
 
+def open_named(
+    db: Connection, conversation: ConversationId, stanza_id: StanzaId
+) -> list[InboundRow]:
+    """Those rows of a conversation that are not settled and have this id."""
+    rows = db.execute(
+        f"SELECT {_INBOUND} WHERE inbound.stanza_id = ? AND inbound.conversation = ?"
+        " AND inbound.state < 2 ORDER BY inbound.id",
+        (stanza_id, conversation),
+    )
+    return [_inbound(values) for values in rows]
+
+
 def open_inbound_conversations(
     db: Connection, network: NetworkName
 ) -> list[tuple[AccountId, ConversationId]]:
@@ -195,6 +211,23 @@ def close_inbound(
 def reword(db: Transaction, row: RowId, delivery: Delivery) -> None:
     """A row says it in another way when it is written again."""
     db.execute("UPDATE inbound SET payload = ? WHERE id = ?", (payload.encode(delivery), row))
+
+
+def put_last(db: Transaction, row: InboundRow, delivery: Delivery, now: float) -> InboundRow:
+    """A row that was never written has its turn after all that there is now, and says this."""
+    db.execute("DELETE FROM inbound WHERE id = ?", (row.id,))
+    moved = add_inbound(
+        db,
+        account=row.account,
+        conversation=row.conversation,
+        user=row.user,
+        contact=row.contact,
+        stanza_id=row.stanza_id,
+        delivery=delivery,
+        now=now,
+    )
+    moved.size = row.size  # as it was counted
+    return moved
 
 
 def bounce(db: Transaction, row: InboundRow, now: float) -> list[InboundRow]:

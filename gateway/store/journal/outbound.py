@@ -132,6 +132,12 @@ def open_outbound(
     ]
 
 
+def is_open(db: Connection, row: RowId) -> bool:
+    """Whether the fate of a command is still unknown."""
+    found = db.execute("SELECT 1 FROM outbound WHERE id = ? AND state = 0", (row,))
+    return found.fetchone() is not None
+
+
 def open_about(
     db: Connection, target: int, sender: RemoteUserId
 ) -> list[tuple[int | None, Command]]:
@@ -220,6 +226,12 @@ def command_of(db: Connection, row: RowId) -> Command | None:
     return None if found is None else payload.command(found[0])
 
 
+def is_undecided(db: Connection, message: int) -> bool:
+    """Whether a message of a user is still on its way to the network."""
+    found = db.execute("SELECT 1 FROM outbound WHERE message = ? AND state = 0", (message,))
+    return found.fetchone() is not None
+
+
 def origin_id(db: Connection, message: int) -> str:
     """What the client that has sent a message calls it beside its id (XEP-0359 §3.1)."""
     found = db.execute("SELECT origin_id FROM outbound WHERE message = ?", (message,)).fetchone()
@@ -257,12 +269,47 @@ def echoed_message(
     return found[0] if found else None
 
 
+def sent_by(
+    db: Connection, row: RowId, conversation: ConversationId, sender: RemoteUserId
+) -> tuple[int, int | None] | None:
+    """The message of a sender's outbound row, and which it is about; None if that row is none of
+    a message in this conversation."""
+    found = db.execute(
+        "SELECT message.id, outbound.target FROM outbound"
+        " JOIN message ON message.id = outbound.message"
+        " JOIN conversation ON conversation.id = outbound.conversation"
+        " JOIN account ON account.id = conversation.account"
+        " WHERE outbound.id = ? AND message.conversation = ? AND account.remote_id = ?",
+        (row, conversation, sender),
+    ).fetchone()
+    return None if found is None else (found[0], found[1])
+
+
+def pieces_done(db: Connection, row: RowId) -> int:
+    """How many pieces of its text the network has."""
+    found = db.execute("SELECT done FROM outbound WHERE id = ?", (row,)).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def set_pieces_done(db: Transaction, row: RowId, done: int) -> None:
+    """It has so many, or more."""
+    db.execute("UPDATE outbound SET done = max(done, ?) WHERE id = ?", (done, row))
+
+
 def mark_attempted(db: Transaction, row: RowId, now: float | None) -> None:
     """From here on a crash leaves the row's fate unclear.
 
     None takes that back: the network certainly does not have it.
     """
     db.execute("UPDATE outbound SET attempted_at = ? WHERE id = ?", (now, row))
+
+
+def say_otherwise(db: Transaction, row: RowId, command: Command) -> None:
+    """From here on an undecided row wants this instead."""
+    db.execute(
+        "UPDATE outbound SET payload = ? WHERE id = ? AND state = 0",
+        (payload.encode(command), row),
+    )
 
 
 def settle_outbound(db: Transaction, row: RowId, state: OutboundState, now: float) -> None:

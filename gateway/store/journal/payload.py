@@ -7,13 +7,24 @@ from typing import TypeVar
 
 import msgspec
 
-from gateway.events import Command, Delivery, RemoteRoomEvent
+from gateway.events import (
+    Command,
+    Delivery,
+    RemoteMessage,
+    RemoteReaction,
+    RemoteRoomEvent,
+    RemoteRoomMessage,
+    RemoteRoomReaction,
+)
+from gateway.text.wording import plain
 
 T = TypeVar("T")
 
-encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder(enc_hook=plain).encode
 _deliveries = msgspec.msgpack.Decoder(Delivery)
 _commands = msgspec.msgpack.Decoder(Command)
+_edits = msgspec.msgpack.Decoder(RemoteMessage | RemoteRoomMessage)
+_reactions = msgspec.msgpack.Decoder(list[RemoteReaction | RemoteRoomReaction])
 _room_events = msgspec.msgpack.Decoder(RemoteRoomEvent)
 
 
@@ -25,6 +36,16 @@ def delivery(payload: bytes) -> Delivery | None:
 def command(payload: bytes) -> Command | None:
     """What a user wants of the network; None if this version cannot read it."""
     return _decoded(_commands, payload)
+
+
+def edit(payload: bytes) -> RemoteMessage | RemoteRoomMessage | None:
+    """An edit that waits; None if this version cannot read it."""
+    return _decoded(_edits, payload)
+
+
+def reactions(payload: bytes) -> list[RemoteReaction | RemoteRoomReaction]:
+    """Those to a message that cannot be read yet; none if this version cannot read them."""
+    return _decoded(_reactions, payload) or []
 
 
 def room_event(payload: bytes) -> RemoteRoomEvent | None:

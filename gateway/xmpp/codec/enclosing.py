@@ -21,11 +21,11 @@ FALLBACK = "urn:xmpp:fallback:0"
 REFERENCE = "urn:xmpp:reference:0"
 OOB = "jabber:x:oob"
 SFS = "urn:xmpp:sfs:0"
-_SIMS = "urn:xmpp:sims:1"
+SIMS = "urn:xmpp:sims:1"
 _MARKUP = "urn:xmpp:markup:0"
-_METADATA = "urn:xmpp:file:metadata:0"
-_JINGLE_FILE = "urn:xmpp:jingle:apps:file-transfer:5"
-_URL_DATA = "{http://jabber.org/protocol/url-data}url-data"
+METADATA = "urn:xmpp:file:metadata:0"
+JINGLE_FILE = "urn:xmpp:jingle:apps:file-transfer:5"
+URL_DATA = "{http://jabber.org/protocol/url-data}url-data"
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 MOST = 20
@@ -104,13 +104,13 @@ def _file(namespace: str) -> _Shape:
 _SOURCE = _Shape({"type": _is_data, "uri": is_url}, needs=frozenset({"uri"}))
 _SHARED = _Shape(
     children={
-        f"{{{_JINGLE_FILE}}}file": _file(_JINGLE_FILE),
-        f"{{{_SIMS}}}sources": _Shape(
+        f"{{{JINGLE_FILE}}}file": _file(JINGLE_FILE),
+        f"{{{SIMS}}}sources": _Shape(
             children={f"{{{REFERENCE}}}reference": _SOURCE},
             needs=frozenset({f"{{{REFERENCE}}}reference"}),
         ),
     },
-    needs=frozenset({f"{{{_SIMS}}}sources"}),
+    needs=frozenset({f"{{{SIMS}}}sources"}),
 )
 _SHAPES = {
     f"{{{OOB}}}x": _Shape(
@@ -123,18 +123,18 @@ _SHAPES = {
     f"{{{SFS}}}file-sharing": _Shape(
         {"disposition": _is_word, "id": _is_word},
         {
-            f"{{{_METADATA}}}file": _file(_METADATA),
+            f"{{{METADATA}}}file": _file(METADATA),
             f"{{{SFS}}}sources": _Shape(
-                children={_URL_DATA: _Shape({"target": is_url}, needs=frozenset({"target"}))},
-                needs=frozenset({_URL_DATA}),
+                children={URL_DATA: _Shape({"target": is_url}, needs=frozenset({"target"}))},
+                needs=frozenset({URL_DATA}),
             ),
         },
-        needs=frozenset({f"{{{_METADATA}}}file", f"{{{SFS}}}sources"}),
+        needs=frozenset({f"{{{METADATA}}}file", f"{{{SFS}}}sources"}),
     ),
     f"{{{REFERENCE}}}reference": _Shape(
         {"type": _is_data, "begin": _is_place, "end": _is_place, "uri": is_url},
-        {f"{{{_SIMS}}}media-sharing": _SHARED},
-        needs=frozenset({"uri", f"{{{_SIMS}}}media-sharing"}),
+        {f"{{{SIMS}}}media-sharing": _SHARED},
+        needs=frozenset({"uri", f"{{{SIMS}}}media-sharing"}),
     ),
     "{urn:xmpp:spoiler:0}spoiler": _TEXT,
     "{urn:xmpp:styling:0}unstyled": _Shape(),
@@ -191,15 +191,6 @@ def read(element: Element) -> Found | None:
         Enclosed(written=tuple(_joined(written))),
         sum(len(part) if isinstance(part, str) else 8 for part in written),
     )
-
-
-def address_in(element: Element) -> str | None:
-    """Where the file is that a message shares without a word; None if it does not say that."""
-    for found in element.iter():
-        said = found.text if found.tag == f"{{{OOB}}}url" else found.get("target")
-        if found.tag in (f"{{{OOB}}}url", _URL_DATA) and said and is_url(said):
-            return said
-    return None
 
 
 def kept(found: Iterable[Found]) -> tuple[Enclosed, ...]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from gateway.bridge.splitting import brief
 from gateway.events import FailureReason
+from gateway.locale import ENGLISH, said_in
+from gateway.text.wording import tr
 from gateway.xmpp.codec import xml
 
 _STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -21,11 +23,13 @@ class StanzaError:
     address: str = ""
     """Where it is now (RFC 6120 §8.3.3.5)."""
 
-    def xml(self, text: str = "", detail: str = "") -> str:
-        """The ``<error/>`` element; ``detail`` is a condition of the application, as XML."""
+    def xml(self, text: str = "", detail: str = "", *, language: str = ENGLISH) -> str:
+        """The ``<error/>`` element, with a text in this language; ``detail`` is a condition of the
+        application, as XML."""
+        text, spoken = said_in(text, language)
         # What was asked for may be in it, however long that is.
         text = xml.text(brief(text))
-        said = f"<text xmlns='{_STANZAS}' xml:lang='en'>{text}</text>" if text else ""
+        said = f"<text xmlns='{_STANZAS}' xml:lang='{spoken}'>{text}</text>" if text else ""
         condition = f"<{self.condition} xmlns='{_STANZAS}'/>"
         if self.address:
             address = xml.text(self.address)
@@ -61,7 +65,9 @@ RESOURCE_CONSTRAINT = StanzaError("wait", "resource-constraint")
 SERVICE_UNAVAILABLE = StanzaError("cancel", "service-unavailable")
 
 UNAVAILABLE = StanzaError("wait", "recipient-unavailable")
-STOPPING = "The gateway is being stopped. This may have been done or not. Please try again later."
+STOPPING = tr(
+    "The gateway is being stopped. This may have been done or not. Please try again later.",
+)
 """Of who waits for an answer then."""
 
 
@@ -98,6 +104,9 @@ TEMPORARY = frozenset(
 A server that cannot reach another one says ``cancel/remote-server-not-found``, although that
 passes.
 """
+
+GONE = frozenset({"gone", "item-not-found"})
+"""Conditions by which the server of a user says that they have no account on it (REQ-461)."""
 
 SERVER_AWAY = frozenset(
     (kind, condition)

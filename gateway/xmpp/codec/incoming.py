@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
 from gateway.events import Enclosed
-from gateway.xmpp.codec import enclosing
+from gateway.text import Span
+from gateway.xmpp.codec import enclosing, sent_files, styles
 from gateway.xmpp.codec.enclosing import REFERENCE, place
 
 ACCEPT = "{jabber:component:accept}"
@@ -18,6 +19,8 @@ FALLBACK = "{urn:xmpp:fallback:0}"
 REPLY = "urn:xmpp:reply:0"
 REACTIONS = "urn:xmpp:reactions:0"
 RETRACT = "urn:xmpp:message-retract:1"
+ATTENTION = "urn:xmpp:attention:0"
+CALL_INVITES = "urn:xmpp:call-invites:0"
 MENTIONS = "urn:xmpp:mentions:0"
 CHANNEL = f"{MENTIONS}#channel"
 
@@ -64,6 +67,8 @@ class IncomingMessage:
     subject: str | None = None
     """Empty if there is to be none."""
     origin_id: str = ""
+    server_id: str = ""
+    """What it is called by the sender's own server, as far as that can be known (XEP-0359)."""
     wants_receipt: bool = False
     received: str = ""
     displayed: str = ""
@@ -85,19 +90,43 @@ class IncomingMessage:
     replaces: str = ""
     """By the ``@id`` of what is corrected."""
     reply_to: str = ""
-    reply_parts: tuple[tuple[int, int], ...] = ()
+    reply_parts: list[tuple[int, int]] = field(default_factory=list)
     """Of the body: what stands in for the reply, in code points."""
     reacts_to: str | None = None
     reactions: tuple[str, ...] = ()
     retracts: str | None = None
     references: list[Reference] = field(default_factory=list)
     thread: str = ""
+    call: str = ""
+    """By which namespace its sender calls the addressee (XEP-0353, XEP-0482),"""
+    call_id: str = ""
+    """and what the call is called."""
+    attention: bool = False
+    """There is a request for it (XEP-0224),"""
+    delayed: bool = False
+    """and it comes late (XEP-0203)."""
     beside: list[enclosing.Found] = field(default_factory=list)
+    styles: styles.Said | None = None
+    """What is said of the text's styles beside it."""
+    seen: sent_files.Seen | None = None
+    """What may be about files."""
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """How parts of the body are meant."""
+        return styles.spans_of(self.body, self.styles) if self.body else ()
 
     @property
     def enclosed(self) -> tuple[Enclosed, ...]:
         """What is beside the text for other clients."""
         return enclosing.kept(self.beside) if self.beside else ()
+
+    @property
+    def sharing(self) -> sent_files.Sharing:
+        """The files that it sends."""
+        is_spoiler = self.styles is not None and self.styles.spoiler is not None
+        seen = self.seen or sent_files.Seen()
+        return sent_files.sharing(self.body or "", seen, is_spoiler=is_spoiler)
 
     @property
     def has_content(self) -> bool:
@@ -113,7 +142,13 @@ class IncomingMessage:
     @property
     def _says_something(self) -> bool:
         about = (self.body, self.reacts_to, self.retracts)
-        return any(said is not None for said in about)
+        return any(said is not None for said in about) or self.wants_attention
+
+    @property
+    def wants_attention(self) -> bool:
+        """Of one person. What comes late does not, nor what takes the place of another text."""
+        is_of_chat = self.type in ("chat", "normal", "headline")
+        return self.attention and is_of_chat and not self.delayed and not self.replaces
 
 
 def _body(message: IncomingMessage, child: Element) -> None:
@@ -129,6 +164,12 @@ def _subject(message: IncomingMessage, child: Element) -> None:
 def _origin_id(message: IncomingMessage, child: Element) -> None:
     id = child.get("id", "")
     message.origin_id = id if len(id) <= LONGEST_ID else ""  # it would be in what others get
+
+
+def _stanza_id(message: IncomingMessage, child: Element) -> None:
+    id = child.get("id", "")
+    if child.get("by", "") == message.sender.partition("/")[0] and len(id) <= LONGEST_ID:
+        message.server_id = id
 
 
 def _request(message: IncomingMessage, _: Element) -> None:
@@ -182,11 +223,40 @@ def _reply(message: IncomingMessage, child: Element) -> None:
     message.reply_to = child.get("id", "")
 
 
+def _proposes(message: IncomingMessage, child: Element) -> None:
+    id = child.get("id", "")
+    if id and len(id) <= LONGEST_ID:
+        message.call, message.call_id = "urn:xmpp:jingle-message:0", id
+
+
+def _invites(message: IncomingMessage, _: Element) -> None:
+    """An answer names the message, unless it has no id to be named by."""
+    if message.id:
+        message.call, message.call_id = CALL_INVITES, message.id
+
+
+def _attention(message: IncomingMessage, _: Element) -> None:
+    message.attention = True
+
+
+def _delay(message: IncomingMessage, _: Element) -> None:
+    message.delayed = True
+
+
 def _thread(message: IncomingMessage, child: Element) -> None:
     """XEP-0201. What it is a child of is of no use without that."""
     said = (child.text or "").strip()
     if len(said) <= _LONGEST_THREAD:
         message.thread = said
+
+
+def _of_file(message: IncomingMessage, child: Element) -> None:
+    """For other clients, and perhaps for the network."""
+    if message.seen is None:
+        message.seen = sent_files.Seen()
+    message.seen.take(child)
+    if child.tag in enclosing.TAGS:
+        _beside(message, child)
 
 
 def _beside(message: IncomingMessage, child: Element) -> None:
@@ -195,22 +265,31 @@ def _beside(message: IncomingMessage, child: Element) -> None:
         message.beside.append(found)
 
 
+def _style(message: IncomingMessage, child: Element) -> None:
+    """Networks get it as they can take it; clients of others in a room as it came."""
+    if message.styles is None:
+        message.styles = styles.Said()
+    message.styles.take(child)
+    if child.tag in enclosing.TAGS:
+        _beside(message, child)
+
+
 def _fallback(message: IncomingMessage, child: Element) -> None:
     """XEP-0428 §2.2. What stands in for a reply is written anew: see `gateway.bridge.rooms`."""
     if child.get("for") != REPLY:
-        _beside(message, child)
+        _of_file(message, child)
         return
     for part in child.findall(f"{FALLBACK}body"):
         start, end = place(part.get("start")), place(part.get("end"))
         if start is not None and end is not None:
-            message.reply_parts += ((start, end),)
+            message.reply_parts.append((start, end))
 
 
 def _reference(message: IncomingMessage, child: Element) -> None:
     if child.get("type") == "mention":
         _refers(message, child)
     else:
-        _beside(message, child)
+        _of_file(message, child)
 
 
 def _refers(message: IncomingMessage, child: Element) -> None:
@@ -254,6 +333,7 @@ CONTENT = frozenset(
         f"{{{REACTIONS}}}reactions",
         f"{{{RETRACT}}}retract",
         "{urn:xmpp:fasten:0}apply-to",
+        f"{{{ATTENTION}}}attention",
         f"{{{enclosing.OOB}}}x",
         f"{{{enclosing.SFS}}}file-sharing",
     }
@@ -261,13 +341,16 @@ CONTENT = frozenset(
 """Who sends one of these waits for what becomes of it."""
 
 _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
-    **dict.fromkeys(enclosing.TAGS, _beside),
+    **dict.fromkeys(enclosing.TAGS, _of_file),
+    sent_files.STICKER: _of_file,
+    **dict.fromkeys((styles.MARKUP, styles.SPOILER, styles.UNSTYLED, styles.XHTML), _style),
     f"{ACCEPT}body": _body,
     f"{ACCEPT}subject": _subject,
     f"{ACCEPT}thread": _thread,
     f"{ACCEPT}error": _error,
     "{jabber:client}error": _error,
     "{urn:xmpp:sid:0}origin-id": _origin_id,
+    "{urn:xmpp:sid:0}stanza-id": _stanza_id,
     "{urn:xmpp:receipts}request": _request,
     "{urn:xmpp:receipts}received": _received,
     "{urn:xmpp:chat-markers:0}displayed": _displayed,
@@ -287,6 +370,10 @@ _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     f"{{{REACTIONS}}}reactions": _reactions,
     f"{{{RETRACT}}}retract": _retract,
     "{urn:xmpp:fasten:0}apply-to": _apply_to,
+    f"{{{ATTENTION}}}attention": _attention,
+    "{urn:xmpp:delay}delay": _delay,
+    "{urn:xmpp:jingle-message:0}propose": _proposes,
+    f"{{{CALL_INVITES}}}invite": _invites,
     "{urn:xmpp:privilege:1}privilege": _privilege,
     "{urn:xmpp:privilege:2}privilege": _privilege,
     **{
@@ -304,6 +391,6 @@ def read_message(element: Element) -> IncomingMessage:
         reader = _READERS.get(child.tag)
         if reader is not None:
             reader(message, child)
-    if message.beside and message.body is None:
-        message.body = enclosing.address_in(element)
+    if message.seen is not None and message.body is None:  # a file without a word
+        message.body = next((file.url for file in message.sharing.files), None)
     return message

@@ -6,9 +6,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from xml.etree.ElementTree import Element
 
-from gateway.bridge.attendance.devices import Device
+from gateway.bridge.attendance.devices import Caps, Device
 from gateway.events import Availability, Presence
 from gateway.store.sessions import Shown
+from gateway.xmpp import avatars
 from gateway.xmpp.codec.incoming import ACCEPT
 from gateway.xmpp.codec.xml import Stanza, text
 
@@ -23,14 +24,12 @@ CAPS = "http://jabber.org/protocol/caps"
 _CAPS = f"{{{CAPS}}}c"
 _SHOW, _STATUS, _PRIORITY = f"{ACCEPT}show", f"{ACCEPT}status", f"{ACCEPT}priority"
 _STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas"
-_NO_PHOTO_KNOWN = "<x xmlns='vcard-temp:x:update'/>"
-"""XEP-0153 §4.1: an empty ``<photo/>`` would erase what clients have (REQ-313)."""
 
 
 def read_device(element: Element) -> Device:
     """An available presence of a user. Never raises, whatever it holds."""
     availability, status, priority = Availability.AVAILABLE, "", 0
-    node = ver = ""
+    caps = None
     for child in element:
         tag = child.tag
         if tag == _SHOW:
@@ -40,13 +39,17 @@ def read_device(element: Element) -> Device:
         elif tag == _PRIORITY:
             priority = _priority((child.text or "").strip())
         elif tag == _CAPS:
-            node, ver = child.get("node", "")[:_CAPS_CHARS], child.get("ver", "")[:_CAPS_CHARS]
+            caps = _caps(child)
     return Device(
         presence=Presence(availability=availability, status=status),
         priority=priority,
-        caps_node=node,
-        caps_ver=ver,
+        caps=caps,
     )
+
+
+def _caps(child: Element) -> Caps | None:
+    node, ver, made = (child.get(name, "")[:_CAPS_CHARS] for name in ("node", "ver", "hash"))
+    return Caps(node=node, ver=ver, hash=made) if node and ver else None
 
 
 def read_shown(element: Element) -> Shown:
@@ -75,13 +78,16 @@ def _priority(value: str) -> int:
         return 0
 
 
-def puppet_presence(sender: str, user: str, presence: Presence, caps: str, now: float) -> Stanza:
-    """RFC 6121 §4.7. A puppet's priority is 0, which need not be said (REQ-310)."""
+def puppet_presence(
+    sender: str, user: str, presence: Presence, caps: str, picture: str | None, now: float
+) -> Stanza:
+    """RFC 6121 §4.7. A puppet's priority is 0, which need not be said (REQ-310). ``picture``: as
+    in `gateway.xmpp.avatars.update`."""
     status = f"<status>{text(presence.status)}</status>" if presence.status else ""
     if presence.availability is Availability.UNAVAILABLE:
         return Stanza("presence", sender, user, "unavailable", inner=status)
     idle = _idle(presence.idle_since, now)
-    inner = f"{show(presence.availability)}{status}{idle}{caps}{_NO_PHOTO_KNOWN}"
+    inner = f"{show(presence.availability)}{status}{idle}{caps}{avatars.update(picture)}"
     return Stanza("presence", sender, user, inner=inner)
 
 

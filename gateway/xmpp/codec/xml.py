@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gateway.locale import ENGLISH
 from gateway.text import clean
 
 _SPECIAL_IN_ATTRIBUTE = re.compile("[&<>'\"\t\n\r]")
@@ -39,6 +40,12 @@ def attribute(value: str) -> str:
     return _remembered(value) if len(value) <= _REMEMBERED_LENGTH else _escaped(value)
 
 
+def speaking(language: str) -> str:
+    """The attribute of an element in which people are spoken to (RFC 6120 §8.1.5); English needs
+    none."""
+    return "" if language == ENGLISH else f" xml:lang='{language}'"
+
+
 def _escaped(value: str) -> str:
     return _SPECIAL_IN_ATTRIBUTE.sub(_escape, clean(value))
 
@@ -58,11 +65,14 @@ class Stanza:
     id: str = ""
     inner: str = ""
     """Its children as XML, escaped where it was built."""
+    language: str = ""
+    """Of the texts in it (RFC 6120 §8.1.5); empty if they are English, or not ours."""
 
     def __str__(self) -> str:
         kind_type = f" type='{self.type}'" if self.type else ""
         stanza_id = f" id='{attribute(self.id)}'" if self.id else ""
+        language = f" xml:lang='{self.language}'" if self.language else ""
         return (
             f"<{self.kind} from='{attribute(self.sender)}' to='{attribute(self.to)}'"
-            f"{kind_type}{stanza_id}>{self.inner}</{self.kind}>"
+            f"{kind_type}{stanza_id}{language}>{self.inner}</{self.kind}>"
         )

@@ -3,27 +3,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from gateway.adapter import Clock
 from gateway.ids import UserJid
-from gateway.tasks import contained, is_cancelled, within
+from gateway.locale import in_language, spoken
+from gateway.tasks import within
+from gateway.text.wording import joined, tr
 from gateway.xmpp import disco
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused, StanzaError
-from gateway.xmpp.codec.xml import attribute, text
+from gateway.xmpp.codec.xml import attribute, speaking, text
 from gateway.xmpp.console import forms
 from gateway.xmpp.console.chat import FAILED
 from gateway.xmpp.console.commands import BY_NODE
 from gateway.xmpp.console.desk import desk_of
-from gateway.xmpp.console.model import ANSWER_LIMIT_S, Cancelled, Command, Expired, Note
+from gateway.xmpp.console.model import ANSWER_LIMIT_S, Command, Note, Place, Target
 from gateway.xmpp.console.rights import is_offered, refusal, words
-from gateway.xmpp.console.stages import Outcome, Session, Stage, StagedDialogue
+from gateway.xmpp.console.stages import Outcome, Session, Stage, StagedDialogue, run
 from gateway.xmpp.jid import split
 from gateway.xmpp.limits import TOO_MANY_GUESTS
 
@@ -35,8 +37,8 @@ _HOLD_S = 10.0
 _SESSIONS_PER_USER = 5
 _EXPIRED_KEPT = 1000
 _ACTIONS = ("execute", "next", "complete", "prev", "cancel")
-_TOO_LATE = "This cannot be taken back any more. A message will tell you how it ends."
-_WAITING = "The network has not answered yet. Go on to look again."
+_TOO_LATE = tr("This cannot be taken back any more. A message will tell you how it ends.")
+_WAITING = tr("The network has not answered yet. Go on to look again.")
 
 
 class AdHoc:
@@ -57,39 +59,45 @@ class AdHoc:
 
     # --- discovery (REQ-112) ---------------------------------------------------------------------
 
-    def items(self, user: UserJid) -> str:
-        """The commands that this user may give now."""
+    def items(self, user: UserJid, target: Target | None = None) -> str:
+        """The commands that this user may give now, at the gateway or at another address."""
+        address = attribute(self._component.domain if target is None else target.address)
+        language = self._component.language_of(user)
+
+        def named(command: Command) -> str:
+            return attribute(in_language(command.title, language))
+
         items = "".join(
-            f"<item jid='{attribute(self._component.domain)}' node='{attribute(node)}'"
-            f" name='{attribute(command.title)}'/>"
+            f"<item jid='{address}' node='{attribute(node)}' name='{named(command)}'/>"
             for node, command in BY_NODE.items()
-            if is_offered(self._component, command, user)
+            if is_offered(self._component, command, user, _place(target))
         )
         return f"<query xmlns='{disco.ITEMS}' node='{disco.COMMANDS}'>{items}</query>"
 
-    def info(self, node: str, user: UserJid) -> str | None:
+    def info(self, node: str, user: UserJid, target: Target | None = None) -> str | None:
         """What a command says of itself; None if there is no such command."""
         if node == disco.COMMANDS:
             return disco.COMMAND_LIST.info(node)
         command = BY_NODE.get(node)
-        if command is None:
+        if command is None or _place(target) not in command.places:
             return None
         refused = refusal(self._component, command, user)
         if refused is not None:
             raise Refused(refused.error, refused.text)
-        return disco.command_node(command.title).info(node)
+        title = in_language(command.title, self._component.language_of(user))
+        return disco.command_node(title).info(node)
 
     # --- execution -------------------------------------------------------------------------------
 
-    async def take(self, sender: str, payload: Element) -> str:
+    async def take(self, sender: str, payload: Element, target: Target | None = None) -> str:
         """Answer a request. Raises `Refused`."""
         node, action = payload.get("node", ""), payload.get("action", "execute")
         command = BY_NODE.get(node)
-        if command is None:
-            raise Refused(errors.ITEM_NOT_FOUND, "There is no such command.")
+        if command is None or _place(target) not in command.places:
+            raise Refused(errors.ITEM_NOT_FOUND, tr("There is no such command."))
         if action not in _ACTIONS:
-            raise _refused(errors.BAD_REQUEST, "malformed-action", "There is no such action.")
-        session = self._session(sender, payload, command)
+            raise _refused(errors.BAD_REQUEST, "malformed-action", tr("There is no such action."))
+        session = self._session(sender, payload, command, target)
         refused = refusal(self._component, command, split(sender).bare)
         if refused is not None:  # rights may be lost between two stages (REQ-219)
             if session is not None:
@@ -99,38 +107,45 @@ class AdHoc:
         if session is None:
             if action != "execute":
                 raise _refused(
-                    errors.BAD_REQUEST, "bad-action", "This command has to be started first."
+                    errors.BAD_REQUEST, "bad-action", tr("This command has to be started first.")
                 )
-            session = self._open(sender, command)
+            session = self._open(sender, command, target)
         elif session.outcome is Outcome.RUNNING and not self._go_on(session, action, payload):
             return self._render(session)
         await self._pause(session)
         return self._render(session)
 
-    def _session(self, sender: str, payload: Element, command: Command) -> Session | None:
+    def _session(
+        self, sender: str, payload: Element, command: Command, target: Target | None
+    ) -> Session | None:
         """The session that is meant; None if a new one is."""
         name = payload.get("sessionid", "")
         if not name:
             return None
         session = self._sessions.get(name)
-        if session is not None and session.owner == sender and session.command is command:
+        if (
+            session is not None
+            and (session.owner, session.talk.target) == (sender, target)
+            and session.command is command
+        ):
             return session
         if name in self._expired:
             raise _too_late()
-        raise _refused(errors.BAD_REQUEST, "bad-sessionid", "This command is not under way.")
+        raise _refused(errors.BAD_REQUEST, "bad-sessionid", tr("This command is not under way."))
 
-    def _open(self, sender: str, command: Command) -> Session:
+    def _open(self, sender: str, command: Command, target: Target | None) -> Session:
         user = split(sender).bare
         self._make_room(user)
         component = self._component
         is_guest = component.standing(user).is_strange
         if is_guest and not component.guests.come(user):
             raise Refused(errors.RESOURCE_CONSTRAINT, TOO_MANY_GUESTS)
-        talk = StagedDialogue(user, desk_of(component))
+        talk = StagedDialogue(user, desk_of(component), target)
         session = Session(secrets.token_urlsafe(24), sender, command, talk, is_guest=is_guest)
         self._sessions[session.id] = session
         self._users[user] += 1
-        component.tasks.spawn(self._run(session), f"command {command.name}")
+        running = run(command, talk, partial(self._ended, session))
+        component.tasks.spawn(running, f"command {command.name}")
         return session
 
     def _make_room(self, user: UserJid) -> None:
@@ -142,7 +157,7 @@ class AdHoc:
                 self._drop(session)
                 self._remember_expired(session)
                 return
-        raise Refused(errors.RESOURCE_CONSTRAINT, "Too many of your commands are under way.")
+        raise Refused(errors.RESOURCE_CONSTRAINT, tr("Too many of your commands are under way."))
 
     def _go_on(self, session: Session, action: str, payload: Element) -> bool:
         """Do what the user wants. False if that changes nothing to wait for."""
@@ -152,21 +167,25 @@ class AdHoc:
                 self._remove(session)
                 session.outcome = Outcome.CANCELED
             else:
-                session.is_left = True
+                session.talk.is_left = True
             return False
         stage = session.talk.stage
         allowed = ("next",) if stage is None else stage.actions
         if action == "execute":
             action = allowed[-1]
         if action not in allowed:
-            raise _refused(errors.BAD_REQUEST, "bad-action", "That is not possible at this stage.")
+            raise _refused(
+                errors.BAD_REQUEST, "bad-action", tr("That is not possible at this stage.")
+            )
         if stage is None:
             return False
         if action == "prev":
             session.talk.submit(None)
             return True
         if len(submitted) > 1 or any(form.type != "submit" for form in submitted):
-            raise _refused(errors.BAD_REQUEST, "bad-payload", "One submitted form is expected.")
+            raise _refused(
+                errors.BAD_REQUEST, "bad-payload", tr("One submitted form is expected.")
+            )
         session.talk.submit(submitted[0].values if submitted else {})
         return True
 
@@ -177,35 +196,27 @@ class AdHoc:
         except TimeoutError:
             return
 
-    async def _run(self, session: Session) -> None:
-        try:
-            await contained(session.command.carry_out, session.talk)
-            session.outcome = Outcome.COMPLETED
-        except Expired:
-            session.outcome = Outcome.EXPIRED
+    def _ended(self, session: Session, outcome: Outcome) -> None:
+        session.outcome = outcome
+        if outcome in (Outcome.EXPIRED, Outcome.CANCELED):
             self._remove(session)
+        if outcome is Outcome.EXPIRED:
             self._remember_expired(session)
-        except Cancelled:
-            session.outcome = Outcome.CANCELED
-            self._remove(session)
-        except (asyncio.CancelledError, Exception) as error:
-            if is_cancelled():
-                raise
-            session.outcome = Outcome.FAILED
-            raise RuntimeError(f"the command {session.command.name} failed") from error
-        finally:
-            session.talk.end()
-            if session.is_left:
-                self._tell_end(session)
-            if session.id in self._sessions:
-                forgetting = self._forget(session)
-                session.forgetting = self._component.tasks.spawn(forgetting, "result of a command")
+        session.talk.end()
+        if session.talk.is_left:
+            self._tell_end(session)
+        if session.id in self._sessions:
+            forgetting = self._forget(session)
+            session.forgetting = self._component.tasks.spawn(forgetting, "result of a command")
 
     def _tell_end(self, session: Session) -> None:
         said = [said for _, said in session.talk.notes]
         if session.outcome is Outcome.FAILED:
             said.append(FAILED)
-        self._component.say(session.talk.user, "\n".join(said))
+        if session.outcome is Outcome.CANCELED:
+            said.append(tr("Cancelled."))
+        if said:
+            self._component.console.say(session.talk.user, joined(said, "\n"))
 
     async def _forget(self, session: Session) -> None:
         """A result that nobody fetches."""
@@ -241,22 +252,30 @@ class AdHoc:
 
     def _render(self, session: Session) -> str:
         talk = session.talk
+        language = self._component.language_of(talk.user)
         if session.outcome is Outcome.RUNNING:
             if talk.stage is not None:
-                return _command(session, "executing", _stage(talk.stage))
-            said = _TOO_LATE if session.is_left else _WAITING
-            waiting = forms.message(session.command.title, said)
+                return _command(
+                    session, "executing", _stage(spoken(talk.stage, language)), language
+                )
+            said = in_language(_TOO_LATE if talk.is_left else _WAITING, language)
+            waiting = forms.message(in_language(session.command.title, language), said)
             note = _note(Note.INFO, said)
-            return _command(session, "executing", f"{_actions('next')}{note}{waiting}")
+            return _command(session, "executing", f"{_actions('next')}{note}{waiting}", language)
         self._remove(session)
         if session.outcome is Outcome.FAILED:
             raise Refused(errors.INTERNAL, FAILED)
         if session.outcome is Outcome.EXPIRED:
             raise _too_late()
         if session.outcome is Outcome.CANCELED:
-            return _command(session, "canceled", "")
-        notes = "".join(_note(kind, said) for kind, said in talk.notes)
-        return _command(session, "completed", notes + "".join(map(forms.result, talk.tables)))
+            return _command(session, "canceled", "", language)
+        notes = "".join(_note(kind, said) for kind, said in spoken(talk.notes, language))
+        tables = "".join(map(forms.result, spoken(talk.tables, language)))
+        return _command(session, "completed", notes + tables, language)
+
+
+def _place(target: Target | None) -> Place:
+    return Place.GATEWAY if target is None else target.place
 
 
 def _refused(error: StanzaError, detail: str, said: str) -> Refused:
@@ -265,15 +284,15 @@ def _refused(error: StanzaError, detail: str, said: str) -> Refused:
 
 
 def _too_late() -> Refused:
-    said = "You waited too long; please begin again."
+    said = tr("You waited too long; please begin again.")
     return _refused(errors.NOT_ALLOWED, "session-expired", said)
 
 
-def _command(session: Session, status: str, inner: str) -> str:
+def _command(session: Session, status: str, inner: str, language: str) -> str:
     node = session.command.node or session.command.name
     return (
         f"<command xmlns='{disco.COMMANDS}' node='{attribute(node)}' sessionid='{session.id}'"
-        f" status='{status}'>{inner}</command>"
+        f" status='{status}'{speaking(language)}>{inner}</command>"
     )
 
 

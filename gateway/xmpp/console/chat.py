@@ -9,11 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.ids import UserJid
+from gateway.locale import in_any_language, said_in
 from gateway.tasks import contained, is_cancelled
+from gateway.text.wording import joined, tr, trc
 from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.outgoing import STORE
 from gateway.xmpp.codec.xml import Stanza, attribute, text
-from gateway.xmpp.console.commands import COMMANDS
+from gateway.xmpp.console.commands import BY_WORD, COMMANDS
 from gateway.xmpp.console.desk import desk_of
 from gateway.xmpp.console.lines import ChatDialogue
 from gateway.xmpp.console.model import Cancelled, Command, Expired
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
 _LATE_KEPT = 1000
-_NOT_USED = (
-    "You waited too long, so that was not used. If it was a password, please delete the message "
-    "from your client."
+_HELP = in_any_language(trc("command", "help"))
+_CANCEL = in_any_language(trc("command", "cancel"))
+_NOT_USED = tr(
+    "You waited too long, so that was not used. If it was a password, please "
+    "delete the message from your client.",
 )
-FAILED = "Something went wrong in the gateway. Please try again or tell its admin."
+FAILED = tr("Something went wrong in the gateway. Please try again or tell its admin.")
 
 
 class Console:
@@ -45,11 +49,15 @@ class Console:
 
     def say(self, user: UserJid, said: str) -> None:
         """A line from the gateway, to the bare JID, always from the same full JID."""
-        self._send(user, f"<body>{text(said)}</body>")
+        self._say(user, said)
 
     def tell(self, user: UserJid, said: str) -> None:
         """The same, as somebody else's doing: it answers nothing of the user's own (REQ-717)."""
-        self._send(user, f"<body>{text(said)}</body>", unasked=True)
+        self._say(user, said, unasked=True)
+
+    def _say(self, user: UserJid, said: str, *, unasked: bool = False) -> None:
+        words = said_in(said, self._component.language_of(user))
+        self._send(user, f"<body>{text(words.text)}</body>", words.tag, unasked=unasked)
 
     def talks_with(self, user: UserJid) -> bool:
         """Whether a command is being carried out for somebody in the chat."""
@@ -71,7 +79,7 @@ class Console:
     def _go_on(self, user: UserJid, said: str) -> None:
         command, talk = self._talks[user]
         refused = refusal(self._component, command, user)
-        if said.strip().lower() == "cancel":
+        if said.strip().lower() in _CANCEL:
             done = talk.cancel()
         elif refused is not None and talk.cancel():
             self.say(user, refused.text)
@@ -79,27 +87,27 @@ class Console:
         else:
             done = talk.answer(said)
         if not done:
-            self.say(user, "One moment, I am still busy with your last command.")
+            self.say(user, tr("One moment, I am still busy with your last command."))
 
     def _command(self, user: UserJid, said: str) -> None:
         name = said.lower().lstrip("/")
-        command = COMMANDS.get(name)
+        command = BY_WORD.get(name)
         first, _, rest = said.lstrip("/").partition(" ")
-        if command is None and (named := COMMANDS.get(first.lower())) and named.takes_word:
+        if command is None and (named := BY_WORD.get(first.lower())) and named.takes_word:
             command = named
         is_late = self._late.pop(user, False) is None
         refused = refusal(self._component, command, user) if command is not None else None
         if command is None and not self._is_known(user):
             self.welcome.met(user)
             self.say(user, self._component.not_admitted(user))
-        elif name == "cancel":
-            self.say(user, "There is nothing to cancel.")
-        elif name == "help":
+        elif name in _CANCEL:
+            self.say(user, tr("There is nothing to cancel."))
+        elif name in _HELP:
             self.say(user, self._help(user))
         elif command is None and is_late:
             self.say(user, _NOT_USED)
         elif command is None:
-            self.say(user, "I do not know this command. Send “help” for a list.")
+            self.say(user, tr("I do not know this command. Send “help” for a list."))
         elif refused is not None:
             if not self._is_known(user):
                 self.welcome.met(user)
@@ -117,7 +125,7 @@ class Console:
             user,
             desk_of(component),
             self.say,
-            COMMANDS.keys() | {"help"},
+            BY_WORD.keys() | _HELP,
             word.strip(),
         )
         self._talks[user] = command, talk
@@ -131,9 +139,9 @@ class Console:
         return self._component.access.permits(user) or user in self._component.admins
 
     def _help(self, user: UserJid) -> str:
-        lines = ["help: this list"]
+        lines: list[str] = [tr("help: this list")]
         lines += [
-            f"{command.name}: {command.summary}"
+            joined((command.name, command.summary), ": ")
             for command in COMMANDS.values()
             if command.in_help
             and (
@@ -141,17 +149,17 @@ class Console:
                 or is_offered(self._component, command, user)
             )
         ]
-        return "\n".join([*lines, "cancel: leave a question unanswered"])
+        return joined([*lines, tr("cancel: leave a question unanswered")], "\n")
 
     async def _run(self, command: Command, talk: ChatDialogue) -> None:
         try:
             await contained(command.carry_out, talk)
         except Expired:
-            talk.say(f"You waited too long. Send “{command.name}” to begin again.")
+            talk.say(tr("You waited too long. Send “{name}” to begin again.", name=command.name))
             if talk.asks_secret:
                 self._expect_late(talk.user)
         except Cancelled:
-            talk.say("Cancelled.")
+            talk.say(tr("Cancelled."))
         except (asyncio.CancelledError, Exception) as error:
             if is_cancelled():
                 raise
@@ -165,8 +173,10 @@ class Console:
         while len(self._late) > _LATE_KEPT:
             del self._late[next(iter(self._late))]
 
-    def _send(self, user: UserJid, inner: str, *, unasked: bool = False) -> None:
+    def _send(
+        self, user: UserJid, inner: str, language: str = "", *, unasked: bool = False
+    ) -> None:
         component = self._component
         sender = f"{component.domain}/{component.resource}"
-        stanza = Stanza("message", sender, user, "chat", str(uuid.uuid4()), inner)
+        stanza = Stanza("message", sender, user, "chat", str(uuid.uuid4()), inner, language)
         component.stream.send(stanza, unasked=unasked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from gateway.bridge.network import Network
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
 
+class PageOffer(NamedTuple):
+    """Where somebody may log in by a browser."""
+
+    address: str
+    minutes: int
+    """For which it is good, if nobody answers there."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What the commands of one component work with."""
@@ -28,11 +36,15 @@ class Desk:
     tasks: Tasks
     may_log_in: Callable[[UserJid], bool]
     """Whether another attempt is not too much."""
+    consent: Callable[[UserJid], str]
+    """What users are told of what is done in their names, before they link an account."""
     may_search: Callable[[UserJid], bool]
     """The same of searches."""
     approvals: Approvals
     tell: Callable[[UserJid, str], None]
     """A line of the gateway to somebody."""
+    page_of: Callable[[UserJid], PageOffer | None]
+    """A page on which they may log in; None if there are no pages."""
     room_uri: Callable[[RoomRow], str]
     """What joins a room when it is clicked."""
     room_at: Callable[[str], str | None]
@@ -41,8 +53,11 @@ class Desk:
     """The address at which a room is joined that the network calls so, if it can be here."""
     address_of: Callable[[RemoteUserId], str]
     """Of a contact or a room."""
+    contact_at: Callable[[str], RemoteUserId | None]
+    """Whom somebody means by an address that they have typed, here or on the network."""
     person: Callable[[str], RemoteUserId | None]
-    """Whom somebody means by an address that they have typed."""
+    """The same, or the user of the gateway with this XMPP address. Who that is on the network is
+    told nobody (REQ-307)."""
 
 
 def desk_of(component: Component) -> Desk:
@@ -54,22 +69,23 @@ def desk_of(component: Component) -> Desk:
         return address.local if is_ours else None
 
     def person(typed: str) -> RemoteUserId | None:
-        network, address = component.network, jid.split(typed.strip().removeprefix("xmpp:"))
-        if address.domain == component.domain:
-            return network.addresses.contact(address.local)
-        account = network.accounts.of(address.bare)
-        return account.remote_id if account is not None else network.addresses.parse(typed)
+        address = jid.split(typed.strip().removeprefix("xmpp:"))
+        account = component.network.accounts.of(address.bare)
+        return account.remote_id if account is not None else component.contact_at(typed)
 
     return Desk(
         network=component.network,
         tasks=component.tasks,
         may_log_in=component.may_log_in,
+        consent=component.told_of_consent,
         may_search=component.may_search,
         approvals=component.approvals,
         tell=component.console.tell,
+        page_of=component.page_of,
         room_uri=lambda room: uri(component.rooms.address(room)),
         room_at=room_at,
         room_called=component.room_called,
         address_of=component.puppet,
+        contact_at=component.contact_at,
         person=person,
     )

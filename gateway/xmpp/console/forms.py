@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
+from gateway.text.wording import joined
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.console.model import Answers, BadAnswer, Field, Form, Kind, Table
 
@@ -147,5 +148,5 @@ def checked(asked: Form, submitted: Mapping[str, str]) -> dict[str, str]:
         except BadAnswer as error:
             wrong.append(str(error))
     if wrong:
-        raise BadAnswer(" ".join(wrong))
+        raise BadAnswer(joined(wrong))
     return answers

@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Set
 from typing import Any, TypeVar
 
 from gateway.ids import UserJid
+from gateway.text.wording import Words, in_row, joined, tr, trc
 from gateway.xmpp.console.desk import Desk
 from gateway.xmpp.console.model import (
+    YES,
     Answers,
+    Back,
     BadAnswer,
     Dialogue,
     Field,
@@ -22,6 +25,7 @@ from gateway.xmpp.console.model import (
 
 T = TypeVar("T")
 
+_BACK = "back"
 _EMPTY = "-"
 """What stands for no answer: clients send no empty messages."""
 
@@ -48,14 +52,21 @@ class ChatDialogue(Dialogue):
         self.asks_secret = False
         """What was asked last is a password or the like."""
 
+    def begins_with(self, words: Set[str]) -> bool:
+        """See `Dialogue.begins_with`."""
+        if self._word.lower() not in words:
+            return False
+        self._word = ""
+        return True
+
     def say(self, text: str, note: Note = Note.INFO) -> None:
         """See `Dialogue.say`."""
         self._say(self.user, text)
 
     def show(self, table: Table) -> None:
         """See `Dialogue.show`."""
-        rows = ["; ".join(row) for row in table.rows]
-        self.say("\n".join([f"{table.title}:", *rows]))
+        rows = [in_row(row, "; ") for row in table.rows]
+        self.say(joined([Words("{title}:", {"title": table.title}), *rows], "\n"))
 
     def answer(self, said: str) -> bool:
         """The user said something. False if nothing was asked."""
@@ -69,7 +80,7 @@ class ChatDialogue(Dialogue):
     ) -> T:
         """See `Dialogue.wait`."""
         if late is not None:
-            self.say("One moment …")
+            self.say(tr("One moment …"))
         return await super().wait(work, late)
 
     async def ask(
@@ -77,13 +88,13 @@ class ChatDialogue(Dialogue):
     ) -> dict[str, str]:
         """See `Dialogue.ask`."""
         if form.edits:
-            return await self._edit(form, dict(known or {}), wrong)
+            return await self._edit(form, dict(known or {}), wrong, back=back)
         if len(form.fields) == 1 and form.fields[0].kind is Kind.YES_NO:
             return await self._confirm(form)
         names = {field.name for field in form.fields}
         answers = {name: said for name, said in (known or {}).items() if name in names}
         if wrong:
-            self.say(f"{wrong} Please try again, or send “cancel”.")
+            self.say(tr("{wrong} Please try again, or send “cancel”.", wrong=wrong))
         if not answers and not self._word:
             self.say(form.instructions)
         for field in form.fields:
@@ -92,29 +103,38 @@ class ChatDialogue(Dialogue):
         return answers
 
     async def _confirm(self, form: Form) -> dict[str, str]:
-        self.say(f"{form.instructions} Send “yes” to go on.")
+        self.say(tr("{instructions} Send “yes” to go on.", instructions=form.instructions))
         said = (await self._answer()).strip().lower()
-        return {form.fields[0].name: "1" if said == "yes" else "0"}
+        return {form.fields[0].name: "1" if said in YES else "0"}
 
-    async def _edit(self, form: Form, values: dict[str, str], wrong: str) -> dict[str, str]:
+    async def _edit(
+        self, form: Form, values: dict[str, str], wrong: str, *, back: bool
+    ) -> dict[str, str]:
         """One of the values, chosen by its number: nobody wants to be asked for all of them."""
         if wrong:
             self.say(wrong)
-        lines = [
-            f"{number}: {field.label}: {_shown(field, values.get(field.name, ''))}"
-            for number, field in enumerate(form.fields, 1)
-        ]
-        self.say("\n".join([form.instructions, *lines]))
+        lines: list[str] = []
+        for number, field in enumerate(form.fields, 1):
+            shown = _shown(field, values.get(field.name, ""))
+            lines.append(in_row((str(number), field.label, shown), ": "))
+        heading = Words("{heading}:", {"heading": form.instructions})
+        self.say(joined([heading, *lines], "\n"))
         which = Field(
             name="which",
-            label="Which one do you want to change",
+            label=tr("Which one do you want to change"),
             kind=Kind.CHOICE,
-            hint="Send its number, or “cancel”.",
-            options=tuple(
-                Option(str(number), field.label) for number, field in enumerate(form.fields, 1)
+            hint=tr("Send its number, “back”, or “cancel”.")
+            if back
+            else tr("Send its number, or “cancel”."),
+            options=(
+                *(Option(str(number), field.label) for number, field in enumerate(form.fields, 1)),
+                *((Option(_BACK, trc("answer", "back")),) if back else ()),
             ),
         )
-        chosen = form.fields[int(await self._ask_field(which, listed=True)) - 1]
+        answer = await self._ask_field(which, listed=True)
+        if answer == _BACK:
+            raise Back
+        chosen = form.fields[int(answer) - 1]
         values[chosen.name] = await self._ask_field(chosen)
         return values
 
@@ -127,8 +147,9 @@ class ChatDialogue(Dialogue):
         while True:
             said, word = word or await self._answer(), ""
             if field.kind is not Kind.SECRET:  # which may be any word
-                if said.strip().lower() in self._commands:
-                    self.say("Please answer first, or send “cancel”.")
+                is_command = said.strip().lower() in self._commands
+                if is_command and field.kind in (Kind.CHOICE, Kind.YES_NO):
+                    self.say(tr("Please answer first, or send “cancel”."))
                     self.say(question)
                     continue
                 said = "" if said.strip() == _EMPTY else _chosen(field, said.strip())
@@ -142,26 +163,32 @@ class ChatDialogue(Dialogue):
 def _question(field: Field, *, listed: bool) -> str:
     hints = [field.hint]
     if field.kind is Kind.YES_NO:
-        hints.append("Yes or no.")
+        hints.append(tr("Yes or no."))
     if field.kind is Kind.CHOICE and not listed:
         values = ["", *(option.value for option in field.options)]
         first = values.index(field.default)
-        hints.append(f"Send a number, or “-” for {first}." if first else "Send a number.")
+        if first:
+            hints.append(tr("Send a number, or “-” for {first}.", first=first))
+        else:
+            hints.append(tr("Send a number."))
     elif field.default:
-        hints.append(f"Send “-” for {_shown(field, field.default)}.")
+        hints.append(tr("Send “-” for {shown}.", shown=_shown(field, field.default)))
     elif not field.required:
-        hints.append("Send “-” to leave it empty.")
-    hint = " ".join(filter(None, hints))
-    line = f"{field.label}? ({hint})" if hint else f"{field.label}?"
+        hints.append(tr("Send “-” to leave it empty."))
+    line = tr("{question}? ({hint})", question=field.label, hint=joined(hints))
+    if not any(hints):
+        line = tr("{question}?", question=field.label)
     if field.kind is not Kind.CHOICE or listed:
         return line
-    options = [f"{number}: {option.label}" for number, option in enumerate(field.options, 1)]
-    return "\n".join([line, *options])
+    options = [
+        joined((str(number), option.label), ": ") for number, option in enumerate(field.options, 1)
+    ]
+    return joined([line, *options], "\n")
 
 
 def _shown(field: Field, value: str) -> str:
     if field.kind is Kind.YES_NO:
-        return "yes" if value == "1" else "no"
+        return tr("yes") if value == "1" else tr("no")
     labels = {option.value: option.label for option in field.options}
     return labels.get(value, value)
 

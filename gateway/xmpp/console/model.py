@@ -10,16 +10,16 @@ from __future__ import annotations
 import asyncio
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.adapter import Clock
 from gateway.errors import AccountGone, AdapterError, GatewayError, StanzaRefused, StoreUnavailable
-from gateway.events import RoomAction
-from gateway.ids import UserJid
-from gateway.store.accounts import AccountStatus
+from gateway.ids import RemoteRoomId, RemoteUserId, UserJid
+from gateway.locale import in_any_language
 from gateway.tasks import is_cancelled
+from gateway.text.wording import Words, tr
 from gateway.xmpp import jid
 from gateway.xmpp.console.desk import Desk
 
@@ -32,6 +32,8 @@ Answers = Mapping[str, str]
 
 ANSWER_LIMIT_S = 900.0
 _WORK_LIMIT_S = 60.0
+YES = frozenset({"1", "true"}) | in_any_language(tr("yes"))
+_NO = frozenset({"0", "false"}) | in_any_language(tr("no"))
 _LONGEST_ANSWER = 8192
 
 
@@ -87,12 +89,12 @@ class Field:
     def checked(self, answer: str) -> str:
         """The answer as commands get it. Raises `BadAnswer`."""
         if len(answer) > _LONGEST_ANSWER:
-            raise BadAnswer(f"The answer to “{self.label}” is too long.")
+            raise BadAnswer(tr("The answer to “{label}” is too long.", label=self.label))
         if self.kind is not Kind.SECRET:  # which may begin or end with a blank
             answer = answer.strip() or self.default
         if not answer:
             if self.required:
-                raise BadAnswer(f"An answer to “{self.label}” is needed.")
+                raise BadAnswer(tr("An answer to “{label}” is needed.", label=self.label))
             return ""
         return _CHECKS[self.kind](self, answer)
 
@@ -103,18 +105,24 @@ def _any_text(_: Field, answer: str) -> str:
 
 def _choice(field: Field, answer: str) -> str:
     for option in field.options:
-        if answer == option.value or answer.lower() == option.label.lower():
+        if answer == option.value or answer.lower() in in_any_language(option.label):
             return option.value
-    raise BadAnswer(f"“{answer[:100]}” is not one of the possible answers to “{field.label}”.")
+    raise BadAnswer(
+        tr(
+            "“{answer}” is not one of the possible answers to “{label}”.",
+            answer=answer[:100],
+            label=field.label,
+        )
+    )
 
 
 def _yes_no(field: Field, answer: str) -> str:
     said = answer.lower()
-    if said in ("1", "true", "yes"):
+    if said in YES:
         return "1"
-    if said in ("0", "false", "no"):
+    if said in _NO:
         return "0"
-    raise BadAnswer(f"Please answer “{field.label}” with yes or no.")
+    raise BadAnswer(tr("Please answer “{label}” with yes or no.", label=field.label))
 
 
 def _jids(_: Field, answer: str) -> str:
@@ -124,7 +132,9 @@ def _jids(_: Field, answer: str) -> str:
         try:
             found.append(jid.make(address.local or "@", address.domain))
         except StanzaRefused:
-            raise BadAnswer(f"“{typed[:100]}” is not the address of an XMPP user.") from None
+            raise BadAnswer(
+                tr("“{typed}” is not the address of an XMPP user.", typed=typed[:100])
+            ) from None
     return "\n".join(dict.fromkeys(found))
 
 
@@ -135,6 +145,29 @@ _CHECKS: Mapping[Kind, Callable[[Field, str], str]] = {
     Kind.YES_NO: _yes_no,
     Kind.JIDS: _jids,
 }
+
+
+class Place(enum.Enum):
+    """Where a command may be given."""
+
+    GATEWAY = enum.auto()
+    CONTACT = enum.auto()
+    ROOM = enum.auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom or what a command is about that was given at its address: it does not ask for that."""
+
+    address: str
+    """A bare JID."""
+    contact: RemoteUserId | None = None
+    room: RemoteRoomId | None = None
+
+    @property
+    def place(self) -> Place:
+        """What it is."""
+        return Place.ROOM if self.room is not None else Place.CONTACT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,24 +208,32 @@ class Dialogue(ABC):
     keeps_answers = False
     """Whatever the user answers stays in an archive of their client or server."""
 
-    def __init__(self, user: UserJid, desk: Desk) -> None:
+    def __init__(self, user: UserJid, desk: Desk, target: Target | None = None) -> None:
         self.user = user
+        self.target = target
         self.approvals = desk.approvals
         self.network = desk.network
         self.may_log_in = desk.may_log_in
+        self.consent = desk.consent
         self.may_search = desk.may_search
         self.room_uri = desk.room_uri
         self.room_at = desk.room_at
         self.room_called = desk.room_called
         self.address_of = desk.address_of
+        self.contact_at = desk.contact_at
         self.person = desk.person
         self.tell = desk.tell
+        self.page_of = desk.page_of
         self._tasks = desk.tasks
         self._clock: Clock = desk.network.adapter.context.clock
         self._asked: asyncio.Future[Any] | None = None
         """What the user's answer is set on."""
         self._work: asyncio.Future[Any] | None = None
         """What the user may cancel while nothing is asked."""
+
+    def begins_with(self, words: Set[str]) -> bool:
+        """Whether the user has said one of these with the command; then it answers no question."""
+        return False
 
     @abstractmethod
     def say(self, text: str, note: Note = Note.INFO) -> None:
@@ -290,60 +331,12 @@ def _anybody(_: Account | None) -> bool:
     return True
 
 
-def has_account(account: Account | None) -> bool:
-    """For `Command.fits`."""
-    return account is not None
-
-
-def has_none(account: Account | None) -> bool:
-    """For `Command.fits`."""
-    return account is None
-
-
-def is_linked(account: Account | None) -> bool:
-    """For `Command.fits`: there is a login to end."""
-    return account is not None and account.status is not AccountStatus.LOGGED_OUT
-
-
-def has_rooms(account: Account | None) -> bool:
-    """For `Command.fits`: the network has groups."""
-    link = None if account is None else account.link
-    return link is not None and link.adapter.capabilities.rooms
-
-
-def can(*actions: type[RoomAction]) -> Callable[[Account | None], bool]:
-    """For `Command.fits`: the network knows how to do this with groups."""
-
-    def fits(account: Account | None) -> bool:
-        link = None if account is None else account.link
-        return link is not None and link.adapter.capabilities.room_actions.issuperset(actions)
-
-    return fits
-
-
-def can_search(account: Account | None) -> bool:
-    """For `Command.fits`: groups of the network can be searched for."""
-    link = None if account is None else account.link
-    return link is not None and link.adapter.capabilities.room_search
-
-
-def may_encrypt(account: Account | None) -> bool:
-    """For `Command.fits`: the network has end-to-end encryption."""
-    link = None if account is None else account.link
-    return is_linked(account) and link is not None and link.adapter.capabilities.encryption
-
-
-def may_log_in_again(account: Account | None) -> bool:
-    """For `Command.fits`."""
-    return account is not None and account.status is not AccountStatus.LINKED
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """One command."""
 
-    name: str
-    """In the chat; also its node, unless ``node`` says another."""
+    name: Words
+    """In the chat, also in other languages; and its node, unless ``node`` says another."""
     title: str
     """In a list of commands: "Log in again"."""
     summary: str
@@ -357,6 +350,7 @@ class Command:
     on_admission: bool = False
     """Of use only where admins admit users one by one."""
     in_help: bool = True
+    places: frozenset[Place] = frozenset({Place.GATEWAY})
     takes_word: bool = False
     """In the chat, what stands behind its name answers its first question."""
     is_particular: bool = False
@@ -369,7 +363,9 @@ class Command:
         try:
             await self.run(talk)
         except StoreUnavailable:
-            said = "The gateway cannot store anything at the moment. Please try again later."
+            said = tr(
+                "The gateway cannot store anything at the moment. Please try again later.",
+            )
             talk.say(said, Note.ERROR)
         except (AdapterError, AccountGone) as error:
             talk.say(str(error), Note.ERROR)

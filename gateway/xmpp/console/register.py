@@ -19,10 +19,13 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.network import Network
 from gateway.errors import AccountGone, AdapterError, SecretUnreadable, StoreUnavailable
 from gateway.ids import UserJid
+from gateway.locale import spoken
+from gateway.store.accounts import AccountStatus
 from gateway.tasks import within
+from gateway.text.wording import joined, tr
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.xml import text
+from gateway.xmpp.codec.xml import speaking, text
 from gateway.xmpp.console import forms
 from gateway.xmpp.console.commands.login import TOO_MANY
 from gateway.xmpp.console.logins import field_of
@@ -42,9 +45,9 @@ _HOLD_S = 20.0
 """For which a removal may wait for the network; it goes on after that."""
 _OF_STRANGERS = 1_000
 """When so many wait to be carried out, no more of strangers are taken (REQ-712)."""
-_HOW = (
-    "What becomes of it is told by a message. Messages are not encrypted inside the gateway: its "
-    "admin could read them."
+_HOW = tr(
+    "What becomes of it is told by a message. Messages are not encrypted "
+    "inside the gateway: its admin could read them.",
 )
 
 
@@ -67,6 +70,8 @@ class Registration:
         if account is None:  # after the answer: strangers get one stanza for theirs (REQ-717)
             asyncio.get_running_loop().call_soon(self._component.console.welcome.welcome, user)
         form, values = self._form(user, account)
+        language = self._component.language_of(user)
+        form = spoken(form, language)
         known = account is not None or self._network.registrations.of(user) is not None
         registered = "<registered/>" if known else ""
         legacy = "".join(
@@ -75,9 +80,18 @@ class Registration:
             if field.name in _LEGACY
         )
         return (
-            f"<query xmlns='{NS}'>{registered}<instructions>{text(form.instructions)}"
-            f"</instructions>{legacy}{forms.form(form, values)}</query>"
+            f"<query xmlns='{NS}'{speaking(language)}>{registered}"
+            f"<instructions>{text(form.instructions)}</instructions>{legacy}"
+            f"{forms.form(form, values)}{self._page(user, account)}</query>"
         )
+
+    def _page(self, user: UserJid, account: Account | None) -> str:
+        """XEP-0077 §5: where to log in by a browser, if there is a point in it. Clients ask for
+        the form by themselves, which must not end a page in use."""
+        is_linked = account is not None and account.status is AccountStatus.LINKED
+        has_none = is_linked or self._component.logs_in_on_page(user)
+        page = None if has_none else self._component.page_of(user)
+        return f"<x xmlns='jabber:x:oob'><url>{text(page.address)}</url></x>" if page else ""
 
     def _form(self, user: UserJid, account: Account | None) -> tuple[Form, Mapping[str, str]]:
         """What is asked, and what is known of it."""
@@ -90,20 +104,27 @@ class Registration:
         values: dict[str, str] = {}
         if account is not None:
             # Who they are, to be seen; a new secret, to be given or not (REQ-206).
-            name = Field(name=_USER, label="Linked as", required=False)
+            name = Field(name=_USER, label=tr("Linked as"), required=False)
             fields = (
                 name,
                 *(replace(field, required=False) for field in fields if field.name != _USER),
             )
             values[_USER] = account.remote_id
-            said = f"You are linked as {account.remote_id}. Leave empty what shall stay as it is."
+            said = tr(
+                "You are linked as {remote_id}. Leave empty what shall stay as it is.",
+                remote_id=account.remote_id,
+            )
         pending = self._network.registrations.of(user)
         if pending is not None:
             values |= pending.answers
+        consent = self._component.told_of_consent(user) if account is None else ""
         return (
             Form(
-                title=f"Link your {self._network.adapter.display_name} account",
-                instructions=f"{said} {_HOW}",
+                title=tr(
+                    "Link your {display_name} account",
+                    display_name=self._network.adapter.display_name,
+                ),
+                instructions=joined((said, _HOW, consent)),
                 fields=fields,
                 form_type=NS,
             ),
@@ -118,7 +139,7 @@ class Registration:
         if query.find(f"{_Q}remove") is not None:
             if len(query) != 1:
                 raise Refused(
-                    errors.BAD_REQUEST, "To remove an account is all one can do at once."
+                    errors.BAD_REQUEST, tr("To remove an account is all one can do at once.")
                 )
             return await self._remove(user)
         if not self._component.access.permits(user):
@@ -146,7 +167,7 @@ class Registration:
         """What was filled in, in either way or both; None if the user does not want to."""
         found = forms.find(query)
         if len(found) > 1 or any(one.type not in ("submit", "cancel") for one in found):
-            raise Refused(errors.BAD_REQUEST, "One submitted form is expected.")
+            raise Refused(errors.BAD_REQUEST, tr("One submitted form is expected."))
         if found and found[0].type == "cancel":
             return None
         names = {field.name for field in form.fields}
@@ -157,7 +178,7 @@ class Registration:
         }
         values = dict(found[0].values) if found else {}
         if any(said != values.get(name, said) for name, said in legacy.items()):
-            raise Refused(errors.BAD_REQUEST, "The form and the other fields disagree.")
+            raise Refused(errors.BAD_REQUEST, tr("The form and the other fields disagree."))
         return {**legacy, **values}
 
     def _renews(self, account: Account, form: Form, answers: dict[str, str]) -> bool:
@@ -165,7 +186,10 @@ class Registration:
         name = answers.pop(_USER, "")
         meant = name and self._network.addresses.parse(name)
         if name and account.remote_id not in (name, meant):
-            said = f"You are linked as {account.remote_id}. Unregister first to change that."
+            said = tr(
+                "You are linked as {remote_id}. Unregister first to change that.",
+                remote_id=account.remote_id,
+            )
             raise Refused(errors.NOT_ALLOWED, said)
         secrets = [field.name for field in form.fields if field.kind is Kind.SECRET]
         return any(answers.get(secret) for secret in secrets)
@@ -187,7 +211,7 @@ class Registration:
                     return ""
         account = network.accounts.of(user)
         if account is None:
-            raise Refused(errors.REGISTRATION_REQUIRED, "You have no account here.")
+            raise Refused(errors.REGISTRATION_REQUIRED, tr("You have no account here."))
         # Whoever leaves is told all of it, also if they are no longer admitted.
         self._component.limits.heard(user, Standing.KNOWN)
         erasing = self._component.tasks.spawn(self._network.logins.erase(account), "unregister")
@@ -196,7 +220,7 @@ class Registration:
                 _, say_goodbye = await within(self._clock, _HOLD_S, asyncio.shield(erasing))
         except TimeoutError:
             erasing.add_done_callback(_say_goodbye)
-            said = "The network does not answer. The gateway goes on with it."
+            said = tr("The network does not answer. The gateway goes on with it.")
             raise Refused(errors.REMOTE_TIMEOUT, said) from None
         except AccountGone as error:
             raise Refused(errors.REGISTRATION_REQUIRED, str(error)) from None
@@ -211,7 +235,9 @@ def _storing() -> Iterator[None]:
     try:
         yield
     except StoreUnavailable:
-        said = "The gateway cannot store anything at the moment. Please try again later."
+        said = tr(
+            "The gateway cannot store anything at the moment. Please try again later.",
+        )
         raise Refused(errors.RESOURCE_CONSTRAINT, said) from None
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.ids import UserJid
+from gateway.text.wording import tr
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import StanzaError
-from gateway.xmpp.console.model import Command
+from gateway.xmpp.console.model import Command, Place
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -27,10 +28,10 @@ class Refusal:
 
 
 _NO_ACCOUNT = Refusal(
-    errors.REGISTRATION_REQUIRED, "You have no account here. Send “login” to link one."
+    errors.REGISTRATION_REQUIRED, tr("You have no account here. Send “login” to link one.")
 )
 _NOT_ADMITTED = Refusal(errors.FORBIDDEN, NOT_ADMITTED, may_ask=True)
-_NO_ADMIN = Refusal(errors.FORBIDDEN, "Only admins of this gateway may do that.")
+_NO_ADMIN = Refusal(errors.FORBIDDEN, tr("Only admins of this gateway may do that."))
 
 
 def refusal(component: Component, command: Command, user: UserJid) -> Refusal | None:
@@ -51,9 +52,13 @@ def words(component: Component, refused: Refusal, user: UserJid) -> str:
     return component.not_admitted(user) if refused.may_ask else refused.text
 
 
-def is_offered(component: Component, command: Command, user: UserJid) -> bool:
+def is_offered(
+    component: Component, command: Command, user: UserJid, place: Place = Place.GATEWAY
+) -> bool:
     """Whether to list it: it may be given, and there is a point in giving it (REQ-112)."""
     account = component.network.accounts.of(user)
+    if place not in command.places:
+        return False
     if command.on_admission and not component.access.ask:
         return False
     return refusal(component, command, user) is None and command.fits(account)

@@ -5,21 +5,26 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.ids import UserJid
+from gateway.tasks import contained, is_cancelled
 from gateway.xmpp.console import forms
 from gateway.xmpp.console.desk import Desk
 from gateway.xmpp.console.model import (
     Answers,
     Back,
     BadAnswer,
+    Cancelled,
     Command,
     Dialogue,
+    Expired,
     Form,
     Note,
     Table,
+    Target,
 )
 
 
@@ -32,6 +37,8 @@ class Stage:
     wrong: str
     """What is wrong with the answers of before."""
     back: bool
+    number: int
+    """Of the stages of one dialogue none has that of another."""
 
     @property
     def default(self) -> str:
@@ -47,13 +54,17 @@ class Stage:
 class StagedDialogue(Dialogue):
     """Stops at each form until it is submitted."""
 
-    def __init__(self, user: UserJid, desk: Desk) -> None:
-        super().__init__(user, desk)
+    def __init__(self, user: UserJid, desk: Desk, target: Target | None = None) -> None:
+        super().__init__(user, desk, target)
         self.stage: Stage | None = None
+        self.is_left = False
+        """Its user wanted to cancel it when that was too late: the end is told by a message, and
+        nothing more is asked."""
         self.paused = asyncio.Event()
         """Set while there is something to show: a stage, or the end."""
         self.notes: list[tuple[Note, str]] = []
         self.tables: list[Table] = []
+        self._stages = itertools.count(1)
 
     def say(self, text: str, note: Note = Note.INFO) -> None:
         """See `Dialogue.say`."""
@@ -67,9 +78,11 @@ class StagedDialogue(Dialogue):
         self, form: Form, known: Answers | None = None, *, wrong: str = "", back: bool = False
     ) -> dict[str, str]:
         """See `Dialogue.ask`."""
+        if self.is_left:
+            raise Cancelled
         values = dict(known or {})
         while True:
-            self.stage = Stage(form, values, wrong, back)
+            self.stage = Stage(form, values, wrong, back, next(self._stages))
             self.paused.set()
             submitted: Mapping[str, str] | None = await self._answer()
             if submitted is None:
@@ -106,6 +119,25 @@ class Outcome(enum.Enum):
     FAILED = enum.auto()
 
 
+async def run(command: Command, talk: Dialogue, ended: Callable[[Outcome], None]) -> None:
+    """Carry out a command, and tell how it ended. Raises what nobody has thought of."""
+    outcome = Outcome.RUNNING
+    try:
+        await contained(command.carry_out, talk)
+        outcome = Outcome.COMPLETED
+    except Expired:
+        outcome = Outcome.EXPIRED
+    except Cancelled:
+        outcome = Outcome.CANCELED
+    except (asyncio.CancelledError, Exception) as error:
+        if is_cancelled():
+            raise
+        outcome = Outcome.FAILED
+        raise RuntimeError(f"the command {command.name} failed") from error
+    finally:
+        ended(outcome)
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """One run of a command, bound to the full JID that started it (REQ-213)."""
@@ -115,8 +147,6 @@ class Session:
     command: Command
     talk: StagedDialogue
     outcome: Outcome = Outcome.RUNNING
-    is_left: bool = False
-    """Its user wanted to cancel it when that was too late: the end is told by a message."""
     is_guest: bool = False
     """It is counted in `gateway.xmpp.limits.Guests`."""
     forgetting: asyncio.Task[None] | None = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gateway.events import AVAILABLE, UNAVAILABLE
 from gateway.ids import UserJid
 from gateway.store.conversations import GATEWAY
+from gateway.text.wording import tr
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -52,11 +53,15 @@ class Welcome:
         if self._strangers.was_told(user):
             return
         if not self._component.access.permits(user):
-            self._component.say(user, self._component.not_admitted(user))
+            self._component.console.say(user, self._component.not_admitted(user))
             return
         name = self._component.network.adapter.display_name
-        self._component.say(
-            user, f"Welcome. Send “login” to link your {name} account, “help” for more."
+        self._component.console.say(
+            user,
+            tr(
+                "Welcome. Send “login” to link your {name} account, “help” for more.",
+                name=name,
+            ),
         )
 
     def met(self, user: UserJid) -> None:
@@ -66,10 +71,13 @@ class Welcome:
     def removed(self, user: UserJid) -> None:
         """Somebody with an account removes the gateway from their contacts (REQ-210)."""
         if not self._leavers.was_told(user):
-            self._component.say(
+            self._component.console.say(
                 user,
-                "You have removed or refused me as a contact. Your account stays linked and "
-                "messages still come. Send “unregister” to delete it.",
+                tr(
+                    "You have removed or refused me as a contact. Your account "
+                    "stays linked and messages still come. Send “unregister” to "
+                    "delete it.",
+                ),
             )
 
     def presence(self, kind: str, user: UserJid) -> None:
@@ -77,14 +85,14 @@ class Welcome:
         component = self._component
         if kind == "subscribe":
             if not component.access.permits(user):
-                component.subscription("unsubscribed", user, GATEWAY)
+                component.port.subscription("unsubscribed", user, GATEWAY)
                 self.welcome(user)
                 return
-            component.subscription("subscribed", user, GATEWAY)
-            component.presence(user, GATEWAY, AVAILABLE)
+            component.port.subscription("subscribed", user, GATEWAY)
+            component.port.presence(user, GATEWAY, AVAILABLE)
             self.welcome(user)
         elif kind == "probe":
             admitted = component.access.permits(user)
-            component.presence(user, GATEWAY, AVAILABLE if admitted else UNAVAILABLE)
+            component.port.presence(user, GATEWAY, AVAILABLE if admitted else UNAVAILABLE)
         elif kind == "unsubscribe":
-            component.subscription("unsubscribed", user, GATEWAY)
+            component.port.subscription("unsubscribed", user, GATEWAY)

@@ -14,6 +14,7 @@ from gateway.events import Affiliation, LiftBan
 from gateway.store.member_lists import Listed
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import joined, tr, trn
 from gateway.xmpp.asked import Answer, LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
@@ -71,7 +72,7 @@ class Administration:
         account, room = self._find(request)
         me = self._rooms.me(account, room)
         if me is None or request.to.resource:
-            raise Refused(errors.BAD_REQUEST, "This is asked of the room itself.")
+            raise Refused(errors.BAD_REQUEST, tr("This is asked of the room itself."))
         return account, room, me
 
     # --- lists ----------------------------------------------------------------------------------
@@ -81,7 +82,7 @@ class Administration:
         asked = _asked(request.payload)
         wanted = _LISTS.get(asked) if asked is not None else None
         if asked is None or wanted is None:
-            raise Refused(errors.BAD_REQUEST, "There is no such list.")
+            raise Refused(errors.BAD_REQUEST, tr("There is no such list."))
         if not room.private and not is_ruler(me) and asked not in _OF_RULERS:
             raise Refused(errors.FORBIDDEN, ONLY_RULERS)
         found = self._rooms.listed(room, wanted)
@@ -141,20 +142,28 @@ class Administration:
         outcasts = self._component.network.rooms.outcasts
         for done, action in enumerate(actions):
             if self._clock.monotonic() - begun > _LAST_BEGIN_S:
-                said = f"The network is too slow for so much at once.{_done(done, len(actions))}"
+                slow = tr("The network is too slow for so much at once.")
+                said = joined((slow, _done(done, len(actions))))
                 raise Refused(errors.REMOTE_TIMEOUT, said)
             try:
                 await self._management.do(account, action)
                 outcasts.changed((room.id,))  # whoever asks next may ask before it is told
             except AdapterError as error:
                 failed = refused(error)
-                said = f"{failed.said}{_done(done, len(actions))}"
+                said = joined((failed.said, _done(done, len(actions))))
                 raise Refused(failed.error, said) from error
         return ""
 
 
 def _done(done: int, of: int) -> str:
-    return f" {done} of {of} changes were made before." if of > 1 else ""
+    if of == 1:
+        return ""
+    return trn(
+        "{count} of {of} changes was made before.",
+        "{count} of {of} changes were made before.",
+        done,
+        of=of,
+    )
 
 
 def _asked(query: Element) -> tuple[str, str] | None:

@@ -14,11 +14,13 @@ from gateway.store.archive import Wanted
 from gateway.store.invitations import Invitation
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 from gateway.xmpp import disco
 from gateway.xmpp.asked import Answer, LaterAnswer, Request, version
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.xml import attribute
+from gateway.xmpp.console.model import Target
 from gateway.xmpp.jid import split
 from gateway.xmpp.rooms import archive, registration, roominfo
 from gateway.xmpp.rooms.admin import Administration
@@ -45,6 +47,7 @@ _FEATURES = (
     "muc_persistent",
     "muc_unsecured",
     archive.MAM,
+    disco.COMMANDS,
     f"{archive.MAM}#extended",
     registration.REGISTER,
     "urn:xmpp:hats:0",
@@ -91,6 +94,7 @@ class RoomAnswers:
             **self._admin.later,
             **self._cards.later,
             **Configuration(component, self._room).later,
+            ("set", f"{{{disco.COMMANDS}}}command"): self._command,
         }
 
     def answers_later(self, request: Request) -> LaterAnswer | None:
@@ -117,7 +121,7 @@ class RoomAnswers:
             raise Refused(errors.NOT_IN_ROOM, NOT_IN)
         member = self._rooms.by_nick(room, request.to.resource)
         if member is None:
-            raise Refused(errors.ITEM_NOT_FOUND, "There is nobody of this name in the room.")
+            raise Refused(errors.ITEM_NOT_FOUND, tr("There is nobody of this name in the room."))
         return account, room, member
 
     def _info(self, request: Request) -> str:
@@ -134,7 +138,7 @@ class RoomAnswers:
         if node == _OWN_NAME:
             return self._own_name(account, room)
         if node:
-            raise Refused(errors.ITEM_NOT_FOUND)
+            return self._command_info(request, room, node)
         return self._described(
             room.name,
             roominfo.form(self._component, account, room),
@@ -142,6 +146,24 @@ class RoomAnswers:
             is_listed=room.is_listed,
             is_moderated=self._rooms.has_visitors(room),
         )
+
+    def _target(self, request: Request, room: RoomRow) -> Target:
+        """What commands are about that are given here (REQ-220)."""
+        if request.to.resource:
+            raise Refused(errors.ITEM_NOT_FOUND)
+        return Target(address=self._component.rooms.address(room), room=room.remote_id)
+
+    def _command_info(self, request: Request, room: RoomRow, node: str) -> str:
+        user = split(request.sender).bare
+        info = self._component.commands.info(node, user, self._target(request, room))
+        if info is None:
+            raise Refused(errors.ITEM_NOT_FOUND)
+        return info
+
+    async def _command(self, request: Request) -> str:
+        _, room = self._room(request)
+        target = self._target(request, room)
+        return await self._component.commands.take(request.sender, request.payload, target)
 
     def _described(
         self,
@@ -159,7 +181,7 @@ class RoomAnswers:
         named = f" name='{attribute(name)}'" if name else ""
         return (
             f"<query xmlns='{disco.INFO}'><identity category='conference' type='text'{named}/>"
-            f"{listed}{form}</query>"
+            f"{listed}{form}{self._speech.forms}</query>"
         )
 
     def _waiting(self, request: Request) -> Invitation | None:
@@ -208,6 +230,9 @@ class RoomAnswers:
         node = request.payload.get("node", "")
         if len(node) > _LONGEST_NODE:  # it would be in the answer
             raise Refused(errors.ITEM_NOT_FOUND)
+        if node == disco.COMMANDS:
+            user = split(request.sender).bare
+            return self._component.commands.items(user, self._target(request, room))
         if node or request.to.resource or self._rooms.count(room) > _MOST_LISTED:
             return disco.items(node)
         place = self._component.rooms.place(account, room)
@@ -241,20 +266,22 @@ class RoomAnswers:
         wanted = Wanted(sender=member.user, most=1, newest=True)
         said = self._rooms.archive.read(account, room, wanted)
         if not said:
-            raise Refused(errors.SERVICE_UNAVAILABLE, f"{member.nick} has said nothing yet.")
+            raise Refused(
+                errors.SERVICE_UNAVAILABLE, tr("{nick} has said nothing yet.", nick=member.nick)
+            )
         now = self._component.network.adapter.context.clock.now()
         seconds = max(0, int(now - said[0].message.sent_at))
         return f"<query xmlns='jabber:iq:last' seconds='{seconds}'/>"
 
     def _registered(self, request: Request) -> str:
-        waiting = self._waiting(request)
+        waiting, language = self._waiting(request), self._component.language_of(request.sender)
         if waiting is not None:
-            return registration.registered(self._expected(request, waiting))
+            return registration.registered(self._expected(request, waiting), language)
         account, room = self._room(request)
         me = self._rooms.me(account, room)
         if me is None:
             raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
-        return registration.registered(me.nick)
+        return registration.registered(me.nick, language)
 
     def _register(self, request: Request) -> str:
         self._room(request)

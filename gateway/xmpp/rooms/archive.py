@@ -15,6 +15,7 @@ from xml.etree.ElementTree import Element
 from gateway.events import RoomMessage
 from gateway.ids import StanzaId
 from gateway.store.archive import Archived
+from gateway.text.wording import tr
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.incoming import LONGEST_ID
@@ -67,13 +68,13 @@ class Query:
 def read(element: Element) -> Query:
     """Raises `Refused` for what is not known: to leave it out would give another answer."""
     if len(element.get("queryid", "")) > LONGEST_ID:  # it is in each result
-        raise Refused(errors.BAD_REQUEST, "The id of this query is too long.")
+        raise Refused(errors.BAD_REQUEST, tr("The id of this query is too long."))
     values = _form(element.find(f"{{{_DATA}}}x"))
     page = element.find(f"{{{_RSM}}}set")
     last = _text(page, "before")
     after = _text(page, "after")
     if page is not None and page.find(f"{{{_RSM}}}index") is not None:
-        raise Refused(errors.NOT_IMPLEMENTED, "Pages cannot be asked for by their number.")
+        raise Refused(errors.NOT_IMPLEMENTED, tr("Pages cannot be asked for by their number."))
     return Query(
         id=element.get("queryid", ""),
         sender=_one(values, "with"),
@@ -97,7 +98,9 @@ def _form(form: Element | None) -> dict[str, list[str]]:
         if name == "FORM_TYPE":
             continue
         if name not in _FIELDS:
-            raise Refused(errors.NOT_IMPLEMENTED, f"The archive cannot be searched by {name}.")
+            raise Refused(
+                errors.NOT_IMPLEMENTED, tr("The archive cannot be searched by {name}.", name=name)
+            )
         values[name] = [value.text or "" for value in field.findall(f"{{{_DATA}}}value")]
     return values
 
@@ -105,7 +108,7 @@ def _form(form: Element | None) -> dict[str, list[str]]:
 def _one(values: dict[str, list[str]], name: str) -> str:
     found = values.get(name, [])
     if len(found) > 1:
-        raise Refused(errors.BAD_REQUEST, f"One value is expected for {name}.")
+        raise Refused(errors.BAD_REQUEST, tr("One value is expected for {name}.", name=name))
     return found[0] if found else ""
 
 
@@ -119,7 +122,7 @@ def _time(values: dict[str, list[str]], name: str) -> float | None:
             raise ValueError
         return when.timestamp()
     except (ValueError, OverflowError):
-        raise Refused(errors.BAD_REQUEST, f"{name} is not a time.") from None
+        raise Refused(errors.BAD_REQUEST, tr("{name} is not a time.", name=name)) from None
 
 
 def _id(value: str) -> StanzaId | None:
@@ -128,7 +131,9 @@ def _id(value: str) -> StanzaId | None:
 
 def _ids(values: list[str]) -> list[StanzaId]:
     if len(values) > MOST:
-        raise Refused(errors.NOT_ACCEPTABLE, f"At most {MOST} messages can be asked for by id.")
+        raise Refused(
+            errors.NOT_ACCEPTABLE, tr("At most {most} messages can be asked for by id.", most=MOST)
+        )
     return [StanzaId(value) for value in values]
 
 

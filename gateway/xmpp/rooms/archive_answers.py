@@ -10,6 +10,7 @@ from gateway.bridge.accounts import Account
 from gateway.ids import RemoteUserId, StanzaId, UserJid
 from gateway.store.archive import Archived, Wanted
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 from gateway.xmpp.asked import Answer, LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
@@ -50,7 +51,7 @@ class ArchiveAnswers:
 
     def _archive_of(self, request: Request) -> tuple[Account, RoomRow]:
         if request.to.resource:
-            raise Refused(errors.ITEM_NOT_FOUND, "The archive is that of the room.")
+            raise Refused(errors.ITEM_NOT_FOUND, tr("The archive is that of the room."))
         return self._room_of(request)
 
     def _form(self, request: Request) -> str:
@@ -180,7 +181,7 @@ class ArchiveAnswers:
     def _said(self, account: Account, room: RoomRow, archive_id: StanzaId) -> Archived:
         said = self._rooms.archive.get(account, room, archive_id)
         if said is None:
-            raise Refused(errors.ITEM_NOT_FOUND, "There is no such message in the archive.")
+            raise Refused(errors.ITEM_NOT_FOUND, tr("There is no such message in the archive."))
         return said
 
     def _place(self, account: Account, room: RoomRow, archive_id: StanzaId) -> int:

@@ -20,11 +20,12 @@ from gateway.media.images import BadPicture
 from gateway.store.avatars import PictureRow
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 from gateway.xmpp import avatars
 from gateway.xmpp.asked import Answer, LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.puppet_answers import NICK, forbidden, name_item
+from gateway.xmpp.puppet_answers import forbidden
 from gateway.xmpp.rooms.refusals import refused
 
 if TYPE_CHECKING:
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 _TEMP = "{vcard-temp}"
 _PUBSUB = "{http://jabber.org/protocol/pubsub}"
 _OF_CARDS = (("get", f"{_TEMP}vCard"), ("get", f"{{{avatars.VCARD4}}}vcard"))
-_NO_PICTURES = "Pictures of groups cannot be set in this network."
-_NO_SUCH_PICTURE = "This is no picture that can be shown to everybody. Please take a PNG or JPEG."
+_NO_PICTURES = tr("Pictures of groups cannot be set in this network.")
+_NO_SUCH_PICTURE = tr(
+    "This is no picture that can be shown to everybody. Please take a PNG or JPEG.",
+)
 
 
 class Cards:
@@ -102,17 +105,10 @@ class Cards:
         if not request.to.resource:
             raise Refused(errors.ITEM_NOT_FOUND)
         name, picture = self._whose(request)
-        asked = request.payload.find(f"{_PUBSUB}items")
-        node = asked.get("node", "") if asked is not None else ""
-        ids = [item.get("id") for item in asked] if asked is not None else []
-        if node == NICK:
-            return name_item(name)
-        if node == avatars.VCARD4_NODE:
-            return avatars.card4_item(self._card4(request))
-        made = {avatars.METADATA: avatars.metadata, avatars.DATA: avatars.data}.get(node)
-        if made is None or picture is None or (ids and picture.hash not in ids):
+        found = avatars.published(request.payload, name, picture, lambda: self._card4(request))
+        if found is None:
             raise Refused(errors.ITEM_NOT_FOUND)
-        return made(picture)
+        return found
 
     async def _set(self, request: Request) -> str:
         """XEP-0486 §3.2. Whether they may is for the network to say; it tells of the change too.
@@ -126,7 +122,7 @@ class Cards:
         action = SetRoomAvatar(room=room.remote_id)
         if sent:
             try:
-                shown = await self._avatars.images.shrink(sent, is_awaited=True)
+                shown = await self._avatars.images.shrink(sent, user=account.user, is_awaited=True)
             except BadPicture as error:
                 raise Refused(errors.NOT_ACCEPTABLE, _NO_SUCH_PICTURE) from error
             action = SetRoomAvatar(room=room.remote_id, data=shown.data, media_type=shown.type)
@@ -143,4 +139,4 @@ def _sent(card: Element) -> bytes:
     try:
         return base64.b64decode("".join(coded.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise Refused(errors.BAD_REQUEST, "The picture is not in Base64.") from error
+        raise Refused(errors.BAD_REQUEST, tr("The picture is not in Base64.")) from error

@@ -25,6 +25,7 @@ from gateway.events import (
 from gateway.ids import RemoteUserId
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.jid import split
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
 ADMIN = "http://jabber.org/protocol/muc#admin"
-ONLY_RULERS = "Only owners and admins of the group can do this."
-NOT_POSSIBLE = "This cannot be done with groups of this network."
+ONLY_RULERS = tr("Only owners and admins of the group can do this.")
+NOT_POSSIBLE = tr("This cannot be done with groups of this network.")
 _MOST_ITEMS = 50
 _OUTCAST = "outcast"
 _AFFILIATIONS = frozenset({*Affiliation, _OUTCAST})
@@ -64,20 +65,23 @@ def items(query: Element) -> list[Item]:
     """Those of a ``muc#admin`` query. Raises `Refused`."""
     found = query.findall(f"{{{ADMIN}}}item")
     if not found:
-        raise Refused(errors.BAD_REQUEST, "Nothing is asked for.")
+        raise Refused(errors.BAD_REQUEST, tr("Nothing is asked for."))
     if len(found) > _MOST_ITEMS:
-        raise Refused(errors.NOT_ACCEPTABLE, f"At most {_MOST_ITEMS} changes can be asked for.")
+        raise Refused(
+            errors.NOT_ACCEPTABLE,
+            tr("At most {most_items} changes can be asked for.", most_items=_MOST_ITEMS),
+        )
     return list(map(_item, found))
 
 
 def _item(element: Element) -> Item:
     affiliation, role = element.get("affiliation"), element.get("role")
     if (affiliation is None) is (role is None):
-        raise Refused(errors.BAD_REQUEST, "Either an affiliation or a role is expected.")
+        raise Refused(errors.BAD_REQUEST, tr("Either an affiliation or a role is expected."))
     if affiliation is not None and affiliation not in _AFFILIATIONS:
-        raise Refused(errors.BAD_REQUEST, "There is no such affiliation.")
+        raise Refused(errors.BAD_REQUEST, tr("There is no such affiliation."))
     if role is not None and role not in _ROLES:
-        raise Refused(errors.BAD_REQUEST, "There is no such role.")
+        raise Refused(errors.BAD_REQUEST, tr("There is no such role."))
     return Item(
         affiliation=affiliation or "",
         role=role or "",
@@ -122,14 +126,16 @@ class Changes:
         if item.nick and (item.role or not item.jid):
             return self._called(item.nick)
         if not item.jid:
-            raise Refused(errors.BAD_REQUEST, "It is not said whom this is about.")
+            raise Refused(errors.BAD_REQUEST, tr("It is not said whom this is about."))
         user = self._at(item.jid, is_invited=item.affiliation == Affiliation.MEMBER)
         return _Target(user, self._rooms.member(self._room, user))
 
     def _called(self, nick: str) -> _Target:
         member = self._rooms.by_nick(self._room, nick)
         if member is None:
-            raise Refused(errors.ITEM_NOT_FOUND, f"There is nobody called {nick} in the room.")
+            raise Refused(
+                errors.ITEM_NOT_FOUND, tr("There is nobody called {nick} in the room.", nick=nick)
+            )
         return _Target(member.user, member)
 
     def _at(self, jid: str, *, is_invited: bool) -> RemoteUserId:
@@ -143,14 +149,18 @@ class Changes:
             return guest.remote_id
         if address.domain != self._component.domain:
             name = network.adapter.display_name
-            said = f"Only people of {name} can be in this group. {jid} is not the address of one."
+            said = tr(
+                "Only people of {name} can be in this group. {jid} is not the address of one.",
+                name=name,
+                jid=jid,
+            )
             raise Refused(errors.NOT_ACCEPTABLE, said)
         local, addresses = address.local, network.addresses
         user = addresses.contact(local)
         if user is None and local.startswith("."):
             user = addresses.made_up(local, self._by_hash)
         if user is None:
-            raise Refused(errors.ITEM_NOT_FOUND, f"There is nobody at {jid}.")
+            raise Refused(errors.ITEM_NOT_FOUND, tr("There is nobody at {jid}.", jid=jid))
         return user
 
     @cached_property
@@ -175,10 +185,12 @@ class Changes:
         if is_ruler(member):
             if item.role == "moderator":
                 return None
-            said = "Owners and admins are always moderators. Change their affiliation first."
+            said = tr(
+                "Owners and admins are always moderators. Change their affiliation first.",
+            )
             raise Refused(errors.NOT_ALLOWED, said)
         if item.role == "moderator":
-            said = "Who is to be a moderator of this group has to become an admin."
+            said = tr("Who is to be a moderator of this group has to become an admin.")
             raise Refused(errors.NOT_ALLOWED, said)
         may_speak = item.role == "participant"
         if member.may_speak is may_speak:
@@ -204,7 +216,7 @@ class Changes:
             return self._removal(item, target)
         self._only_owners(target.member, wanted)
         if self._rooms.is_last_owner(self._room, target.member):
-            raise Refused(errors.CONFLICT, "Without this owner the group would have none.")
+            raise Refused(errors.CONFLICT, tr("Without this owner the group would have none."))
         return SetAffiliation(room=self._room.remote_id, user=target.user, affiliation=wanted)
 
     def _of_absent(self, item: Item, target: _Target, wanted: Affiliation) -> RoomAction:
@@ -229,18 +241,20 @@ class Changes:
     def _spare_self(self, target: _Target) -> None:
         """XEP-0045 §9.1."""
         if target.user == self._me.user:
-            raise Refused(errors.CONFLICT, "You cannot remove yourself.")
+            raise Refused(errors.CONFLICT, tr("You cannot remove yourself."))
 
     def _spare_rulers(self, member: MemberRow) -> None:
         """XEP-0045 §8.2, §9.1."""
         if member.affiliation is Affiliation.OWNER and not self._is_owner:
-            raise Refused(errors.NOT_ALLOWED, "An admin can do nothing to an owner.")
+            raise Refused(errors.NOT_ALLOWED, tr("An admin can do nothing to an owner."))
 
     def _only_owners(self, member: MemberRow, wanted: Affiliation) -> None:
         """XEP-0045 §10.3 to §10.7."""
         is_about_rulers = is_ruler(member) or wanted in (Affiliation.ADMIN, Affiliation.OWNER)
         if is_about_rulers and not self._is_owner:
-            raise Refused(errors.FORBIDDEN, "Only an owner decides who is an owner or an admin.")
+            raise Refused(
+                errors.FORBIDDEN, tr("Only an owner decides who is an owner or an admin.")
+            )
 
     @property
     def _is_owner(self) -> bool:
@@ -248,4 +262,4 @@ class Changes:
 
 
 def _absent(item: Item) -> str:
-    return f"{item.nick or item.jid} is not in the group."
+    return tr("{nick} is not in the group.", nick=item.nick or item.jid)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from gateway.events import Moderation, Reply, RoomMention, RoomMessage, Tombstone
-from gateway.xmpp.codec.enclosing import REFERENCE
+from gateway.events import Moderation, Reply, RoomMention, RoomMessage, SharedFile, Tombstone
+from gateway.xmpp.codec import files, mentions
 from gateway.xmpp.codec.incoming import (
     CHANNEL,
     MENTIONS,
@@ -13,6 +13,7 @@ from gateway.xmpp.codec.incoming import (
     RETRACT,
 )
 from gateway.xmpp.codec.outgoing import STORE, replacing, timestamp
+from gateway.xmpp.codec.restyling import Written, restyled
 from gateway.xmpp.codec.xml import attribute, text
 from gateway.xmpp.rooms.place import Place, occupant_id
 
@@ -21,15 +22,19 @@ MODERATE = "urn:xmpp:message-moderate:1"
 
 def content(place: Place, said: RoomMessage) -> str:
     """Live and in the archive the same (REQ-582)."""
+    if said.file is not None and said.file.url:
+        return _file(place, said, said.file)
     if said.body:
-        about = replacing(said.replaces) + _mentions(place, said)
+        before = 0 if said.reply is None else len(said.reply.quote)
+        written = _written(said, before)
+        about = written.beside + replacing(said.replaces) + _mentions(place, said, written, before)
         if said.thread:
             about += f"<thread>{text(said.thread)}</thread>"
         if said.enclosed:
-            about += _enclosed(said)
+            about += _enclosed(said, before)
         if said.reply is None:
-            return f"<body>{text(said.body)}</body>{about}"
-        return _reply(place, said.reply, said.body) + about
+            return f"<body>{text(written.body)}</body>{about}"
+        return _reply(place, said.reply, written.body) + about
     if said.subject is not None:
         return subject_of(said.subject)
     if said.tombstone is not None:
@@ -45,6 +50,18 @@ def content(place: Place, said: RoomMessage) -> str:
     return f"<body/>{replacing(said.replaces)}"
 
 
+def _file(place: Place, said: RoomMessage, file: SharedFile) -> str:
+    """Whoever answers with a file quotes nothing: the body is an address and no more."""
+    answers = "" if said.reply is None else _answers(place, said.reply)
+    thread = f"<thread>{text(said.thread)}</thread>" if said.thread else ""
+    body = f"<body>{text(file.url)}</body>"
+    return f"{body}{files.shared(file, said.id)}{answers}{thread}"
+
+
+def _written(said: RoomMessage, before: int) -> Written:
+    return Written(said.body) if said.as_written else restyled(said.body, said.spans, before)
+
+
 def subject_of(topic: str) -> str:
     """XEP-0045 §8.1."""
     return f"<subject>{text(topic)}</subject>"
@@ -56,41 +73,32 @@ def _reply(place: Place, reply: Reply, body: str) -> str:
     if reply.quote:
         part = f"<body start='0' end='{len(reply.quote)}'/>"
         quote = f"<fallback xmlns='urn:xmpp:fallback:0' for='{REPLY}'>{part}</fallback>"
+    return f"<body>{text(reply.quote + body)}</body>{_answers(place, reply)}{quote}"
+
+
+def _answers(place: Place, reply: Reply) -> str:
     to = attribute(place.occupant(reply.nick))
-    return (
-        f"<body>{text(reply.quote + body)}</body>"
-        f"<reply xmlns='{REPLY}' to='{to}' id='{attribute(reply.message)}'/>{quote}"
-    )
+    return f"<reply xmlns='{REPLY}' to='{to}' id='{attribute(reply.message)}'/>"
 
 
-def _mentions(place: Place, said: RoomMessage) -> str:
+def _mentions(place: Place, said: RoomMessage, written: Written, before: int) -> str:
     """XEP-0372 §3.2 for clients of today, XEP-0513 §3 for those to come (REQ-574). Places are
     those in the body as it is sent, with what it quotes."""
-    if not said.mentions:
-        return ""
-    before = 0 if said.reply is None else len(said.reply.quote)
-    return "".join(_mention(place, each, before) for each in said.mentions)
+    return "".join(_mention(place, each, written, before) for each in said.mentions)
 
 
-def _enclosed(said: RoomMessage) -> str:
-    before = 0 if said.reply is None else len(said.reply.quote)
+def _enclosed(said: RoomMessage, before: int) -> str:
     parts = (part for each in said.enclosed for part in each.written)
     return "".join(part if isinstance(part, str) else str(part + before) for part in parts)
 
 
-def _mention(place: Place, mention: RoomMention, before: int) -> str:
-    where = ""
-    if mention.begin != mention.end:
-        where = f" begin='{mention.begin + before}' end='{mention.end + before}'"
-    noping = "" if mention.notify else "<noping/>"
+def _mention(place: Place, mention: RoomMention, written: Written, before: int) -> str:
+    where = mentions.where(mention, written, before)
     if not mention.nick:
+        noping = "" if mention.notify else "<noping/>"
         return f"<mention xmlns='{MENTIONS}' mentions='{CHANNEL}'{where}>{noping}</mention>"
-    uri = attribute(place.uri(mention.nick))
-    return (
-        f"<reference xmlns='{REFERENCE}' type='mention'{where} uri='{uri}'/>"
-        f"<mention xmlns='{MENTIONS}' occupantid='{attribute(mention.occupant)}'{where}>"
-        f"{noping}</mention>"
-    )
+    who = f"occupantid='{attribute(mention.occupant)}'"
+    return mentions.named(place.uri(mention.nick), who, mention, where)
 
 
 def _moderated(place: Place, by: Moderation) -> str:

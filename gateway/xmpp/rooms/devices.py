@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the client of a user can do, asked by others in a room by what its presence says (REQ-128,
-REQ-503; XEP-0115 §6.2).
+"""What the client of a user can do, asked by others in a room (REQ-128, XEP-0045 §6.6), mostly by
+what its presence says (REQ-503, XEP-0115 §6.2).
 
 The client itself is asked, by the room, so that nobody learns its address. Of its answer is passed
 on what belongs into one, and nothing else.
@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element
 from gateway.bridge.accounts import Account
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 from gateway.xmpp import disco
 from gateway.xmpp.asked import LaterAnswer, Request
 from gateway.xmpp.codec import errors
@@ -31,7 +32,7 @@ _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 _LIMIT_S = 20.0
 _LONGEST = 32_768
 """Characters of an answer."""
-_NO_ANSWER = "The client of this person does not answer."
+_NO_ANSWER = tr("The client of this person does not answer.")
 
 
 class DeviceAnswers:
@@ -48,7 +49,7 @@ class DeviceAnswers:
     def answers_later(self, request: Request) -> LaterAnswer | None:
         """How it is answered what a user's client can do; None if that is not asked."""
         node = request.payload.get("node", "")
-        if request.key != ("get", _QUERY) or not (request.to.resource and node):
+        if request.key != ("get", _QUERY) or not request.to.resource:
             return None
         try:
             _, room, member = self._occupant_of(request)
@@ -65,12 +66,13 @@ class DeviceAnswers:
 
     async def _ask(self, jid: str, room: str, node: str) -> str:
         answered: asyncio.Future[Element | None] = asyncio.get_running_loop().create_future()
-        question = f"<query xmlns='{disco.INFO}' node='{attribute(node)}'/>"
+        named = f" node='{attribute(node)}'" if node else ""
 
         def reply(element: Element | None) -> None:
             if not answered.done():  # as it is when we end
                 answered.set_result(element)
 
+        question = f"<query xmlns='{disco.INFO}'{named}/>"
         self._component.stream.request(jid, question, reply, _LIMIT_S, sender=room)
         element = await answered
         query = None if element is None else element.find(_QUERY)
@@ -79,7 +81,7 @@ class DeviceAnswers:
         told = "".join(_copied(query))
         if len(told) > _LONGEST:
             raise Refused(errors.NOT_ACCEPTABLE, _NO_ANSWER)
-        return f"<query xmlns='{disco.INFO}' node='{attribute(node)}'>{told}</query>"
+        return f"<query xmlns='{disco.INFO}'{named}>{told}</query>"
 
 
 def _copied(query: Element) -> Iterator[str]:

@@ -22,6 +22,7 @@ from gateway.ids import UserJid
 from gateway.store.accounts import AccountStatus
 from gateway.store.rooms import RoomRow
 from gateway.tasks import is_cancelled
+from gateway.text.wording import tr
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused, StanzaError
 from gateway.xmpp.jid import Address
@@ -35,18 +36,20 @@ log = structlog.get_logger("doors")
 
 Refuse = Callable[[Element, StanzaError, str], None]
 Enter = Callable[[Account, RoomRow, str, Asked, Element], None]
-NO_ROOM = "There is no group at this address, or you are not in it."
-NOT_TOLD_YET = "The network has not told yet which groups you are in. Please try again later."
-_LEFT = "You are not in this group any more. Send “join” to {gateway} to come back."
-_BANNED = (
-    "You are banned from this group. If that was lifted, send “join” to {gateway} to come back."
+NO_ROOM = tr("There is no group at this address, or you are not in it.")
+NOT_TOLD_YET = tr(
+    "The network has not told yet which groups you are in. Please try again later.",
 )
-_DESTROYED = "This group is no more."
-_LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
-_TOO_MANY = "Too many of your joins wait for the network. Please try again later."
-_STORE = "The gateway cannot store anything at the moment. Please try again later."
-_FAILED = "The gateway could not let you in. Please try again later."
-_MOVED = "This group goes on at another address."
+_LEFT = tr("You are not in this group any more. Send “join” to {gateway} to come back.")
+_BANNED = tr(
+    "You are banned from this group. If that was lifted, send “join” to {gateway} to come back.",
+)
+_DESTROYED = tr("This group is no more.")
+_LOGGED_OUT = tr("You are logged out of the network. Please log in again, then join again.")
+_TOO_MANY = tr("Too many of your joins wait for the network. Please try again later.")
+_STORE = tr("The gateway cannot store anything at the moment. Please try again later.")
+_FAILED = tr("The gateway could not let you in. Please try again later.")
+_MOVED = tr("This group goes on at another address.")
 _MOST = 20
 """Joins of one user that wait."""
 

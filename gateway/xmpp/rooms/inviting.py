@@ -16,9 +16,11 @@ from gateway.bridge.splitting import brief, in_line
 from gateway.errors import AdapterError, StoreUnavailable, Transient
 from gateway.events import InviteToRoom, RoomInvitation, RoomKnock, RoomNews
 from gateway.ids import RemoteUserId, StanzaId, UserJid
+from gateway.locale import in_language, said_in
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import RoomRow
 from gateway.tasks import is_cancelled
+from gateway.text.wording import Words, tr, trn
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.incoming import Guest, IncomingMessage
@@ -33,15 +35,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("inviting")
 
-_NOBODY = "There is no contact of this name."
-_STRANGER = (
-    "Only contacts of this network, and users of this gateway with an account of their own, can "
-    "be invited."
+_NOBODY = tr("There is no contact of this name.")
+_STRANGER = tr(
+    "Only contacts of this network, and users of this gateway with an "
+    "account of their own, can be invited.",
 )
-_ELSEWHERE = "A contact can be invited only to groups of the same network."
-_NOT_INVITED = "No invitation to this group waits for you."
-_STORE = "The gateway cannot store anything at the moment. Please try again later."
-_TOO_MANY = "Too many of your invitations wait for the network. Please try again later."
+_ELSEWHERE = tr("A contact can be invited only to groups of the same network.")
+_NOT_INVITED = tr("No invitation to this group waits for you.")
+_STORE = tr("The gateway cannot store anything at the moment. Please try again later.")
+_TOO_MANY = tr("Too many of your invitations wait for the network. Please try again later.")
 _NAMED = 10
 """Of those who could not be invited."""
 _MOST = 20
@@ -132,9 +134,15 @@ class Inviting:
         if len(guests) == 1:
             raise first
         invited, listed = len(guests) - len(failed), ", ".join(jid for jid, _ in failed[:_NAMED])
-        more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-        said = (
-            f"{first.said} {invited} of {len(guests)} were invited. Not invited: {listed}{more}."
+        more = len(failed) - _NAMED
+        names = listed if more <= 0 else tr("{names} and {more} more", names=listed, more=more)
+        said = trn(
+            "{said} {count} of {asked} was invited. Not invited: {names}.",
+            "{said} {count} of {asked} were invited. Not invited: {names}.",
+            invited,
+            said=first.said,
+            asked=len(guests),
+            names=names,
         )
         raise Refused(first.error, said)
 
@@ -190,7 +198,7 @@ class Inviting:
                 self._refuse(message, errors.UNAVAILABLE, errors.STOPPING)
                 raise
             log.exception("invitation_failed")
-            self._refuse(message, errors.INTERNAL, "The gateway could not pass it on.")
+            self._refuse(message, errors.INTERNAL, tr("The gateway could not pass it on."))
 
     # --- to users -------------------------------------------------------------------------------
 
@@ -202,13 +210,18 @@ class Inviting:
 
     def _said(self, row: InboundRow, sid: StanzaId, body: str) -> Stanza:
         sender = f"{self._component.domain}/{self._component.resource}"
-        return Stanza("message", sender, row.user, "chat", sid, f"<body>{text(body)}</body>")
+        said = said_in(body, self._component.language_of(row.user))
+        inner = f"<body>{text(said.text)}</body>"
+        return Stanza("message", sender, row.user, "chat", sid, inner, said.tag)
 
     def _knock(self, told: RoomKnock) -> str:
         who, reason = self._person(told.user, told.name), _because(told.reason)
-        return (
-            f"{who} asks to be let into the group {_shown(told.room_name)}{reason}. To answer, "
-            "send “knocks”; to invite them to the group lets them in, too."
+        return tr(
+            "{who} asks to be let into the group {shown}{reason}. To answer, "
+            "send “knocks”; to invite them to the group lets them in, too.",
+            who=who,
+            shown=_shown(told.room_name),
+            reason=reason,
         )
 
     def _invitation(self, row: InboundRow, told: RoomInvitation) -> list[Stanza]:
@@ -218,7 +231,8 @@ class Inviting:
         what = self._what(told)
         # Clients show the address of the room, and of the sender: who invites, and where to, is
         # told by the reason alone.
-        x = f"<x xmlns='jabber:x:conference' jid='{attribute(room)}' reason='{attribute(what)}'/>"
+        reason = attribute(in_language(what, self._component.language_of(row.user)))
+        x = f"<x xmlns='jabber:x:conference' jid='{attribute(room)}' reason='{reason}'/>"
         return [
             Stanza("message", gateway, row.user, id=told.id, inner=x),
             self._said(row, told.line_id, _line(told, what, room)),
@@ -227,14 +241,21 @@ class Inviting:
     def _what(self, told: RoomInvitation) -> str:
         shown = _shown(told.name)
         if told.waiting is None:
-            return f"You are in the group {shown} now."
+            return tr("You are in the group {shown} now.", shown=shown)
         said = _because(told.reason)
         if told.inviter is None:
-            return f"The group {shown} goes on at another address{said}."
+            return tr(
+                "The group {shown} goes on at another address{said}.", shown=shown, said=said
+            )
         who = self._person(told.inviter, told.inviter_name)
         if told.is_answer:
-            return f"You have asked to be let into the group {shown}, and {who} invites you{said}."
-        return f"{who} invites you to the group {shown}{said}."
+            return tr(
+                "You have asked to be let into the group {shown}, and {who} invites you{said}.",
+                shown=shown,
+                who=who,
+                said=said,
+            )
+        return tr("{who} invites you to the group {shown}{said}.", who=who, shown=shown, said=said)
 
     def _person(self, user: RemoteUserId, name: str) -> str:
         address, name = self._component.puppet(user), in_line(name)
@@ -242,7 +263,7 @@ class Inviting:
 
 
 def _shown(name: str) -> str:
-    return f"“{in_line(name) or 'without a name'}”"
+    return Words("“{name}”", {"name": in_line(name) or tr("without a name")})
 
 
 def _because(reason: str) -> str:
@@ -251,5 +272,5 @@ def _because(reason: str) -> str:
 
 def _line(told: RoomInvitation, what: str, room: str) -> str:
     if told.inviter is None:
-        return f"{what} To join it: {uri(room)}"
-    return f"{what} To accept, join it: {uri(room)} Or send “decline”."
+        return tr("{what} To join it: {uri}", what=what, uri=uri(room))
+    return tr("{what} To accept, join it: {uri} Or send “decline”.", what=what, uri=uri(room))

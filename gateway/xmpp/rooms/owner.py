@@ -15,11 +15,13 @@ from xml.etree.ElementTree import Element
 from gateway.bridge.accounts import Account
 from gateway.errors import AdapterError
 from gateway.events import Affiliation, DescribeRoom, DestroyRoom, RoomRight
+from gateway.locale import in_language, spoken
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 from gateway.xmpp.asked import LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.xml import attribute, text
+from gateway.xmpp.codec.xml import attribute, speaking, text
 from gateway.xmpp.rooms.refusals import refused
 from gateway.xmpp.rooms.stanzas import MUC
 
@@ -35,7 +37,7 @@ _NAME, _ABOUT = f"{_VAR}_roomname", f"{_VAR}_roomdesc"
 _MEMBERS_ONLY = f"{_VAR}_membersonly"
 _WHOIS, _CLOSED, _OPEN = f"{_VAR}_whois", "anyone", "moderators"
 _TRUE, _FALSE = frozenset({"1", "true"}), frozenset({"0", "false"})
-_NO_SUCH_CHOICE = "This cannot be set in groups of this network: {label}."
+_NO_SUCH_CHOICE = tr("This cannot be set in groups of this network: {label}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,22 +64,22 @@ def _form(room: RoomRow, *, moderated: bool, invites: bool) -> list[_Field]:
 
     about = " ".join(room.topic.split())
     return [
-        _Field(var=_NAME, type="text-single", label="Name", value=room.name),
-        _Field(var=_ABOUT, type="text-single", label="Topic", value=about),
-        yes_no("membersonly", "Only who is invited comes in", room.private),
+        _Field(var=_NAME, type="text-single", label=tr("Name"), value=room.name),
+        _Field(var=_ABOUT, type="text-single", label=tr("Topic"), value=about),
+        yes_no("membersonly", tr("Only who is invited comes in"), room.private),
         _Field(
             var=_WHOIS,
             type="list-single",
-            label="Who sees the addresses of others",
+            label=tr("Who sees the addresses of others"),
             value=_CLOSED if room.private else _OPEN,
             options=(_OPEN, _CLOSED),
         ),
-        yes_no("publicroom", "Can be found by everybody", room.is_listed and not room.private),
-        yes_no("persistentroom", "Stays when nobody is there", True),
-        yes_no("moderatedroom", "Not everybody may speak", moderated),
-        yes_no("changesubject", "Everybody may change the topic", False),
-        yes_no("allowinvites", "You may invite others", invites),
-        yes_no("enablearchiving", "What is said is kept", True),
+        yes_no("publicroom", tr("Can be found by everybody"), room.is_listed and not room.private),
+        yes_no("persistentroom", tr("Stays when nobody is there"), True),
+        yes_no("moderatedroom", tr("Not everybody may speak"), moderated),
+        yes_no("changesubject", tr("Everybody may change the topic"), False),
+        yes_no("allowinvites", tr("You may invite others"), invites),
+        yes_no("enablearchiving", tr("What is said is kept"), True),
     ]
 
 
@@ -100,9 +102,9 @@ class Configuration:
         account, room = self._find(request)
         me = self._rooms.me(account, room)
         if me is None or request.to.resource:
-            raise Refused(errors.BAD_REQUEST, "This is asked of the room itself.")
+            raise Refused(errors.BAD_REQUEST, tr("This is asked of the room itself."))
         if me.affiliation is not Affiliation.OWNER:
-            raise Refused(errors.FORBIDDEN, "Only owners of the group can do this.")
+            raise Refused(errors.FORBIDDEN, tr("Only owners of the group can do this."))
         return account, room
 
     def _fields(self, account: Account, room: RoomRow) -> list[_Field]:
@@ -116,11 +118,14 @@ class Configuration:
         account, room = self._room(request)
         if not self._management.is_possible(DescribeRoom):
             raise Refused(
-                errors.NOT_ALLOWED, "Groups of this network cannot be changed from here."
+                errors.NOT_ALLOWED, tr("Groups of this network cannot be changed from here.")
             )
-        fields = "".join(field.xml() for field in self._fields(account, room))
+        language = self._component.language_of(account.user)
+        asked = spoken(self._fields(account, room), language)
+        title, fields = in_language(tr("Group"), language), "".join(map(_Field.xml, asked))
         return (
-            f"<query xmlns='{_OWNER}'><x xmlns='{_DATA}' type='form'><title>Group</title>"
+            f"<query xmlns='{_OWNER}'{speaking(language)}>"
+            f"<x xmlns='{_DATA}' type='form'><title>{text(title)}</title>"
             f"<field var='FORM_TYPE' type='hidden'><value>{_CONFIG}</value></field>"
             f"{fields}</x></query>"
         )
@@ -143,28 +148,30 @@ class Configuration:
     def _not_destroyed(self) -> str:
         """REQ-548: clients differ in whether they ask first, so the gateway does."""
         if not self._management.is_possible(DestroyRoom):
-            return "A group of this network cannot be destroyed from here."
+            return tr("A group of this network cannot be destroyed from here.")
         gateway = self._component.domain
-        return f"To destroy the group for everybody, send “destroy” to {gateway}."
+        return tr(
+            "To destroy the group for everybody, send “destroy” to {gateway}.", gateway=gateway
+        )
 
 
 def _submitted(query: Element) -> Mapping[str, str] | None:
     """The values, by name; None if the form was cancelled. Raises `Refused`."""
     forms = query.findall(f"{{{_DATA}}}x")
     if len(forms) != 1 or len(query) != 1:
-        raise Refused(errors.BAD_REQUEST, "One submitted form is expected.")
+        raise Refused(errors.BAD_REQUEST, tr("One submitted form is expected."))
     if forms[0].get("type") == "cancel":
         return None
     if forms[0].get("type") != "submit":
-        raise Refused(errors.BAD_REQUEST, "One submitted form is expected.")
+        raise Refused(errors.BAD_REQUEST, tr("One submitted form is expected."))
     values: dict[str, str] = {}
     for field in forms[0].findall(f"{{{_DATA}}}field"):
         var, found = field.get("var", ""), field.findall(f"{{{_DATA}}}value")
         if not var or var in values or len(found) > 1:
-            raise Refused(errors.BAD_REQUEST, "One value is expected for each field.")
+            raise Refused(errors.BAD_REQUEST, tr("One value is expected for each field."))
         values[var] = (found[0].text or "") if found else ""
     if values.pop("FORM_TYPE", _CONFIG) != _CONFIG:
-        raise Refused(errors.BAD_REQUEST, "This is another form.")
+        raise Refused(errors.BAD_REQUEST, tr("This is another form."))
     return values
 
 
@@ -179,7 +186,9 @@ def difference(
         if var == "mam":  # what ejabberd calls it, and so do clients
             field = known[f"{_VAR}_enablearchiving"]
         if field is None:
-            raise Refused(errors.NOT_ACCEPTABLE, f"Groups of this network do not know {var}.")
+            raise Refused(
+                errors.NOT_ACCEPTABLE, tr("Groups of this network do not know {var}.", var=var)
+            )
         if field.type == "boolean":
             value = _boolean(field, value)
         if value != field.value:
@@ -193,7 +202,7 @@ def difference(
         label = known[var].label if var in known else var
         raise Refused(errors.NOT_ACCEPTABLE, _NO_SUCH_CHOICE.format(label=label))
     if len(name or "") > _MOST_CHARS or len(about or "") > _MOST_CHARS:
-        raise Refused(errors.NOT_ACCEPTABLE, "This is too long.")
+        raise Refused(errors.NOT_ACCEPTABLE, tr("This is too long."))
     if name is None and about is None and private is None:
         return None
     return DescribeRoom(room=room.remote_id, name=name, topic=about, is_private=private)
@@ -204,4 +213,4 @@ def _boolean(field: _Field, value: str) -> str:
         return "1"
     if value in _FALSE:
         return "0"
-    raise Refused(errors.BAD_REQUEST, f"Yes or no is expected: {field.label}.")
+    raise Refused(errors.BAD_REQUEST, tr("Yes or no is expected: {label}.", label=field.label))

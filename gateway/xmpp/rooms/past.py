@@ -14,6 +14,7 @@ from gateway.bridge.accounts import Account
 from gateway.store.archive import Archived, Wanted
 from gateway.store.gaps import Gap
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 from gateway.xmpp.asked import Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
@@ -82,7 +83,10 @@ class PastPages:
     def asked_by(self, device: str) -> Iterator[None]:
         """It waits meanwhile. Raises `Refused` if it waits for as many as it may."""
         if self._waiting[device] >= _AT_ONCE:
-            said = f"You wait for {_AT_ONCE} pages of archives. Please try again later."
+            said = tr(
+                "You wait for {at_once} pages of archives. Please try again later.",
+                at_once=_AT_ONCE,
+            )
             raise Refused(errors.RESOURCE_CONSTRAINT, said)
         self._waiting[device] += 1
         try:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from gateway.bridge.outcome import REASONS
+from gateway.bridge.outbound.outcome import REASONS
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError
 from gateway.events import FailureReason

@@ -12,10 +12,12 @@ from xml.etree.ElementTree import Element
 from gateway.errors import AdapterError
 from gateway.events import FoundRoom, FoundRooms, SearchRooms
 from gateway.ids import RemoteUserId
+from gateway.locale import in_language
+from gateway.text.wording import tr
 from gateway.xmpp.asked import LaterAnswer, Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.xml import attribute, text
+from gateway.xmpp.codec.xml import attribute, speaking, text
 from gateway.xmpp.console import forms
 from gateway.xmpp.jid import split
 from gateway.xmpp.rooms.listing import RSM, said
@@ -48,20 +50,20 @@ class ChannelSearch:
     async def _search(self, request: Request) -> str:
         account = request.account
         if account is None:
-            raise Refused(errors.REGISTRATION_REQUIRED, "You have no account here.")
+            raise Refused(errors.REGISTRATION_REQUIRED, tr("You have no account here."))
         submitted = forms.find(request.payload)
         if not submitted:
-            return _form()
+            return _form(self._component.language_of(request.sender))
         words = _words(submitted[0])
         page = request.payload.find(f"{{{RSM}}}set")
         if said(page, "before") is not None:
-            raise Refused(errors.NOT_IMPLEMENTED, "Pages are told from the first one on.")
+            raise Refused(errors.NOT_IMPLEMENTED, tr("Pages are told from the first one on."))
         after = said(page, "after") or ""
         if after == _END:
             return _result(())
         if not self._component.may_search(split(request.sender).bare):
             detail = f"<rate-limit xmlns='{_BASE}:error'/>"
-            raise Refused(errors.RESOURCE_CONSTRAINT, "You are searching too often.", detail)
+            raise Refused(errors.RESOURCE_CONSTRAINT, tr("You are searching too often."), detail)
         wanted = SearchRooms(words=words, page=after, most=_most(page))
         try:
             found = await self._network.rooms.management.search(account, wanted)
@@ -83,16 +85,20 @@ class ChannelSearch:
         return self._component.room_called(found.address) if found.address else None
 
 
-def _form() -> str:
+def _form(language: str) -> str:
+    words, every, order, members = (
+        attribute(in_language(one, language))
+        for one in (tr("Search for"), tr("All that can be found"), tr("Sort by"), tr("Members"))
+    )
     kind = f"<field var='FORM_TYPE' type='hidden'><value>{_BASE}:search-params</value></field>"
     fields = (
-        "<field var='q' type='text-single' label='Search for'/>"
-        "<field var='all' type='boolean' label='All that can be found'><value>0</value></field>"
-        f"<field var='key' type='list-single' label='Sort by'><value>{_BY_USERS}</value>"
-        f"<option label='Members'><value>{_BY_USERS}</value></option></field>"
+        f"<field var='q' type='text-single' label='{words}'/>"
+        f"<field var='all' type='boolean' label='{every}'><value>0</value></field>"
+        f"<field var='key' type='list-single' label='{order}'><value>{_BY_USERS}</value>"
+        f"<option label='{members}'><value>{_BY_USERS}</value></option></field>"
     )
     form = f"<x xmlns='{forms.DATA}' type='form'>{kind}{fields}</x>"
-    return f"<search xmlns='{SEARCH}'>{form}</search>"
+    return f"<search xmlns='{SEARCH}'{speaking(language)}>{form}</search>"
 
 
 def _words(submitted: forms.Submitted) -> str:
@@ -101,11 +107,11 @@ def _words(submitted: forms.Submitted) -> str:
     if values.get("key", _BY_USERS) != _BY_USERS:
         sort = f"<invalid-sort-key xmlns='{_BASE}:error'/>"
         error = errors.StanzaError("modify", "feature-not-implemented")
-        raise Refused(error, "Rooms are sorted by their members.", sort)
+        raise Refused(error, tr("Rooms are sorted by their members."), sort)
     words, wants_all = values.get("q", "").strip(), values.get("all", "") in _TRUE
     if bool(words) == wants_all:
         name = "conflicting-fields" if words else "no-search-conditions"
-        wanted = "Say what you look for, or that you want to see all."
+        wanted = tr("Say what you look for, or that you want to see all.")
         raise Refused(errors.BAD_REQUEST, wanted, f"<{name} xmlns='{_BASE}:error'/>")
     return words[:_MOST_CHARS]
 

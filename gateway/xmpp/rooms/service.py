@@ -24,6 +24,7 @@ from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import RoomRow
 from gateway.store.sessions import Shown
+from gateway.text.wording import tr
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.presence import error_of, read_shown
@@ -44,11 +45,11 @@ from gateway.xmpp.stream import MAX_STANZA_BYTES
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
-NOT_IN = "You are not in the room."
-_NO_ACCOUNT = "You have no account here, so you are in no group. Send “login” to {gateway}."
-_LOGGED_OUT = "You are logged out of the network. Please log in again, then join again."
-_NO_NICK = "What you want to be called in the group is missing."
-_TOO_MANY = "You are joining too often. Please wait a minute."
+NOT_IN = tr("You are not in the room.")
+_NO_ACCOUNT = tr("You have no account here, so you are in no group. Send “login” to {gateway}.")
+_LOGGED_OUT = tr("You are logged out of the network. Please log in again, then join again.")
+_NO_NICK = tr("What you want to be called in the group is missing.")
+_TOO_MANY = tr("You are joining too often. Please wait a minute.")
 _AGAIN_S = 60.0
 _MOST_TOLD = 1_000
 
@@ -230,9 +231,13 @@ class RoomService:
 
     def refuse_join(self, element: Element, error: errors.StanzaError, said: str) -> None:
         """REQ-513: the error comes from the occupant that was asked for, and repeats the request
-        by its id and its name."""
-        inner = f"<x xmlns='{MUC}'/>{error.xml(said)}"
+        by its id and its name. Of what may pass, clients have words for two conditions (REQ-805).
+        """
+        if error.type == "wait" and error != errors.RESOURCE_CONSTRAINT:
+            error = errors.REMOTE_TIMEOUT
         to, sent_by = element.get("to", ""), element.get("from", "")
+        language = self._component.language_of(sent_by)
+        inner = f"<x xmlns='{MUC}'/>{error.xml(said, language=language)}"
         self._component.stream.send(
             Stanza("presence", to, sent_by, "error", element.get("id", ""), inner)
         )
@@ -254,8 +259,9 @@ class RoomService:
                 self._tell_out(session, self._own_address(account, room) or self.address(room))
 
     def _refuse(self, message: IncomingMessage, error: errors.StanzaError, said: str) -> None:
+        text = error.xml(said, language=self._component.language_of(message.sender))
         self._component.stream.send(
-            Stanza("message", message.to, message.sender, "error", message.id, error.xml(said))
+            Stanza("message", message.to, message.sender, "error", message.id, text)
         )
 
     # --- messages -------------------------------------------------------------------------------
@@ -278,15 +284,17 @@ class RoomService:
             return
         account, room = found
         if to.resource:  # XEP-0045 §7.5
-            refuse(errors.BAD_REQUEST, "What is said to a group goes to the group.")
+            refuse(errors.BAD_REQUEST, tr("What is said to a group goes to the group."))
         elif message.type != "groupchat":
-            refuse(errors.NOT_ACCEPTABLE, "Please write to people in a conversation of their own.")
+            refuse(
+                errors.NOT_ACCEPTABLE, tr("Please write to people in a conversation of their own.")
+            )
         elif not self._rooms.is_in(room, message.sender):
             refuse(errors.NOT_IN_ROOM, NOT_IN)
         elif message.is_subject:
             self._subjects.change(account, room, message.subject or "", refuse)
         elif _is_too_long(message.body or ""):
-            refuse(errors.NOT_ACCEPTABLE, "This is too long for one message to a group.")
+            refuse(errors.NOT_ACCEPTABLE, tr("This is too long for one message to a group."))
         else:
             self._speaking.take(account, room, message)
 

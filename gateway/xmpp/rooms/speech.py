@@ -4,7 +4,9 @@ moderator (XEP-0425)."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.adapter import Capabilities
@@ -13,47 +15,35 @@ from gateway.bridge.rooms.management import Management
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError
 from gateway.events import ModerateMessage
-from gateway.ids import StanzaId
+from gateway.ids import AccountId, StanzaId
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 from gateway.xmpp import disco
 from gateway.xmpp.asked import Request
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.enclosing import REFERENCE
 from gateway.xmpp.codec.errors import Refused
-from gateway.xmpp.codec.incoming import CHANNEL, MENTIONS, REACTIONS, REPLY, RETRACT
+from gateway.xmpp.codec.incoming import CHANNEL, MENTIONS, RETRACT
 from gateway.xmpp.rooms.content import MODERATE
 from gateway.xmpp.rooms.refusals import refused
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
-_NO_MESSAGE = "There is no such message in this group."
-_NOT_ON_NETWORK = "The network does not have this message."
-
-
-def _of_clients(capabilities: Capabilities) -> Iterator[str]:
-    """REQ-120: what an occupant can be sent."""
-    if capabilities.edits:
-        yield "urn:xmpp:message-correct:0"
-    if capabilities.replies:
-        yield from (REPLY, "urn:xmpp:fallback:0")
-    if capabilities.reactions:
-        yield REACTIONS
-    if capabilities.retractions:
-        yield RETRACT
+_NO_MESSAGE = tr("There is no such message in this group.")
+_NOT_ON_NETWORK = tr("The network does not have this message.")
 
 
 def _of_occupants(capabilities: Capabilities) -> Iterator[str]:
     """A room that has the features of mentions says who may use them (XEP-0513 §3.6): ours knows
     that, and takes no wishes."""
-    yield from _of_clients(capabilities)
     if capabilities.mentions:
         yield from (REFERENCE, MENTIONS, CHANNEL)
 
 
 def _of_rooms(capabilities: Capabilities, management: Management) -> Iterator[str]:
     """REQ-540."""
-    yield from _of_clients(capabilities)
+    yield from disco.about_messages(capabilities)
     if capabilities.retractions:
         yield f"{RETRACT}#tombstone"
     if management.is_possible(ModerateMessage):
@@ -67,11 +57,16 @@ class Speech:
         self, component: Component, room_of: Callable[[Request], tuple[Account, RoomRow]]
     ) -> None:
         self._room_of = room_of
+        self._component = component
+        self._asked: dict[
+            tuple[AccountId, ModerateMessage], asyncio.Task[AdapterError | None]
+        ] = {}
         network = component.network
         capabilities = network.adapter.capabilities
         self._rooms, self._management = network.rooms, network.rooms.management
         self.features = tuple(_of_rooms(capabilities, self._management))
         """Of a room, as far as they depend on the network."""
+        self.forms = "".join(form.xml() for form in disco.restrictions(capabilities))
         self.occupant = disco.puppet_client(
             network.adapter.display_name, capabilities, _of_occupants(capabilities)
         )
@@ -82,7 +77,7 @@ class Speech:
         account, room = self._room_of(request)
         wanted = request.payload
         if wanted.find(f"{{{RETRACT}}}retract") is None or not wanted.get("id"):
-            raise Refused(errors.BAD_REQUEST, "A message to be retracted is expected.")
+            raise Refused(errors.BAD_REQUEST, tr("A message to be retracted is expected."))
         message = self._rooms.archive.meant(room, StanzaId(wanted.get("id", "")))
         if message is None:
             raise Refused(errors.ITEM_NOT_FOUND, _NO_MESSAGE)
@@ -92,8 +87,24 @@ class Speech:
             raise Refused(errors.ITEM_NOT_FOUND, _NOT_ON_NETWORK)
         reason = brief(wanted.findtext(f"{{{MODERATE}}}reason") or "")
         action = ModerateMessage(room=room.remote_id, message=message.remote_id, reason=reason)
+        error = await self._moderated(account, action)
+        if error is not None:
+            raise refused(error)
+        return ""
+
+    async def _moderated(self, account: Account, action: ModerateMessage) -> AdapterError | None:
+        """What has come of it. What is asked for several times at once is done once: the network
+        would refuse the second time, or count it."""
+        key = account.id, action
+        if key not in self._asked:
+            self._asked[key] = self._component.asked.spawn(
+                self._moderate(account, action), "moderate", done=partial(self._asked.pop, key)
+            )
+        return await asyncio.shield(self._asked[key])
+
+    async def _moderate(self, account: Account, action: ModerateMessage) -> AdapterError | None:
         try:
             await self._management.do(account, action)
         except AdapterError as error:
-            raise refused(error) from None
-        return ""
+            return error
+        return None

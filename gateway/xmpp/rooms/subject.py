@@ -15,14 +15,15 @@ from gateway.errors import AdapterError
 from gateway.events import DescribeRoom, RoomRight
 from gateway.ids import AccountId, RoomId
 from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
 from gateway.xmpp.codec import errors
 from gateway.xmpp.rooms.refusals import refused
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
 
-_NOT_ALLOWED = "You may not change the topic of this group."
-_ONE_AT_A_TIME = "Your last change of the topic is still on its way. Please try again."
+_NOT_ALLOWED = tr("You may not change the topic of this group.")
+_ONE_AT_A_TIME = tr("Your last change of the topic is still on its way. Please try again.")
 
 
 class Subjects:
@@ -44,7 +45,7 @@ class Subjects:
         """The subject is to be this. ``refuse`` answers with an error."""
         one = account.id, room.id
         if not self._network.rooms.management.is_possible(DescribeRoom):
-            refuse(errors.NOT_ALLOWED, "The topic of this group cannot be changed from here.")
+            refuse(errors.NOT_ALLOWED, tr("The topic of this group cannot be changed from here."))
         elif not self._network.rooms.may(account, room, RoomRight.TOPIC):
             refuse(errors.FORBIDDEN, _NOT_ALLOWED)
         elif one in self._open:

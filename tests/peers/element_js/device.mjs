@@ -1,6 +1,7 @@
 // What the other side of the socket can ask for: every public method is one request.
 import { cryptoApi, RustBackupManager, sdk } from "./modules.mjs";
 import { restore, save } from "./store.mjs";
+import { sealed } from "./sealed.mjs";
 import { Verifications } from "./verification.mjs";
 
 const { ClientEvent, MatrixEvent, MatrixEventEvent, Method, SyncState } = sdk;
@@ -147,6 +148,15 @@ export class Device {
     const event = new MatrixEvent({ type, content, room_id: room, sender: this.#client.getUserId() });
     await this.#client.cryptoBackend.encryptEvent(event, this.#client.getRoom(room));
     return event.getWireContent();
+  }
+
+  /** A file for the homeserver, as an event names it: `url`, or `file` if it was encrypted. */
+  async upload({ data, type, encrypted }) {
+    const clear = Buffer.from(data, "base64");
+    if (!encrypted) return { url: (await this.#client.uploadContent(clear, { type })).content_uri };
+    const [stored, file] = await sealed(clear);
+    const { content_uri: url } = await this.#client.uploadContent(stored, { type: "application/octet-stream" });
+    return { file: { ...file, url } };
   }
 
   async rotate({ room_id: room }) {

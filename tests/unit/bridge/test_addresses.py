@@ -7,12 +7,13 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from slixmpp import JID
 from slixmpp.stringprep import nodeprep
@@ -20,7 +21,7 @@ from slixmpp.stringprep import nodeprep
 from adapters.matrix import MatrixAdapter
 from gateway.adapter import Adapter
 from gateway.bridge.addresses import Addresses, escape, unescape
-from gateway.ids import NetworkName, RemoteUserId
+from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId
 from gateway.store import Store, addresses
 from gateway.store.database import migrate
 from gateway.xmpp import jid
@@ -62,12 +63,20 @@ def _adapter(kind: str) -> Adapter:
     return ScriptedAdapter(context)
 
 
+@cache
+def _empty() -> bytes:
+    """A new database. To make one for each example would take longer than all the rest."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        migrate(db)
+        return db.serialize()
+
+
 @contextmanager
 def _addresses(kind: str) -> Iterator[tuple[Addresses, sqlite3.Connection]]:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
-        migrate(db)
+        db.deserialize(_empty())
         store = cast("Store", SimpleNamespace(reader=db))
-        yield Addresses(NETWORK, _adapter(kind), store), db
+        yield Addresses(NETWORK, "net.example", _adapter(kind), store), db
 
 
 def _contacts(kind: str) -> st.SearchStrategy[list[RemoteUserId]]:
@@ -145,6 +154,26 @@ def test_rooms_are_never_contacts(name: str) -> None:
         assert book.contact(f"#{name}") is None
         if not _SURROGATE.search(name):
             assert not book.localpart(RemoteUserId(f"#{name}")).startswith("#")
+
+
+@given(st.lists(st.tuples(_NAMES, _NAMES), min_size=1, max_size=5))
+def test_req_260_every_room_has_an_address_that_servers_take(
+    rooms: list[tuple[str, str]],
+) -> None:
+    """Whatever its id and its name are."""
+    with _addresses("scripted") as (book, db):
+        ids = {RemoteRoomId(f"!{id}{number}") for number, (id, _) in enumerate(rooms)}
+        assume(not any(_SURROGATE.search(id) for id in ids))
+        for room, (_, name) in zip(sorted(ids), rooms, strict=True):
+            book.assign_room(db, room, name)
+        found = {room: addresses.localpart_of(db, NETWORK, RemoteUserId(room)) for room in ids}
+        assert len(set(found.values())) == len(ids)
+        for room, localpart in found.items():
+            assert localpart is not None
+            assert re.fullmatch(r"#[a-z0-9._+=~!#$*-]+", localpart)
+            assert nodeprep(localpart) == localpart
+            assert jid.make(localpart, _DOMAIN, "A nick") == f"{localpart}@{_DOMAIN}/A nick"
+            assert book.room(localpart.upper()) == room
 
 
 def test_the_gateway_itself_has_no_localpart() -> None:

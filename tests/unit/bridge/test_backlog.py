@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.bridge.backlog import Backlog, Marks
+from gateway.bridge.inbound.backlog import Backlog, Marks
 from gateway.errors import StanzaRefused
 from gateway.ids import AccountId, NetworkName, StanzaId, UserJid
 from gateway.store import accounts

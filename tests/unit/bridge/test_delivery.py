@@ -9,8 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.bridge.backlog import Backlog, Marks
-from gateway.bridge.delivery import Delivery
+from gateway.bridge.files.uploads import Uploads
+from gateway.bridge.inbound.backlog import Backlog, Marks
+from gateway.bridge.inbound.delivery import Delivery
+from gateway.bridge.inbound.queues import CACHED, Queue
 from gateway.bridge.persist import Persist
 from gateway.bridge.ports import Ping, Pong, XmppPort
 from gateway.events import ChatMessage
@@ -48,6 +50,10 @@ class Port:
         """All users are."""
         return self.local
 
+    def language_of(self, to: str) -> str:
+        """Everybody's."""
+        return "en"
+
     def ping(self, domain: str, answered: Callable[[Pong], None]) -> None:
         """Every server is there."""
         answered(Pong(Ping.ANSWERED))
@@ -55,6 +61,25 @@ class Port:
     def bodies(self) -> list[str]:
         """What was written."""
         return [row.delivery.body for row in self.written if isinstance(row.delivery, ChatMessage)]
+
+
+class NoUploads:
+    """No row has a file."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def attach(self, port: object) -> None:
+        pass
+
+    def holds(self, row: InboundRow) -> bool:
+        """None is."""
+        self.seen.append(row.stanza_id)
+        return False
+
+    def keep_waiting(self, queue: Queue, row: InboundRow) -> bool:
+        """Nothing waits for any."""
+        return False
 
 
 class Box:
@@ -71,7 +96,15 @@ class Box:
     def delivery(self, *, local: bool) -> tuple[Delivery, Port]:
         """As after a start of the process."""
         persist = Persist(self.store, self.clock, self.tasks)
-        delivery = Delivery(NETWORK, self.store, self.clock, self.tasks, persist, self.backlog)
+        delivery = Delivery(
+            NETWORK,
+            self.store,
+            self.clock,
+            self.tasks,
+            persist,
+            self.backlog,
+            cast("Uploads", NoUploads()),
+        )
         port = Port(local=local)
         delivery.attach(cast("XmppPort", cast("Any", port)))
         return delivery, port
@@ -265,3 +298,20 @@ async def test_others_have_a_turn_after_many_stanzas(box: Box) -> None:
     await box.clock.settle()
     assert port.bodies() == bodies
     delivery.stop()
+
+
+async def test_req_446_files_begin_when_their_rows_are_read_and_not_first_in_their_turn(
+    box: Box,
+) -> None:
+    """Each would hold up its conversation for a second. What only the journal has is no task."""
+    await box.rows(0, "a", "b", "c", state=InboundState.COMMITTED)
+    delivery, port = box.delivery(local=True)
+    delivery.load()
+    port.room = 1
+    delivery.pump()
+    uploads = cast("NoUploads", delivery._uploads)
+    assert port.bodies() == ["a"]
+    assert uploads.seen == ["a", "b", "c"]
+    bodies = [f"{number}" for number in range(CACHED + 50)]
+    delivery.offer(await box.rows(1, *bodies, state=InboundState.COMMITTED))
+    assert uploads.seen[3:] == bodies[:CACHED]

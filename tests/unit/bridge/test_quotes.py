@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bridge.rooms.quotes import Quote, folded, leading
+from gateway.bridge.quotes import Quote, folded, leading
 
 
 @pytest.mark.parametrize(

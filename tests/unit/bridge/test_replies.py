@@ -6,11 +6,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from gateway.bridge.rooms.reactions import is_emoji
-from gateway.bridge.rooms.replies import quote, without_fallback
+from gateway.bridge.emoji import is_emoji
+from gateway.bridge.quotes import without_fallback
+from gateway.bridge.rooms.replies import quote
 from gateway.events import RoomMessage
 from gateway.ids import StanzaId
+from gateway.text import Span, Style
 
 
 def _said(body: str, nick: str = "Bob") -> RoomMessage:
@@ -39,6 +42,16 @@ def test_req_434_quotes_are_short(body: str, expected: str) -> None:
     assert quote(_said(body)) == expected
 
 
+def test_req_440_quotes_do_not_say_what_spoilers_hide() -> None:
+    hidden = (
+        Span(Style.SPOILER, 5, 11, "who"),
+        Span(Style.BOLD, 5, 8),
+        Span(Style.SPOILER, 12, 14),
+    )
+    said = structs.replace(_said("It is\na cat 42."), spans=hidden)
+    assert quote(said) == "> Bob: It is▒▒▒ ▒▒▒.\n"
+
+
 def test_req_434_the_room_has_no_name() -> None:
     assert quote(_said("Bob pinned it.", nick="")) == "> Bob pinned it.\n"
 
@@ -50,7 +63,8 @@ def test_req_434_the_room_has_no_name() -> None:
         ("> 🎂\nb", ((0, 4),), "b"),
         ("b", (), "b"),
         ("abcdef", ((4, 5), (0, 2)), "cdf"),
-        ("abc", ((0, 3),), ""),
+        ("abc", ((0, 3),), "abc"),
+        ("abc\n", ((0, 3),), "abc\n"),
         ("abc", ((0, 4),), "abc"),
         ("abc", ((2, 1),), "abc"),
         ("abc", ((0, 2), (1, 3)), "abc"),
@@ -63,7 +77,7 @@ def test_req_435_fallbacks_are_cut_out(
     assert without_fallback(body, parts) == expected
 
 
-@given(answered=st.text(max_size=400), answer=st.text(max_size=50))
+@given(answered=st.text(max_size=400), answer=st.text(max_size=50).filter(str.strip))
 def test_req_435_what_we_write_we_cut_out(answered: str, answer: str) -> None:
     quoted = quote(_said(answered))
     assert without_fallback(quoted + answer, ((0, len(quoted)),)) == answer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.bridge.sealed import Sealed
+from gateway.bridge.links.sealed import Sealed
 from gateway.errors import SecretUnreadable
 from gateway.ids import AccountId
 from gateway.store import Store, Transaction, sealed

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import pytest
 
-from gateway.bridge.settings import FIELDS, Publish, Settings, changed, decoded, encoded
+from gateway.bridge.accounts.settings import FIELDS, Publish, Settings, changed, decoded, encoded
 from gateway.errors import SettingRefused
 
 
 def test_every_setting_has_a_label_an_explanation_and_its_values() -> None:
-    assert [field.name for field in FIELDS] == [f.name for f in msgspec.structs.fields(Settings)]
+    names = [field.name for field in FIELDS]
+    assert sorted(names) == sorted(f.name for f in msgspec.structs.fields(Settings))
+    groups = [group for group, _ in itertools.groupby(FIELDS, key=lambda field: field.group)]
+    assert len(groups) == len(set(groups)), "those of one group follow each other"
+    assert all(groups)
     for field in FIELDS:
         assert field.label
         assert field.explanation.endswith(".")

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from gateway.bridge.accounts import Account
-from gateway.bridge.actors import Actor, Limits
-from gateway.bridge.watchdog import Watchdog
+from gateway.bridge.outbound.actors import Actor, Limits
+from gateway.bridge.outbound.watchdog import Watchdog
 from gateway.ids import ConversationId, NetworkName
 from tests.clock import VirtualClock
 

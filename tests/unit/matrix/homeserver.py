@@ -21,6 +21,13 @@ class Request:
     query: dict[str, str]
     body: Any
     token: str = ""
+    range: str = ""
+    data: bytes = b""
+    """The body, if that is no JSON."""
+    kind: str = ""
+    """Its media type."""
+    length: int | None = None
+    """As it was said before it came."""
 
 
 Answer = tuple[int, Any] | web.Response
@@ -52,6 +59,10 @@ class Homeserver:
             dict(request.query),
             json.loads(text) if text else None,
             request.headers.get("Authorization", ""),
+            request.headers.get("Range", ""),
+            b"" if is_json else await request.read(),
+            request.content_type,
+            request.content_length,
         )
         self.asked.add(asked)
         if self.news is not None and asked.query.get("timeout", "0") != "0":

@@ -8,9 +8,10 @@ from msgspec.structs import replace
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill
 from adapters.matrix.group_sync import Lists
+from adapters.matrix.opened import Opened
 from adapters.matrix.parts import Outcome
 from adapters.matrix.rooms import Book, Group, Room, RoomId
-from adapters.matrix.sync import translate
+from adapters.matrix.sync import NOTHING, translate
 from gateway.ids import RemoteUserId
 
 ALICE = RemoteUserId("@alice:example.org")
@@ -89,6 +90,7 @@ def outcome(
     *,
     fills: Mapping[RoomId, Fill] | None = None,
     lists: Lists | None = None,
+    opened: Opened = NOTHING,
 ) -> Outcome:
     """The translation of a small answer."""
     [only] = translate(
@@ -99,6 +101,7 @@ def outcome(
         instance="here",
         fills=fills or {},
         now=NOW,
+        opened=opened,
         lists=lists,
     )
     assert only.is_last

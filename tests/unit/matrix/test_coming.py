@@ -176,7 +176,7 @@ def test_a_direct_invitation_is_that_of_a_person() -> None:
 
 
 def _waiting() -> Book:
-    known = Book({"groups": "1", "avatars": "1", "pasts": "1"})
+    known = Book({"groups": "1", "avatars": "1", "pasts": "1", "faces": "1"})
     known.apply(outcome(invited(NAME, _stripped()), known).draft)
     return known
 
@@ -260,7 +260,7 @@ def test_a_group_that_the_gateway_makes_is_told_while_nobody_else_is_there() -> 
     own = state("m.room.member", ALICE, {"membership": "join"}, "$own", ALICE)
     made = created(ALICE)
     made["content"][GROUP_MARKER] = {"instance": "here"}
-    known = Book({"groups": "1", "avatars": "1", "pasts": "1"})
+    known = Book({"groups": "1", "avatars": "1", "pasts": "1", "faces": "1"})
     lists = {ROOM: [member(ALICE, "join")]}
     result = outcome(joined(made, own, NAME), known, lists=lists)
     assert [type(event) for event in result.events] == [RemoteRoom]

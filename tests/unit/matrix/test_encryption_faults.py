@@ -20,6 +20,7 @@ from adapters.matrix.e2e.olm import Olm
 from adapters.matrix.e2e.own import ALGORITHMS, OwnDevice
 from adapters.matrix.e2e.people import Device
 from adapters.matrix.e2e.signed import sign
+from adapters.matrix.e2e.verification import Phase
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill
 from adapters.matrix.rooms import Room
@@ -504,6 +505,23 @@ async def test_the_device_that_is_named_is_the_one_that_is_compared_with() -> No
         step = await encryption.flow().submit({"action": "verify"})
         assert isinstance(step, LoginStep)
         assert "PHONE" in step.instructions
+
+
+async def test_req_214_who_goes_back_from_a_comparison_has_ended_it() -> None:
+    """The other app is not asked any more, and may be asked anew."""
+    async with _account() as account:
+        server = _WithBackup()
+        server.phones[ALICE] = vodozemac.Account()
+        encryption, machine, _ = _encryption(account, server)
+        flow = encryption.flow()
+        await flow.submit({"action": "verify"})
+        first = machine.trust._verification
+        assert first is not None
+        assert isinstance(await flow.submit({"action": "recover"}), LoginStep)
+        assert first.phase is Phase.CANCELLED
+        assert [kind for _, kind, _ in first.outbox][-1].endswith("cancel")
+        assert isinstance(await flow.submit({"action": "verify"}), LoginStep)
+        assert machine.trust._verification is not first
 
 
 async def test_many_people_with_other_devices_do_not_hold_up_others() -> None:

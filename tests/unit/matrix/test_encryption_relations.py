@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 import vodozemac
 
+from adapters.matrix.contents import content_of
 from adapters.matrix.e2e.megolm import ALGORITHM, Missing, RoomKeys
 from adapters.matrix.e2e.waiting import Received
-from adapters.matrix.group_outbound import room_content
+from adapters.matrix.rooms import Room
 from adapters.matrix.secrets import Secrets
 from gateway.events import (
+    RemoteMessage,
+    RemoteReaction,
     RemoteRoomMessage,
     RemoteRoomReaction,
     RemoteUndecryptable,
@@ -68,8 +71,10 @@ async def test_which_relation_holds(inside: Any, outside: Any, expected: Any) ->
         assert keys.decrypt(ROOM, event)["content"] == expected
 
 
+@pytest.mark.parametrize("room", [RemoteRoomId(ROOM), None])
 @pytest.mark.parametrize("kind", ["m.room.message", "m.reaction", "m.room.redaction"])
-async def test_what_waited_in_a_group_is_what_it_was(kind: str) -> None:
+async def test_what_waited_is_what_it_was(kind: str, room: RemoteRoomId | None) -> None:
+    """In a group and in a chat."""
     relation = {"rel_type": "m.annotation", "key": "👍"} if kind == "m.reaction" else CLEAR
     outside = {"m.relates_to": {**CLEAR, **relation}}
     event, key = _event({"body": "* new", "m.new_content": NEW, "redacts": "$x"}, outside, kind)
@@ -81,7 +86,7 @@ async def test_what_waited_in_a_group_is_what_it_was(kind: str) -> None:
             sent_at=1.0,
             content=json.dumps(event),
             needs=str(Missing(ROOM, key["session_id"])),
-            room=RemoteRoomId(ROOM),
+            room=room,
         )
         await account.commit([waiting])
         mark = account.inbox.mark()
@@ -91,14 +96,41 @@ async def test_what_waited_in_a_group_is_what_it_was(kind: str) -> None:
         told: list[Any] = account.inbox.items[mark:]
     if kind == "m.room.message":
         [said] = told
-        assert isinstance(said, RemoteRoomMessage)
-        assert (said.sender, said.body, said.edits) == (BOB, "new", "$clear")
+        assert isinstance(said, RemoteRoomMessage if room else RemoteMessage)
+        assert (said.body, said.edits) == ("new", "$clear")
     elif kind == "m.reaction":
         [said] = told
-        assert isinstance(said, RemoteRoomReaction)
-        assert (said.sender, said.message, said.emoji) == (BOB, "$clear", "👍")
+        assert isinstance(said, RemoteRoomReaction if room else RemoteReaction)
+        assert (said.message, said.emoji) == ("$clear", "👍")
     else:
         assert told == []
+    assert {getattr(each, "sender" if room else "contact") for each in told} <= {BOB}
+
+
+async def test_req_420_a_late_edit_where_a_third_person_has_spoken_is_a_text() -> None:
+    inside = {"body": "* new", "msgtype": "m.text", "m.new_content": NEW}
+    event, key = _event(inside, {"m.relates_to": CLEAR})
+    async with _account() as account:
+        encryption, machine, _ = _encryption(account, _Homeserver())
+        async with encryption._ledger.writing() as book:
+            draft = book.draft()
+            draft.put(ROOM, Room(contact=RemoteUserId(BOB), guests=True))
+            await encryption._ledger.commit(draft)
+        missing = str(Missing(ROOM, key["session_id"]))
+        waiting = RemoteUndecryptable(
+            contact=RemoteUserId(BOB),
+            id=RemoteMessageId("$1"),
+            sent_at=1.0,
+            content=json.dumps(event),
+            needs=missing,
+        )
+        await account.commit([waiting])
+        mark = account.inbox.mark()
+        machine._keys.add_shared(key, BOB, "bobs", "bobs")
+        await encryption._tell(await machine.waiting.overlooked([missing]))
+        [told] = account.inbox.items[mark:]
+    assert isinstance(told, RemoteMessage)
+    assert (told.body, told.edits) == ("✏ new", None)
 
 
 async def test_what_is_sent_has_its_relation_in_clear_and_its_words_not() -> None:
@@ -107,7 +139,7 @@ async def test_what_is_sent_has_its_relation_in_clear_and_its_words_not() -> Non
     )
     async with _account() as account:
         encryption, _, _ = _encryption(account, _Homeserver())
-        content = await encryption.encrypt(ROOM, "m.room.message", room_content(command, "k"))
+        content = await encryption.encrypt(ROOM, "m.room.message", content_of(command, "k"))
     assert content["m.relates_to"] == {"rel_type": "m.replace", "event_id": "$mine"}
     assert "secret" not in json.dumps(content)
     assert "m.new_content" not in content

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from adapters.matrix.group_events import PINS, done_in, said_in
 from adapters.matrix.opened import Unread
-from gateway.bridge.wellformed import must_be_whole
+from gateway.bridge.inbound.wellformed import must_be_whole
 from gateway.events import (
     RemoteRoomMessage,
     RemoteRoomNotice,
@@ -54,9 +54,12 @@ def _replacing(relation: Any, new: Any, **more: Any) -> dict[str, Any]:
         ({"msgtype": "m.text", "body": "> <@a:b> quoted\n\nnew"}, "> <@a:b> quoted\n\nnew"),
         ({**NEW, "m.relates_to": {"m.in_reply_to": {"event_id": "$other"}}}, "new"),
         ({**NEW, "m.relates_to": EDIT, "m.new_content": _content("deeper")}, "new"),
-        ({**NEW, "format": "org.matrix.custom.html", "formatted_body": "<b>x</b>"}, "new"),
-        ({"msgtype": "m.image", "body": "a.png"}, "[image] a.png — not bridged yet"),
-        ({}, "[a kind of message that is not bridged yet] [message without text]"),
+        ({**NEW, "format": "org.matrix.custom.html", "formatted_body": "<b>x</b>"}, "x"),
+        (
+            {"msgtype": "m.image", "body": "a.png"},
+            "[image] a.png — https://matrix.to/#/%21room%3Aexample.org/%24first?via=example.org",
+        ),
+        ({"msgtype": "m.location", "body": "x", "geo_uri": "geo:1,2"}, "geo:1,2"),
     ],
 )
 def test_edits(new: Any, body: str) -> None:

@@ -63,7 +63,7 @@ async def linked(
             draft = book.draft()
             draft.changed_groups.update(book.groups())
             account.stored = {key: str(value) for key, value in draft.changes().items()}
-            account.stored |= {"groups": "1", "avatars": "1", "pasts": "1"}
+            account.stored |= {"groups": "1", "avatars": "1", "pasts": "1", "faces": "1"}
         yield server, MatrixAdapter(MemoryNetwork(http, encryption=False)), account
 
 
@@ -240,9 +240,9 @@ async def test_encryption_is_asked_for_while_the_loop_is_not_live() -> None:
     async with linked(handlers) as (server, adapter, account):
         session = adapter.session(account)
         assert isinstance(session, MatrixSession)
-        session._answered_at = account.clock.monotonic()
+        session._polling._answered_at = account.clock.monotonic()
         await session.send(HELLO, "key")
-        session._answered_at = account.clock.monotonic() - 11
+        session._polling._answered_at = account.clock.monotonic() - 11
         with pytest.raises(Unsupported, match="encrypted"):
             await session.send(HELLO, "key")
         assert json.loads(account.stored[f"group:{ROOM}"])["encrypted"] is True
@@ -275,7 +275,7 @@ async def test_refusals_are_sentences(answer: Answer, kind: type[Exception], wor
     async with linked({"key": lambda _: answer}, encrypted=False) as (_, adapter, account):
         session = adapter.session(account)
         assert isinstance(session, MatrixSession)
-        session._answered_at = account.clock.monotonic()
+        session._polling._answered_at = account.clock.monotonic()
         with pytest.raises(kind, match=words):
             await session.send(HELLO, "key")
 

@@ -164,7 +164,7 @@ def test_reading_what_is_no_message_is_reading_the_message_before_it() -> None:
 
 
 def test_what_a_group_is_comes_before_who_has_read_it() -> None:
-    known = Book({"groups": "1", "avatars": "1", "pasts": "1"})
+    known = Book({"groups": "1", "avatars": "1", "pasts": "1", "faces": "1"})
     answer = joined(text("old", "$1"), state=[created()], ephemeral=[_receipt("$1", ALICE)])
     kinds = [kind for kind, _ in _kinds(answer, known)]
     assert kinds == ["RemoteRoom", "RemoteRoomRead"]

@@ -25,6 +25,7 @@ from gateway.events import (
     RemoteMember,
     RemoteMemberGone,
     RemoteMessage,
+    RemoteProfile,
     RemoteRoom,
     RemoteRoomGap,
     RemoteRoomMessage,
@@ -57,7 +58,7 @@ LIST = [member(ALICE, "join", "Alice"), member(BOB, "join", "Bob"), member(CAROL
 
 def _known() -> Book:
     """Of an account whose groups were all told."""
-    known = Book({"groups": "1", "avatars": "1", "pasts": "1"})
+    known = Book({"groups": "1", "avatars": "1", "pasts": "1", "faces": "1"})
     assert known.knows_groups
     return known
 
@@ -257,7 +258,7 @@ def test_a_chat_that_another_app_begins_is_no_group() -> None:
     answer = joined(_invites(ALICE, BOB, direct=True), text("hi", "$2"))
     assert list(to_be_listed(answer, known, Mode.NEXT, ALICE, "here")) == []
     result = outcome(answer, known)
-    assert [type(event) for event in result.events] == [RemoteMessage]
+    assert [type(event) for event in result.events] == [RemoteProfile, RemoteMessage]
     known.apply(result.draft)
     assert known.groups() == {}
     assert (known.rooms()[ROOM].contact, known.rooms()[ROOM].encrypted) == (BOB, False)
@@ -457,7 +458,11 @@ def test_what_is_said_is_as_in_a_chat() -> None:
     assert outcome(joined(*events), group_book()).events == [
         _said("hello", "$1"),
         _said("/me waves", "$2", CAROL),
-        _said("[image] a.png — not bridged yet", "$3", CAROL),
+        _said(
+            "[image] a.png — https://matrix.to/#/%21room%3Aexample.org/%243?via=example.org",
+            "$3",
+            CAROL,
+        ),
         _said("mine", "$4", ALICE, "k"),
         _said("not mine", "$5", BOB, "k"),
     ]

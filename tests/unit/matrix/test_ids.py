@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.matrix.ids import address_of, contact_at, is_user_id
+from adapters.matrix.people import called
 from gateway.ids import RemoteUserId
 
 _LOCAL = st.text(string.ascii_lowercase + string.digits + "._=-/+", min_size=1, max_size=40)
@@ -66,7 +67,8 @@ def test_other_ids_have_no_readable_address(user_id: str) -> None:
         ("bob%example.org:8448", "@bob:example.org:8448"),
         ("bob%[2001:db8::1]:8448", "@bob:[2001:db8::1]:8448"),
         ("bob", None),
-        ("bob@example.org", None),
+        ("bob@example.org", "@bob:example.org"),
+        ("bob@exa%mple.org", None),
         ("b%c%example.org", None),
         ("%example.org", None),
         ("bob%", None),
@@ -74,5 +76,40 @@ def test_other_ids_have_no_readable_address(user_id: str) -> None:
         ("#room%example.org", None),
     ],
 )
-def test_what_people_type(typed: str, expected: str | None) -> None:
+def test_what_addresses_say(typed: str, expected: str | None) -> None:
     assert contact_at(typed) == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("@bob:example.org", "@bob:example.org"),
+        ("@Bob:Example.org", "@Bob:example.org"),
+        ("bob:example.org", "@bob:example.org"),
+        ("Bob:Example.org", "@bob:example.org"),
+        (" @bob : example.org\n", "@bob:example.org"),
+        ("bob%example.org", "@bob:example.org"),
+        ("bob@example.org", "@bob:example.org"),
+        ("https://matrix.to/#/@bob:example.org", "@bob:example.org"),
+        ("https://matrix.to/#/%40bob%3Aexample.org?via=x.example", "@bob:example.org"),
+        ("HTTPS://app.element.io/#/user/@bob:example.org", "@bob:example.org"),
+        ("matrix:u/bob:example.org", "@bob:example.org"),
+        ("matrix:u/bob:example.org?action=chat", "@bob:example.org"),
+        ("matrix:/user/bob:example.org", "@bob:example.org"),
+        ("MATRIX:u/bob:example.org:8448", "@bob:example.org:8448"),
+        ("matrix:r/tea:example.org", None),
+        ("https://matrix.to/#/#tea:example.org", None),
+        ("https://matrix.to/", None),
+        ("https://[/#/@bob:example.org", None),
+        ("https:example.org", None),
+        ("#tea:example.org", None),
+        ("!id:example.org", None),
+        ("bob", None),
+        ("", None),
+        ("@", None),
+        ("matrix:", None),
+        ("b" * 100_000, None),
+    ],
+)
+def test_req_227_what_people_type(typed: str, expected: str | None) -> None:
+    assert called(typed) == expected

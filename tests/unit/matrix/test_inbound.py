@@ -1,6 +1,7 @@
 """Events of a timeline → messages, and everything that strangers may write."""
 
 import json
+from importlib.resources import files
 from typing import Any
 
 import msgspec
@@ -8,14 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.matrix.inbound import MAX_BODY_BYTES, display_name, remote_event
+from adapters.matrix.chat_events import Said, said_to
+from adapters.matrix.inbound import MAX_BODY_BYTES, display_name
 from adapters.matrix.text import clean, without_reply_fallback
 from gateway.events import RemoteMessage, RemoteUndecryptable
-from tests.unit.matrix.samples import ALICE, BOB, CAROL, NOW, message, text
+from gateway.locale import add, in_language
+from gateway.text.wording import plain
+from tests.unit.matrix.samples import ALICE, BOB, CAROL, NOW, ROOM, message, text
 
 
-def _told(event: Any) -> RemoteMessage | RemoteUndecryptable | None:
-    return remote_event(event, contact=BOB, account=ALICE, name_of=lambda _: "Carol", now=NOW)
+def _told(event: Any) -> Said | None:
+    return said_to(ROOM, event, contact=BOB, account=ALICE, name_of=lambda _: "Carol", now=NOW)
 
 
 def _body(event: Any) -> str:
@@ -25,6 +29,7 @@ def _body(event: Any) -> str:
 
 
 NOTHING = "[message without text]"
+LINK = " — https://matrix.to/#/%21room%3Aexample.org/%241?via=example.org"
 EDIT = {"rel_type": "m.replace", "event_id": "$0"}
 REPLY = {"m.in_reply_to": {"event_id": "$0"}}
 
@@ -36,22 +41,23 @@ REPLY = {"m.in_reply_to": {"event_id": "$0"}}
         ({"msgtype": "m.text", "body": "hello", "formatted_body": "<b>x</b>"}, "hello"),
         ({"msgtype": "m.notice", "body": "beep"}, "beep"),
         ({"msgtype": "m.emote", "body": "waves"}, "/me waves"),
-        ({"msgtype": "m.image", "body": "photo.jpg"}, "[image] photo.jpg — not bridged yet"),
+        ({"msgtype": "m.image", "body": "photo.jpg"}, "[image] photo.jpg" + LINK),
         ({"msgtype": "m.image", "body": "look", "filename": "photo.jpg"},
-         "[image] photo.jpg — not bridged yet\nlook"),
+         "[image] photo.jpg" + LINK + "\nlook"),
         ({"msgtype": "m.file", "body": "a.pdf", "filename": "a.pdf"},
-         "[file] a.pdf — not bridged yet"),
-        ({"msgtype": "m.video"}, "[video] — not bridged yet"),
-        ({"msgtype": "m.audio", "body": 5}, "[audio] — not bridged yet"),
+         "[file] a.pdf" + LINK),
+        ({"msgtype": "m.video"}, "[video]" + LINK),
+        ({"msgtype": "m.audio", "body": 5}, "[audio]" + LINK),
         ({"msgtype": "m.audio", "body": "v.ogg", "org.matrix.msc3245.voice": {}},
-         "[voice message] v.ogg — not bridged yet"),
-        ({"msgtype": "m.location", "body": "home", "geo_uri": "geo:1,2"},
-         "[location] home geo:1,2"),
+         "[voice message] v.ogg" + LINK),
+        ({"msgtype": "m.location", "body": "home", "geo_uri": "geo:1,2"}, "geo:1,2"),
+        ({"msgtype": "m.location", "body": "home", "geo_uri": "geo:1,2;u=5\nx"},
+         "[location] home" + LINK),
         ({"msgtype": "org.new", "body": "text"},
-         "[a kind of message that is not bridged yet] text"),
-        ({"body": "text"}, "[a kind of message that is not bridged yet] text"),
+         "[a kind of message that is not bridged yet] text" + LINK),
+        ({"body": "text"}, "[a kind of message that is not bridged yet] text" + LINK),
         ({"msgtype": ["m.text"], "body": "text"},
-         "[a kind of message that is not bridged yet] text"),
+         "[a kind of message that is not bridged yet] text" + LINK),
         ({"msgtype": "m.text"}, NOTHING),
         ({"msgtype": "m.text", "body": None}, NOTHING),
         ({"msgtype": "m.text", "body": {"a": 1}}, NOTHING),
@@ -59,9 +65,9 @@ REPLY = {"m.in_reply_to": {"event_id": "$0"}}
         ({"msgtype": "m.text", "body": "\x00\x01"}, NOTHING),
         ({"msgtype": "m.text", "body": "a\x00b\r\nc\td\ufffe"}, "ab\nc\td"),
         ({"msgtype": "m.text", "body": "a\ud800b"}, "a\ufffdb"),
-        ([], "[a kind of message that is not bridged yet] " + NOTHING),
+        ([], f"[a kind of message that is not bridged yet] {NOTHING}{LINK}"),
         ({"msgtype": "m.text", "body": "* new", "m.relates_to": EDIT,
-          "m.new_content": {"msgtype": "m.text", "body": "new"}}, "✏ new"),
+          "m.new_content": {"msgtype": "m.text", "body": "new"}}, "new"),
         ({"msgtype": "m.text", "body": "* new", "m.relates_to": EDIT}, "* new"),
         ({"msgtype": "m.text", "body": "> <@a:b> old\n> more\n\nnew", "m.relates_to": REPLY},
          "new"),
@@ -78,14 +84,11 @@ def test_contents(content: Any, body: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "content", "body"),
     [
-        ("m.sticker", {"body": "cat"}, "[sticker] cat — not bridged yet"),
-        ("m.call.invite", {}, "[call] — not bridged yet"),
-        ("m.poll.start", {"m.poll": {"question": {"m.text": [{"body": "Tea?"}]}}},
-         "[poll] Tea? — not bridged yet"),
-        ("org.matrix.msc3381.poll.start",
-         {"org.matrix.msc3381.poll.start": {"question": {"org.matrix.msc1767.text": "Tea?"}}},
-         "[poll] Tea? — not bridged yet"),
-        ("m.poll.start", {"m.poll": 7}, "[poll] — not bridged yet"),
+        ("m.sticker", {"body": "cat"}, "[sticker] cat" + LINK),
+        ("m.call.invite", {}, "[📞 call]" + LINK),
+        ("m.beacon_info", {"live": True, "description": "On my way"},
+         "[live location] On my way" + LINK),
+        ("org.matrix.msc3672.beacon_info", {"live": True}, "[live location]" + LINK),
     ],
 )  # fmt: skip
 def test_other_types(kind: str, content: Any, body: str) -> None:
@@ -110,6 +113,31 @@ def test_other_types(kind: str, content: Any, body: str) -> None:
 )
 def test_events_that_say_nothing(event: Any) -> None:
     assert _told(event) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "german"),
+    [
+        ({"msgtype": "m.location", "body": "home"}, "m.room.message", "[Standort] home — "),
+        ({"msgtype": "m.audio", "org.matrix.msc3245.voice": {}}, "m.room.message",
+         "[Sprachnachricht] — "),
+        ({"msgtype": "m.text"}, "m.room.message", "[Nachricht ohne Text]"),
+        ({"m.poll": {"answers": [{"m.id": "1", "m.text": "Yes"}]}}, "m.poll.start",
+         "📊 Eine Umfrage\n1️⃣ Yes\nZum Abstimmen reagiere oder antworte mit einer Nummer."),
+        ({}, "m.poll.end", "📊 Die Umfrage ist zu Ende."),
+        ({"msgtype": "m.text", "body": "location"}, "m.room.message", "location"),
+    ],
+)  # fmt: skip
+def test_req_130_what_stands_in_for_content_can_be_said_in_german(
+    content: Any, kind: str, german: str
+) -> None:
+    add(files("adapters.matrix") / "locale")
+    told = _told(message(content, kind=kind))
+    assert isinstance(told, RemoteMessage)
+    assert in_language(told.body, "de").startswith(german)
+    by_carol = _told(message(content, kind=kind, sender=CAROL))
+    assert isinstance(by_carol, RemoteMessage)
+    assert in_language(by_carol.body, "de").partition(": ")[2].startswith(german)
 
 
 @pytest.mark.parametrize("sent", [None, "now", True, -5, 10**30, 1.5, [], NOW * 1000 + 1])
@@ -168,7 +196,7 @@ def test_no_content_raises(kind: str, content: Any, sender: Any) -> None:
     for who in (BOB, sender):
         told = _told(message(content, sender=who, kind=kind))
         if told is not None:
-            msgspec.json.encode(told)
+            msgspec.json.encode(told, enc_hook=plain)
 
 
 @given(st.text(st.characters(codec=None)), st.integers(min_value=32, max_value=80))

@@ -62,7 +62,7 @@ def _left(sender: str, membership: str = "leave", before: str = "") -> dict[str,
 
 
 def _asked() -> Book:
-    known = Book({"groups": "1", "avatars": "1", "pasts": "1"})
+    known = Book({"groups": "1", "avatars": "1", "pasts": "1", "faces": "1"})
     result = outcome(_knocking(created(), NAME), known)
     assert result.events == [OWN]
     known.apply(result.draft)
@@ -168,7 +168,7 @@ def test_who_has_not_stopped_to_ask(event: Any) -> None:
 
 
 def test_a_ban_of_the_account_while_it_is_out_is_told_and_its_end() -> None:
-    known = Book({"groups": "1", "avatars": "1", "pasts": "1"})
+    known = Book({"groups": "1", "avatars": "1", "pasts": "1", "faces": "1"})
     (banned,) = outcome(_left(BOB, "ban", "leave"), known).events
     assert banned == RemoteMemberGone(room=TEA, user=ALICE, how=Departure.BANNED, actor=BOB)
     (lifted,) = outcome(_left(BOB, "leave", "ban"), known).events

@@ -7,14 +7,20 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from adapters.matrix.group_outbound import room_content
+from adapters.matrix.contents import content_of
+from adapters.matrix.group_events import said_in
+from adapters.matrix.groups import levels_in
 from adapters.matrix.mentions import mentions_in
-from gateway.bridge.wellformed import must_be_whole
-from gateway.events import Mention, RemoteRoomMessage, SendRoomText
+from adapters.matrix.rooms import Group
+from adapters.matrix.words import told_by
+from gateway.bridge.inbound.wellformed import must_be_whole
+from gateway.events import Mention, RemoteMessage, RemoteRoomMessage, SendRoomText, SendText
 from gateway.ids import RemoteMessageId, RemoteRoomId
-from tests.unit.matrix.samples import ALICE, BOB, CAROL, ROOM, message
-from tests.unit.matrix.test_group_events import _said
+from gateway.text.html import Styled
+from tests.unit.matrix.samples import ALICE, BOB, CAROL, NOW, ROOM, joined, message, outcome
+from tests.unit.matrix.test_group_events import TEA, _said
 
 KEY = "org.dragoman.key"
 
@@ -44,9 +50,11 @@ def _html(formatted: str, *told: str) -> dict[str, Any]:
         ("Ann Bob Ann", _html(f"{_link(BOB, 'Ann')} Bob {_link(CAROL, 'Ann')}"),
          [(BOB, "Ann", True), (CAROL, "Ann", True)]),
         ("Bobby and Bob", _html(_link(BOB, "Bob"), BOB), [(BOB, "Bob", True)]),
-        ("hi Rob", _html(_link(BOB, "Bob"), BOB), [(BOB, "", True)]),
+        ("hi Rob", _html("hi Rob", BOB), [(BOB, "", True)]),
         ("hi", _html(f"<mx-reply>{_link(CAROL, 'hi')}</mx-reply>hi"), []),
         (f"hi [Bob](https://matrix.to/#/{BOB})", _html(f"hi {_link(BOB, 'Bob')}", BOB),
+         [(BOB, "Bob", True)]),
+        (f"hi [Bob](https://matrix.to/#/{BOB})", {"m.mentions": {"user_ids": [BOB]}},
          [(BOB, f"[Bob](https://matrix.to/#/{BOB})", True)]),
         (f"ask {BOB}.", {}, [(BOB, BOB, True)]),
         (f"ask {BOB}.", {"m.mentions": {}}, [(BOB, BOB, False)]),
@@ -67,8 +75,29 @@ def test_req_574_who_is_named_on_matrix(body: str, content: Any, found: Any) -> 
     told = _said(message({"msgtype": "m.text", "body": body, **content}))
     assert isinstance(told, RemoteRoomMessage)
     must_be_whole(told)
-    named = [(each.user, body[each.begin : each.end], each.notify) for each in told.mentions]
+    named = [(each.user, told.body[each.begin : each.end], each.notify) for each in told.mentions]
     assert list(dict.fromkeys(named)) == found
+
+
+@pytest.mark.parametrize(
+    ("levels", "calls"),
+    [
+        (None, True),  # nothing was set, and who has made the group rules it
+        ({"users": {BOB: 50}}, True),
+        ({"users": {BOB: 49}}, False),
+        ({"users_default": 10, "notifications": {"room": 10}}, True),
+        ({"users": {BOB: 99}, "notifications": {"room": 100}}, False),
+    ],
+)
+def test_req_733_only_who_may_calls_everybody(levels: dict[str, Any] | None, calls: bool) -> None:
+    """Matrix spec, "User and room mentions": homeservers let others say it all the same."""
+    group = Group(founder=BOB, levels=None if levels is None else levels_in(levels))
+    content = {"msgtype": "m.text", "body": f"up, @room and {CAROL}"}
+    event = message({**content, "m.mentions": {"room": True, "user_ids": [CAROL]}}, sender=BOB)
+    told = said_in(TEA, event, account=ALICE, now=NOW, group=group)
+    assert isinstance(told, RemoteRoomMessage)
+    assert told.body == content["body"]
+    assert {each.user for each in told.mentions} == ({None, CAROL} if calls else {CAROL})
 
 
 def test_req_574_of_an_edit_only_new_ones_are_notified() -> None:
@@ -95,6 +124,36 @@ def test_req_574_of_an_edit_only_new_ones_are_notified() -> None:
     )
 
 
+def test_req_439_in_a_chat_people_are_named_and_no_link_is_left() -> None:
+    content = {
+        "msgtype": "m.text",
+        "body": "hi Alice",
+        **_html(f"hi {_link(ALICE, 'Alice')}", ALICE),
+    }
+    [told] = outcome(joined(message(content))).events
+    assert isinstance(told, RemoteMessage)
+    assert told.mentions == (Mention(user=ALICE, begin=3, end=8),)
+    assert told.spans == ()
+
+
+def test_req_439_whom_the_user_names_in_a_chat_is_linked_and_notified() -> None:
+    mentions = (
+        Mention(user=BOB, begin=0, end=3),
+        Mention(user=CAROL, begin=5, end=10, notify=False),
+    )
+    content = content_of(SendText(contact=BOB, body="Bob: Carol", mentions=mentions), "k")
+    assert content["m.mentions"] == {"user_ids": [BOB]}
+    assert content["formatted_body"] == f"{_link(BOB, 'Bob')}: {_link(CAROL, 'Carol')}"
+
+
+def test_req_459_a_further_part_of_a_long_text_is_what_it_says() -> None:
+    for body, kind in (("/me laughs", "m.emote"), ("geo:1,2", "m.location")):
+        for command in (SendText(contact=BOB, body=body), SendRoomText(room=TEA, body=body)):
+            assert content_of(command, "k")["msgtype"] == kind
+            further = content_of(replace(command, is_further=True), "k")
+            assert (further["msgtype"], further["body"]) == ("m.text", body)
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda values: st.lists(values) | st.dictionaries(st.text(max_size=8), values),
@@ -107,8 +166,9 @@ _JSON = st.recursive(
     st.dictionaries(st.sampled_from(["m.mentions", "formatted_body", "format"]), _JSON),
 )
 def test_places_are_within_the_text(body: str, content: Any) -> None:
-    for mention in mentions_in(content, body):
-        assert 0 <= mention.begin <= mention.end <= len(body)
+    words = told_by("m.room.message", {"msgtype": "m.text", "body": body, **content}).words
+    for mention in mentions_in(content, words):
+        assert 0 <= mention.begin <= mention.end <= len(words.text)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +179,9 @@ def test_places_are_within_the_text(body: str, content: Any) -> None:
 def test_no_text_takes_long(piece: str) -> None:
     text = piece * (65_536 // len(piece))
     before = time.thread_time()
-    mentions_in({"formatted_body": f"https://matrix.to/#/{text}"}, f"https://matrix.to/#/{text}")
+    content = {"msgtype": "m.text", "body": f"https://matrix.to/#/{text}", **_html(text)}
+    mentions_in(content, told_by("m.room.message", content).words)
+    mentions_in({}, Styled(f"https://matrix.to/#/{text}"))
     assert time.thread_time() - before < 0.3
 
 
@@ -128,7 +190,7 @@ def test_no_text_takes_long(piece: str) -> None:
 
 def _content(body: str, *mentions: Mention, **about: Any) -> Any:
     command = SendRoomText(room=RemoteRoomId(ROOM), body=body, mentions=mentions, **about)
-    return {name: value for name, value in room_content(command, "k").items() if name != KEY}
+    return {name: value for name, value in content_of(command, "k").items() if name != KEY}
 
 
 def test_req_439_a_mention_is_a_link_and_notifies() -> None:
@@ -168,7 +230,7 @@ def test_req_439_an_edit_notifies_only_new_ones() -> None:
 
 
 def test_a_long_text_is_not_sent_twice() -> None:
-    content = _content("Bob" + "x" * 5_000, Mention(user=BOB, begin=0, end=3))
+    content = _content("Bob" + "x" * 17_000, Mention(user=BOB, begin=0, end=3))
     assert "formatted_body" not in content
     assert content["m.mentions"] == {"user_ids": [BOB]}
 

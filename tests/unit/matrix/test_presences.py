@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Presence of Matrix: what events mean, and what silence means."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -72,6 +73,10 @@ def test_what_is_no_presence(event: Any) -> None:
     assert not list(presences({"presence": [event]}, NOW))
 
 
+def _nobody_is_asked() -> Api:
+    raise AssertionError
+
+
 class _Told:
     """A part of a `gateway.adapter.AccountContext`."""
 
@@ -88,22 +93,74 @@ class _Told:
 
 def test_silence_means_offline_only_where_presence_is_told() -> None:
     told = _Told()
-    contacts = Contacts(told.account)
+    contacts = Contacts(told.account, _nobody_is_asked)
     contacts.take(_answer(_event(ALICE, presence="online")), Mode.FIRST, {BOB, EVE})
     assert told.take() == {BOB: "unavailable"}
     contacts.take(_answer(_event(EVE, presence="online")), Mode.NEXT, {BOB, EVE})
     assert told.take() == {EVE: "available"}
-    # A later contact of a server that tells.
-    dora = RemoteUserId("@dora:far.example")
-    contacts.take(_answer(), Mode.NEXT, {BOB, EVE, dora})
-    assert told.take() == {dora: "unavailable"}
-    contacts.take(_answer(), Mode.NEXT, {BOB, EVE, dora})
-    assert not told.take()
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ((200, {"presence": "online"}), "available"),
+        ((200, {"presence": "unavailable", "last_active_ago": 9}), "away"),
+        ((200, {"presence": 7}), "unavailable"),
+        ((403, {"errcode": "M_FORBIDDEN"}), "unavailable"),
+        ((404, {"errcode": "M_UNKNOWN"}), "unavailable"),
+    ],
+)
+async def test_req_310_who_becomes_a_contact_is_asked_about(
+    answer: tuple[int, Any], shown: str
+) -> None:
+    """Servers tell nothing of somebody before they change."""
+    async with (
+        misbehaving(status=lambda _: answer) as server,
+        aiohttp.ClientSession() as http,
+    ):
+        told = _Told()
+        contacts = Contacts(told.account, lambda: Api(http, server.url, "T"))
+        contacts.take(_answer(_event(presence="offline")), Mode.FIRST, {BOB})
+        assert told.take() == {BOB: "unavailable"}
+        dora = RemoteUserId("@dora:home.example")
+        contacts.take(_answer(), Mode.NEXT, {BOB, EVE, dora}, {dora})
+        contacts.take(_answer(), Mode.NEXT, {BOB, EVE, dora}, {dora})
+        assert told.take() == {dora: "unavailable"}  # she has invited, and nobody has come
+        async with asyncio.timeout(5):
+            asking = asyncio.create_task(contacts.ask())
+            contacts.take(_answer(), Mode.NEXT, {BOB, EVE, dora})
+            contacts.take(_answer(), Mode.NEXT, {BOB, EVE, dora})
+            while not (found := told.take()):  # noqa: ASYNC110  no event tells
+                await asyncio.sleep(0)
+        assert found == {dora: shown}
+        asking.cancel()
+        assert [request.path for request in server.requests] == [f"/presence/{dora}/status"]
+
+
+async def test_what_is_told_meanwhile_is_newer_than_the_answer() -> None:
+    async with (
+        misbehaving(status=lambda _: (200, {"presence": "online"})) as server,
+        aiohttp.ClientSession() as http,
+    ):
+        told, dora = _Told(), RemoteUserId("@dora:home.example")
+        contacts = Contacts(told.account, lambda: Api(http, server.url, "T"))
+        contacts.take(_answer(_event(presence="offline")), Mode.FIRST, {BOB})
+        contacts.take(_answer(), Mode.NEXT, {BOB, dora})
+        told.take()
+        asking = asyncio.create_task(contacts.ask())
+        await asyncio.sleep(0)
+        contacts.take(_answer(_event(dora, presence="unavailable")), Mode.NEXT, {BOB, dora})
+        async with asyncio.timeout(5):
+            while not server.requests:  # noqa: ASYNC110  no event tells
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
+        asking.cancel()
+        assert told.take() == {dora: "away"}
 
 
 def test_a_homeserver_without_presence_says_nothing_of_anybody() -> None:
     told = _Told()
-    contacts = Contacts(told.account)
+    contacts = Contacts(told.account, _nobody_is_asked)
     contacts.take({}, Mode.FIRST, {BOB, EVE})
     contacts.take({}, Mode.NEXT, {BOB, EVE})
     assert not told.take()
@@ -111,7 +168,7 @@ def test_a_homeserver_without_presence_says_nothing_of_anybody() -> None:
 
 def test_a_session_that_continues_takes_nobody_for_offline() -> None:
     told = _Told()
-    contacts = Contacts(told.account)
+    contacts = Contacts(told.account, _nobody_is_asked)
     contacts.begin({BOB})
     contacts.take(_answer(_event(ALICE, presence="online")), Mode.NEXT, {BOB})
     assert not told.take()
@@ -122,7 +179,7 @@ def test_a_session_that_continues_takes_nobody_for_offline() -> None:
 
 def test_strangers_and_the_account_itself_are_not_told_of() -> None:
     told = _Told()
-    contacts = Contacts(told.account)
+    contacts = Contacts(told.account, _nobody_is_asked)
     events = _answer(_event(ALICE, presence="online"), _event(EVE, presence="online"))
     contacts.take(events, Mode.NEXT, {BOB, ALICE})
     assert EVE not in (found := told.take())
@@ -183,13 +240,14 @@ async def test_a_homeserver_that_keeps_no_filter(answer: tuple[int, Any]) -> Non
 
 
 def test_req_310_presence_of_more_than_ten_thousand_contacts_goes_on() -> None:
-    told, dora = _Told(), RemoteUserId("@dora:home.example")
+    told = _Told()
     people = {BOB, *(RemoteUserId(f"@p{index}:home.example") for index in range(12_000))}
-    contacts = Contacts(told.account)
+    contacts = Contacts(told.account, _nobody_is_asked)
     contacts.begin(people)
     for state, shown in (("offline", "unavailable"), ("online", "available")):
         contacts.take(_answer(_event(presence=state)), Mode.NEXT, people)
         assert told.take() == {BOB: shown}
-    # One more than before, too: silence of a server that tells means offline.
-    contacts.take(_answer(), Mode.NEXT, {*people, EVE, dora})
-    assert told.take() == {dora: "unavailable"}
+    # More than one asks about at a time: silence of a server that tells means offline.
+    crowd = [RemoteUserId(f"@new{index}:home.example") for index in range(60)]
+    contacts.take(_answer(), Mode.NEXT, {*people, EVE, *crowd})
+    assert len(told.take()) == 10

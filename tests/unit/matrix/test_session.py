@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 
 from adapters.matrix import MatrixAdapter, history
+from adapters.matrix.contents import text_content
 from adapters.matrix.login import Credentials
 from adapters.matrix.outbound import MAX_TEXT_BYTES
 from adapters.matrix.rooms import Book, Room, RoomId
-from adapters.matrix.saying import text_content
 from adapters.matrix.session import MatrixSession
 from adapters.matrix.typists import Typists
 from gateway.adapter import Linked, Session
@@ -196,7 +196,7 @@ async def test_a_fault_during_a_gap_commits_nothing() -> None:
 
 
 @asynccontextmanager
-async def _sending(
+async def sending(
     handlers: dict[str, Handler], **room: Any
 ) -> AsyncIterator[tuple[Homeserver, MemoryAccount, Session]]:
     """A session whose loop is not running: everything is asked anew."""
@@ -214,7 +214,7 @@ HELLO = SendText(contact=BOB, body="hello")
 async def test_encryption_is_asked_for_while_the_loop_is_not_live() -> None:
     encrypted: Handler = lambda _: (200, {"algorithm": "odd"})  # noqa: E731
     handlers = {"m.room.encryption": encrypted, "key": _sent}
-    async with _sending(handlers) as (server, account, session):
+    async with sending(handlers) as (server, account, session):
         with pytest.raises(Unsupported, match="encrypted"):
             await session.send(HELLO, "key")
         assert server.paths("PUT") == []
@@ -227,12 +227,12 @@ async def test_a_poll_that_is_open_for_long_is_not_believed() -> None:
         "m.room.encryption": lambda _: (200, {"algorithm": "m.megolm.v1.aes-sha2"}),
         "key": _sent,
     }
-    async with _sending(handlers) as (server, account, session):
+    async with sending(handlers) as (server, account, session):
         assert isinstance(session, MatrixSession)
-        session._answered_at = account.clock.monotonic()
+        session._polling._answered_at = account.clock.monotonic()
         await session.send(HELLO, "first-key")
         assert len(server.paths("PUT")) == 1
-        session._answered_at = account.clock.monotonic() - 11
+        session._polling._answered_at = account.clock.monotonic() - 11
         with pytest.raises(Unsupported, match="encrypted"):
             await session.send(HELLO, "second-key")
         assert len(server.paths("PUT")) == 1
@@ -243,7 +243,7 @@ async def test_a_poll_that_is_open_for_long_is_not_believed() -> None:
 )
 async def test_encryption_that_cannot_be_found_out_holds_the_message(fault: Answer) -> None:
     handlers: dict[str, Handler] = {"m.room.encryption": lambda _: fault, "key": _sent}
-    async with _sending(handlers) as (server, _, session):
+    async with sending(handlers) as (server, _, session):
         with pytest.raises(Transient):
             await session.send(HELLO, "key")
         assert server.paths("PUT") == []
@@ -251,7 +251,7 @@ async def test_encryption_that_cannot_be_found_out_holds_the_message(fault: Answ
 
 async def test_another_attempt_goes_to_the_same_room() -> None:
     answers = iter([(502, {}), (200, {"event_id": "$1"})])
-    async with _sending({"key": lambda _: next(answers)}) as (server, _, session):
+    async with sending({"key": lambda _: next(answers)}) as (server, _, session):
         draft = book().draft()
         newer = book(encrypted=False, used=10**9).rooms()[ROOM]
         draft.put(RoomId("!newer"), newer)
@@ -272,7 +272,7 @@ async def test_a_room_that_the_homeserver_encrypts_is_removed_again() -> None:
         "m.room.encryption": lambda _: (200, {}),
         "leave": lambda _: (200, {}),
     }
-    async with _sending(handlers, theirs="leave") as (server, account, session):
+    async with sending(handlers, theirs="leave") as (server, account, session):
         with pytest.raises(Unsupported):
             await session.send(HELLO, "key")
         assert server.paths("POST") == ["/createRoom", "/rooms/!new/leave", "/rooms/!new/forget"]
@@ -289,7 +289,7 @@ async def test_m_direct_keeps_what_others_wrote() -> None:
         return 200, {"@eve:hs": ["!e"], BOB: "odd", "x": 5}
 
     handlers: dict[str, Handler] = {"m.direct": direct, "key": _sent}
-    async with _sending(handlers, unlisted=True) as (_, _, session):
+    async with sending(handlers, unlisted=True) as (_, _, session):
         await session.send(HELLO, "key")
         await session.send(HELLO, "key")
         assert written == [{"@eve:hs": ["!e"], BOB: [ROOM], "x": 5}]
@@ -297,12 +297,12 @@ async def test_m_direct_keeps_what_others_wrote() -> None:
 
 async def test_a_message_does_not_depend_on_m_direct() -> None:
     handlers: dict[str, Handler] = {"m.direct": lambda _: (500, {}), "key": _sent}
-    async with _sending(handlers, unlisted=True) as (_, _, session):
+    async with sending(handlers, unlisted=True) as (_, _, session):
         assert (await session.send(HELLO, "key")).remote_id == "$sent-key"
 
 
 async def test_a_full_disk_is_told_as_transient() -> None:
-    async with _sending({"key": _sent}, encrypted=None) as (_, account, session):
+    async with sending({"key": _sent}, encrypted=None) as (_, account, session):
         account.is_broken = True
         with pytest.raises(Transient):
             await session.send(HELLO, "key")
@@ -334,14 +334,14 @@ async def test_the_longest_text_is_no_longer_than_an_event_can_be(kind: str) -> 
 
     body = kind * (MAX_TEXT_BYTES // len(kind.encode()))
     key = "0123456789abcdef" * 2 + "." + "9" * 18
-    async with _sending({key: measured}) as (_, _, session):
+    async with sending({key: measured}) as (_, _, session):
         await session.send(SendText(contact=BOB, body=body), key)
     assert [size <= 60_000 for size in sizes] == [True]
 
 
 async def test_a_homeserver_with_a_lower_limit_says_so() -> None:
     refuse: Handler = lambda _: (413, {"errcode": "M_TOO_LARGE"})  # noqa: E731
-    async with _sending({"key": refuse}) as (_, _, session):
+    async with sending({"key": refuse}) as (_, _, session):
         with pytest.raises(TooLarge):
             await session.send(HELLO, "key")
 
@@ -352,7 +352,7 @@ async def test_looking_somebody_up_ends_in_time(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr("adapters.matrix.session._FIND_S", 0.05)
     monkeypatch.setattr("adapters.matrix.http.Api.get", hang)
-    async with asyncio.timeout(5), _sending({}) as (_, _, session):
+    async with asyncio.timeout(5), sending({}) as (_, _, session):
         with pytest.raises(Transient, match="in time"):
             await session.find(BOB)
 

@@ -45,7 +45,7 @@ def _visibility(value: object, event_id: str = "$v") -> Any:
 
 
 def _all_told() -> Book:
-    return Book({"groups": "1", "avatars": "1", "pasts": "1"})
+    return Book({"groups": "1", "avatars": "1", "pasts": "1", "faces": "1"})
 
 
 def _past(events: list[RemoteEvent]) -> list[object]:

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.matrix import sync
+from adapters.matrix import chat_speech
+from adapters.matrix.chat_events import said_to
 from adapters.matrix.filters import Mode
 from adapters.matrix.gaps import Fill, Gap, gaps
-from adapters.matrix.inbound import remote_event
+from adapters.matrix.opened import Opened
 from adapters.matrix.parts import MAX_EVENTS, Outcome
 from adapters.matrix.rooms import Book, RoomId
 from adapters.matrix.sync import translate
@@ -22,7 +23,9 @@ from gateway.events import (
     RemoteInviteGone,
     RemoteMessage,
     RemoteProfile,
+    RemoteReaction,
     RemoteRead,
+    RemoteRetraction,
     RemoteUndecryptable,
     RemoteUnreadable,
 )
@@ -33,10 +36,12 @@ from tests.unit.matrix.samples import (
     NOW,
     ROOM,
     book,
+    group_book,
     invitation,
     invited,
     joined,
     member,
+    message,
     outcome,
     state,
     text,
@@ -179,12 +184,35 @@ def test_the_invitation_is_where_a_new_chat_begins() -> None:
 
 
 def test_names_are_told_on_change_only() -> None:
-    assert outcome(joined(member(BOB, "join", "Bob"))).events == []
+    known = book()
+    known.apply(outcome(joined(member(BOB, "join", "Bob")), known).draft)
+    assert outcome(joined(member(BOB, "join", "Bob")), known).events == []
     changed = outcome(joined(state=[member(BOB, "join", "Robert")]))
-    assert changed.events == [RemoteProfile(contact=BOB, name="Robert")]
+    assert changed.events == [RemoteProfile(contact=BOB, name="Robert", avatar="")]
     gone = outcome(joined(member(BOB, "join")))
-    assert gone.events == [RemoteProfile(contact=BOB, name="")]
+    assert gone.events == [RemoteProfile(contact=BOB, name="", avatar="")]
     assert outcome(joined(member(ALICE, "join", "Me"), member(BOB, "leave"))).events == []
+
+
+def test_req_347_pictures_of_contacts_are_told_on_change_only() -> None:
+    known = book()
+    face = {**member(BOB, "join", "Bob")}
+    face["content"] = {**face["content"], "avatar_url": "mxc://hs/bob"}
+    first = outcome(joined(state=[face]), known)
+    assert first.events == [RemoteProfile(contact=BOB, name="Bob", avatar="mxc://hs/bob")]
+    known.apply(first.draft)
+    assert outcome(joined(state=[face]), known).events == []
+    bad = {**face, "content": {**face["content"], "avatar_url": "https://hs/bob"}}
+    gone = outcome(joined(state=[bad]), known)
+    assert gone.events == [RemoteProfile(contact=BOB, name="Bob", avatar="")]
+
+
+def test_req_347_an_earlier_version_asks_for_pictures_of_contacts() -> None:
+    stored = {"groups": "1", "avatars": "1", "pasts": "1"}
+    known = Book(stored)
+    assert not known.knows_state
+    known.apply(outcome(joined(), known).draft)
+    assert known.knows_state
 
 
 def test_third_persons_are_named_and_remembered() -> None:
@@ -194,6 +222,28 @@ def test_third_persons_are_named_and_remembered() -> None:
     known.apply(first.draft)
     assert _bodies(outcome(joined(text("y", "$2", CAROL)), known)) == ["Carol: y"]
     assert _bodies(outcome(joined(text("y", "$2", "@dan:hs")), known)) == ["dan: y"]
+
+
+def test_req_420_nobody_edits_what_a_third_person_has_said() -> None:
+    """Both speak through the contact, so once there was another one edits are told as texts."""
+
+    def edit(event_id: str, of: str, sender: str = BOB) -> Any:
+        new = {"msgtype": "m.text", "body": "new"}
+        relation = {"rel_type": "m.replace", "event_id": of}
+        content = {"m.relates_to": relation, "m.new_content": new}
+        return text("* new", event_id, sender, **content)
+
+    def told(*events: Any) -> list[tuple[str, str | None]]:
+        found = outcome(joined(*events), known)
+        known.apply(found.draft)
+        said = [event for event in found.events if isinstance(event, RemoteMessage)]
+        return [(event.body, event.edits) for event in said]
+
+    known = book()
+    assert told(text("mine", "$1"), edit("$2", "$1")) == [("mine", None), ("new", "$1")]
+    assert told(text("x", "$3", CAROL), edit("$4", "$3"))[1] == ("✏ new", None)
+    assert told(edit("$5", "$3")) == [("✏ new", None)]
+    assert told(text("I too", "$6", ALICE), edit("$7", "$6", ALICE))[1] == ("new", "$6")
 
 
 def test_the_contact_leaves() -> None:
@@ -243,7 +293,7 @@ def test_a_direct_invitation_is_told_once() -> None:
     known = Book({})
     result = outcome(invited(member(BOB, "join", "Bob"), invitation()), known)
     assert result.events == [
-        RemoteProfile(contact=BOB, name="Bob"),
+        RemoteProfile(contact=BOB, name="Bob", avatar=""),
         RemoteInvite(contact=BOB, id=f"{ROOM}#1"),  # type: ignore[arg-type]
     ]
     known.apply(result.draft)
@@ -320,11 +370,103 @@ def test_receipts(content: Any, expected: list[tuple[str, str, bool]]) -> None:
     assert [(event.contact, event.up_to, event.own) for event in reads] == expected
 
 
-def test_a_receipt_for_a_reaction_counts_for_the_message_before() -> None:
-    reaction = {**text("x", "$2"), "type": "m.reaction"}
-    receipt = {"type": "m.receipt", "content": {"$2": {"m.read": {BOB: {"ts": 1}}}}}
-    result = outcome(joined(text("x", "$1"), reaction, ephemeral=[receipt]))
-    assert result.events[-1] == RemoteRead(contact=BOB, up_to="$1")  # type: ignore[arg-type]
+REACTS = {"m.relates_to": {"rel_type": "m.annotation", "event_id": "$0", "key": "👍"}}
+EDITS = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$0"}, "m.new_content": {}}
+
+
+def _read_by(user: str, event_id: str) -> Any:
+    return {"type": "m.receipt", "content": {event_id: {"m.read": {user: {"ts": 1}}}}}
+
+
+@pytest.mark.parametrize(
+    "newest",
+    [
+        message(REACTS, "$2", kind="m.reaction"),
+        message(REACTS, "$2", sender=ALICE, kind="m.reaction"),
+        message(REACTS, "$2", sender=CAROL, kind="m.reaction"),
+        message({}, "$2", kind="m.reaction"),
+        message(EDITS, "$2"),
+        message(EDITS, "$2", sender=ALICE),
+        {**message({}, "$2", kind="m.room.redaction"), "redacts": "$0"},
+        {**message({}, "$2"), "unsigned": {"redacted_because": {}}},
+        state("m.room.name", "", {}, "$2"),
+    ],
+)
+@pytest.mark.parametrize("reader", [ALICE, BOB])
+def test_a_receipt_for_what_is_no_message_counts_for_the_one_before(
+    newest: Any, reader: str
+) -> None:
+    """Whether it comes with the receipt or before it, and whether a message follows."""
+    read = RemoteRead(contact=BOB, up_to="$1", own=reader == ALICE)  # type: ignore[arg-type]
+    receipt = _read_by(reader, "$2")
+    known = book()
+    once = outcome(joined(text("x", "$1"), newest, text("y", "$3"), ephemeral=[receipt]), known)
+    assert once.events[-1] == read
+    before = outcome(joined(text("x", "$1"), newest), known)
+    known.apply(before.draft)
+    assert outcome(joined(text("y", "$3"), ephemeral=[receipt]), known).events[-1] == read
+
+
+def test_an_edit_does_not_make_an_old_room_the_one_that_was_used_last() -> None:
+    known = book(used=500_000)
+    for event in (message(EDITS, "$1"), message(REACTS, "$2", kind="m.reaction")):
+        known.apply(outcome(joined(event), known).draft)
+    assert (room := known.room(ROOM)) is not None
+    assert room.used == 500_000
+
+
+# --- what is said about what was said -----------------------------------------------------------
+
+
+def test_what_is_redacted_in_a_gap_comes_as_its_redaction_alone() -> None:
+    gone = {**message({}, "$1"), "unsigned": {"redacted_because": {}}}
+    redaction = {**message({}, "$2", kind="m.room.redaction"), "redacts": "$1"}
+    before = {**message({}, "$3", kind="m.room.redaction"), "redacts": "$0"}
+    fill = Fill([gone, redaction, before], complete=True)
+    told = outcome(joined(text("c", "$4")), fills={ROOM: fill}).events
+    assert [(type(event).__name__, event.id) for event in told] == [  # type: ignore[union-attr]
+        ("RemoteRetraction", "$2"), ("RemoteRetraction", "$3"), ("RemoteMessage", "$4"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", [Mode.FIRST, Mode.AGAIN])
+def test_what_was_done_before_the_link_is_not_told(mode: Mode) -> None:
+    events = (
+        message(REACTS, "$1", kind="m.reaction"),
+        message(EDITS, "$2"),
+        {**message({}, "$3", kind="m.room.redaction"), "redacts": "$0"},
+    )
+    assert outcome(joined(*events), book(last=""), mode).events == []
+
+
+def test_a_redaction_inside_of_encryption_takes_nothing_back() -> None:
+    """No homeserver has checked that its sender may. What was taken for a member is none either:
+    the state of a room is never encrypted."""
+    secret = message({"ciphertext": "x"}, "$1", kind="m.room.encrypted")
+    inside = {**message({"redacts": "$0"}, "$1", kind="m.room.redaction"), "redacts": "$0"}
+    assert outcome(joined(secret), opened=Opened(clear={(ROOM, "$1"): inside})).events == []
+    reaction = message(REACTS, "$1", kind="m.reaction")
+    [told] = outcome(joined(secret), opened=Opened(clear={(ROOM, "$1"): reaction})).events
+    assert isinstance(told, RemoteReaction)
+
+
+@pytest.mark.parametrize(("version", "target"), [("10", "$beside"), ("11", "$within")])
+def test_a_redaction_is_read_as_its_room_wants_it(version: str, target: str) -> None:
+    """In a room of which the version came with the first answer, and in one that was a group."""
+    create = state("m.room.create", "", {"room_version": version}, "$create")
+    redaction = {
+        **message({"redacts": "$within"}, "$2", kind="m.room.redaction"), "redacts": "$beside",
+    }  # fmt: skip
+    known = book()
+    known.apply(outcome(joined(state=[create]), known).draft)
+    of_group = group_book(version=int(version))
+    for each in (known, of_group):
+        [told] = (
+            event
+            for event in outcome({**_direct(bob=[ROOM]), **joined(redaction)}, each).events
+            if isinstance(event, RemoteRetraction)
+        )
+        assert told.message == target
 
 
 @pytest.mark.parametrize(
@@ -506,12 +648,12 @@ def test_one_event_that_cannot_be_converted_is_told_and_the_others_come() -> Non
 def test_a_defect_of_the_conversion_costs_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
     """And what is kept of it for the admin is the whole event; the reason quotes nobody."""
 
-    def defect(event: Any, **known: Any) -> Any:
+    def defect(room_id: RoomId, event: Any, **known: Any) -> Any:
         if event["event_id"] == "$bad":
             raise ValueError("secret words")
-        return remote_event(event, **known)
+        return said_to(room_id, event, **known)
 
-    monkeypatch.setattr(sync, "remote_event", defect)
+    monkeypatch.setattr(chat_speech, "said_to", defect)
     bad = text("secret words", "$bad")
     result = outcome(joined(bad, text("after", "$2")))
     (unreadable, after) = result.events

@@ -23,6 +23,7 @@ from gateway.events import (
     Displayed,
     Failure,
     FailureReason,
+    FileKind,
     GatewayNotice,
     MarkRead,
     MarkRoomRead,
@@ -32,6 +33,9 @@ from gateway.events import (
     OwnMessage,
     ReactInRoom,
     Receipt,
+    RemoteFile,
+    RemoteMessage,
+    RemoteReaction,
     RemoteRoomReaction,
     Reply,
     RetractInRoom,
@@ -429,6 +433,134 @@ def _knocks(db: sqlite3.Connection) -> None:
     db.execute("UPDATE room SET listed = 1, takes_private = 0 WHERE id = 2")
 
 
+def _chats(db: sqlite3.Connection) -> None:
+    """Bob has edited a message, does so again at once, and has taken another one back."""
+    edit = RemoteMessage(
+        contact=BOB,
+        id=RemoteMessageId("$6"),
+        body="hello again",
+        sent_at=NOW - 5,
+        edits=RemoteMessageId("$1"),
+    )
+    row = (50, 1, "edit-1", "$5", 0, 0, NOW - 8, NOW - 8, 1)
+    _insert(db, "message", [row])
+    texts = [(1, 1, b"d" * 16, "hello", 0, NOW - 5), (5, 1, b"", "", 1, 0)]
+    _insert(db, "chat_text", texts)
+    encoded = msgspec.msgpack.Encoder().encode(edit)
+    _insert(db, "waiting_edit", [(1, 1, NOW - 5, NOW - 2, encoded)])
+
+
+def _contact_lists(db: sqlite3.Connection) -> None:
+    rows = [
+        (1, "bob", 2, "Bob", "Net", None, None),
+        (1, "eve", 0, "", "", "Eve", None),
+        (1, "carol", 1, "", "", None, NOW - 60),
+    ]
+    _insert(db, "roster_item", rows)
+
+
+def _profiles(db: sqlite3.Connection) -> None:
+    """Bob's picture is known as a contact too; mallory has none."""
+    db.execute("UPDATE contact SET avatar = 'p-bob' WHERE remote_id = 'bob'")
+    db.execute("UPDATE contact SET avatar = '' WHERE remote_id = 'mallory'")
+
+
+def _language(db: sqlite3.Connection) -> None:
+    """Alice speaks German."""
+    db.execute("UPDATE account SET language = 'de' WHERE id = 1")
+
+
+def _gone(db: sqlite3.Connection) -> None:
+    """Nobody knows alice's address any more."""
+    db.execute("UPDATE account SET gone_since = ?, suspended = 1 WHERE id = 1", (NOW,))
+
+
+def _muted(db: sqlite3.Connection) -> None:
+    """Bob is muted for an hour."""
+    _insert(db, "muted_until", [(1, "bob", "", NOW + 3600)])
+
+
+def _reactions_to_what_waits(db: sqlite3.Connection) -> None:
+    """Bob has reacted to what cannot be read yet."""
+    reaction = RemoteReaction(
+        contact=BOB,
+        id=RemoteMessageId("$x"),
+        message=RemoteMessageId("$secret"),
+        emoji="👍",
+        sent_at=NOW,
+    )
+    encoded = msgspec.msgpack.encode([reaction])
+    db.execute("UPDATE held SET reactions = ? WHERE conversation = 1", (encoded,))
+
+
+def _own_profiles(db: sqlite3.Connection) -> None:
+    """Alice's name was told to the network."""
+    _insert(db, "own_profile", [(1, "Alice", "")])
+
+
+def _ways(db: sqlite3.Connection) -> None:
+    """Bob has said something as an occupant of a group."""
+    told = (60, 1, "private-1", "$60", 0, 0, NOW - 4, NOW - 4, None, 2)
+    _insert(db, "message", [told])
+
+
+def _calls(db: sqlite3.Connection) -> None:
+    """Bob calls, and alice has answered in another app."""
+    _insert(db, "call", [(1, "c1", 1, 0, 1, stanza(70), NOW - 20)])
+
+
+def _speakers(db: sqlite3.Connection) -> None:
+    """Alice has written with another app: bob's puppet has told that."""
+    told = (61, 1, "own-1", "$61", 0, 2, NOW - 3, NOW - 3, None, None, 1)
+    _insert(db, "message", [told])
+
+
+def _overtaken_edits(db: sqlite3.Connection) -> None:
+    """Before the edit of bob that waits another one did."""
+    edit = RemoteMessage(
+        contact=BOB,
+        id=RemoteMessageId("$62"),
+        body="hello agian",
+        sent_at=NOW - 6,
+        edits=RemoteMessageId("$1"),
+    )
+    _insert(db, "overtaken_edit", [(1, 1, "$62", msgspec.msgpack.Encoder().encode(edit))])
+
+
+def _pieces(db: sqlite3.Connection) -> None:
+    """Alice has said something that is two messages on the network."""
+    _insert(db, "message", [(71, 1, "long-1", "$71", 0, 1, NOW - 3, NOW - 3, None, None, None)])
+    _insert(db, "message", [(72, 1, "", "$72", 0, 1, NOW - 3, NOW - 3, 71, None, None)])
+    _insert(db, "piece", [(71, 0, "$71"), (71, 1, "$72")])
+
+
+def _files(db: sqlite3.Connection) -> None:
+    """Bob has sent two files with one message."""
+    for number, kind in enumerate((FileKind.IMAGE, FileKind.FILE)):
+        file = RemoteFile(reference=f"ref{number}", kind=kind, name="cat.jpg", size=7)
+        facts = msgspec.msgpack.encode(file)
+        _insert(db, "file", [(number + 1, 1, 1, "$files", number, facts, NOW)])
+
+
+def _uploads(db: sqlite3.Connection) -> None:
+    """The first of them is at the upload service."""
+    db.execute(
+        "UPDATE file SET url = ?, source = ?, sha256 = ?, size = 7, uploaded_at = ? WHERE id = 1",
+        ("https://upload.example/1/cat.jpg", bytes(32), bytes(32), NOW),
+    )
+
+
+def _uploader(db: sqlite3.Connection) -> None:
+    """In its user's name."""
+    db.execute("UPDATE file SET uploader = 1 WHERE id = 1")
+
+
+def _chat_threads(db: sqlite3.Connection) -> None:
+    """What was said last was said in a thread."""
+    newest = "(SELECT max(message) FROM chat_text)"
+    db.execute(f"UPDATE chat_text SET thread = '$1' WHERE message = {newest}")
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -447,6 +579,23 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     19: _gaps,
     20: _sessions,
     21: _knocks,
+    23: _chats,
+    24: _contact_lists,
+    25: _profiles,
+    26: _language,
+    28: _own_profiles,
+    30: _ways,
+    31: _calls,
+    32: _speakers,
+    33: _overtaken_edits,
+    34: _pieces,
+    35: _files,
+    36: _uploads,
+    37: _chat_threads,
+    38: _gone,
+    39: _muted,
+    40: _reactions_to_what_waits,
+    42: _uploader,
 }
 """What a migration's new tables hold, by its number."""
 

@@ -17,7 +17,9 @@ _MINUTE = 60.0
 
 
 async def _prune(store: Store, clock: VirtualClock) -> None:
-    await Pruning(store, clock, alias_retention_s=_RETENTION, dead_letters_s=30 * _DAY).once()
+    await Pruning(
+        store, clock, alias_retention_s=_RETENTION, dead_letters_s=30 * _DAY, files_s=30 * _DAY
+    ).once()
 
 
 def _names(store: Store, table: str) -> list[str]:

@@ -38,7 +38,11 @@ async def test_a_clock_that_jumps_ahead_is_believed_after_a_day(
     clock: VirtualClock, pruned: list[float]
 ) -> None:
     pruning = Pruning(
-        cast("Store", None), clock, alias_retention_s=400 * 86_400, dead_letters_s=30 * 86_400
+        cast("Store", None),
+        clock,
+        alias_retention_s=400 * 86_400,
+        dead_letters_s=30 * 86_400,
+        files_s=30 * 86_400,
     )
     running = asyncio.create_task(pruning.run())
     await clock.advance(HOUR)
@@ -65,7 +69,11 @@ async def test_other_jumps_change_nothing(
     clock: VirtualClock, pruned: list[float], jump: int
 ) -> None:
     pruning = Pruning(
-        cast("Store", None), clock, alias_retention_s=400 * 86_400, dead_letters_s=30 * 86_400
+        cast("Store", None),
+        clock,
+        alias_retention_s=400 * 86_400,
+        dead_letters_s=30 * 86_400,
+        files_s=30 * 86_400,
     )
     running = asyncio.create_task(pruning.run())
     clock.set_by(jump)
@@ -84,7 +92,9 @@ async def test_pruning_goes_on_whatever_it_raises(
         raise sqlite3.DatabaseError("a page is damaged")
 
     monkeypatch.setattr(Pruning, "once", once)
-    pruning = Pruning(cast("Store", None), clock, alias_retention_s=YEAR, dead_letters_s=YEAR)
+    pruning = Pruning(
+        cast("Store", None), clock, alias_retention_s=YEAR, dead_letters_s=YEAR, files_s=YEAR
+    )
     with capture_logs() as logs:
         running = asyncio.ensure_future(pruning.run())
         await clock.advance(HOUR)

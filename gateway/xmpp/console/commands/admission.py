@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from gateway.ids import UserJid
+from gateway.text.wording import tr
 from gateway.xmpp.approvals import ADMITTED, REFUSED
 from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Note, Table
 
@@ -14,36 +15,44 @@ _SHOWN = 200
 async def list_requests(talk: Dialogue) -> None:
     """The command ``requests``."""
     waiting, admitted = talk.approvals.waiting(), talk.approvals.admitted()
-    rows = [(user, "waits") for user in waiting] + [(user, "admitted") for user in admitted]
+    rows = [(user, tr("waits")) for user in waiting]
+    rows += [(user, tr("admitted")) for user in admitted]
     if rows:
         talk.show(
             Table(
-                title="Users whom admins have to admit",
-                columns=(("user", "XMPP user"), ("state", "State")),
+                title=tr("Users whom admins have to admit"),
+                columns=(("user", tr("XMPP user")), ("state", tr("State"))),
                 rows=tuple(rows[:_SHOWN]),
             )
         )
-    talk.say(f"Waiting: {len(waiting)}. Admitted: {len(admitted)}.")
+    talk.say(
+        tr(
+            "Waiting: {waiting}. Admitted: {admitted}.",
+            waiting=len(waiting),
+            admitted=len(admitted),
+        )
+    )
 
 
 async def admit(talk: Dialogue) -> None:
     """The command ``admit``."""
-    for user in await _ask(talk, "Admit users", "They may link accounts from now on."):
+    for user in await _ask(talk, tr("Admit users"), tr("They may link accounts from now on.")):
         await talk.approvals.decide(user, admitted=True)
         talk.tell(user, ADMITTED)
-        talk.say(f"{user} is admitted.")
+        talk.say(tr("{user} is admitted.", user=user))
 
 
 async def dismiss(talk: Dialogue) -> None:
     """The command ``dismiss``."""
-    said = (
-        "They may not link accounts, and those that they have are disconnected. Nothing of these "
-        "is deleted; “end-session” logs them out."
+    said = tr(
+        "They may not link accounts, and those that they have are "
+        "disconnected. Nothing of these is deleted; “end-session” logs them "
+        "out.",
     )
-    for user in await _ask(talk, "Refuse users", said):
+    for user in await _ask(talk, tr("Refuse users"), said):
         await talk.approvals.decide(user, admitted=False)
         talk.tell(user, REFUSED)
-        talk.say(f"{user} is not admitted.")
+        talk.say(tr("{user} is not admitted.", user=user))
 
 
 async def _ask(talk: Dialogue, title: str, instructions: str) -> list[UserJid]:
@@ -51,7 +60,7 @@ async def _ask(talk: Dialogue, title: str, instructions: str) -> list[UserJid]:
         Form(
             title=title,
             instructions=instructions,
-            fields=(Field(name="users", label="XMPP users", kind=Kind.JIDS),),
+            fields=(Field(name="users", label=tr("XMPP users"), kind=Kind.JIDS),),
             last=True,
         )
     )
@@ -60,5 +69,8 @@ async def _ask(talk: Dialogue, title: str, instructions: str) -> list[UserJid]:
         if talk.approvals.may_ask(user):
             found.append(user)
         else:
-            talk.say(f"Nobody has to admit {user}: see “access” in the configuration.", Note.ERROR)
+            talk.say(
+                tr("Nobody has to admit {user}: see “access” in the configuration.", user=user),
+                Note.ERROR,
+            )
     return found

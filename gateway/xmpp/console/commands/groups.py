@@ -3,35 +3,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.splitting import brief, one_line
 from gateway.events import Affiliation, CreateRoom, InviteToRoom
 from gateway.ids import RemoteUserId
+from gateway.store.member_lists import Listed
 from gateway.store.rooms import RoomRow
-from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Note, Option
+from gateway.text.wording import joined, tr
+from gateway.xmpp.console.model import Back, Dialogue, Field, Form, Kind, Note, Option, Table
 
 _LISTED = 100
 """Groups that one chooses from; where there are more, one is named."""
 _ALL = "all"
 _MOST_INVITED = 50
-_NO_GROUPS = "You are in no group."
-_UNKNOWN = "You are in no group of this name or address, or in several of this name."
+_MOST_MEMBERS = 200
+"""Rows of a table: a stanza has to stay small (REQ-105)."""
+_RANKS = {
+    Affiliation.OWNER: tr("owner"),
+    Affiliation.ADMIN: tr("moderator"),
+    Affiliation.MEMBER: tr("member"),
+    Affiliation.NONE: tr("member"),
+}
+_NO_GROUPS = tr("You are in no group.")
+_UNKNOWN = tr("You are in no group of this name or address, or in several of this name.")
 
 
-def _account(talk: Dialogue) -> Account:
+def account_of(talk: Dialogue) -> Account:
+    """The user's; only who has one gives these commands."""
     account = talk.network.accounts.of(talk.user)
     assert account is not None
     return account
 
 
 def _tell_in(talk: Dialogue, room: RoomRow) -> None:
-    talk.say(f"You are in the group “{_name(room)}”. To join it here: {talk.room_uri(room)}")
+    talk.say(
+        tr(
+            "You are in the group “{name}”. To join it here: {room_uri}",
+            name=_name(room),
+            room_uri=talk.room_uri(room),
+        )
+    )
 
 
 def _name(room: RoomRow) -> str:
-    return room.name or "without a name"
+    return room.name or tr("without a name")
 
 
 # --- which group ------------------------------------------------------------------------------
@@ -40,10 +58,10 @@ def _name(room: RoomRow) -> str:
 def _field(groups: Mapping[str, str]) -> Field:
     """``groups``: name by address."""
     if len(groups) > _LISTED:
-        hint = "Its name or address. “rooms” has a list."
-        return Field(name="group", label="Which group", hint=hint)
+        hint = tr("Its name or address. “rooms” has a list.")
+        return Field(name="group", label=tr("Which group"), hint=hint)
     options = tuple(Option(address, name) for address, name in groups.items())
-    return Field(name="group", label="Which group", kind=Kind.CHOICE, options=options)
+    return Field(name="group", label=tr("Which group"), kind=Kind.CHOICE, options=options)
 
 
 def _chosen(talk: Dialogue, groups: Mapping[str, str], said: str) -> str | None:
@@ -57,6 +75,70 @@ def _chosen(talk: Dialogue, groups: Mapping[str, str], said: str) -> str | None:
         if len(found) == 1:
             return found[0]
     return None
+
+
+def _meant(talk: Dialogue) -> str | None:
+    """The address of the room where the command was given."""
+    target = talk.target
+    return target.address if target is not None and target.room is not None else None
+
+
+async def which_group(talk: Dialogue, title: str, instructions: str) -> RoomRow | None:
+    """A room of the user's: where the command was given, else a form asks. It is theirs when they
+    have answered (REQ-219). None if there is none; then they have been told."""
+    groups = _names(_rooms(talk, account_of(talk)))
+    if not groups:
+        talk.say(_NO_GROUPS)
+        return None
+    said = _meant(talk)
+    if said is None:
+        fields = (_field(groups),)
+        form = Form(title=title, instructions=instructions, fields=fields, last=True)
+        said = (await talk.ask(form))["group"]
+    room = room_called(talk, said)
+    if room is None:
+        talk.say(_UNKNOWN, Note.ERROR)
+    return room
+
+
+def room_called(talk: Dialogue, said: str) -> RoomRow | None:
+    """A room of the user's, by its name or address."""
+    rooms = _rooms(talk, account_of(talk))
+    return rooms.get(_chosen(talk, _names(rooms), said) or "")
+
+
+async def _confirmed(
+    talk: Dialogue,
+    rooms: Mapping[str, RoomRow],
+    form: Form,
+    confirm: Callable[[str], Form],
+    unknown: str,
+) -> tuple[RoomRow, Mapping[str, str]] | None:
+    """One of these rooms, and what else the form asks, when the user has said that they are sure.
+
+    Where the command was given at a room, the form does not ask for it. From the question whether
+    they are sure one may go back (REQ-214).
+    """
+    meant = _meant(talk)
+    known: Mapping[str, str] = {}
+    if meant is not None:
+        fields = tuple(field for field in form.fields if field.name != "group")
+        form = replace(form, fields=fields)
+    while True:
+        answers = await talk.ask(form, known) if form.fields else {}
+        room = rooms.get(meant or _chosen(talk, _names(rooms), answers["group"]) or "")
+        if room is None:
+            talk.say(unknown, Note.ERROR)
+            return None
+        try:
+            sure = await talk.ask(confirm(_name(room)), back=bool(form.fields))
+        except Back:
+            known = answers
+            continue
+        if sure["sure"] == "1":
+            return room, answers
+        talk.say(tr("Nothing was changed."))
+        return None
 
 
 def _rooms(talk: Dialogue, account: Account) -> dict[str, RoomRow]:
@@ -74,14 +156,14 @@ def _names(rooms: Mapping[str, RoomRow]) -> dict[str, str]:
 
 async def join(talk: Dialogue) -> None:
     """The command ``join``."""
-    account = _account(talk)
+    account = account_of(talk)
     asked = Field(
         name="group",
-        label="Which group",
-        hint="Its address on the network, or a link to it.",
+        label=tr("Which group"),
+        hint=tr("Its address on the network, or a link to it."),
     )
-    instructions = "You come into a group of the network."
-    form = Form(title="Join a group", instructions=instructions, fields=(asked,), last=True)
+    instructions = tr("You come into a group of the network.")
+    form = Form(title=tr("Join a group"), instructions=instructions, fields=(asked,), last=True)
     said = (await talk.ask(form))["group"]
     _tell_in(talk, await talk.wait(_come_in(talk, account, said)))
 
@@ -100,32 +182,31 @@ async def _come_in(talk: Dialogue, account: Account, said: str) -> RoomRow:
 
 async def leave(talk: Dialogue) -> None:
     """The command ``leave``."""
-    account = _account(talk)
+    account = account_of(talk)
     rooms = _rooms(talk, account)
     if not rooms:
         talk.say(_NO_GROUPS)
         return
-    instructions = "You go out of a group of the network, and not only out of the room here."
-    form = Form(title="Leave a group", instructions=instructions, fields=(_field(_names(rooms)),))
-    said = (await talk.ask(form))["group"]
-    address = _chosen(talk, _names(rooms), said)
-    if address is None:
-        talk.say(_UNKNOWN, Note.ERROR)
-        return
-    name = _name(rooms[address])
-    sure = Field(name="sure", label=f"Leave “{name}”", kind=Kind.YES_NO, default="0")
-    question = f"You will be out of the group “{name}”, in all your apps."
-    confirm = Form(title="Leave a group", instructions=question, fields=(sure,), last=True)
-    if (await talk.ask(confirm))["sure"] != "1":
-        talk.say("Nothing was changed.")
-        return
-    await talk.wait(talk.network.rooms.coming.leave(account, rooms[address]))
-    talk.say(f"You have left the group “{name}”.")
+    instructions = tr("You go out of a group of the network, and not only out of the room here.")
+    form = Form(
+        title=tr("Leave a group"), instructions=instructions, fields=(_field(_names(rooms)),)
+    )
+    confirmed = await _confirmed(talk, rooms, form, _sure_to_leave, _UNKNOWN)
+    if confirmed is not None:
+        room, _ = confirmed
+        await talk.wait(talk.network.rooms.coming.leave(account, room))
+        talk.say(tr("You have left the group “{name}”.", name=_name(room)))
+
+
+def _sure_to_leave(name: str) -> Form:
+    sure = Field(name="sure", label=tr("Leave “{name}”", name=name), kind=Kind.YES_NO, default="0")
+    question = tr("You will be out of the group “{name}”, in all your apps.", name=name)
+    return Form(title=tr("Leave a group"), instructions=question, fields=(sure,), last=True)
 
 
 async def destroy(talk: Dialogue) -> None:
     """The command ``destroy``."""
-    account = _account(talk)
+    account = account_of(talk)
     rooms = {
         address: room
         for address, room in _rooms(talk, account).items()
@@ -133,64 +214,66 @@ async def destroy(talk: Dialogue) -> None:
         and me.affiliation is Affiliation.OWNER
     }
     if not rooms:
-        talk.say("You own no group.")
+        talk.say(tr("You own no group."))
         return
-    fields = (
-        _field(_names(rooms)),
-        Field(name="reason", label="Why", hint="Everybody is told.", required=False),
+    reason = Field(name="reason", label=tr("Why"), hint=tr("Everybody is told."), required=False)
+    form = Form(
+        title=tr("Destroy a group"),
+        instructions=tr("You end a group of yours, for everybody."),
+        fields=(_field(_names(rooms)), reason),
     )
-    title, instructions = "Destroy a group", "You end a group of yours, for everybody."
-    answers = await talk.ask(Form(title=title, instructions=instructions, fields=fields))
-    address = _chosen(talk, _names(rooms), answers["group"])
-    if address is None:
-        talk.say("You own no group of this name or address, or several of this name.", Note.ERROR)
-        return
-    name = _name(rooms[address])
-    sure = Field(name="sure", label=f"Destroy “{name}”", kind=Kind.YES_NO, default="0")
-    question = (
-        f"Everybody is put out of the group “{name}” on the network, and nobody can come in "
-        "any more. This cannot be undone."
+    unknown = tr("You own no group of this name or address, or several of this name.")
+    confirmed = await _confirmed(talk, rooms, form, _sure_to_destroy, unknown)
+    if confirmed is not None:
+        room, answers = confirmed
+        why = brief(answers["reason"])
+        await talk.wait(talk.network.rooms.coming.destroy(account, room, why))
+        talk.say(tr("The group “{name}” is destroyed.", name=_name(room)))
+
+
+def _sure_to_destroy(name: str) -> Form:
+    sure = Field(
+        name="sure", label=tr("Destroy “{name}”", name=name), kind=Kind.YES_NO, default="0"
     )
-    confirm = Form(title=title, instructions=question, fields=(sure,), last=True)
-    if (await talk.ask(confirm))["sure"] != "1":
-        talk.say("Nothing was changed.")
-        return
-    reason = brief(answers["reason"])
-    await talk.wait(talk.network.rooms.coming.destroy(account, rooms[address], reason))
-    talk.say(f"The group “{name}” is destroyed.")
+    question = tr(
+        "Everybody is put out of the group “{name}” on the network, and "
+        "nobody can come in any more. This cannot be undone.",
+        name=name,
+    )
+    return Form(title=tr("Destroy a group"), instructions=question, fields=(sure,), last=True)
 
 
 async def create(talk: Dialogue) -> None:
     """The command ``create``."""
-    account = _account(talk)
+    account = account_of(talk)
     fields = (
-        Field(name="name", label="Name of the group"),
+        Field(name="name", label=tr("Name of the group")),
         Field(
             name="private",
-            label="Private",
+            label=tr("Private"),
             kind=Kind.YES_NO,
-            hint="Then only who is invited comes in.",
+            hint=tr("Then only who is invited comes in."),
             default="1",
         ),
         Field(
             name="invited",
-            label="Whom to invite",
-            hint="Addresses of contacts, with commas between them.",
+            label=tr("Whom to invite"),
+            hint=tr("Addresses of contacts, with commas between them."),
             required=False,
         ),
     )
-    instructions = "You make a group on the network."
+    instructions = tr("You make a group on the network.")
     wrong = ""
     known: dict[str, str] = {}
     while True:
-        form = Form(title="Make a group", instructions=instructions, fields=fields, last=True)
+        form = Form(title=tr("Make a group"), instructions=instructions, fields=fields, last=True)
         answers = await talk.ask(form, known, wrong=wrong)
         typed = answers["invited"].replace(",", " ").split()
         people = {address: talk.person(address) for address in typed[:_MOST_INVITED]}
         strangers = [address for address, person in people.items() if person is None]
         if not strangers:
             break
-        wrong = f"“{strangers[0][:100]}” is not the address of a contact."
+        wrong = tr("“{strangers}” is not the address of a contact.", strangers=strangers[0][:100])
         known = {name: said for name, said in answers.items() if name != "invited"}
     action = CreateRoom(
         name=one_line(answers["name"]),
@@ -202,53 +285,97 @@ async def create(talk: Dialogue) -> None:
 
 async def invite(talk: Dialogue) -> None:
     """The command ``invite``."""
-    account = _account(talk)
+    account = account_of(talk)
     rooms = _rooms(talk, account)
     if not rooms:
         talk.say(_NO_GROUPS)
         return
-    whom = Field(name="whom", label="Whom", hint="The address of a contact.")
+    address, person = _meant(talk), talk.target.contact if talk.target is not None else None
+    whom = Field(name="whom", label=tr("Whom"), hint=tr("The address of a contact."))
     form = Form(
-        title="Invite to a group",
-        instructions="You invite somebody to a group that you are in.",
-        fields=(whom, _field(_names(rooms))),
+        title=tr("Invite to a group"),
+        instructions=tr("You invite somebody to a group that you are in."),
+        fields=(
+            *((whom,) if person is None else ()),
+            *((_field(_names(rooms)),) if address is None else ()),
+        ),
         last=True,
     )
     answers = await talk.ask(form)
-    person = talk.person(answers["whom"])
-    address = _chosen(talk, _names(rooms), answers["group"])
+    person = person or talk.person(answers["whom"])
+    address = address or _chosen(talk, _names(rooms), answers["group"])
     if person is None:
-        talk.say(f"“{answers['whom'][:100]}” is not the address of a contact.", Note.ERROR)
-    elif address is None:
+        talk.say(
+            tr("“{answers}” is not the address of a contact.", answers=answers["whom"][:100]),
+            Note.ERROR,
+        )
+    elif address not in rooms:
         talk.say(_UNKNOWN, Note.ERROR)
     else:
         room = rooms[address]
         action = InviteToRoom(room=room.remote_id, user=person)
         await talk.wait(talk.network.rooms.management.do(account, action))
-        talk.say(f"{talk.address_of(person)} is invited to the group “{_name(room)}”.")
+        invited = talk.address_of(person)
+        if "whom" in answers and talk.contact_at(answers["whom"]) != person:
+            invited = brief(answers["whom"])  # a user of the gateway, by their XMPP address
+        talk.say(
+            tr(
+                "{address_of} is invited to the group “{name}”.",
+                address_of=invited,
+                name=_name(room),
+            )
+        )
+
+
+async def list_members(talk: Dialogue) -> None:
+    """The command ``members``."""
+    title, instructions = tr("Members"), tr("Who is in a group of the network.")
+    room = await which_group(talk, title, instructions)
+    if room is None:
+        return
+    found = talk.network.rooms.listed(room, Listed(most=_MOST_MEMBERS))
+    names = ("name", tr("Name")), ("rank", tr("What they may do")), ("address", tr("Address"))
+    # Those of a channel are for who rules it (REQ-521).
+    shown = len(names) if sees_addresses(talk, room) else len(names) - 1
+    columns = tuple(names[:shown])
+    rows = tuple(
+        (one.nick, _RANKS[one.affiliation], talk.address_of(one.user))[:shown] for one in found
+    )
+    title = tr("Members of “{name}”", name=_name(room))
+    talk.show(Table(title=title, columns=columns, rows=rows))
+    count = talk.network.rooms.count(room)
+    more = tr("{shown} of them are shown.", shown=len(rows)) if count > len(rows) else ""
+    talk.say(joined((tr("Members: {count}.", count=count), more)))
+
+
+def sees_addresses(talk: Dialogue, room: RoomRow) -> bool:
+    """Whether the user may know who the members of a room are on the network (REQ-521)."""
+    me = talk.network.rooms.me(account_of(talk), room)
+    rules = me is not None and me.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
+    return room.private or rules
 
 
 async def decline(talk: Dialogue) -> None:
     """The command ``decline``."""
-    account = _account(talk)
+    account = account_of(talk)
     coming = talk.network.rooms.coming
     waiting = {
         talk.address_of(RemoteUserId(one.room)): one
         for one in sorted(coming.invitations(account)[:_LISTED], key=lambda one: one.name)
     }
     if not waiting:
-        talk.say("No invitation waits for you.")
+        talk.say(tr("No invitation waits for you."))
         return
     options = [Option(address, one.name or address) for address, one in waiting.items()]
     which = Field(
         name="group",
-        label="Which one",
+        label=tr("Which one"),
         kind=Kind.CHOICE,
-        options=(*options, Option(_ALL, "All of them")),
+        options=(*options, Option(_ALL, tr("All of them"))),
     )
     form = Form(
-        title="Decline an invitation",
-        instructions="You do not want to come into a group.",
+        title=tr("Decline an invitation"),
+        instructions=tr("You do not want to come into a group."),
         fields=(which,),
         last=True,
     )
@@ -256,4 +383,4 @@ async def decline(talk: Dialogue) -> None:
     chosen = list(waiting.values()) if said == _ALL else [waiting[said]]
     for invitation in chosen:
         await talk.wait(coming.decline(account, invitation))
-    talk.say("Declined.")
+    talk.say(tr("Declined."))

@@ -8,6 +8,7 @@ from gateway.bridge.splitting import in_line
 from gateway.errors import Forbidden, NotFound
 from gateway.events import InviteToRoom, RemoveFromRoom
 from gateway.store.knocks import Knock
+from gateway.text.wording import joined, tr
 from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Option
 
 
@@ -20,23 +21,29 @@ async def answer_knocks(talk: Dialogue) -> None:
         for number, knock in enumerate(talk.network.rooms.knocks(account), start=1)
     }
     if not waiting:
-        talk.say("Nobody asks to be let into your groups.")
+        talk.say(tr("Nobody asks to be let into your groups."))
         return
     options = tuple(
-        Option(number, f"{_person(talk, knock)}: {_group(talk, account, knock)}")
+        Option(number, joined((_person(talk, knock), _group(talk, account, knock)), ": "))
         for number, knock in waiting.items()
     )
     fields = (
-        Field(name="who", label="Who", kind=Kind.CHOICE, options=options),
-        Field(name="let_in", label="Let them in", kind=Kind.YES_NO, default="1"),
+        Field(name="who", label=tr("Who"), kind=Kind.CHOICE, options=options),
+        Field(name="let_in", label=tr("Let them in"), kind=Kind.YES_NO, default="1"),
     )
-    instructions = "You decide whether somebody comes into a group of yours."
-    form = Form(title="Who asks to be let in", instructions=instructions, fields=fields, last=True)
+    instructions = tr("You decide whether somebody comes into a group of yours.")
+    form = Form(
+        title=tr("Who asks to be let in"), instructions=instructions, fields=fields, last=True
+    )
     answers = await talk.ask(form)
     knock, lets_in = waiting[answers["who"]], answers["let_in"] == "1"
     await talk.wait(_answer(talk, account, knock, lets_in=lets_in))
-    done = "is invited to" if lets_in else "is not let into"
-    talk.say(f"{_person(talk, knock)} {done} the group “{_group(talk, account, knock)}”.")
+    invited, refused = (
+        tr("{person} is invited to the group “{group}”."),
+        tr("{person} is not let into the group “{group}”."),
+    )
+    done = invited if lets_in else refused
+    talk.say(done.format(person=_person(talk, knock), group=_group(talk, account, knock)))
 
 
 async def _answer(talk: Dialogue, account: Account, knock: Knock, *, lets_in: bool) -> None:
@@ -57,4 +64,4 @@ def _person(talk: Dialogue, knock: Knock) -> str:
 
 def _group(talk: Dialogue, account: Account, knock: Knock) -> str:
     room = talk.network.rooms.known(account, knock.room)
-    return in_line(room.name if room is not None else "") or "without a name"
+    return in_line(room.name if room is not None else "") or tr("without a name")

@@ -3,38 +3,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 from gateway.adapter import Linked, LoginStep
 from gateway.errors import AdapterError, BadLogin, GatewayError
+from gateway.locale import in_any_language
 from gateway.store.accounts import AccountStatus
-from gateway.xmpp.console.logins import form_of
-from gateway.xmpp.console.model import Back, Dialogue, Note
+from gateway.text.wording import joined, tr, trc
+from gateway.xmpp.console.logins import Stage, form_of
+from gateway.xmpp.console.model import Back, Dialogue, Form, Note
 
 _LOGIN_LIMIT_S = 600.0
 """For a login whose user no longer waits: what it opens has to be closed again."""
-TOO_MANY = "You have tried to log in too often. Please try again in some minutes."
-
-
-@dataclass(slots=True)
-class _Stage:
-    """One step of the login, and what was answered."""
-
-    step: LoginStep
-    answers: dict[str, str] = field(default_factory=dict, repr=False)
-
-    def forget_secrets(self) -> None:
-        """Nobody is shown a secret again."""
-        for asked in self.step.fields:
-            if asked.secret:
-                self.answers.pop(asked.name, None)
-
-    def forget_wrong(self, name: str | None) -> None:
-        """Ask again for the wrong answer and for secrets, not for the rest."""
-        self.forget_secrets()
-        for asked in self.step.fields:
-            if name is None or asked.name == name:
-                self.answers.pop(asked.name, None)
+_HERE = in_any_language(trc("command", "here"))
+_ON_A_PAGE = tr(
+    "To log in to {network}, open this page: {page}\nIt is for you alone, for "
+    "one login within {minutes} minutes. Who would rather answer here sends “login "
+    "here”; but your client and your server keep what you type here, "
+    "passwords too.",
+)
+_PLEASE_DELETE = tr(
+    "Your client keeps what you typed: please delete the message with the password.",
+)
+TOO_MANY = tr("You have tried to log in too often. Please try again in some minutes.")
 
 
 class _Login:
@@ -42,9 +33,12 @@ class _Login:
 
     def __init__(self, talk: Dialogue) -> None:
         self._talk = talk
+        self._stay = talk.network.logins.stay(talk.user)
         self._flow = talk.network.logins.login(talk.user)
-        self._stages = [_Stage(self._flow.first())]
+        self._stages = [Stage(self._flow.first())]
         self._wrong = ""
+        self._is_kept = False
+        """A secret was typed where it is kept, and nobody has said so yet."""
 
     async def run(self) -> None:
         try:
@@ -52,6 +46,8 @@ class _Login:
         finally:
             for stage in self._stages:
                 stage.answers.clear()
+            if self._is_kept:
+                self._talk.say(_PLEASE_DELETE)
 
     async def _run(self) -> None:
         while True:
@@ -65,16 +61,18 @@ class _Login:
                 self._back_to(error)
                 continue
             except TimeoutError:
-                said = "The network does not answer. Send “login” to try again."
+                said = tr("The network does not answer. Send “login” to try again.")
                 self._talk.say(said, Note.ERROR)
                 return
             except AdapterError as error:
-                self._talk.say(f"{error.text} Send “login” to try again.", Note.ERROR)
+                self._talk.say(
+                    tr("{text} Send “login” to try again.", text=error.text), Note.ERROR
+                )
                 return
             if isinstance(result, Linked):
                 await self._link(result)
                 return
-            self._stages.append(_Stage(result))
+            self._stages.append(Stage(result))
 
     async def _ask(self) -> None:
         """The questions of the last step, or of those before it if the user goes back."""
@@ -83,7 +81,7 @@ class _Login:
             self._wrong = ""
             try:
                 stage.answers = await self._talk.ask(
-                    form_of(self._talk.network, stage.step),
+                    self._form(stage),
                     stage.answers,
                     wrong=wrong,
                     back=len(self._stages) > 1,
@@ -92,7 +90,17 @@ class _Login:
                 self._stages.pop().answers.clear()
                 self._stages[-1].forget_secrets()
             else:
+                secrets = any(asked.secret for asked in stage.step.fields)
+                self._is_kept |= secrets and self._talk.keeps_answers
                 return
+
+    def _form(self, stage: Stage) -> Form:
+        form = form_of(self._talk.network, stage.step)
+        is_new = self._talk.network.accounts.of(self._talk.user) is None
+        consent = self._talk.consent(self._talk.user)
+        if stage is not self._stages[0] or not is_new or not consent:
+            return form
+        return replace(form, instructions=joined((form.instructions, consent)))
 
     async def _submit(self) -> LoginStep | Linked:
         answers = {name: said for stage in self._stages for name, said in stage.answers.items()}
@@ -118,18 +126,13 @@ class _Login:
     async def _link(self, linked: Linked) -> None:
         talk = self._talk
         try:
-            account = await talk.network.logins.link(talk.user, linked)
+            account = await talk.network.logins.link(talk.user, linked, stay=self._stay)
         except GatewayError as error:
             talk.say(str(error), Note.ERROR)
             return
-        typed = [asked for stage in self._stages for asked in stage.step.fields if asked.secret]
-        if talk.keeps_answers and typed:
-            talk.say(
-                f"You are logged in as {account.remote_id}. Your client keeps what you typed: "
-                "please delete the message with the password."
-            )
-        else:
-            talk.say(f"You are logged in as {account.remote_id}.")
+        said = tr("You are logged in as {remote_id}.", remote_id=account.remote_id)
+        talk.say(joined((said, _PLEASE_DELETE)) if self._is_kept else said)
+        self._is_kept = False
         if linked.note:
             talk.say(linked.note)
 
@@ -138,6 +141,17 @@ async def log_in(talk: Dialogue) -> None:
     """The command ``login``."""
     account = talk.network.accounts.of(talk.user)
     if account is not None and account.status is AccountStatus.LINKED:
-        talk.say(f"You are logged in as {account.remote_id}. Send “logout” first to change that.")
+        talk.say(
+            tr(
+                "You are logged in as {remote_id}. Send “logout” first to change that.",
+                remote_id=account.remote_id,
+            )
+        )
+        return
+    is_here = talk.begins_with(_HERE)
+    page = talk.page_of(talk.user) if talk.keeps_answers and not is_here else None
+    if page:
+        network = talk.network.adapter.display_name
+        talk.say(_ON_A_PAGE.format(network=network, page=page.address, minutes=page.minutes))
         return
     await _Login(talk).run()

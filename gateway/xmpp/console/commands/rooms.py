@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from gateway.adapter import Muted
 from gateway.ids import RemoteUserId
 from gateway.store.invitations import Invitation
+from gateway.text.wording import joined, tr
+from gateway.xmpp.console.commands.muting import all_muted, marked
 from gateway.xmpp.console.model import Dialogue, Table
 
 _SHOWN = 200
@@ -12,7 +15,8 @@ _SHOWN = 200
 
 
 def _waits(one: Invitation) -> str:
-    return f"{one.name or 'without a name'}{' (you have asked)' if one.has_knocked else ''}"
+    name = one.name or tr("without a name")
+    return tr("{name} (you have asked)", name=name) if one.has_knocked else name
 
 
 async def list_rooms(talk: Dialogue) -> None:
@@ -20,14 +24,21 @@ async def list_rooms(talk: Dialogue) -> None:
     account = talk.network.accounts.of(talk.user)
     assert account is not None
     found = sorted(talk.network.rooms.of(account), key=lambda room: room.name.casefold())
-    rows = [(room.name or room.remote_id, talk.room_uri(room)) for room in found[:_SHOWN]]
+    muted = await all_muted(talk) if found else Muted()
+    rows = [
+        (
+            marked(room.name or room.remote_id, is_muted=room.remote_id in muted.rooms),
+            talk.room_uri(room),
+        )
+        for room in found[:_SHOWN]
+    ]
     if rows:
-        columns = (("name", "Group"), ("room", "To join it"))
-        talk.show(Table(title="Your groups", columns=columns, rows=tuple(rows)))
+        columns = (("name", tr("Group")), ("room", tr("To join it")))
+        talk.show(Table(title=tr("Your groups"), columns=columns, rows=tuple(rows)))
     waiting = talk.network.rooms.coming.invitations(account)
     if waiting:
         rows = [(_waits(one), talk.address_of(RemoteUserId(one.room))) for one in waiting]
-        columns = (("name", "Group"), ("room", "To accept, join it"))
-        talk.show(Table(title="Invitations", columns=columns, rows=tuple(rows)))
-    more = f" The first {_SHOWN} are shown." if len(found) > _SHOWN else ""
-    talk.say(f"Groups: {len(found)}.{more}")
+        columns = (("name", tr("Group")), ("room", tr("To accept, join it")))
+        talk.show(Table(title=tr("Invitations"), columns=columns, rows=tuple(rows)))
+    more = tr("The first {shown} are shown.", shown=_SHOWN) if len(found) > _SHOWN else ""
+    talk.say(joined((tr("Groups: {count}.", count=len(found)), more)))

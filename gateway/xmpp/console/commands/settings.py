@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from gateway.bridge import settings
-from gateway.bridge.settings import Settings
+from gateway.bridge.accounts import settings
+from gateway.bridge.accounts.settings import Settings
 from gateway.errors import SettingRefused
-from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Option
+from gateway.text.wording import tr
+from gateway.xmpp.console.model import Back, Dialogue, Field, Form, Kind, Option
 
 
 def _field(setting: settings.Field) -> Field:
@@ -19,17 +20,35 @@ def _field(setting: settings.Field) -> Field:
     )
 
 
-_UNSEEN = (
-    "The gateway cannot see when you are online, so you stay connected. "
-    "Add it to your contacts and let it see your presence."
+_GONE = tr("You have no account here any more.")
+_UNSEEN = tr(
+    "The gateway cannot see when you are online, so you stay connected. Add "
+    "it to your contacts and let it see your presence.",
 )
 
-_FORM = Form(
-    title="Settings",
-    instructions="Your settings for this network:",
-    fields=tuple(map(_field, settings.FIELDS)),
-    last=True,
-    edits=True,
+
+def _section(group: str) -> Form:
+    """The settings of a group: as many as a screen of 24 lines has room for (REQ-832)."""
+    fields = tuple(_field(setting) for setting in settings.FIELDS if setting.group == group)
+    return Form(title=tr("Settings"), instructions=group, fields=fields, last=True, edits=True)
+
+
+_SECTIONS = {
+    str(number): _section(group)
+    for number, group in enumerate(dict.fromkeys(each.group for each in settings.FIELDS), 1)
+}
+_WHICH = Form(
+    title=tr("Settings"),
+    instructions=tr("Your settings for this network:"),
+    fields=(
+        Field(
+            name="section",
+            label=tr("Which settings"),
+            kind=Kind.CHOICE,
+            options=tuple(Option(name, form.instructions) for name, form in _SECTIONS.items()),
+            default="1",
+        ),
+    ),
 )
 
 
@@ -42,25 +61,38 @@ def _values(current: Settings) -> dict[str, str]:
 
 
 async def change_settings(talk: Dialogue) -> None:
-    """The command ``settings``."""
+    """The command ``settings``: which of them, then those; from there one may go back."""
+    while True:
+        chosen = await talk.ask(_WHICH)
+        try:
+            await _change(talk, _SECTIONS[chosen["section"]])
+        except Back:
+            continue
+        return
+
+
+async def _change(talk: Dialogue, section: Form) -> None:
+    """Raises `Back`."""
     account = talk.network.accounts.of(talk.user)
-    assert account is not None
+    if account is None:
+        talk.say(_GONE)
+        return
     before, wrong = _values(account.settings), ""
     while True:
-        answers = await talk.ask(_FORM, before, wrong=wrong)
+        answers = await talk.ask(section, before, wrong=wrong, back=True)
         changes = {name: said for name, said in answers.items() if said != before[name]}
         if not changes:
-            talk.say("Nothing was changed.")
+            talk.say(tr("Nothing was changed."))
             return
         try:
             await talk.network.change_settings(account, **changes)
         except SettingRefused as error:
             wrong = str(error)
         except LookupError:
-            talk.say("You have no account here any more.")
+            talk.say(_GONE)
             return
         else:
-            talk.say("Your settings are changed.")
+            talk.say(tr("Your settings are changed."))
             if account.settings.follow_presence and not talk.network.can_see(account):
                 talk.say(_UNSEEN)
             return

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supervised connections of accounts to the network."""

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files in rooms that are on their way to the server's upload service (REQ-446): when they and
+what is said about them are told, and where the archive has them. Its order is that in which they
+are told, so what is told later than what came after it has its place then, and nobody may read it
+before: a client that knows it already would take it for a repetition when it is told.
+
+Runs inside the writer's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import structlog
+from msgspec import structs
+
+from gateway.bridge.inbound.aside import Waiting, is_on_its_way
+from gateway.events import RoomMessage, SharedFile
+from gateway.ids import FileId, NetworkName, RowId
+from gateway.store import Transaction, archive, awaited, conversations, journal, rooms, texts
+from gateway.store.archive import Level
+from gateway.store.awaited import Awaited
+from gateway.store.journal import InboundRow
+from gateway.store.rooms import RoomRow
+
+log = structlog.get_logger("uploads")
+
+_ALL = -1
+
+
+@dataclass(slots=True)
+class Moved:
+    """Rows that have their turn later than they would have had."""
+
+    old: list[RowId] = field(default_factory=list)
+    new: list[InboundRow] = field(default_factory=list)
+    more: list[InboundRow] = field(default_factory=list)
+    """Those of them that take no other one's place."""
+
+
+def level_of(
+    db: Transaction, room: RoomRow, said: RoomMessage, text_of: int | None, level: Level
+) -> Level:
+    """Who may read what is said now: nobody, as long as its file, or what it refers to, is on its
+    way."""
+    if is_on_its_way(said):
+        return Level.AWAITED
+    if level is not Level.SAID or not awaited.are_any(db, room.id):
+        return level
+    message = None if text_of is None else conversations.message(db, text_of)
+    remote_id = None if message is None or message.about is not None else message.remote_id
+    there = list(awaited.of(db, room.id))
+    for waits in (Level.LATE, Level.AWAITED):
+        waiting = _waiting(each for each in there if each.level is waits)
+        if waiting.has(said, remote_id):
+            return waits
+    return level
+
+
+def release(db: Transaction, room: RoomRow, file: FileId) -> None:
+    """What comes after a file goes ahead of it."""
+    waiting = Waiting()
+    for each in awaited.of(db, room.id):
+        is_late = each.level is Level.LATE or _is_of(each.message, file)
+        if is_late or waiting.has(each.message, each.remote_id):
+            waiting.add(each.message, each.remote_id)
+            awaited.set_level(db, each.place, Level.LATE)
+
+
+def decide(
+    db: Transaction, room: RoomRow, row: InboundRow, told: RoomMessage, file: FileId, now: float
+) -> Moved:
+    """It is known what is told of a file. What waited for nothing else is told: in its place, or
+    after all that is there if others went ahead."""
+    _write(db, room, told, file)
+    journal.reword(db, row.id, told)
+    moved, still = Moved(), Waiting()
+    for each in awaited.of(db, room.id):
+        if is_on_its_way(each.message) or still.has(each.message, each.remote_id):
+            still.add(each.message, each.remote_id)
+        elif each.level is Level.LATE:
+            _move(db, room, row, each, now, moved)
+        else:
+            awaited.set_level(db, each.place, Level.SAID)
+    return moved
+
+
+def show_forgotten(db: Transaction, network: NetworkName) -> None:
+    """What an earlier process could not decide, and tells nobody any more, hides nothing."""
+    for room, conversation in awaited.rooms(db, network):
+        waiting = journal.open_inbound(db, conversation, RowId(0), _ALL)
+        if not any(is_on_its_way(row.delivery) for row in waiting):
+            log.warning("files_never_decided", room=room)
+            awaited.show(db, room)
+
+
+def _is_of(said: RoomMessage, file: FileId) -> bool:
+    return said.file is not None and said.file.upload == file
+
+
+def _waiting(those: Iterator[Awaited]) -> Waiting:
+    waiting = Waiting()
+    for each in those:
+        waiting.add(each.message, each.remote_id)
+    return waiting
+
+
+def stub(said: RoomMessage) -> SharedFile | None:
+    """What stays of the file of a message that is taken back: which one is on its way."""
+    if not is_on_its_way(said) or said.file is None:
+        return None
+    return SharedFile(url="", upload=said.file.upload)
+
+
+def _write(db: Transaction, room: RoomRow, told: RoomMessage, file: FileId) -> None:
+    """In the archive, wherever it has that file."""
+    message = texts.message_of(db, room.id, told.archive_id)
+    for text in () if message is None else texts.newest_first(db, room.id, message):
+        said = text.message
+        if said.tombstone is not None and _is_of(said, file):
+            archive.rewrite(db, room.id, structs.replace(said, file=None))
+        elif _is_of(said, file):
+            archive.rewrite(db, room.id, structs.replace(said, file=told.file, body=told.body))
+
+
+def _move(
+    db: Transaction, room: RoomRow, row: InboundRow, each: Awaited, now: float, moved: Moved
+) -> None:
+    said = structs.replace(each.message, sent_at=now)
+    awaited.move(db, room.id, each, said, now)
+    there = rooms.occupants(db, room.id)
+    if room.is_shared:
+        there = awaited.readers(db, room.id, said.archive_id)
+    waiting = [
+        (waits, waits.delivery)
+        for waits in journal.open_named(db, row.conversation, said.id)
+        if isinstance(waits.delivery, RoomMessage)
+    ]
+    # Who has joined meanwhile was not told of it by the past that they got.
+    told = {jid for _, one in waiting for jid in one.to}
+    is_gone = said.tombstone is not None
+    late = () if is_gone else tuple(jid for jid in there if jid not in told)
+    if room.is_shared and said.reply is not None:
+        others, late = late, ()
+    else:
+        others = () if waiting else late
+    for waits, one in waiting:
+        to = tuple(jid for jid in one.to if jid in there) + late
+        later, late = structs.replace(one, sent_at=now, to=to), ()
+        moved.old.append(waits.id)
+        moved.new.append(journal.put_last(db, waits, later, now))
+    if others:
+        moved.more.append(_one_more(db, row, structs.replace(said, to=others), now))
+        moved.new.append(moved.more[-1])
+
+
+def _one_more(db: Transaction, row: InboundRow, said: RoomMessage, now: float) -> InboundRow:
+    """Without a quote: these may perhaps not read what it answers."""
+    return journal.add_inbound(
+        db,
+        account=row.account,
+        conversation=row.conversation,
+        user=row.user,
+        contact=row.contact,
+        stanza_id=said.id,
+        delivery=said,
+        now=now,
+    )
