@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tests.peers.xmpp_client import Stanza, XmppClient
+from tests.peers.xmpp_client import ROSTER, Stanza, XmppClient
 
 MASK = "••••••"
 
@@ -80,11 +80,26 @@ class Talk:
 
 
 async def befriend(client: XmppClient, contact: str) -> None:
-    """Add a contact, and let it see the user's presence when it asks."""
+    """Add a contact, and let it see the user's presence.
+
+    It asks for that, unless the gateway writes it into the roster itself (XEP-0356) meanwhile.
+    """
+    listed = (await client.roster()).get(contact)
+    if listed is not None and listed.get("subscription") == "both":
+        await client.wait_presence(sender=contact)
+        return
     mark = client.inbox.mark()
+
+    def is_asked_or_shown(stanza: Stanza) -> bool:
+        if stanza.kind == "presence":
+            return (stanza.type, stanza.sender_bare) == ("subscribe", contact)
+        items = stanza.xml.iterfind(f"{{{ROSTER}}}query/{{{ROSTER}}}item[@subscription='both']")
+        return any(item.get("jid") == contact for item in items)
+
     client.subscribe(contact)
-    await client.wait_presence("subscribe", sender=contact, since=mark)
-    client.approve(contact)
+    came = await client.wait_for(is_asked_or_shown, since=mark)
+    if came.kind == "presence":
+        client.approve(contact)
     await client.wait_presence(sender=contact, since=mark)
 
 

@@ -85,7 +85,10 @@ export class Device {
       if (state === SyncState.Prepared || state === SyncState.Syncing) resolve();
       if (state === SyncState.Error) reject(data?.error);
     });
-    await this.#client.startClient({ initialSyncLimit: 100 });
+    // Of a burst all is heard: in what is left out here it is not looked for.
+    const filter = new sdk.Filter(this.#client.getUserId());
+    filter.setTimelineLimit(100);
+    await this.#client.startClient({ initialSyncLimit: 100, filter });
     await promise;
   }
 
