@@ -81,16 +81,18 @@ class Coming:
     async def create(self, action: CreateRoom) -> RemoteRoomId:
         """A private group is encrypted, as in other apps. The mark tells it from a chat that
         another app begins."""
+        marker: dict[str, Any] = {"instance": self._account.instance}
         body: dict[str, Any] = {
             "name": action.name,
             "preset": "private_chat" if action.is_private else "public_chat",
             "invite": list(action.invited),
-            "creation_content": {GROUP_MARKER: {"instance": self._account.instance}},
+            "creation_content": {GROUP_MARKER: marker},
         }
         if action.topic:
             body["topic"] = action.topic
         if action.is_private and self._encrypts():
             body["initial_state"] = [ENCRYPTION]
+            marker["encrypted"] = True
         return _room(await self._api().post("createRoom", body=body))
 
     async def leave(self, action: LeaveRoom) -> None:

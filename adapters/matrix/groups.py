@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from adapters.matrix.ids import is_user_id, split_user_id
 from adapters.matrix.inbound import Event, as_dict, display_name, timestamp_of
 from adapters.matrix.links import link_to
-from adapters.matrix.marks import GROUP_MARKER
+from adapters.matrix.marks import GROUP_MARKER, is_made_encrypted
 from adapters.matrix.media import AVATAR_URL, avatar_in
 from adapters.matrix.rooms import Group, Levels, RoomId
 from adapters.matrix.text import clean
@@ -125,7 +125,7 @@ def _created(group: Group, founder: object, content: Mapping[str, Any]) -> Group
         founder=founder if is_user_id(founder) else "",
         creators=tuple(creators),
         is_meant=GROUP_MARKER in content,
-        encrypted=bool(group.encrypted),
+        encrypted=bool(group.encrypted) or is_made_encrypted(content),
         # Spec, "Room History Visibility": shared, where nothing else is said.
         shows_past=group.shows_past is not False,
         version=version,

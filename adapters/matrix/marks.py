@@ -13,9 +13,10 @@ from gateway.events import RemoteIgnored
 from gateway.ids import RemoteUserId
 
 MARKER = "org.dragoman.chat"
-"""In the creation content of rooms that we make: the gateway's instance and the contact."""
+"""In the creation content of rooms that we make: the gateway's instance, the contact, and whether
+it is encrypted."""
 GROUP_MARKER = "org.dragoman.group"
-"""The same of groups: the gateway's instance."""
+"""The same of groups, which have no contact."""
 DESTROYED = "org.dragoman.destroyed"
 """In the member events by which everybody is put out of a group that is no more."""
 
@@ -64,6 +65,14 @@ def marked_contact(creation: Mapping[str, Any], instance: str) -> RemoteUserId |
     if marker.get("instance") == instance and is_user_id(contact):
         return RemoteUserId(contact)
     return None
+
+
+def is_made_encrypted(creation: Mapping[str, Any]) -> bool:
+    """Whether a gateway made this room to be encrypted. A homeserver writes the events of a new
+    room one after the other, and may tell of it before the one that encrypts it."""
+    return any(
+        as_dict(creation.get(key)).get("encrypted") is True for key in (MARKER, GROUP_MARKER)
+    )
 
 
 def ignored(content: Mapping[str, Any]) -> RemoteIgnored | None:

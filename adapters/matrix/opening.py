@@ -172,12 +172,13 @@ class Opening:
                 encrypts = await self._encryption.can_read(contact)
             except Transient:
                 encrypts = True
+        marker = {"instance": self._account.instance, "contact": contact, "encrypted": encrypts}
         return {
             "initial_state": [ENCRYPTION] if encrypts else [],
             "is_direct": True,
             "preset": "trusted_private_chat",
             "invite": [contact],
-            "creation_content": {MARKER: {"instance": self._account.instance, "contact": contact}},
+            "creation_content": {MARKER: marker},
         }
 
     async def _must_exist(self, contact: RemoteUserId) -> None:

@@ -26,7 +26,7 @@ from adapters.matrix.inbound import (
     event_id_of,
 )
 from adapters.matrix.invited import Invitations
-from adapters.matrix.marks import IGNORED, ignored
+from adapters.matrix.marks import IGNORED, ignored, is_made_encrypted
 from adapters.matrix.media import AVATAR_URL, avatar_in
 from adapters.matrix.opened import Opened
 from adapters.matrix.parts import Cuts, Outcome, Parts
@@ -333,11 +333,14 @@ def _with_encryption(room: Room, events: Sequence[Event], *, stripped: bool = Fa
     which in an invitation proves nothing: that is an excerpt)."""
     if room.encrypted:
         return room
-    types = [event.get("type") for event in events if event.get("state_key") == ""]
-    if "m.room.encryption" in types:
+    states = [event for event in events if event.get("state_key") == ""]
+    if any(event.get("type") == "m.room.encryption" for event in states):
         return replace(room, encrypted=True)
-    if "m.room.create" in types and not stripped:
-        return replace(room, encrypted=False)
+    made = [event for event in states if event.get("type") == "m.room.create"]
+    if made and not stripped:
+        return replace(
+            room, encrypted=any(is_made_encrypted(as_dict(event.get("content"))) for event in made)
+        )
     return room
 
 

@@ -102,14 +102,14 @@ async def test_what_is_about_a_message_stays_in_its_room(world: ChatWorld) -> No
     async with world.running() as session:
         asked = await bob.send_text(older, "tea?")
         await world.account.wait_text("tea?")
-        mine = await _does(session, "k1", SendText(contact=contact, body="yse"))
+        mine = await _does(session, "k1", SendText(contact=contact, body="yse!"))
         newer = await world.chat()
         await bob.send_text(newer, "here now")
         await world.account.wait_text("here now")
         await _does(session, "k2", SendText(contact=contact, body="fine"))
         assert (await bob.wait_text("fine")).room_id == newer
     async with world.running() as session:  # which has to ask where the messages are
-        edit = SendText(contact=contact, body="yes", edits=_about(mine))
+        edit = SendText(contact=contact, body="yes!", edits=_about(mine))
         edited = await _does(session, "k3", edit)
         await _sees(bob, older, "m.room.message", rel_type="m.replace", event_id=mine)
         await session.send(React(contact=contact, message=_about(asked), emoji=("🎉",)), "k4")
@@ -205,13 +205,13 @@ async def test_both_ways_in_an_encrypted_chat(two: Pair) -> None:
             assert (reaction.id, reaction.message) == (made, said)
 
         mine = await _does(
-            session, "k1", SendText(contact=contact, body="yse", reply_to=_about(said))
+            session, "k1", SendText(contact=contact, body="yse!", reply_to=_about(said))
         )
-        assert (await bob.wait_text("yse", room_id=room)).decrypted
+        assert (await bob.wait_text("yse!", room_id=room)).decrypted
         changed = await _does(
-            session, "k2", SendText(contact=contact, body="yes", edits=_about(mine))
+            session, "k2", SendText(contact=contact, body="yes!", edits=_about(mine))
         )
-        assert (await bob.wait_event(changed)).content["m.new_content"]["body"] == "yes"
+        assert (await bob.wait_event(changed)).content["m.new_content"]["body"] == "yes!"
         for event_id, relation in (
             (mine, {"m.in_reply_to": {"event_id": said}}),
             (changed, {"rel_type": "m.replace", "event_id": mine}),
@@ -219,9 +219,9 @@ async def test_both_ways_in_an_encrypted_chat(two: Pair) -> None:
             raw = await bob.raw_event(room, event_id)
             assert raw["type"] == "m.room.encrypted"
             assert raw["content"]["m.relates_to"] == relation
-            assert "yse" not in str(raw)
+            assert "yse!" not in str(raw)
         echo = await account.wait(RemoteMessage, lambda event: event.id == changed)
-        assert (echo.own, echo.key, echo.edits, echo.body) == (True, "k2", mine, "yes")
+        assert (echo.own, echo.key, echo.edits, echo.body) == (True, "k2", mine, "yes!")
         reacts = React(contact=contact, message=_about(said), emoji=("👍",))
         sent = await session.send(reacts, "k3")
         assert (await bob.raw_event(room, sent.reactions["👍"]))["type"] == "m.reaction"

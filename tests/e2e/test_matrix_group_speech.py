@@ -166,13 +166,13 @@ async def test_what_the_user_does(world: GroupWorld) -> None:
         await world.wait_room(room)
         said = await world.bob.send_text(room, "lunch?")
         await world.wait_said("lunch?")
-        mine = await _say(session, room, "yse", "k1", reply_to=said)
-        await _say(session, room, "yes", "k2", edits=mine)
+        mine = await _say(session, room, "yse!", "k1", reply_to=said)
+        await _say(session, room, "yes!", "k2", edits=mine)
         seen = await world.carol.wait_for(lambda event: "m.new_content" in event.content)
-        assert seen.content["m.new_content"] == {"msgtype": "m.text", "body": "yes"}
+        assert seen.content["m.new_content"] == {"msgtype": "m.text", "body": "yes!"}
         path = f"rooms/{quote(room)}/event/{quote(mine)}"
         bundled = (await world.bob.request("GET", path))["unsigned"]["m.relations"]
-        assert bundled["m.replace"]["content"]["m.new_content"]["body"] == "yes"
+        assert bundled["m.replace"]["content"]["m.new_content"]["body"] == "yes!"
 
         first = await _react(session, room, said, "k3", "👍", "❤️")
         await _sees(world.bob, said, "👍", "❤️")
@@ -333,13 +333,13 @@ async def test_what_the_user_does_in_an_encrypted_group(world: GroupWorld, tmp_p
     async with _encrypted(world, tmp_path) as (element, session, room):
         said = await element.send_text(room, "lunch?")
         await world.wait_said("lunch?")
-        mine = await _say(session, room, "yse", "k1", reply_to=said)
-        answer = await element.wait_text("yse", room_id=room)
+        mine = await _say(session, room, "yse!", "k1", reply_to=said)
+        answer = await element.wait_text("yse!", room_id=room)
         assert answer.decrypted
-        edit = await _say(session, room, "yes", "k2", edits=mine)
+        edit = await _say(session, room, "yes!", "k2", edits=mine)
         changed = await element.wait_event(edit)
         assert changed.decrypted
-        assert changed.content["m.new_content"]["body"] == "yes"
+        assert changed.content["m.new_content"]["body"] == "yes!"
         for event_id, relation in (
             (mine, {"m.in_reply_to": {"event_id": said}}),
             (edit, {"rel_type": "m.replace", "event_id": mine}),
@@ -347,9 +347,9 @@ async def test_what_the_user_does_in_an_encrypted_group(world: GroupWorld, tmp_p
             raw = await element.raw_event(room, event_id)
             assert raw["type"] == "m.room.encrypted"
             assert raw["content"]["m.relates_to"] == relation
-            assert "yse" not in str(raw)
+            assert "yse!" not in str(raw)
         echo = await world.account.wait(RemoteRoomMessage, lambda event: event.id == edit)
-        assert (echo.key, echo.edits, echo.body) == ("k2", mine, "yes")
+        assert (echo.key, echo.edits, echo.body) == ("k2", mine, "yes!")
 
         made = await _react(session, room, said, "k3", "👍")
         reaction = await element.raw_event(room, made["👍"])

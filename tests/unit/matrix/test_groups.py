@@ -144,6 +144,9 @@ def test_spaces(content: Any, is_space: bool) -> None:
 def test_encryption_stays() -> None:
     on = state("m.room.encryption", "", {})
     assert _group(created()).encrypted is False
+    made = created()
+    made["content"]["org.dragoman.group"] = {"instance": "here", "encrypted": True}
+    assert _group(made).encrypted is True, "its homeserver has not written yet that it is"
     for events in ([on, created()], [created(), on], [on, on]):
         assert _group(*events).encrypted is True
 

@@ -272,6 +272,9 @@ def test_the_account_leaves_and_gets_the_last_words() -> None:
         (False, [state("m.room.encryption", "", {"algorithm": "x"})], True),
         (False, [state("m.room.encryption", "", {})], True),
         (None, [CREATE, state("m.room.encryption", "", "odd")], True),
+        # Its homeserver has not written yet that it is: nothing may go out in clear.
+        (None, [state("m.room.create", "", {"org.dragoman.chat": {"encrypted": True}})], True),
+        (None, [state("m.room.create", "", {"org.dragoman.chat": {"encrypted": "x"}})], False),
         (True, [CREATE], True),
         (False, [state("m.room.encryption", "other", {})], False),
         (None, [{"type": ["m.room.encryption"], "state_key": ""}], None),
