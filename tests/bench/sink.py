@@ -20,7 +20,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.network import Network
 from gateway.bridge.network_settings import NetworkSettings
 from gateway.bridge.outbound.actors import Limits
-from gateway.bridge.outbound.wanted import IncomingText
+from gateway.bridge.outbound.wanted import Incoming
 from gateway.config.tree import Fetch
 from gateway.ids import RemoteUserId
 from gateway.media.fetch import Guard
@@ -78,11 +78,11 @@ def shake_hands(stream: XMLStream) -> Sink:
 
 
 class CountingNetwork(Network):
-    """Takes texts from the XMPP side and only counts them."""
+    """Takes what is wanted in chats and only counts it."""
 
     taken = 0
 
-    def send_text(self, account: Account, contact: RemoteUserId, text: IncomingText) -> None:
+    def wants(self, account: Account, contact: RemoteUserId, wanted: Incoming) -> None:
         """The end of the way that is measured."""
         self.taken += 1
 
