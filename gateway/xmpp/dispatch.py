@@ -113,7 +113,9 @@ class Dispatch:
             self._network.rooms.ghosts.heard(element.get("from", ""))
 
     def _is_own_copy(self, element: Element, sender: Address, to: Address) -> bool:
-        """It was said in the user's name, and comes back (REQ-1006)."""
+        """It was said in the user's name, and comes back (REQ-1006): by no device of theirs."""
+        if sender.resource:
+            return False
         account = self._network.accounts.of(sender.bare)
         is_message = element.tag == f"{ACCEPT}message" and element.get("type") != "error"
         if account is None or not is_message or not _has_content(element):
@@ -382,6 +384,7 @@ def _wants_answer(element: Element) -> bool:
 
 
 def _has_content(element: Element) -> bool:
-    if any(child.tag in CONTENT for child in element):
-        return True
+    for child in element:  # asked of every message, often twice
+        if child.tag in CONTENT:
+            return True
     return element.get("type") == "groupchat" and element.find(f"{ACCEPT}subject") is not None

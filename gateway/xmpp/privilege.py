@@ -181,12 +181,14 @@ class Privileges:
 
     def granted(self, user: UserJid) -> list[Permission]:
         """What their server lets us do in the name of a user, whether or not they want it."""
-        domain = user.rpartition("@")[2]
-        return [each for each in Permission if self._wanted and domain in self._granted[each]]
+        return [each for each in Permission if self._is_granted(user, each)]
 
     def may(self, user: UserJid, permission: Permission) -> bool:
         """Whether this may be done in the name of a user."""
-        return permission in self.granted(user) and self._consents(user, permission)
+        return self._is_granted(user, permission) and self._consents(user, permission)
+
+    def _is_granted(self, user: UserJid, permission: Permission) -> bool:
+        return self._wanted and user.rpartition("@")[2] in self._granted[permission]
 
     def tells_presence(self, domain: str) -> bool:
         """Whether this server tells us unasked which of its users are there."""

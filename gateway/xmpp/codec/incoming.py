@@ -125,8 +125,7 @@ class IncomingMessage:
     def sharing(self) -> sent_files.Sharing:
         """The files that it sends."""
         is_spoiler = self.styles is not None and self.styles.spoiler is not None
-        seen = self.seen or sent_files.Seen()
-        return sent_files.sharing(self.body or "", seen, is_spoiler=is_spoiler)
+        return sent_files.sharing(self.body or "", self.seen, is_spoiler=is_spoiler)
 
     @property
     def has_content(self) -> bool:

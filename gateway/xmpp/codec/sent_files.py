@@ -67,21 +67,28 @@ class Seen:
                 self.parts.append((place(part.get("start")) or 0, place(part.get("end"))))
 
 
-def sharing(body: str, seen: Seen, *, is_spoiler: bool = False) -> Sharing:
+NONE = Sharing()
+
+
+def sharing(body: str, seen: Seen | None, *, is_spoiler: bool = False) -> Sharing:
     """The best of what the client says: stateless file sharing (XEP-0447), else SIMS (XEP-0385),
     else out-of-band data for which the body stands, if there is one (XEP-0066 §3), else an
     encrypted link and nothing beside it (XEP-0454). A link in a text is no file."""
+    said = body.strip()
+    if seen is None:
+        if not said.startswith("aesgcm:"):
+            return NONE
+        seen = Seen()
     parts = [body[start:end] for start, end in seen.parts]
     out_of_band = list(_read(seen.shared.get(_OOB, []), _of_oob))
     found = list(_read(seen.shared.get(_SFS, []), _of_sfs))
     found = found or list(_read(seen.shared.get(_SIMS, []), _of_sims))
-    said = body.strip()
     if not found and (parts or not said or said in _urls(out_of_band)):
         found = out_of_band
     if not found and _AESGCM.fullmatch(said):
         found = [{"url": said}]
     if not found:
-        return Sharing()
+        return NONE
     urls = _urls(found) | _urls(out_of_band)
     stand_ins = {*parts, *(word for word in body.split() if word in urls)} - {""}
     beside: dict[str, Any] = {"kind": FileKind.STICKER} if seen.is_sticker else {}
