@@ -15,6 +15,9 @@ from gateway.store.archive import Level
 from gateway.store.journal import payload
 from gateway.store.writer import Connection, Transaction
 
+_AWAITED = "archived INDEXED BY archived_awaited"
+"""By itself SQLite takes the index of the whole room, which has all that is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
@@ -30,15 +33,15 @@ class Awaited:
 
 def are_any(db: Connection, room: RoomId) -> bool:
     """Whether anything is on its way to a room."""
-    found = db.execute("SELECT 1 FROM archived WHERE room = ? AND level >= 3 LIMIT 1", (room,))
+    found = db.execute(f"SELECT 1 FROM {_AWAITED} WHERE room = ? AND level >= 3 LIMIT 1", (room,))
     return found.fetchone() is not None
 
 
 def of(db: Connection, room: RoomId) -> Iterator[Awaited]:
     """All of it, in its order."""
     found = db.execute(
-        "SELECT archived.id, archived.level, archived.payload, message.remote_id FROM archived"
-        " LEFT JOIN message ON message.id = archived.message"
+        "SELECT archived.id, archived.level, archived.payload, message.remote_id"
+        f" FROM {_AWAITED} LEFT JOIN message ON message.id = archived.message"
         " WHERE archived.room = ? AND archived.level >= 3 ORDER BY archived.id",
         (room,),
     )
@@ -52,7 +55,7 @@ def rooms(db: Connection, network: NetworkName) -> list[tuple[RoomId, Conversati
     """Where there is any."""
     found = db.execute(
         "SELECT DISTINCT room.id, conversation.id"
-        " FROM archived INDEXED BY archived_awaited CROSS JOIN room ON room.id = archived.room"
+        f" FROM {_AWAITED} CROSS JOIN room ON room.id = archived.room"
         " JOIN conversation ON conversation.room = room.id"
         " WHERE archived.level >= 3 AND room.network = ?",
         (network,),
@@ -62,7 +65,9 @@ def rooms(db: Connection, network: NetworkName) -> list[tuple[RoomId, Conversati
 
 def show(db: Transaction, room: RoomId) -> None:
     """All of it may be read from now on."""
-    db.execute("UPDATE archived SET level = ? WHERE room = ? AND level >= 3", (Level.SAID, room))
+    db.execute(
+        f"UPDATE {_AWAITED} SET level = ? WHERE room = ? AND level >= 3", (Level.SAID, room)
+    )
 
 
 def set_level(db: Transaction, place: int, level: Level) -> None:
