@@ -34,6 +34,8 @@ async def test_nothing_was_carried_out(client: telegram.Bot, api: BotApi, friend
         with pytest.raises(TelegramError):
             await client.send_message(friends.id, "one")
     assert "one" not in friends.texts
+    read = [asked.method for asked in api.asked.items]
+    assert read == ["getMe", "sendMessage", "sendMessage"], "the one that was cut was not"
 
 
 async def test_it_was_carried_out_and_nobody_says_so(

@@ -35,6 +35,9 @@ async def test_coming_and_going(client: telegram.Bot, api: BotApi, anna: Person,
     updates = await client.get_updates(offset=went.update_id + 1)
     assert updates[0].my_chat_member is not None
     assert updates[0].my_chat_member.new_chat_member.status == "kicked"
+    assert updates[1].message is not None
+    assert updates[1].message.left_chat_member is not None
+    assert updates[1].message.left_chat_member.id == bot.id
     anna.say(group, "now that it is gone")
     assert len(await client.get_updates(offset=updates[-1].update_id + 1)) == 0
     with pytest.raises(Forbidden, match="bot was kicked from the group chat"):
