@@ -17,7 +17,6 @@ _LIBRARIES = "/usr/lib"
 _API_TIMEOUT_S = 10
 _CONFLICT = 409
 _MAX_STANZA_BYTES = 1024 * 1024
-_UPLOAD_BYTES = 64 * 1024 * 1024
 
 # fmt: off
 _PLAIN_MODULES = (
@@ -50,6 +49,8 @@ class Ejabberd(XmppServer):
         *,
         privileged: bool = True,
         federation: Federation | None = None,
+        file_bytes: int = 64 << 20,
+        quota_bytes: int | None = None,
         options: Mapping[str, Any] | None = None,
         global_routes: bool = False,
     ) -> None:
@@ -57,10 +58,17 @@ class Ejabberd(XmppServer):
 
         With `global_routes`, which ejabberd has unless it is told otherwise, the connection of
         each component gets a share of the stanzas for all of them. Version 23.01 knows an older
-        form of the privileges (`urn:xmpp:privilege:1`).
+        form of the privileges (`urn:xmpp:privilege:1`). The quota, by default none, is one of
+        whole MiB: for the next file, the oldest ones are deleted.
         """
         super().__init__(
-            directory, domain, components, privileged=privileged, federation=federation
+            directory,
+            domain,
+            components,
+            privileged=privileged,
+            federation=federation,
+            file_bytes=file_bytes,
+            quota_bytes=quota_bytes,
         )
         self.log_file = self.directory / "log" / "ejabberd.log"
         self.config_file = self.directory / "ejabberd.yml"
@@ -129,7 +137,7 @@ class Ejabberd(XmppServer):
         return [program, "-noinput", "-mnesia", "dir", mnesia, "-s", "ejabberd"], env
 
     def _config(self) -> dict[str, Any]:
-        certificates = self._certificates
+        certificates, quota_mib = self._certificates, (self._quota_bytes or 1 << 40) >> 20
         return {
             "hosts": [self.domain],
             "loglevel": "info",
@@ -157,7 +165,12 @@ class Ejabberd(XmppServer):
                     "what": "*",
                 }
             },
-            "shaper_rules": {"max_user_sessions": 50, "max_user_offline_messages": 5000},
+            "shaper_rules": {
+                "max_user_sessions": 50,
+                "max_user_offline_messages": 5000,
+                "soft_upload_quota": quota_mib,
+                "hard_upload_quota": quota_mib,
+            },
             "modules": self._modules(),
             **self._options,
         }
@@ -210,7 +223,7 @@ class Ejabberd(XmppServer):
                 "put_url": f"http://{LOOPBACK}:{self.http_port}/upload",
                 "docroot": str(self.directory / "upload"),
                 "access": "upload",
-                "max_size": _UPLOAD_BYTES,
+                "max_size": self._file_bytes,
                 "external_secret": "",
                 # Clients in browsers ask whether they may.
                 "custom_headers": {
@@ -226,6 +239,8 @@ class Ejabberd(XmppServer):
             "mod_roster": {"versioning": True},
             "mod_stream_mgmt": {"resend_on_timeout": "if_offline", "resume_timeout": 60},
         }
+        if self._quota_bytes is not None:
+            modules["mod_http_upload_quota"] = {}
         if self._privileged:
             # As the documentation tells admins to set it.
             modules["mod_privilege"] = {"message": {"outgoing": "gateways"}}

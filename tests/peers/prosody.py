@@ -50,12 +50,15 @@ class Prosody(XmppServer):
         *,
         privileged: bool = True,
         federation: Federation | None = None,
+        file_bytes: int = 64 << 20,
+        quota_bytes: int | None = None,
         fix_privilege: bool = False,
         bookmarks: bool = False,
         extra_global: str = "",
         extra_host: str = "",
     ) -> None:
-        """Set up a server in `directory`; `components` are hosts with their secrets.
+        """Set up a server in `directory`; `components` are hosts with their secrets. The quota is
+        one of a day; by default ten files of the largest size.
 
         Debian's module for privileges nests the `<namespace/>` elements of the iq permission in
         one another; `fix_privilege` loads a copy with that put right. With `bookmarks` components
@@ -63,7 +66,13 @@ class Prosody(XmppServer):
         configuration.
         """
         super().__init__(
-            directory, domain, components, privileged=privileged, federation=federation
+            directory,
+            domain,
+            components,
+            privileged=privileged,
+            federation=federation,
+            file_bytes=file_bytes,
+            quota_bytes=quota_bytes,
         )
         self.log_file = self.directory / "prosody.log"
         self.config_file = self.directory / "prosody.cfg.lua"
@@ -161,7 +170,8 @@ Component {_lua(self.muc_domain)} "muc"
 Component {_lua(self.upload_domain)} "http_file_share"
     http_host = "{LOOPBACK}"
     http_external_url = "http://{LOOPBACK}:{self.http_port}/"
-    http_file_share_size_limit = 64*1024*1024
+    http_file_share_size_limit = {self._file_bytes}
+    http_file_share_daily_quota = {self._quota_bytes or 10 * self._file_bytes}
     http_file_share_access = {{ {" ".join(f"{_lua(host)};" for host in sorted(hosts))} }}
 {components}"""
 

@@ -25,11 +25,14 @@ class XmppServer(Server):
         *,
         privileged: bool = True,
         federation: Federation | None = None,
+        file_bytes: int = 64 << 20,
+        quota_bytes: int | None = None,
     ) -> None:
         """Set up a server in `directory`; `components` are hosts with their secrets.
 
         With `privileged`, components get what this server knows of XEP-0356. Without a
-        `federation` there is no other server in the world.
+        `federation` there is no other server in the world. `file_bytes` and `quota_bytes` are
+        what the upload service takes: of one file, and of one uploader, each day or at all.
         """
         self.c2s_port, self.component_port, self.http_port = ports = free_ports(3)
         super().__init__(directory, ports)
@@ -41,6 +44,8 @@ class XmppServer(Server):
             self.directory / "certs", domain, federation.authority if federation else None
         )
         self._federation = federation
+        self._file_bytes = file_bytes
+        self._quota_bytes = quota_bytes
         self._privileged = privileged
 
     @property
