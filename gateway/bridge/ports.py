@@ -148,6 +148,9 @@ class XmppPort(Protocol):
         else as the component. Raises `SlotRefused`, also where the user's server does not let us,
         or the user does not want it."""
 
+    def may_upload(self, user: UserJid) -> bool:
+        """Count one more try to upload a file for a user. False if there were too many."""
+
     def is_up(self) -> bool:
         """The stream is up: what is written now goes out."""
 

@@ -153,6 +153,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Of one user: pages of rooms of the network that were searched for."""
     logins: Rate = Rate((30, 600))
     """Of one user: attempts to log in to the network."""
+    files: Rate = Rate((300, 600))
+    """Of one user: files that they send."""
+    uploads: Rate = Rate((1000, 600))
+    """Of one user: tries to put files that they are sent at the upload service of the server."""
     stranger: Rate = Rate((60, 60))
     """All stanzas of one person who is not admitted by name and has no account."""
     strange_domain: Rate = Rate((300, 60))

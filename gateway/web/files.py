@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -43,6 +44,8 @@ _AT_ONCE_OF_ONE = 8
 """Of one file: players ask for parts of it, and all who are in a room for it at once."""
 _TURN_LIMIT_S = 20.0
 """So long who comes when so many are open waits for one of them to be closed."""
+_MOST_WAITING = 200
+"""Of one account or room; who comes then is told at once to come again later."""
 _SILENCE_S = 60.0
 """In which something has to come from the network, and to be taken."""
 _OPEN_LIMIT_S = 45.0
@@ -98,6 +101,8 @@ class Files:
         self._cache = cache
         self._turns = Turns(_AT_ONCE, _AT_ONCE_OF_ACCOUNT)
         self._turns_of_one = Turns(sys.maxsize, _AT_ONCE_OF_ONE)
+        self._waiting: Counter[str] = Counter()
+        """By account or room."""
         self._known: dict[tuple[FileId, str], tuple[int, str]] = {}
         """Sizes and types that the network has said."""
 
@@ -238,12 +243,21 @@ class Files:
             raise _unavailable() from None
 
     async def _turn(self, file: FileRow, stack: AsyncExitStack) -> None:
-        """Wait for one: who is slow, or asks for much, keeps the files of others from nobody."""
+        """Wait for one: who is slow, or asks for much, keeps the files of others from nobody.
+        Raises `web.HTTPException` if too many wait."""
         is_room = conversations.is_room(self._store.reader, file.conversation)
         # One of a room was told by one account and is read by all.
         owner = f"room {file.conversation}" if is_room else f"account {file.account}"
-        await stack.enter_async_context(self._turns_of_one.turn(str(file.id)))
-        await stack.enter_async_context(self._turns.turn(owner))
+        if self._waiting[owner] >= _MOST_WAITING:
+            raise _unavailable()
+        self._waiting[owner] += 1
+        try:
+            await stack.enter_async_context(self._turns_of_one.turn(str(file.id)))
+            await stack.enter_async_context(self._turns.turn(owner))
+        finally:
+            self._waiting[owner] -= 1
+            if not self._waiting[owner]:
+                del self._waiting[owner]
 
     async def _begun(
         self, source: Source, file: FileRow, wanted: Range | None

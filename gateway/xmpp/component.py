@@ -13,6 +13,7 @@ from gateway.adapter import Clock
 from gateway.bridge.accounts import Account
 from gateway.bridge.network import Network
 from gateway.bridge.ports import Pong
+from gateway.events import SentFile
 from gateway.ids import RemoteUserId, UserJid
 from gateway.tasks import Tasks
 from gateway.text.wording import joined, tr
@@ -240,6 +241,19 @@ class Component:
         """Whether another search for rooms of the network is not too much (REQ-711)."""
         standing = self.standing(user)
         return self.limits.takes(Kind.SEARCHES, user, standing, self._clock.monotonic())
+
+    def may_send(self, user: UserJid, files: Sequence[SentFile]) -> bool:
+        """Whether so many more files from somebody with an account are not too much (REQ-711). To
+        a network that takes none they are words."""
+        now = self._clock.monotonic()
+        return not self.network.adapter.capabilities.sends_files or all(
+            self.limits.takes(Kind.FILES, user, Standing.LINKED, now) for _ in files
+        )
+
+    def may_upload(self, user: UserJid) -> bool:
+        """Whether one more try to upload a file for somebody is not too much (REQ-711)."""
+        now = self._clock.monotonic()
+        return self.limits.takes(Kind.UPLOADS, user, Standing.LINKED, now)
 
     def _talks_with(self, user: UserJid) -> bool:
         """Whether a command of theirs is under way."""

@@ -32,7 +32,7 @@ from gateway.xmpp.codec.incoming import (
 )
 from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.jid import Address, split
-from gateway.xmpp.limits import Kind, Rarely, Repeats, Standing
+from gateway.xmpp.limits import TOO_MANY_FILES, Kind, Rarely, Repeats, Standing
 from gateway.xmpp.presence import PresenceStanzas
 from gateway.xmpp.rooms import private
 from gateway.xmpp.rooms.joining import JOIN
@@ -324,6 +324,10 @@ class Dispatch:
             account.user, contact, wanted.body
         ):
             self._refuse(message, errors.RESOURCE_CONSTRAINT, _LOOP)
+        elif isinstance(wanted, IncomingText) and not self._component.may_send(
+            account.user, wanted.files
+        ):
+            self._refuse(message, errors.RESOURCE_CONSTRAINT, TOO_MANY_FILES)
         else:
             self._network.wants(account, contact, wanted)
 

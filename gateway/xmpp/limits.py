@@ -2,9 +2,10 @@
 """How much each may send, and what strangers may cause (REQ-711, REQ-715, REQ-717).
 
 Token buckets: O(1) for each stanza, and a bounded number of them. A user with an account is
-measured alone, so that nobody else's flood touches them. People of our own server, and users whom
-the admin admits by name, share a bucket with others of their domain while they have no account.
-All other people are strangers: they are measured alone, with their domain, and all together.
+measured alone, so that nobody else's flood touches them; of files, which are dear, all accounts of
+a domain, and all there are, have a bucket as well. People of our own server, and users whom the
+admin admits by name, share a bucket with others of their domain while they have no account. All
+other people are strangers: they are measured alone, with their domain, and all together.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ _KEPT = 10_000
 """Buckets of one kind. Who is forgotten begins with a full one; domains are still measured."""
 _DOMAIN = 20
 """A domain's people without accounts may send as much as so many of them."""
+_EVERYBODY = 100
+"""And all accounts together as much of what is dear: no five domains have all of it."""
 _CREDITS = 20
 """Answers that a stranger may still get: as many as there were stanzas, but not more than this."""
 _GUESTS = 1_000
 _GUESTS_OF_DOMAIN = 100
 TOO_MANY_GUESTS = tr("Too many people are giving commands at the moment. Please try again later.")
+TOO_MANY_FILES = tr("You are sending too many files at once. Please try again in a few minutes.")
 _REPEATS = 20
 _REPEATS_S = 60.0
 _REPEATS_KEPT = 1_000
@@ -56,6 +60,13 @@ class Kind(enum.Enum):
     """For rooms of the network."""
     LOGINS = "logins"
     """Answers of a login dialogue that are tried at the network."""
+    FILES = "files"
+    """That they send: each is fetched, and carried to the network."""
+    UPLOADS = "uploads"
+    """Of what they are sent, tries to put it at the upload service of our server."""
+
+
+_DEAR = (Kind.FILES, Kind.UPLOADS)
 
 
 class Standing(enum.Enum):
@@ -86,6 +97,8 @@ class LimitSettings:
     joins: Rate
     searches: Rate
     logins: Rate
+    files: Rate
+    uploads: Rate
     stranger: Rate
     strange_domain: Rate
     strangers: Rate
@@ -143,6 +156,7 @@ class Limits:
         rates = {kind: getattr(settings, kind.value) for kind in Kind}
         self._users = {kind: Buckets(rate) for kind, rate in rates.items()}
         self._domains = {kind: Buckets(_times(rate, _DOMAIN)) for kind, rate in rates.items()}
+        self._everybody = {kind: Buckets(_times(rates[kind], _EVERYBODY), 1) for kind in _DEAR}
         self._stranger = Buckets(settings.stranger)
         self._strange_domain = Buckets(settings.strange_domain)
         self._strangers = Buckets(settings.strangers, 1)
@@ -153,6 +167,9 @@ class Limits:
     def takes(self, kind: Kind, user: UserJid, standing: Standing, now: float) -> bool:
         """Whether a stanza of somebody is handled."""
         domain = user.rpartition("@")[2]
+        if kind in _DEAR:
+            is_taken = self._users[kind].take(user, now) and self._domains[kind].take(domain, now)
+            return is_taken and self._everybody[kind].take("", now)
         if standing is Standing.LINKED:
             return self._users[kind].take(user, now)
         if standing is Standing.KNOWN or kind is Kind.LOGINS:

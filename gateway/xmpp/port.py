@@ -54,6 +54,10 @@ class Port:
         """See `XmppPort.slot`."""
         return await request_slot(self._component, service, wanted, user)
 
+    def may_upload(self, user: UserJid) -> bool:
+        """See `XmppPort.may_upload`."""
+        return self._component.may_upload(user)
+
     def is_up(self) -> bool:
         """See `XmppPort.is_up`."""
         return self._stream.is_up

@@ -6,7 +6,7 @@ from __future__ import annotations
 from gateway.bridge.accounts.accounts import Account
 from gateway.bridge.ground import Ground
 from gateway.bridge.ports import Slot, SlotRefused, WantedSlot, XmppPort
-from gateway.ids import AccountId
+from gateway.ids import AccountId, UserJid
 from gateway.store import rooms
 from gateway.store.files import FileRow
 
@@ -30,6 +30,13 @@ class Slots:
         user = None if account is None else account.user
         while not (self._port.is_up() and (user is None or self._port.knows_grants(user))):
             await self._ground.clock.sleep(_LOOK_EVERY_S)
+
+    def count(self, file: FileRow) -> None:
+        """One more is to go there. Raises `SlotRefused` if there were too many for a while."""
+        account = None if file.account is None else self._ground.accounts.by_id(file.account)
+        # What is left of a shared room when that account is gone has one limit for all.
+        if not self._port.may_upload(UserJid("") if account is None else account.user):
+            raise SlotRefused("limits.uploads", 0.0)
 
     async def slot(self, file: FileRow, wanted: WantedSlot) -> tuple[Slot, AccountId | None]:
         """By the first way by which there is one, and in the name of which account; None is the

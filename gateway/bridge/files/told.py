@@ -35,7 +35,7 @@ from gateway.text import Span, clean
 N = TypeVar("N", int, float)
 _LONGEST_DESCRIPTION = 1_000
 _MOST = 50
-"""Of one message."""
+"""Of one message have an address."""
 _ENDINGS = {
     "image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/gif": ".gif",
     "audio/ogg": ".ogg", "audio/mpeg": ".mp3", "audio/mp4": ".m4a", "video/mp4": ".mp4",
@@ -67,12 +67,13 @@ class Files:
         return self.links is not None or self.uploads
 
     def readable(self, event: M) -> M:
-        """The message as it can be told: where no file gets an address, they are words before its
-        own."""
-        if self.have_addresses or not event.files:
+        """The message as it can be told: files that get no address are words before its own."""
+        kept = event.files[:_MOST] if self.have_addresses else ()
+        others = event.files[len(kept) :]
+        if not others:
             return event
-        before = "\n".join(map(in_words, event.files[:_MOST]))
-        return put_before(structs.replace(event, files=()), before)
+        before = "\n".join(map(in_words, others))
+        return put_before(structs.replace(event, files=kept), before)
 
     def told(
         self,
@@ -85,7 +86,7 @@ class Files:
         told: list[SharedFile] = []
         if not self.have_addresses:
             return told
-        for number, file in enumerate(event.files[:_MOST]):
+        for number, file in enumerate(event.files):
             known = _legal(file)
             id = files.add(db, conversation, self.account, event.id, number, known, now)
             shared = self._shared(id, known)

@@ -302,6 +302,7 @@ class Uploads:
         source = self._source(self._ground.store.reader, file)
         if source is not None and (known := await self._known(file, source=source)) is not None:
             return known
+        self._slots.count(file)
         download = await self._downloads.open(file)
         chunks = self._noted(cast("AsyncIterable[bytes]", download.chunks), flow)
         try:
@@ -347,9 +348,8 @@ class Uploads:
         uploader = None if account is None else account.id
         known = files.uploaded(reader, since, uploader, source=source, sha256=sha256)
         http = self._ground.adapter.context.http
-        if known is None or not await is_there(http, known.url, known.size):
-            return None
-        return known
+        is_known = known is not None and await is_there(http, known.url, known.size)
+        return known if is_known else None
 
     async def _noted(self, chunks: AsyncIterable[bytes], flow: _Flow) -> AsyncIterator[bytes]:
         async for chunk in chunks:

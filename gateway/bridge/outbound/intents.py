@@ -21,7 +21,7 @@ from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.outbound.outbound import Outbound
 from gateway.bridge.outbound.outcome import receipt
 from gateway.bridge.outbound.pieces import longest
-from gateway.bridge.outbound.wanted import Declined, Incoming, IncomingText, Planned
+from gateway.bridge.outbound.wanted import Declined, Incoming, IncomingText, Planned, too_much
 from gateway.bridge.ports import XmppPort
 from gateway.errors import StoreUnavailable
 from gateway.events import FailureReason, SendText, Through
@@ -183,13 +183,7 @@ class Intents:
         """What is not even looked up."""
         if account.leaving:
             return Declined(FailureReason.UNREGISTERED, tr("Your account here is being deleted."))
-        limit = longest(self._capabilities)
-        if len(wanted.content.encode("utf-8", "surrogatepass")) > limit:
-            said = tr(
-                "Too long for the network: it takes {limit} kB of text.", limit=limit // 1000
-            )
-            return Declined(FailureReason.TOO_LARGE, said)
-        return None
+        return too_much(wanted, longest(self._capabilities))
 
     def _again(
         self,

@@ -11,6 +11,8 @@ from gateway.ids import StanzaId
 from gateway.text import Span, within
 from gateway.text.wording import tr
 
+_MOST_FILES = 20
+"""Of one message: what is sent for it stays one unit of work."""
 NO_OTHER_FILE = tr(
     "A file cannot be put in the place of something else. Please take that back, and send the "
     "file anew.",
@@ -124,3 +126,15 @@ class Declined:
 
     reason: FailureReason
     text: str
+
+
+def too_much(wanted: Incoming, limit: int) -> Declined | None:
+    """Why something is more than one message may be, if it is. ``limit``: bytes of its text."""
+    if len(wanted.content.encode("utf-8", "surrogatepass")) > limit:
+        kilobytes = limit // 1000
+        said = tr("Too long for the network: it takes {limit} kB of text.", limit=kilobytes)
+        return Declined(FailureReason.TOO_LARGE, said)
+    if isinstance(wanted, IncomingText) and len(wanted.files) > _MOST_FILES:
+        said = tr("One message takes at most {most} files.", most=_MOST_FILES)
+        return Declined(FailureReason.TOO_LARGE, said)
+    return None

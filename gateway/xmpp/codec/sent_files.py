@@ -31,7 +31,6 @@ _AES_256 = "urn:xmpp:ciphers:aes-256-gcm-nopadding:0"
 _HASH = "{urn:xmpp:hashes:2}hash"
 _STANDS_FOR = frozenset({OOB, SFS, SIMS, REFERENCE})
 _AESGCM = re.compile(r"aesgcm://\S{1,2000}")
-_MOST = 20
 _MOST_DIGITS = 15
 _LONGEST = 10_000
 
@@ -92,7 +91,7 @@ def sharing(body: str, seen: Seen | None, *, is_spoiler: bool = False) -> Sharin
     urls = _urls(found) | _urls(out_of_band)
     stand_ins = {*parts, *(word for word in body.split() if word in urls)} - {""}
     beside: dict[str, Any] = {"kind": FileKind.STICKER} if seen.is_sticker else {}
-    files = (SentFile(**each, **beside, is_spoiler=is_spoiler) for each in found[:_MOST])
+    files = (SentFile(**each, **beside, is_spoiler=is_spoiler) for each in found)
     return Sharing(tuple(files), tuple(sorted(stand_ins, key=len, reverse=True)))
 
 

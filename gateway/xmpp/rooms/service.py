@@ -296,7 +296,7 @@ class RoomService:
         elif _is_too_long(message.body or ""):
             refuse(errors.NOT_ACCEPTABLE, tr("This is too long for one message to a group."))
         else:
-            self._speaking.take(account, room, message)
+            self._speaking.take(account, room, message, refuse)
 
     # --- rows -----------------------------------------------------------------------------------
 

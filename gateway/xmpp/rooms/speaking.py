@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,10 @@ from gateway.bridge.rooms.wishes import IncomingSpeech
 from gateway.ids import StanzaId
 from gateway.store.rooms import RoomRow
 from gateway.xmpp import wishes
+from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.incoming import CHANNEL, IncomingMessage, Reference
 from gateway.xmpp.jid import split
+from gateway.xmpp.limits import TOO_MANY_FILES
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -29,13 +31,21 @@ class Speaking:
         self._component = component
         self._wishes = component.network.rooms.wishes
 
-    def take(self, account: Account, room: RoomRow, message: IncomingMessage) -> None:
+    def take(
+        self,
+        account: Account,
+        room: RoomRow,
+        message: IncomingMessage,
+        refuse: Callable[[errors.StanzaError, str], None],
+    ) -> None:
         """A retraction, reactions or a text."""
         wanted = wishes.wish(message)
         if isinstance(wanted, IncomingRetraction):
             self._wishes.retract(account, room, wanted)
         elif isinstance(wanted, IncomingReactions):
             self._wishes.react(account, room, wanted)
+        elif wanted is not None and not self._component.may_send(account.user, wanted.files):
+            refuse(errors.RESOURCE_CONSTRAINT, TOO_MANY_FILES)
         else:
             self._say(account, room, message)
 
