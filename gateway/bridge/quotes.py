@@ -12,6 +12,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from gateway.text.direction import unturned
+
 _LEAST_CHARS = 12
 """Of a part of a message. Less says nothing, if it is not the whole of it."""
 _MOST_CHARS = 4_000
@@ -38,10 +40,11 @@ def leading(body: str) -> Quote | None:
 
 
 def folded(text: str) -> str:
-    """The words of a text without what it quotes, however they are laid out."""
-    own = text
+    """The words of a text without what it quotes, however they are laid out, and without what
+    turns their direction: users are told more of that than was said."""
+    own = unturned(text)
     if ">" in text:
-        own = "\n".join(line for line in text.split("\n") if not line.startswith(">"))
+        own = "\n".join(line for line in own.split("\n") if not line.startswith(">"))
     return " ".join(own.split())
 
 
@@ -51,14 +54,14 @@ def the_one(words: str, texts: Iterable[tuple[M, str]], most: int = 0) -> M | No
     wholly: dict[M, None] = {}
     partly: dict[M, None] = {}
     first, last = words.split(" ", 1)[0], words.rsplit(" ", 1)[-1]
-    for message, said in texts:
-        is_beginning = 0 < most <= len(said)
+    for message, text in texts:
+        said, is_beginning = unturned(text), 0 < most <= len(text)
         if first not in said or (last not in said and not is_beginning):
             continue
-        text = folded(said)
-        if text == words or (is_beginning and text and words.startswith(text)):
+        own = folded(said)
+        if own == words or (is_beginning and own and words.startswith(own)):
             wholly[message] = None
-        elif len(words) >= _LEAST_CHARS and words in text:
+        elif len(words) >= _LEAST_CHARS and words in own:
             partly[message] = None
     found = list(wholly or partly)
     return found[0] if len(found) == 1 else None

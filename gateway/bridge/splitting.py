@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import regex
 
 from gateway.text import Span, clean, tree, within
+from gateway.text.direction import unturned
 from gateway.text.wording import Words
 
 MAX_PART_BYTES = 48 * 1024
@@ -22,10 +22,6 @@ _LONGEST_CHARACTER = 256
 """Code points. Of more nobody could see what they are."""
 
 _REFERENCE_CHARS = 2_000
-
-_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
-"""What turns around the direction of what follows, which then looks like something else
-(REQ-732)."""
 
 
 def split_text(text: str, limit: int = MAX_PART_BYTES) -> list[str]:
@@ -63,7 +59,7 @@ def brief(text: str, limit: int = 1000) -> str:
         return text
     text = clean(text[: limit + 1])  # the rest is cut off, however long it is
     if not text.isprintable():
-        text = _TURNS.sub("", text)
+        text = unturned(text)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 

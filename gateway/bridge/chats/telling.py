@@ -30,6 +30,7 @@ from gateway.store import Transaction, chat_texts, journal
 from gateway.store.conversations import MessageRow, Origin, Speaker
 from gateway.store.writer import Connection
 from gateway.text import Span
+from gateway.text.direction import closed
 
 _MOST_LINES = 3
 _MOST_CHARS = 200
@@ -72,7 +73,7 @@ def quote(text: str) -> str:
     shown = "\n".join(lines[:_MOST_LINES])
     if len(lines) > _MOST_LINES or len(shown) > _MOST_CHARS:
         shown = f"{shown[: _MOST_CHARS - 1]}…"
-    return "".join(f"> {line}\n" for line in shown.split("\n")) if shown else ""
+    return "".join(f"> {line}\n" for line in closed(shown).split("\n")) if shown else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from gateway.store import texts
 from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection
 from gateway.text import concealed
+from gateway.text.direction import closed
 
 _MOST_LINES = 3
 _MOST_CHARS = 200
@@ -26,7 +27,7 @@ def quote(said: RoomMessage) -> str:
     shown = "\n".join(lines[:_MOST_LINES])
     if len(lines) > _MOST_LINES or len(shown) > _MOST_CHARS:
         shown = f"{shown[: _MOST_CHARS - 1]}…"
-    return "".join(f"> {line}\n" for line in shown.split("\n"))
+    return "".join(f"> {line}\n" for line in closed(shown).split("\n"))
 
 
 def quoted(db: Connection, room: RoomRow, said: RoomMessage, account: AccountId) -> RoomMessage:

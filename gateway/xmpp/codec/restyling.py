@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, islice, pairwise
 
 from gateway.text import HIDDEN, MOST_SPANS, Span, Style, concealed
+from gateway.text.direction import closed, unclosed
 from gateway.xmpp.codec.styling import DIRECTIVE_OF, FENCE, styled
 from gateway.xmpp.codec.xml import attribute, text
 
@@ -75,22 +76,26 @@ class Written:
 
 def restyled(plain: str, spans: Sequence[Span], offset: int = 0) -> Written:
     """``offset``: what will stand before the body."""
-    if not spans:
+    missing = unclosed(plain)
+    if not spans and not missing:
         return Written(plain, UNSTYLED if styled(plain) else "")
-    written = _with_directives(plain, spans)
-    return Written(
-        written.body,
-        _markup(plain, spans, written, offset) + _spoiler(plain, spans),
-        written.places,
-        written.sizes,
-    )
+    written = _with_directives(plain, spans, [_Insertion(*each) for each in missing])
+    if spans:
+        beside = _markup(plain, spans, written, offset) + _spoiler(plain, spans)
+    else:
+        beside = UNSTYLED if styled(written.body) else ""
+    return replace(written, beside=beside)
 
 
 # --- within the text ------------------------------------------------------------------------
 
 
-def _with_directives(plain: str, spans: Sequence[Span]) -> Written:
+def _with_directives(plain: str, spans: Sequence[Span], closing: Sequence[_Insertion]) -> Written:
+    """``closing``: what has to be put into it in any case."""
     blocks, inline = list(_blocks(plain, spans)), list(_inline(plain, spans))
+    if sum(len(one.words) for one in [*blocks, *inline]) > _MOST_INSERTED:
+        return _inserted(plain, closing)[0]
+    blocks = [*closing, *blocks]
     for _ in range(2):
         written, at = _inserted(plain, [*blocks, *inline])
         read = {span.begin for span in styled(written.body) if span.style is Style.MARK}
@@ -107,8 +112,6 @@ def _inserted(
     """The text with all that, and where each of these is in it."""
     ordered = sorted(insertions, key=lambda one: one.place)
     sizes = tuple(accumulate(len(one.words) for one in ordered))
-    if not sizes or sizes[-1] > _MOST_INSERTED:
-        return Written(plain, ""), []
     parts, done, at = [], 0, []
     for one, size in zip(ordered, sizes, strict=True):
         parts += [plain[done : one.place], one.words]
@@ -251,4 +254,5 @@ def _spoiler(plain: str, spans: Sequence[Span]) -> str:
         return ""
     hint = concealed(plain, spans, hinted=True).strip()
     hint = hint if len(hint) <= _LONGEST_HINT else f"{hint[: _LONGEST_HINT - 1]}…"
-    return f"<spoiler xmlns='urn:xmpp:spoiler:0'>{text('' if hint == HIDDEN else hint)}</spoiler>"
+    hint = "" if hint == HIDDEN else closed(hint)
+    return f"<spoiler xmlns='urn:xmpp:spoiler:0'>{text(hint)}</spoiler>"
