@@ -8,7 +8,8 @@
                       ``chat_events`` what is said and done in chats, ``history`` fetches what an
                       answer left out; ``parts`` cuts large ones
 ``inbound``           what all events have; ``relations`` says what one is about, ``words`` has
-                      its words, with ``styles``, ``places`` and ``polls``, and ``files`` its files
+                      its words, with ``styles``, ``places`` and ``polls``, ``files`` its files,
+                      ``previews`` what its links lead to
 ``media``             pictures, and the bytes of files: ``streams`` has them as they come,
                       ``sealed_files`` reads those that are encrypted
 ``group_sync``        the same for groups: ``one_group`` has one of them, ``groups`` reads what it
@@ -85,6 +86,7 @@ class MatrixAdapter(Adapter):
         mentions=True,
         threads=True,
         files=True,
+        previews=True,
         calls=True,
         sends_files=True,
         voice_types=(VOICE_TYPE,),

@@ -28,6 +28,7 @@ from adapters.matrix.inbound import (
 from adapters.matrix.links import link_to_message
 from adapters.matrix.mentions import mentions_in, without_people
 from adapters.matrix.opened import Unread
+from adapters.matrix.previews import previews_in
 from adapters.matrix.relations import Related, annotation, redacted, related
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.words import told_by
@@ -83,6 +84,7 @@ def said_to(
         spans=without_people(words.spans),
         mentions=mentions_in(about.words, words, edit),
         files=files,
+        previews=previews_in(about.words),
         sent_at=timestamp_of(event, now) / 1000,
         own=own,
         key=key_of(content) if own else None,

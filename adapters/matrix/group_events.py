@@ -25,6 +25,7 @@ from adapters.matrix.links import link_to_message
 from adapters.matrix.media import avatar_in
 from adapters.matrix.mentions import mentions_in, without_people
 from adapters.matrix.opened import Unread
+from adapters.matrix.previews import previews_in
 from adapters.matrix.relations import annotation, redacted, related
 from adapters.matrix.rooms import Group
 from adapters.matrix.text import clean
@@ -115,6 +116,7 @@ def _message(
         mentions=mentions,
         spans=without_people(words.spans),
         files=files,
+        previews=previews_in(about.words),
         thread=about.thread,
         thread_after=about.thread_after,
     )

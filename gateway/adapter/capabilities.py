@@ -78,6 +78,8 @@ class Capabilities:
     `Session.download` fetches what was."""
     cards: bool = False
     """`RemoteMessage.cards` is reported, in rooms `RemoteRoomMessage.cards`."""
+    previews: bool = False
+    """`RemoteMessage.previews` is reported, in rooms `RemoteRoomMessage.previews`."""
     attention: bool = False
     """In chats, `SendText.attention` works, and `RemoteMessage.attention` is reported."""
     calls: bool = False

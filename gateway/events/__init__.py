@@ -81,6 +81,7 @@ from gateway.events.presence import (
     Availability,
     Presence,
 )
+from gateway.events.previews import LinkPreview
 from gateway.events.remote import (
     CallStage,
     RemoteCall,
@@ -197,6 +198,7 @@ __all__ = [
     "JoinRoom",
     "LeaveRoom",
     "LiftBan",
+    "LinkPreview",
     "MarkRead",
     "MarkRoomRead",
     "Member",

@@ -7,6 +7,7 @@ import enum
 
 from gateway.events.files import SharedFile
 from gateway.events.mentions import ChatMention
+from gateway.events.previews import LinkPreview
 from gateway.events.record import Record
 from gateway.events.room_deliveries import (
     RoomChanged,
@@ -76,6 +77,8 @@ class ChatMessage(Record, frozen=True, kw_only=True):
     """As in `RemoteMessage`."""
     mentions: tuple[ChatMention, ...] = ()
     """Who is named in the body."""
+    previews: tuple[LinkPreview, ...] = ()
+    """Of links in the body."""
 
 
 class OwnMessage(Record, frozen=True, kw_only=True):
@@ -98,6 +101,8 @@ class OwnMessage(Record, frozen=True, kw_only=True):
     to: str = ""
     """As in `ChatMessage`."""
     mentions: tuple[ChatMention, ...] = ()
+    """As in `ChatMessage`."""
+    previews: tuple[LinkPreview, ...] = ()
     """As in `ChatMessage`."""
 
 

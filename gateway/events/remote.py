@@ -8,6 +8,7 @@ import enum
 from gateway.events.cards import ContactCard
 from gateway.events.files import RemoteFile
 from gateway.events.mentions import Mention
+from gateway.events.previews import LinkPreview
 from gateway.events.record import Record
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.text import Span
@@ -42,6 +43,9 @@ class RemoteMessage(Record, frozen=True, kw_only=True):
     """People whom it tells of."""
     mentions: tuple[Mention, ...] = ()
     """Who is named in the body."""
+    previews: tuple[LinkPreview, ...] = ()
+    """Of links in the body, if the network has them. The core leaves out what is of no link
+    there, and what is too long."""
     is_ongoing: bool = False
     """It is an edit by which the network says how something stands that goes on, such as where
     somebody is who moves, or how many have voted. It is told once in a minute at most, and while

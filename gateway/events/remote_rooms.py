@@ -8,6 +8,7 @@ import enum
 from gateway.events.cards import ContactCard
 from gateway.events.files import RemoteFile
 from gateway.events.mentions import Mention
+from gateway.events.previews import LinkPreview
 from gateway.events.record import Record
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.text import Span
@@ -135,6 +136,8 @@ class RemoteRoomMessage(Record, frozen=True, kw_only=True):
     files: tuple[RemoteFile, ...] = ()
     """As in `RemoteMessage`."""
     cards: tuple[ContactCard, ...] = ()
+    """As in `RemoteMessage`."""
+    previews: tuple[LinkPreview, ...] = ()
     """As in `RemoteMessage`."""
     is_ongoing: bool = False
     """As in `RemoteMessage`."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from gateway.events.enclosed import Enclosed
 from gateway.events.files import SharedFile
 from gateway.events.mentions import RoomMention
+from gateway.events.previews import LinkPreview
 from gateway.events.record import Record
 from gateway.events.remote_rooms import Affiliation, Departure
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
@@ -86,6 +87,8 @@ class RoomMessage(Record, frozen=True, kw_only=True):
     as_written: bool = False
     """The body is as a client of XMPP has written it, styles and all."""
     file: SharedFile | None = None
+    """As in `ChatMessage`."""
+    previews: tuple[LinkPreview, ...] = ()
     """As in `ChatMessage`."""
 
 

@@ -20,6 +20,7 @@ from gateway.events import (
     DestroyRoom,
     InviteToRoom,
     LiftBan,
+    LinkPreview,
     ModerateMessage,
     Presence,
     RemoveFromRoom,
@@ -263,6 +264,17 @@ class MatrixPeer(Peer):
             "url": await self._bob.upload(data, "application/octet-stream"),
             "info": {"size": len(data), "mimetype": "application/octet-stream"},
         }
+        made = await self._bob.send_event(self._place(group), "m.room.message", content)
+        return RemoteMessageId(made)
+
+    async def links_to(self, group: Place, body: str, preview: LinkPreview) -> RemoteMessageId:
+        told = {
+            "matched_url": preview.url,
+            "og:title": preview.title,
+            "og:description": preview.description,
+            "og:site_name": preview.site,
+        }
+        content = {"msgtype": "m.text", "body": body, "com.beeper.linkpreviews": [told]}
         made = await self._bob.send_event(self._place(group), "m.room.message", content)
         return RemoteMessageId(made)
 

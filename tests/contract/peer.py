@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import aiohttp
 
 from gateway.adapter import Adapter, Linked, LoginFlow, LoginStep
-from gateway.events import Availability, ContactCard, Presence, RoomAction
+from gateway.events import Availability, ContactCard, LinkPreview, Presence, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Running
 
@@ -256,6 +256,10 @@ class Peer(ABC):
 
     async def tells_of(self, group: Place, card: ContactCard) -> RemoteMessageId:
         """Bob tells of somebody."""
+        raise NotImplementedError
+
+    async def links_to(self, group: Place, body: str, preview: LinkPreview) -> RemoteMessageId:
+        """Bob says something with a link, and what that leads to."""
         raise NotImplementedError
 
     async def sees_report(self, reason: str) -> None:

@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 
 from gateway.adapter import Adapter
-from gateway.events import Availability, ContactCard, Presence, RoomAction
+from gateway.events import Availability, ContactCard, LinkPreview, Presence, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context
 from tests.contract.peer import Peer, Place
@@ -184,6 +184,9 @@ class ScriptedPeer(Peer):
 
     async def tells_of(self, group: Place, card: ContactCard) -> RemoteMessageId:
         return self._said(group, "", cards=[msgspec.to_builtins(card)])
+
+    async def links_to(self, group: Place, body: str, preview: LinkPreview) -> RemoteMessageId:
+        return self._said(group, body, previews=[msgspec.to_builtins(preview)])
 
     async def sees_report(self, reason: str) -> None:
         await self._did({"op": "report", "contact": "bob", "reason": reason})

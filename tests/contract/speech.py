@@ -16,6 +16,7 @@ from gateway.events import (
     CallStage,
     Command,
     ContactCard,
+    LinkPreview,
     Mention,
     React,
     ReactInRoom,
@@ -266,6 +267,13 @@ async def _cards(talk: Talk) -> None:
     assert (told.body, told.cards) == ("", (carol,))
 
 
+async def _previews(talk: Talk) -> None:
+    url = "https://www.example.org/tea"
+    tea = LinkPreview(url=url, title="Tea", description="All about it", site="An example")
+    told = await talk.told(await talk.peer.links_to(talk.group, f"Look: {url}", tea))
+    assert (told.body, told.previews) == (f"Look: {url}", (tea,))
+
+
 async def _muting(talk: Talk) -> None:
     """As often as it is asked for."""
     contact = talk.peer.bob if talk.group is None else None
@@ -366,6 +374,7 @@ EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "muting": partial(_both, _muting),
     "chat_history": _last_said,
     "cards": partial(_both, _cards),
+    "previews": partial(_both, _previews),
 }
 
 

@@ -48,7 +48,12 @@ MARKUP = (
 FALLBACK = (
     "<fallback xmlns='urn:xmpp:fallback:0' for='jabber:x:oob'><body start='0' end='5'/></fallback>"
 )
-ALL = (OOB, SFS, SIMS, SPOILER, UNSTYLED, MARKUP, FALLBACK)
+PREVIEW = (
+    "<rdf:Description xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'"
+    f" xmlns:og='https://ogp.me/ns#' rdf:about='{_URL}'><og:title>The &lt;summit&gt;</og:title>"
+    "<og:site_name>Files</og:site_name></rdf:Description>"
+)
+ALL = (OOB, SFS, SIMS, PREVIEW, SPOILER, UNSTYLED, MARKUP, FALLBACK)
 _KNOWN = frozenset(
     {"body", "stanza-id", "occupant-id", "markable", "origin-id", "delay", "reply", "fallback"}
 )
@@ -257,3 +262,18 @@ async def test_req_563_470_what_is_encrypted_is_refused(house: House, how: str) 
     assert told.find(".//{urn:ietf:params:xml:ns:xmpp-stanzas}not-acceptable") is not None
     assert not house.network.sent
     assert await _archived(house, room) == []
+
+
+async def test_req_452_569_what_is_said_of_a_link_goes_with_it(house: House) -> None:
+    room = await _club(house)
+    await _join(house, room)
+    url = "https://summit.example/"
+    span = {"style": "link", "begin": 0, "end": 2, "value": url}
+    preview = {"url": url, "title": "The summit"}
+    _tell(house, "message", sender="bob", id="a1", body="up", spans=[span], previews=[preview])
+    (live,) = await _settled(house)
+    assert "The summit" in _xml(live)
+    _tell(house, "retraction", id="x1", message="a1", by="bob")
+    await _settled(house)
+    left = "SELECT count(*) FROM archived WHERE instr(CAST(payload AS TEXT), 'summit')"
+    assert house.query(left) == [(0,)]

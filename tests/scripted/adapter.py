@@ -55,6 +55,7 @@ from gateway.events import (
     FileFacts,
     FoundPerson,
     FoundRooms,
+    LinkPreview,
     MarkRead,
     MarkRoomRead,
     Mention,
@@ -154,6 +155,7 @@ class ScriptedAdapter(Adapter):
         chat_history=True,
         files=True,
         cards=True,
+        previews=True,
         max_text_bytes=100_000,
     )
 
@@ -504,6 +506,7 @@ class ScriptedSession(Session):
                     spans=msgspec.convert(event.get("spans", ()), tuple[Span, ...]),
                     files=_files(event),
                     cards=msgspec.convert(event.get("cards", ()), tuple[ContactCard, ...]),
+                    previews=msgspec.convert(event.get("previews", ()), tuple[LinkPreview, ...]),
                     attention=event.get("attention", False),
                     mentions=msgspec.convert(event.get("mentions", ()), tuple[Mention, ...]),
                     is_ongoing=event.get("is_ongoing", False),

@@ -82,6 +82,7 @@ XEPS_WITHOUT_FEATURE = {
     "0426": "how places in texts are counted",
     "0486": "rooms advertise vcard-temp, and the hash in a form",
     "0500": "what the rooms of a slow group say of themselves",
+    "0511": "needs no negotiation",
     "0513": "as 0372",
     "0359": "origin-id alone; the feature is for those who assign stanza-ids",
     "0490": "in the PEP of users, by 0356",

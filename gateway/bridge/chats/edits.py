@@ -186,7 +186,8 @@ class Edits:
         thread = threads.told(db, self.rows, chat, event.contact, root)
         told = in_parts((), event)
         for part, (old, new) in enumerate(zip_longest(before, told), first):
-            body, spans, _, mentions = new if new and new.body else Words(_NOTHING_MORE)
+            words = new if new and new.body else Words(_NOTHING_MORE)
+            body, spans = words.body, words.spans
             known = None if old is None else chat_texts.of(db, old.id)
             if known is not None and known.digest == chat_texts.digest(body, spans):
                 chat_texts.put(db, chat, known.message, body, spans, edit=event.id)
@@ -202,7 +203,8 @@ class Edits:
                 reply=None if part > first else self.telling.reply(db, answered, quotes=not first),
                 through=original.through,
                 thread=thread,
-                mentions=mentions,
+                mentions=words.mentions,
+                previews=words.previews,
             )
             self.telling.text(db, chat, event, said, now, out)
 

@@ -76,6 +76,7 @@ class Parts:
                 spans=words.spans,
                 mentions=words.mentions,
                 file=words.file,
+                previews=words.previews,
                 replaces=line if is_newest and not part else None,
                 reply=self.telling.reply(db, answered, quotes=not part) if is_answer else None,
                 nick="" if event.own else self._introduction(db, chat, event.contact),

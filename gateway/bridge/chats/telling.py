@@ -17,6 +17,7 @@ from gateway.events import (
     ChatReactions,
     ChatReply,
     ChatRetraction,
+    LinkPreview,
     Mention,
     OwnMessage,
     RemoteMessage,
@@ -53,6 +54,7 @@ class Part:
     attention: bool = False
     """As in `ChatMessage`."""
     mentions: tuple[Mention, ...] = ()
+    previews: tuple[LinkPreview, ...] = ()
 
 
 def origin_of(event: RemoteMessage | RemoteReaction | RemoteRetraction) -> Origin:
@@ -114,6 +116,7 @@ class Telling:
                 of_client=part.replaces is not None and part.replaces.origin is Origin.USER,
                 through=through,
                 mentions=mentions,
+                previews=part.previews,
             )
         else:
             told = ChatMessage(
@@ -129,6 +132,7 @@ class Telling:
                 file=part.file,
                 attention=part.attention,
                 mentions=mentions,
+                previews=part.previews,
             )
         self.rows.add(db, event.contact, part.id, told, now, out)
 

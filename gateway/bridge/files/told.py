@@ -15,11 +15,13 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import structs
 
+from gateway.bridge import previews
 from gateway.bridge.put_before import M, put_before
 from gateway.bridge.rooms.mentions import of_part
 from gateway.bridge.splitting import one_line, split_styled
 from gateway.events import (
     FileFacts,
+    LinkPreview,
     Mention,
     RemoteFile,
     RemoteMessage,
@@ -114,6 +116,7 @@ class Words(NamedTuple):
     spans: tuple[Span, ...] = ()
     file: SharedFile | None = None
     mentions: tuple[Mention, ...] = ()
+    previews: tuple[LinkPreview, ...] = ()
 
 
 def in_parts(shared: Sequence[SharedFile], event: RemoteMessage) -> list[Words]:
@@ -123,7 +126,8 @@ def in_parts(shared: Sequence[SharedFile], event: RemoteMessage) -> list[Words]:
         begin = 0
         for body, spans in split_styled(clean(event.body), event.spans):
             named = tuple(of_part(event.mentions, begin, begin + len(body)))
-            parts.append(Words(body, spans, mentions=named))
+            of_links = previews.shown(event.previews, body, spans)
+            parts.append(Words(body, spans, mentions=named, previews=of_links))
             begin += len(body)
     return parts
 

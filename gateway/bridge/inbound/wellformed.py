@@ -8,6 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from gateway.events import (
     ContactCard,
+    LinkPreview,
     Member,
     Mention,
     RemoteEvent,
@@ -39,7 +40,7 @@ def _types(hint: Any) -> tuple[type, ...]:
     return (int, float) if plain is float else (plain,)
 
 
-_Part = ContactCard | Member | Mention | RemoteFile | Span
+_Part = ContactCard | LinkPreview | Member | Mention | RemoteFile | Span
 _FIELDS = {kind: _fields(kind) for kind in (*get_args(RemoteEvent), *get_args(_Part))}
 _LONGEST_REFERENCE = 4_000
 _LARGEST_CONTENT = 64 * 1024
@@ -56,18 +57,22 @@ def must_be_whole(event: RemoteEvent) -> None:
         _must_be_whole(member)
     if isinstance(event, RemoteMember):
         _must_be_whole(event.member)
-    for mention in event.mentions if isinstance(event, RemoteMessage | RemoteRoomMessage) else ():
-        _must_be_whole(mention)
-    for file in event.files if isinstance(event, RemoteMessage | RemoteRoomMessage) else ():
+    if isinstance(event, RemoteMessage | RemoteRoomMessage):
+        _must_be_said(event)
+
+
+def _must_be_said(event: RemoteMessage | RemoteRoomMessage) -> None:
+    parts: tuple[_Part, ...] = (*event.mentions, *event.spans, *event.previews)
+    for part in parts:
+        _must_be_whole(part)
+    for file in event.files:
         _must_be_file(file)
         if file.thumbnail is not None:
             _must_be_file(file.thumbnail)
-    for card in event.cards if isinstance(event, RemoteMessage | RemoteRoomMessage) else ():
+    for card in event.cards:
         _must_be_whole(card)
         if not all(isinstance(each, str) for each in (*card.phones, *card.mails)):
             raise TypeError("what is said of somebody is no text")
-    for span in event.spans if isinstance(event, RemoteMessage | RemoteRoomMessage) else ():
-        _must_be_whole(span)
 
 
 def _must_be_file(file: RemoteFile) -> None:
@@ -78,9 +83,7 @@ def _must_be_file(file: RemoteFile) -> None:
         raise ValueError("a file is too large for what is handed over with a message")
 
 
-def _must_be_whole(
-    event: RemoteEvent | ContactCard | Member | Mention | RemoteFile | Span,
-) -> None:
+def _must_be_whole(event: RemoteEvent | _Part) -> None:
     fields = _FIELDS.get(type(event))
     if fields is None:
         raise TypeError(f"a {type(event).__name__} is no event")

@@ -230,7 +230,8 @@ class Edits:
             reply = self.references.same_reply(db, room, text.first.reply)
         told = mentions.parts(db, room, self.room_rows.users(db, room), event, reply)
         for part, (old, new) in enumerate(zip_longest(before, told), first):
-            shown, named, styled, _ = new if new and new.words else mentions.Part(_NOTHING_MORE)
+            words = new if new and new.words else mentions.Part(_NOTHING_MORE)
+            shown, styled = words.words, words.spans
             if old is not None and (old.last.body, old.last.spans) == (shown, styled):
                 unsaid = self.room_rows.id(room, "archive", event.id, part)
                 conversations.add_alias(db, room.conversation, unsaid, old.message)
@@ -243,7 +244,8 @@ class Edits:
                 sent_at=honest_time(event.sent_at, now),
                 replaces=None if old is None else old.first.id,
                 reply=None if part > first else reply,
-                mentions=named,
+                mentions=words.mentions,
+                previews=words.previews,
                 thread=text.first.thread,
                 spans=styled,
             )

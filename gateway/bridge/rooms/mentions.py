@@ -12,9 +12,17 @@ from typing import NamedTuple, TypeVar
 
 from msgspec import structs
 
+from gateway.bridge import previews
 from gateway.bridge.rooms.occupant_ids import occupant_id
 from gateway.bridge.splitting import split_text
-from gateway.events import Mention, RemoteRoomMessage, Reply, RoomMention, SharedFile
+from gateway.events import (
+    LinkPreview,
+    Mention,
+    RemoteRoomMessage,
+    Reply,
+    RoomMention,
+    SharedFile,
+)
 from gateway.ids import RemoteUserId
 from gateway.store import members
 from gateway.store.members import MemberRow
@@ -36,6 +44,8 @@ class Part(NamedTuple):
     """Which parts of it have which style."""
     file: SharedFile | None = None
     """It is what this part says."""
+    previews: tuple[LinkPreview, ...] = ()
+    """Of links in it."""
 
 
 def parts(
@@ -55,7 +65,8 @@ def parts(
     for words in split_text(said.words):
         end = start + len(words)
         named, styled = of_part(said.mentions, start, end), within(said.spans, start, end)
-        told.append(Part(words, tuple(named), styled))
+        of_links = previews.shown(event.previews, words, styled)
+        told.append(Part(words, tuple(named), styled, previews=of_links))
         start = end
     return told
 

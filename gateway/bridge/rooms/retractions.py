@@ -161,6 +161,8 @@ class Retractions:
             tombstone=by,
             mentions=(),
             enclosed=(),
+            spans=(),
+            previews=(),
         )
         archive.rewrite(db, room.id, buried)
 

@@ -104,7 +104,7 @@ class Speech:
         speaker, origin = rows.speaker(db, room, event.sender), rows.origin(event.sender)
         sent_at = honest_time(event.sent_at, now)
         reply, told = self._parts(db, room, event, now)
-        for part, (body, named, styled, file) in enumerate(told):
+        for part, (body, named, styled, file, previews) in enumerate(told):
             if part:
                 reply = self._of_files(db, room, event, *told[part - 1 : part + 1])
             sid = rows.id(room, event.id, part)
@@ -121,6 +121,7 @@ class Speech:
                 thread=threads.id_of(room, event.thread),
                 spans=styled,
                 file=file,
+                previews=previews,
             )
             rows.say(db, room, event.sender, said, now, out, stored, came_at=came_at)
 
@@ -265,7 +266,7 @@ class Speech:
         thread = threads.id_of(room, event.thread)
         reply, told = self._parts(db, room, event, now)
         is_newest &= told[0].file is None  # no client makes a file out of a line (REQ-446)
-        for part, (body, named, styled, file) in enumerate(told):
+        for part, (body, named, styled, file, previews) in enumerate(told):
             if part:
                 reply = self._of_files(db, room, event, *told[part - 1 : part + 1])
             said = RoomMessage(
@@ -280,6 +281,7 @@ class Speech:
                 thread=thread,
                 spans=styled,
                 file=file,
+                previews=previews,
             )
             if shown is not None and not part:
                 _rewrite(db, room, shown.message, said)
@@ -299,7 +301,7 @@ class Speech:
         edited = None if event.edits is None else self.edits.text(db, room, event.edits)
         if edited is not None and (edited.is_gone or edited.sender != event.sender):
             return
-        reply, ((body, named, styled, file), *rest) = self._parts(db, room, event, now)
+        reply, ((body, named, styled, file, previews), *rest) = self._parts(db, room, event, now)
         if file is not None and event.body:
             file = structs.replace(file, description=brief(event.body))
         readable = structs.replace(
@@ -311,6 +313,7 @@ class Speech:
             thread=threads.id_of(room, event.thread) if edited is None else edited.first.thread,
             spans=styled,
             file=file,
+            previews=previews,
         )
         archive.rewrite(db, room.id, replies.with_quote(readable, ""))
         if room.is_shared:
@@ -336,5 +339,6 @@ def _rewrite(db: Transaction, room: RoomRow, line: RoomMessage, said: RoomMessag
         thread=said.thread,
         spans=said.spans,
         file=said.file,
+        previews=said.previews,
     )
     archive.rewrite(db, room.id, replies.with_quote(readable, ""))

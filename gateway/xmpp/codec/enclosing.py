@@ -26,7 +26,12 @@ _MARKUP = "urn:xmpp:markup:0"
 METADATA = "urn:xmpp:file:metadata:0"
 JINGLE_FILE = "urn:xmpp:jingle:apps:file-transfer:5"
 URL_DATA = "{http://jabber.org/protocol/url-data}url-data"
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+OPEN_GRAPH = "https://ogp.me/ns#"
 _LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+_ABOUT = f"{{{RDF}}}about"
+_PREFIXED = {_LANG: "xml:lang", _ABOUT: f"xmlns:rdf='{RDF}' rdf:about"}
+"""Attributes that have a namespace of their own, as they are written."""
 
 MOST = 20
 """Of one message,"""
@@ -136,6 +141,14 @@ _SHAPES = {
         {f"{{{SIMS}}}media-sharing": _SHARED},
         needs=frozenset({"uri", f"{{{SIMS}}}media-sharing"}),
     ),
+    f"{{{RDF}}}Description": _Shape(
+        {_ABOUT: is_url},
+        {
+            f"{{{OPEN_GRAPH}}}{name}": _Shape(text=_is_words)
+            for name in ("title", "description", "site_name")
+        },
+        needs=frozenset({_ABOUT}),
+    ),
     "{urn:xmpp:spoiler:0}spoiler": _TEXT,
     "{urn:xmpp:styling:0}unstyled": _Shape(),
     f"{{{_MARKUP}}}markup": _Shape(
@@ -161,7 +174,8 @@ _SHAPES = {
         needs=frozenset({"for"}),
     ),
 }
-"""XEP-0066 §3, XEP-0447, XEP-0372 with XEP-0385, XEP-0382, XEP-0393 §6, XEP-0394, XEP-0428."""
+"""XEP-0066 §3, XEP-0447, XEP-0372 with XEP-0385, XEP-0382, XEP-0393 §6, XEP-0394, XEP-0428,
+XEP-0511 §3."""
 
 TAGS = frozenset(_SHAPES)
 _IN_TEXT = frozenset({"begin", "end", "start"})
@@ -232,7 +246,7 @@ def _write(element: Element, shape: _Shape, within: str, to: list[str | int]) ->
             return False
         there.add(key)
         said = int(value) if key in _IN_TEXT else attribute(value)
-        opening += [f" {'xml:lang' if key == _LANG else key}='", said, "'"]
+        opening += [f" {_PREFIXED.get(key, key)}='", said, "'"]
     inner: list[str | int] = []
     words = element.text or ""
     if shape.text is not None:

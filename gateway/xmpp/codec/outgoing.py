@@ -34,7 +34,7 @@ from gateway.store.conversations import Speaker
 from gateway.store.journal import InboundRow
 from gateway.text import moved
 from gateway.text.wording import tr
-from gateway.xmpp.codec import errors, files, mentions
+from gateway.xmpp.codec import errors, files, mentions, previews
 from gateway.xmpp.codec.incoming import ATTENTION, CALL_INVITES, REACTIONS, REPLY, RETRACT
 from gateway.xmpp.codec.restyling import restyled
 from gateway.xmpp.codec.xml import Stanza, attribute, text
@@ -149,6 +149,7 @@ def _said(message: ChatMessage | OwnMessage, route: Route, replaces: str | None)
     above = "" if reply is None else reply.quote
     said = restyled(message.body, message.spans, len(above))
     about = replacing(replaces) + mentions.in_chat(message.mentions, said, len(above)) + thread
+    about += previews.described(message.previews)
     answers = "" if reply is None else _reply(reply, route)
     return f"<body>{text(above + said.body)}</body>{said.beside}{answers}{about}"
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from gateway.events import Moderation, Reply, RoomMention, RoomMessage, SharedFile, Tombstone
-from gateway.xmpp.codec import files, mentions
+from gateway.xmpp.codec import files, mentions, previews
 from gateway.xmpp.codec.incoming import (
     CHANNEL,
     MENTIONS,
@@ -28,6 +28,7 @@ def content(place: Place, said: RoomMessage) -> str:
         before = 0 if said.reply is None else len(said.reply.quote)
         written = _written(said, before)
         about = written.beside + replacing(said.replaces) + _mentions(place, said, written, before)
+        about += previews.described(said.previews)
         if said.thread:
             about += f"<thread>{text(said.thread)}</thread>"
         if said.enclosed:
