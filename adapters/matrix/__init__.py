@@ -22,7 +22,7 @@
 ``outbound``          commands, ``group_outbound`` those for groups; ``opening`` finds or makes the
                       room for them, ``contents`` has the words, ``reacting`` sets of reactions,
                       ``saying`` the requests; ``uploads`` sends files, ``file_content`` says what
-                      they are, ``sealing`` encrypts them
+                      they are, ``sealing`` encrypts them; ``voting`` on polls, when asked for
 ``own_people``        the people of direct rooms, and who is ignored; ``muting`` rooms likewise
 ``presences``         who is there, both ways; ``filters`` asks for that of contacts alone
 ``rooms``             the book of chats and groups; ``ledger`` makes its changes durable
@@ -87,6 +87,7 @@ class MatrixAdapter(Adapter):
         threads=True,
         files=True,
         previews=True,
+        polls=True,
         calls=True,
         sends_files=True,
         voice_types=(VOICE_TYPE,),

@@ -12,12 +12,23 @@ from collections.abc import Sequence
 from adapters.matrix.errors import status_of
 from adapters.matrix.http import Api
 from adapters.matrix.inbound import Event, as_dict, as_dicts
+from adapters.matrix.rooms import Book, RoomId
+from gateway.adapter import Muted
 from gateway.errors import AdapterError, NotFound
+from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.text.wording import tr
 
 
-async def mute(api: Api, rooms: Sequence[str], is_muted: bool) -> None:
-    """Make the rule of each of these, or take it away."""
+async def mute(
+    api: Api,
+    book: Book,
+    contact: RemoteUserId | None,
+    group: RemoteRoomId | None,
+    is_muted: bool,
+) -> None:
+    """Make the rule of a group, or of each room of a chat, or take it away."""
+    chats = () if contact is None else [room_id for room_id, _ in book.rooms_of(contact)]
+    rooms: Sequence[str] = chats if group is None else [group]
     if not rooms:
         raise NotFound(tr("There is no chat with them on the network yet."))
     for room in rooms:
@@ -33,10 +44,15 @@ async def mute(api: Api, rooms: Sequence[str], is_muted: bool) -> None:
                 raise
 
 
-async def muted_rooms(api: Api) -> list[str]:
-    """The rooms of which such a rule says so, by whatever app it was made. Spec, "GET
-    /pushrules/"."""
+async def muted(api: Api, book: Book) -> Muted:
+    """What such a rule is of, by whatever app it was made. Spec, "GET /pushrules/"."""
     rules = as_dicts(as_dict((await api.get("pushrules", "")).get("global")).get("override"))
+    rooms = _rooms_of(rules)
+    chats = [room.contact for room_id in rooms if (room := book.room(RoomId(room_id)))]
+    return Muted(contacts=frozenset(chats), rooms=frozenset(map(RemoteRoomId, rooms)))
+
+
+def _rooms_of(rules: Sequence[Event]) -> list[str]:
     return [
         room
         for rule in rules

@@ -8,7 +8,7 @@ comes is only what changes. As in `inbound`, nothing here raises for what strang
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -76,6 +76,24 @@ class Change(NamedTuple):
     at: float
     is_over: bool = False
     """These words answer that message, which stays as it is."""
+
+
+def newest_poll(entries: Mapping[str, str], rooms: Iterable[RoomId]) -> str:
+    """The one of those that go on in these rooms that was begun last, as `poll_of` finds it; empty
+    if there is none. ``entries``: of the book."""
+    began = {
+        name.removeprefix(_PREFIX): known.began
+        for room_id in rooms
+        for name, value in entries.items()
+        if name.startswith(f"{_PREFIX}{room_id} ") and (known := _decoded(value)).poll is not None
+    }
+    return max(began, key=began.__getitem__, default="")
+
+
+def poll_of(entries: Mapping[str, str], reference: str) -> Known | None:
+    """A poll that goes on, by its room and its message."""
+    value = entries.get(_PREFIX + reference)
+    return None if value is None else _decoded(value)
 
 
 class Ongoing:

@@ -102,6 +102,10 @@ class Opening:
         updated = await self._ledger.update(room_id, encrypted=encrypted, mine=mine, theirs=theirs)
         return updated or room
 
+    async def is_chat_encrypted(self, room_id: RoomId) -> bool:
+        """Whether a direct room is; what is not known is taken for it."""
+        return (await self.inspected(room_id)).encrypted is not False
+
     async def is_group_encrypted(self, room_id: RoomId) -> bool:
         """The same of a group: whether it is encrypted is asked, where that may have changed."""
         group = self._ledger.book.group(room_id)

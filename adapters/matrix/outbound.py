@@ -19,6 +19,7 @@ from adapters.matrix.reacting import Reacting
 from adapters.matrix.rooms import RoomId
 from adapters.matrix.saying import Saying
 from adapters.matrix.uploads import Uploads
+from adapters.matrix.voting import Voting
 from gateway.adapter import AccountContext, Sent
 from gateway.errors import AdapterError, Forbidden, NotFound, Transient
 from gateway.events import (
@@ -77,6 +78,7 @@ class Outbound:
         self._in_groups = GroupOutbound(
             account, opening, self._saying, self._reacting, self._uploads
         )
+        self.voting = Voting(account.remote_id, ledger, opening, self._reacting)
         self._rooms_of_attempts: dict[str, RoomId] = {}
         """A transaction id is unique within a room, so another attempt goes to the same one."""
 
@@ -154,17 +156,14 @@ class Outbound:
         self, room_id: RoomId, command: SendText, message: RemoteMessageId, key: str
     ) -> RemoteMessageId | None:
         with in_words(tr("You may not vote in this chat."), tr("This poll")):
-            return await self._reacting.reply(
-                room_id, message, command.body.strip(), key, partial(self._is_encrypted, room_id)
-            )
-
-    async def _is_encrypted(self, room_id: RoomId) -> bool:
-        return (await self._opening.inspected(room_id)).encrypted is not False
+            asked = partial(self._opening.is_chat_encrypted, room_id)
+            return await self._reacting.reply(room_id, message, command.body.strip(), key, asked)
 
     async def _carried(self, room_id: RoomId, command: SendText) -> _Carried:
         if command.file is None:
             return None, False
-        return await self._uploads.carried(command.file, partial(self._is_encrypted, room_id))
+        asked = partial(self._opening.is_chat_encrypted, room_id)
+        return await self._uploads.carried(command.file, asked)
 
     async def _say(
         self, room_id: RoomId, command: SendText, key: str, carried: _Carried
@@ -192,7 +191,7 @@ class Outbound:
                 command.emoji,
                 self._account.chat_reactions(command.contact, command.message),
                 key,
-                partial(self._is_encrypted, room_id),
+                partial(self._opening.is_chat_encrypted, room_id),
             )
 
     async def _retract(self, command: Retract, key: str) -> None:

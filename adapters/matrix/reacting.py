@@ -87,7 +87,7 @@ class Reacting:
             return {}
         chosen = poll.chosen(each for each in votes if each in wanted)
         vote = part(key, "?", message)
-        made = await self._choose(room_id, message, poll, chosen.values(), vote, is_encrypted)
+        made = await self.choose(room_id, message, poll, chosen.values(), vote, is_encrypted)
         for each in filter(is_vote, votes):
             wanted.pop(each, None)
             have.pop(each, None)
@@ -106,9 +106,9 @@ class Reacting:
         chosen = None if poll is None else poll.numbered(body)
         if poll is None or chosen is None:
             return None
-        return await self._choose(room_id, message, poll, [chosen], key, is_encrypted)
+        return await self.choose(room_id, message, poll, [chosen], key, is_encrypted)
 
-    async def _choose(
+    async def choose(
         self,
         room_id: RoomId,
         message: RemoteMessageId,
@@ -117,6 +117,7 @@ class Reacting:
         key: str,
         is_encrypted: Callable[[], Awaitable[bool]],
     ) -> RemoteMessageId:
+        """The answers with these ids, in place of those of before. Raises any `AdapterError`."""
         kind, content = poll.vote(message, answers)
         encrypts = await is_encrypted()
         return await self._saying.message(

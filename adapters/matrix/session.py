@@ -34,7 +34,7 @@ from adapters.matrix.login import Credentials
 from adapters.matrix.managing import COMING, ENDING, RULING, Action, done_by
 from adapters.matrix.media import AVATAR_URL, Media, avatar_in
 from adapters.matrix.members import Members
-from adapters.matrix.muting import mute, muted_rooms
+from adapters.matrix.muting import mute, muted
 from adapters.matrix.opening import Opening
 from adapters.matrix.outbound import Outbound
 from adapters.matrix.own_people import Blocking, listed, report
@@ -59,6 +59,7 @@ from gateway.adapter import (
     ListedContact,
     Muted,
     OwnPicture,
+    Poll,
     Sent,
     Session,
 )
@@ -368,15 +369,19 @@ class MatrixSession(Session):
         self, contact: RemoteUserId | None, room: RemoteRoomId | None, is_muted: bool
     ) -> None:
         """See `gateway.adapter.Session.mute`."""
-        chats = self._ledger.book.rooms_of(contact) if contact is not None else ()
-        rooms = [room] if room is not None else [room_id for room_id, _ in chats]
-        await mute(self._api, rooms, is_muted)
+        await mute(self._api, self._ledger.book, contact, room, is_muted)
 
     async def muted(self) -> Muted:
         """See `gateway.adapter.Session.muted`."""
-        rooms, book = await muted_rooms(self._api), self._ledger.book
-        chats = [room.contact for room_id in rooms if (room := book.room(RoomId(room_id)))]
-        return Muted(contacts=frozenset(chats), rooms=frozenset(map(RemoteRoomId, rooms)))
+        return await muted(self._api, self._ledger.book)
+
+    async def poll(self, contact: RemoteUserId | None, room: RemoteRoomId | None) -> Poll | None:
+        """See `gateway.adapter.Session.poll`."""
+        return self._outbound.voting.poll(contact, room)
+
+    async def vote(self, poll: Poll, answers: Sequence[int]) -> None:
+        """See `gateway.adapter.Session.vote`."""
+        await self._outbound.voting.vote(poll, answers)
 
     async def last_said(self, contact: RemoteUserId, most: int) -> Sequence[RemoteMessage]:
         """See `gateway.adapter.Session.last_said`."""

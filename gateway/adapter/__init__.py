@@ -75,6 +75,7 @@ from gateway.adapter.session import (
     ListedContact,
     Muted,
     OwnPicture,
+    Poll,
     Sent,
     Session,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "NetworkContext",
     "NoSettings",
     "OwnPicture",
+    "Poll",
     "PrivateAddress",
     "Relogin",
     "Sent",

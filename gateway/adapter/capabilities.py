@@ -82,6 +82,8 @@ class Capabilities:
     """`RemoteMessage.previews` is reported, in rooms `RemoteRoomMessage.previews`."""
     attention: bool = False
     """In chats, `SendText.attention` works, and `RemoteMessage.attention` is reported."""
+    polls: bool = False
+    """`Session.poll` and `Session.vote` work."""
     calls: bool = False
     """`gateway.events.RemoteCall` tells of calls in chats, until they are over."""
     sends_files: bool = False

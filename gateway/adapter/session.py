@@ -75,6 +75,20 @@ class Muted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """A question that one can vote on."""
+
+    reference: str
+    """By which `Session.vote` finds it."""
+    question: str
+    answers: tuple[str, ...]
+    most: int = 1
+    """How many of them one may choose."""
+    chosen: tuple[int, ...] = ()
+    """The places of those that the account has chosen, as far as that is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryPage:
     """Some of what was said in a room."""
 
@@ -156,6 +170,22 @@ class Session(ABC):
         Raises any `AdapterError`. Called only where `Capabilities.muting` says so.
         """
         raise Unsupported(tr("Nothing can be muted in this network."))
+
+    async def poll(self, contact: RemoteUserId | None, room: RemoteRoomId | None) -> Poll | None:
+        """The newest poll that goes on in the chat with somebody, or in a room (the other one is
+        None), within 20 s, for a user who waits. None if none is known. Raises any `AdapterError`.
+
+        Called only where `Capabilities.polls` says so.
+        """
+        raise Unsupported(tr("There are no polls in this network."))
+
+    async def vote(self, poll: Poll, answers: Sequence[int]) -> None:
+        """Choose the answers at these places, in place of those of before; within 20 s, for a user
+        who waits. How it stands then is told as ever. Raises any `AdapterError`.
+
+        Called only where `Capabilities.polls` says so.
+        """
+        raise Unsupported(tr("There are no polls in this network."))
 
     async def last_said(self, contact: RemoteUserId, most: int) -> Sequence[RemoteMessage]:
         """What was said last in a chat, the oldest first, within 20 s, for a user who waits: each

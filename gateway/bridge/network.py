@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gateway.adapter import Adapter
+from gateway.adapter import Adapter, Poll
 from gateway.bridge.accounts import Account, Accounts
 from gateway.bridge.accounts.admission import Admission
 from gateway.bridge.accounts.languages import Languages
@@ -43,6 +43,7 @@ from gateway.media.images import Images
 from gateway.media.uploads import Uploads
 from gateway.store import Store
 from gateway.store.accounts import AccountStatus
+from gateway.store.mutes import Conversation
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained
 
@@ -301,6 +302,16 @@ class Network:
         """What was said last in a chat, the oldest first. Raises any `AdapterError`."""
         work = contained(live(account).last_said, contact, most)
         return await answered(self.ground.clock, account, "last said", work)
+
+    async def poll(self, account: Account, where: Conversation) -> Poll | None:
+        """The newest one that goes on there, if one is known. Raises any `AdapterError`."""
+        work = contained(live(account).poll, where.contact, where.room)
+        return await answered(self.ground.clock, account, "poll", work)
+
+    async def vote(self, account: Account, poll: Poll, answers: Sequence[int]) -> None:
+        """Choose the answers at these places. Raises any `AdapterError`."""
+        work = contained(live(account).vote, poll, answers)
+        await answered(self.ground.clock, account, "vote", work)
 
     def typing(self, account: Account, contact: RemoteUserId, active: bool) -> None:
         """The user began or stopped typing."""

@@ -230,6 +230,33 @@ class MatrixPeer(Peer):
         made = await self._who(elsewhere).edit(self._place(group), message, body)
         return RemoteMessageId(made)
 
+    async def asks(self, group: Place, question: str, answers: Sequence[str]) -> RemoteMessageId:
+        said = "org.matrix.msc1767.text"
+        poll = {
+            "kind": "org.matrix.msc3381.poll.disclosed",
+            "max_selections": 1,
+            "question": {said: question},
+            "answers": [{"id": f"id of {answer}", said: answer} for answer in answers],
+        }
+        start = "org.matrix.msc3381.poll.start"
+        asked = await self._bob.send_event(
+            self._place(group), start, {start: poll, said: question}
+        )
+        return RemoteMessageId(asked)
+
+    async def sees_vote(self, group: Place, poll: RemoteMessageId, answer: str) -> None:
+        response = "org.matrix.msc3381.poll.response"
+        relation = {"rel_type": "m.reference", "event_id": poll}
+
+        def chosen(event: MatrixEvent) -> bool:
+            content = event.content
+            about = (event.type, event.sender, content.get("m.relates_to"))
+            is_there = event.room_id == self._place(group)
+            is_vote = is_there and about == (response, self.alice, relation)
+            return is_vote and content[response] == {"answers": [f"id of {answer}"]}
+
+        await self._bob.wait_for(chosen)
+
     async def sees_report(self, reason: str) -> None:
         token = await self._synapse.add_user(f"admin{next(_numbers)}", "secret", admin=True)
         url = f"{self._synapse.url}/_synapse/admin/v1/user_reports"

@@ -262,6 +262,14 @@ class Peer(ABC):
         """Bob says something with a link, and what that leads to."""
         raise NotImplementedError
 
+    async def asks(self, group: Place, question: str, answers: Sequence[str]) -> RemoteMessageId:
+        """Bob begins a poll, of which one may choose one answer."""
+        raise NotImplementedError
+
+    async def sees_vote(self, group: Place, poll: RemoteMessageId, answer: str) -> None:
+        """Wait until bob sees that alice has chosen this one, and no other."""
+        raise NotImplementedError
+
     async def sees_report(self, reason: str) -> None:
         """Wait until those who run the network were told by alice that bob behaves badly."""
         raise NotImplementedError

@@ -188,6 +188,19 @@ class ScriptedPeer(Peer):
     async def links_to(self, group: Place, body: str, preview: LinkPreview) -> RemoteMessageId:
         return self._said(group, body, previews=[msgspec.to_builtins(preview)])
 
+    async def asks(self, group: Place, question: str, answers: Sequence[str]) -> RemoteMessageId:
+        asked = self._said(group, question)
+        where = group or "bob"
+        poll = {"reference": f"{where} {asked}", "question": question, "answers": answers}
+        self.network.polls[where] = poll
+        return asked
+
+    async def sees_vote(self, group: Place, poll: RemoteMessageId, answer: str) -> None:
+        asked = self.network.polls[group or "bob"]
+        assert asked["reference"].endswith(f" {poll}")
+        place = asked["answers"].index(answer)
+        await self._did({"op": "vote", "poll": asked["reference"], "answers": [place]})
+
     async def sees_report(self, reason: str) -> None:
         await self._did({"op": "report", "contact": "bob", "reason": reason})
 

@@ -274,6 +274,22 @@ async def _previews(talk: Talk) -> None:
     assert (told.body, told.previews) == (f"Look: {url}", (tea,))
 
 
+async def _polls(talk: Talk) -> None:
+    """The newest one; who votes again has changed their mind."""
+    contact = talk.peer.bob if talk.group is None else None
+    assert await talk.session.poll(contact, talk.group) is None
+    await talk.told(await talk.peer.asks(talk.group, "Coffee?", ("yes", "no")))
+    asked = await talk.peer.asks(talk.group, "Tea?", ("yes", "no"))
+    await talk.told(asked)
+    poll = await talk.session.poll(contact, talk.group)
+    assert poll is not None
+    assert (poll.question, poll.answers, poll.most) == ("Tea?", ("yes", "no"), 1)
+    assert poll.chosen == ()
+    for place, answer in ((1, "no"), (0, "yes")):
+        await talk.session.vote(poll, [place])
+        await talk.peer.sees_vote(talk.group, asked, answer)
+
+
 async def _muting(talk: Talk) -> None:
     """As often as it is asked for."""
     contact = talk.peer.bob if talk.group is None else None
@@ -375,6 +391,7 @@ EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "chat_history": _last_said,
     "cards": partial(_both, _cards),
     "previews": partial(_both, _previews),
+    "polls": partial(_both, _polls),
 }
 
 

@@ -72,7 +72,7 @@ async def test_req_214_an_account_is_linked_and_left_by_commands(house: House) -
         account = {"status", "settings", "encryption", "logout", "unregister"}
         people = {"about", "contacts", "import", "block", "unblock", "blocked", "report"}
         rooms = {"rooms", "search", "join", "decline", "knocks", "leave", "create", "destroy"}
-        both = {"members", "invite", "mute", "unmute", "history"}
+        both = {"members", "invite", "mute", "unmute", "history", "vote"}
         linked = account | people | rooms | both
         assert await offered(client) == linked
         command = await give(client, "unregister")

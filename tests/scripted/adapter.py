@@ -29,6 +29,7 @@ from gateway.adapter import (
     LoginStep,
     Muted,
     OwnPicture,
+    Poll,
     Relogin,
     Sent,
     Session,
@@ -156,6 +157,7 @@ class ScriptedAdapter(Adapter):
         files=True,
         cards=True,
         previews=True,
+        polls=True,
         max_text_bytes=100_000,
     )
 
@@ -652,6 +654,17 @@ class ScriptedSession(Session):
             contacts=frozenset(RemoteUserId(one) for one in muted if one[0] not in "!#"),
             rooms=frozenset(RemoteRoomId(one) for one in muted if one[0] in "!#"),
         )
+
+    async def poll(self, contact: RemoteUserId | None, room: RemoteRoomId | None) -> Poll | None:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        told = (await self._wire.request({"op": "poll", "of": contact or room}))["poll"]
+        return None if told is None else msgspec.convert(told, Poll)
+
+    async def vote(self, poll: Poll, answers: Sequence[int]) -> None:
+        if self._wire is None:
+            raise Transient("There is no connection.", is_certain=True)
+        await self._wire.request({"op": "vote", "poll": poll.reference, "answers": [*answers]})
 
     async def last_said(self, contact: RemoteUserId, most: int) -> list[RemoteMessage]:
         if self._wire is None:

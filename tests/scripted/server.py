@@ -14,6 +14,9 @@ from functools import partial
 from typing import Any
 
 _CHUNK = 65_536
+_QUESTIONS = frozenset(
+    ("banned", "history", "people", "contacts", "block", "muted", "last-said", "poll")
+)
 
 
 @dataclass(slots=True)
@@ -79,6 +82,8 @@ class ScriptedNetwork:
     """How many pages of it were asked for."""
     muted: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Whom and what an account has muted."""
+    polls: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The one that goes on with somebody or in a room."""
     mute: bool = False
     """Nothing is answered."""
     answer_s: float = 0.0
@@ -262,9 +267,9 @@ class ScriptedNetwork:
         if op in ("send", "say", "upload"):
             send = self._upload if op == "upload" else self._send
             return send(request, account)
-        if op in ("banned", "history", "people", "contacts", "block", "muted", "last-said"):
+        if op in _QUESTIONS:
             return self._told(request, account)
-        if op in ("react", "retract", "manage", "search", "profile", "mute", "report"):
+        if op in ("react", "retract", "manage", "search", "profile", "mute", "report", "vote"):
             return self._act(request, account)
         if op == "logout":
             self.tokens.pop(request["token"], None)
@@ -324,6 +329,8 @@ class ScriptedNetwork:
             return self._block(request, account)
         if request["op"] == "muted":
             return {"muted": sorted(self.muted[account])}
+        if request["op"] == "poll":
+            return {"poll": self.polls.get(request["of"])}
         if request["op"] == "last-said":
             return {"said": self._last_said(request, account)}
         return self._history(request, account)
@@ -425,7 +432,7 @@ class ScriptedNetwork:
         if request["op"] == "mute":
             muted = self.muted[account]
             (muted.add if request["muted"] else muted.discard)(request["of"])
-        if request["op"] in ("profile", "mute", "report"):
+        if request["op"] in ("profile", "mute", "report", "vote"):
             return {}
         if request["op"] == "search":
             return {"found": self._found(request)}

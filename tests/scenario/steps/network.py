@@ -188,6 +188,10 @@ class NetworkSteps(Stage):
         self.network.event(account, "room-ignored", **json.loads(users))
         await self.clock.settle()
 
+    @step("network has a poll in (\\S+): <json>")
+    async def has_a_poll(self, place: str, fields: str) -> None:
+        self.network.polls[place] = json.loads(fields)
+
     @step("network has banned <who>")
     async def bans(self, user: str) -> None:
         self.network.banned.append(user)

@@ -3,16 +3,18 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.matrix.inbound import MAX_BODY_BYTES
+from adapters.matrix.ongoing import Known
 from adapters.matrix.polls import Poll, is_vote, poll_in, poll_words, result_in
 from adapters.matrix.relations import related
-from gateway.errors import Transient
+from gateway.errors import NotFound, Transient
 from gateway.events import React, SendText
-from gateway.ids import RemoteMessageId
+from gateway.ids import RemoteMessageId, RemoteRoomId
 from gateway.text import is_clean
 from tests.unit.matrix.homeserver import Answer, Request
 from tests.unit.matrix.samples import ALICE, BOB, ROOM, message
@@ -225,3 +227,58 @@ async def test_a_vote_that_comes_again_is_the_same() -> None:
         assert len(set(server.paths("PUT"))) == 1
         assert server.paths("PUT")[0].startswith(f"/rooms/{ROOM}/send/{RESPONSE}/k.")
         assert ALICE not in str(_votes(server))
+
+
+# --- the newest one, and voting on it by a command ----------------------------------------------
+
+
+async def _goes_on(session: Any, **polls: Known) -> None:
+    async with session._ledger.writing() as book:
+        draft = book.draft()
+        for name, known in polls.items():
+            draft.note(f"ongoing:{ROOM} ${name}", msgspec.json.encode(known).decode())
+        await session._ledger.commit(draft)
+
+
+async def test_req_220_the_newest_poll_is_voted_on_by_the_places_of_its_answers() -> None:
+    house = House()
+    async with chat(house) as (server, _, session):
+        assert await session.poll(BOB, None) is None
+        tea = _poll("m.poll.start", _stable("Tea?", "Yes", "No", most=7))
+        votes: dict[str, tuple[str, tuple[int, ...]]] = {ALICE: ("$v", (1,)), BOB: ("$w", (0,))}
+        await _goes_on(
+            session,
+            old=Known(sender=BOB, began=1, poll=_poll(START, _unstable("Old?", "x"))),
+            tea=Known(sender=BOB, began=2, poll=tea, votes=votes),
+            place=Known(sender=BOB, began=3, until=9),
+        )
+        assert await session.poll(None, RemoteRoomId("!other:example.org")) is None
+        poll = await session.poll(BOB, None)
+        assert poll is not None
+        assert (poll.question, poll.answers) == ("Tea?", ("Yes", "No"))
+        assert (poll.most, poll.chosen) == (2, (1,))
+        await session.vote(poll, [1, 0])
+        asked = server.requests[-1]
+        assert asked.path.startswith(f"/rooms/{ROOM}/send/m.poll.response/")
+        assert asked.body["m.selections"] == ["id No", "id Yes"]
+        assert asked.body["m.relates_to"] == {"rel_type": "m.reference", "event_id": "$tea"}
+
+
+@pytest.mark.parametrize("now", [None, ("Tea?", "No", "Yes"), ("Tea?", "Yes")])
+async def test_req_220_nobody_votes_for_what_was_not_shown(now: tuple[str, ...] | None) -> None:
+    async with chat(House()) as (server, _, session):
+        before = Known(sender=BOB, began=1, poll=_poll(START, _unstable("Tea?", "Yes", "No")))
+        await _goes_on(session, tea=before)
+        poll = await session.poll(BOB, None)
+        assert poll is not None
+        if now is None:
+            async with session._ledger.writing() as book:  # type: ignore[attr-defined]
+                draft = book.draft()
+                draft.note(f"ongoing:{ROOM} $tea", None)
+                await session._ledger.commit(draft)  # type: ignore[attr-defined]
+        else:
+            changed = Known(sender=BOB, began=1, poll=_poll(START, _unstable(*now)))
+            await _goes_on(session, tea=changed)
+        with pytest.raises(NotFound, match="over"):
+            await session.vote(poll, [0])
+        assert not any(asked.method == "PUT" for asked in server.requests)

@@ -45,6 +45,7 @@ from gateway.xmpp.console.commands.people import (
 from gateway.xmpp.console.commands.rooms import list_rooms
 from gateway.xmpp.console.commands.search import search
 from gateway.xmpp.console.commands.settings import change_settings
+from gateway.xmpp.console.commands.votes import vote
 from gateway.xmpp.console.fits import (
     can,
     can_search,
@@ -170,6 +171,17 @@ _ALL = (
         takes_word=True,
         is_particular=True,
         fits=offers("chat_history"),
+    ),
+    Command(
+        name=trc("command", "vote"),
+        title=tr("Vote"),
+        summary=tr("vote on the newest poll of a chat or a group"),
+        run=vote,
+        needs_account=True,
+        places=frozenset(set(Place)),
+        takes_word=True,
+        is_particular=True,
+        fits=offers("polls"),
     ),
     Command(
         name=trc("command", "leave"),
