@@ -11,7 +11,7 @@ from typing import Any
 
 from .accounts import Bot
 from .chats import Chat
-from .errors import ApiError, bad
+from .errors import Misuse, bad
 from .files import Stored
 from .messages import Message
 from .vendor import Schema, vendor
@@ -39,14 +39,6 @@ _MISSING = {
     },
 }
 """What the vendor's server says of what is missing."""
-
-
-class Misuse(ApiError):
-    """An argument that the vendor's documents do not allow; nobody's gateway should send it."""
-
-    def __init__(self, why: str) -> None:
-        """Say what is wrong with it."""
-        super().__init__(400, f"Bad Request: {why}")
 
 
 @dataclass

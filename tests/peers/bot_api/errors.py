@@ -28,6 +28,14 @@ class ApiError(Exception):
         return answer
 
 
+class Misuse(ApiError):
+    """Something that the vendor's documents do not allow; nobody's gateway should send it."""
+
+    def __init__(self, why: str) -> None:
+        """Say what is wrong with it."""
+        super().__init__(400, f"Bad Request: {why}")
+
+
 def bad(why: str) -> ApiError:
     """The usual one: the request is wrong."""
     return ApiError(400, f"Bad Request: {why}")

@@ -21,8 +21,8 @@ from tests.peers.ports import LOOPBACK
 
 from . import methods as _methods  # noqa: F401  they enter themselves
 from .accounts import Bot
-from .calls import METHODS, Call, Misuse, read
-from .errors import ApiError
+from .calls import METHODS, Call, read
+from .errors import ApiError, Misuse
 from .faults import Fault, Faults
 from .files import LARGEST_UPLOAD, Stored
 from .groups import Groups

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from .errors import bad
+from .errors import Misuse, bad
 
 Entity = dict[str, Any]
 
 _MOST_ENTITIES = 100
+_IN_ALL = {"bold", "italic", "underline", "strikethrough", "spoiler"}
+_QUOTES = {"blockquote", "expandable_blockquote"}
 _FOUND = (
     ("url", re.compile(r"https?://[^\s<>\"]*[^\s<>\".,;:!?)]")),
     ("email", re.compile(r"(?<![\w.@/])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")),
@@ -39,17 +41,21 @@ def put_right(
 
     Raises ApiError for entities that do not fit it, and for more than `limit` code units.
     """
-    if units(text) > limit:
-        raise bad(too_long)
-    given = sorted(entities, key=lambda each: (each["offset"], -each["length"]))
+    given = sorted(entities, key=_order)
     _check(text, given)
+    _check_nesting(given)
     skipped = units(text) - units(text.lstrip())
     text = text.strip()
+    if units(text) > limit:
+        raise bad(too_long)
     moved = [_moved(each, skipped, units(text)) for each in given[:_MOST_ENTITIES]]
     kept = [each for each in moved if each["length"] > 0]
-    return text, sorted(
-        [*kept, *_found(text, kept)], key=lambda each: (each["offset"], -each["length"])
-    )
+    return text, sorted([*kept, *_found(text, kept)], key=_order)
+
+
+def _order(entity: Entity) -> tuple[int, int, bool]:
+    """What is outside comes first."""
+    return entity["offset"], -entity["length"], entity["type"] not in _QUOTES
 
 
 def _check(text: str, entities: list[Entity]) -> None:
@@ -83,6 +89,33 @@ def _check(text: str, entities: list[Entity]) -> None:
                 f"entity beginning at UTF-16 offset {first} ends in a middle of a UTF-16 symbol"
                 f" at byte offset {at[last + 1]}"
             )
+
+
+def _check_nesting(entities: list[Entity]) -> None:
+    """What may be in what: core.telegram.org/bots/api#formatting-options.
+
+    Telegram makes something of all that, without a word.
+    """
+    around: list[Entity] = []
+    for entity in entities:
+        first, last = entity["offset"], entity["offset"] + entity["length"]
+        around = [each for each in around if each["offset"] + each["length"] > first]
+        for outer in around:
+            if last > outer["offset"] + outer["length"]:
+                raise Misuse(f"{entity} begins in {outer} and ends outside of it")
+            if not _may_be_in(entity["type"], outer["type"]):
+                raise Misuse(f"a {entity['type']} can't be in a {outer['type']}")
+        around.append(entity)
+
+
+def _may_be_in(inner: str, outer: str) -> bool:
+    if outer in ("pre", "code"):
+        return False
+    if outer in _QUOTES:
+        return inner not in _QUOTES
+    if inner in ("pre", "code"):
+        return False
+    return inner in _IN_ALL or outer in _IN_ALL
 
 
 def _moved(entity: Entity, skipped: int, end: int) -> Entity:

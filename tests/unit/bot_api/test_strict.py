@@ -107,6 +107,42 @@ async def test_entities_that_do_not_fit(
         await client.send_message(friends.id, "😀 four", entities=[entity])
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "may"),
+    [
+        ("bold", ("italic", 0, 4), True),
+        ("bold", ("text_link", 1, 2), True),
+        ("text_link", ("bold", 1, 3), True),
+        ("blockquote", ("code", 0, 4), True),
+        ("blockquote", ("blockquote", 1, 2), False),
+        ("bold", ("code", 1, 2), False),
+        ("pre", ("bold", 1, 2), False),
+        ("text_link", ("text_link", 1, 2), False),
+        ("bold", ("italic", 2, 3), False),
+    ],
+)
+async def test_entities_in_entities(
+    client: telegram.Bot,
+    api: BotApi,
+    friends: Group,
+    outer: str,
+    inner: tuple[str, int, int],
+    may: bool,
+) -> None:
+    made = [
+        MessageEntity(kind, offset, length, url="https://example.org/" if "link" in kind else None)
+        for kind, offset, length in (inner, (outer, 0, 4))
+    ]
+    if may:
+        sent = await client.send_message(friends.id, "four five", entities=made)
+        assert set(sent.entities) == set(made)
+        return
+    with pytest.raises(BadRequest):
+        await client.send_message(friends.id, "four five", entities=made)
+    assert len(api.misuses) == 1
+    api.misuses.clear()
+
+
 async def test_how_long_texts_may_be(client: telegram.Bot, friends: Group) -> None:
     await client.send_message(friends.id, "😀" * 2048)
     with pytest.raises(BadRequest, match="Message is too long"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.peers.bot_api.calls import METHODS, Call, Method, Misuse, method
-from tests.peers.bot_api.errors import bad
+from tests.peers.bot_api.calls import METHODS, Call, Method, method
+from tests.peers.bot_api.errors import Misuse, bad
 from tests.peers.bot_api.files import Stored
 from tests.peers.bot_api.media import KINDS, check_same_kind, medium
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.peers.bot_api.calls import Call, Misuse, method
+from tests.peers.bot_api.calls import Call, method
 from tests.peers.bot_api.chats import Chat
-from tests.peers.bot_api.errors import bad
+from tests.peers.bot_api.errors import Misuse, bad
 from tests.peers.bot_api.messages import Message
 from tests.peers.bot_api.text import part, units
 
