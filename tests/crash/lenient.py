@@ -15,6 +15,10 @@ from tests.crash.process_house import ProcessHouse
 from tests.scenario.patterns import Mismatch, fill, match, parse
 from tests.scenario.play import Play, said
 
+_PLACE = (
+    "{urn:xmpp:sfs:0}file-sharing/{urn:xmpp:sfs:0}sources/"
+    "{http://jabber.org/protocol/url-data}url-data[1]"
+)
 _DELAY = "{urn:xmpp:delay}delay"
 _NO_TEXTS = (
     "{urn:xmpp:reactions:0}reactions",
@@ -34,6 +38,8 @@ class LenientPlay(Play):
         self._unseen: list[Element] = []
         self.sent: dict[str, str] = {}
         """Texts of users to contacts by stanza id, as their server has delivered them."""
+        self.parts: dict[str, list[str]] = {}
+        """Of those with several files, what each part is on the network."""
         self.delivered: Counter[str] = Counter()
         """How often: those in whose delivery the gateway has died come once more."""
         self.said: set[str] = set()
@@ -61,6 +67,10 @@ class LenientPlay(Play):
             and not any(child.tag in _NO_TEXTS for child in stanza)
         }
         self.sent |= {text_id: body for text_id, body in texts.items() if text_id and body}
+        for stanza in parse(xml):
+            files = [place.get("target", "") for place in stanza.findall(_PLACE)]
+            if len(files) > 1:
+                self.parts[stanza.get("id", "")] = [texts.get(stanza.get("id", ""), ""), *files]
         deaths = -1
         while deaths != self._process.deaths and self.server._writer is not None:
             if deaths >= 0 and "" in texts:

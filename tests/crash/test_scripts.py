@@ -65,6 +65,7 @@ async def _killed(
             unharmed,
             transcript_of(house),
             play.sent,
+            play.parts,
             play.died,
             play.said,
             has_keys=has_keys,

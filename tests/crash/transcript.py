@@ -172,15 +172,16 @@ def differences(
     unharmed: Transcript,
     killed: Transcript,
     sent: dict[str, str],
+    parts: dict[str, list[str]],
     died: set[str],
     said: set[str],
     *,
     has_keys: bool,
     delivered: Counter[str],
 ) -> list[str]:
-    """What must not be so. ``sent`` are the users' texts by stanza id, ``died`` those that nobody
-    has sent again, ``said`` those of contacts, and ``delivered`` how often texts may have been
-    sent."""
+    """What must not be so. ``sent`` are the users' texts by stanza id, ``parts`` what those with
+    several files are on the network, ``died`` those that nobody has sent again, ``said`` those of
+    contacts, and ``delivered`` how often texts may have been sent."""
     wrong = [f"the server would end the stream: {v}" for v in killed.violations]
     wrong += [f"two texts under one id: {twofold}" for twofold in killed.twofold]
     wrong += [f"told as a file, and not there: {url}" for url in killed.dead_links]
@@ -194,7 +195,7 @@ def differences(
         if killed.about.get(about) != what
     ]
     wrong += _inbound(unharmed, killed, sent, said, has_keys=has_keys)
-    wrong += _outbound(unharmed, killed, sent, died, delivered)
+    wrong += _outbound(unharmed, killed, sent, parts, died, delivered)
     return wrong
 
 
@@ -238,6 +239,7 @@ def _outbound(
     unharmed: Transcript,
     killed: Transcript,
     sent: dict[str, str],
+    parts: dict[str, list[str]],
     died: set[str],
     delivered: Counter[str],
 ) -> list[str]:
@@ -246,7 +248,8 @@ def _outbound(
         f"{count} times on the network: {text}"
         for text, count in killed.on_network.items()
         if count
-        > max(1, unharmed.on_network[text], delivered[text[2]]) + _again(text[2], sent, killed)
+        > max(1, unharmed.on_network[text], delivered[text[2]])
+        + _again(text[2], sent, parts, killed)
     ]
     back = died | {sent.get(text_id, "") for text_id in killed.errors}
     wrong += [
@@ -265,10 +268,14 @@ def _outbound(
     return wrong
 
 
-def _again(part: str, sent: dict[str, str], killed: Transcript) -> int:
-    """Of a long text that came back some parts may have arrived, and it is said again."""
+def _again(
+    part: str, sent: dict[str, str], parts: dict[str, list[str]], killed: Transcript
+) -> int:
+    """Of a long text, or of several files, that came back some parts may have arrived, and it is
+    said again."""
     bodies = (sent.get(text_id, "") for text_id in killed.errors)
-    return sum(body.count(part) for body in bodies if len(body) > len(part))
+    of_texts = sum(body.count(part) for body in bodies if len(body) > len(part))
+    return of_texts + sum(part in parts.get(text_id, ()) for text_id in killed.errors)
 
 
 def _is_there(body: str, there: set[str]) -> bool:
