@@ -28,6 +28,9 @@ class User:
     photos: list[list[Stored]] = field(default_factory=list)
     """Profile photos, the newest first, each in some sizes, the smallest first."""
 
+    is_deleted: bool = False
+    """They are on Telegram no more; what they said is still there, of nobody."""
+
     is_bot = False
 
     @property
@@ -37,6 +40,8 @@ class User:
 
     def json(self) -> Json:
         """A User."""
+        if self.is_deleted:
+            return {"id": self.id, "is_bot": self.is_bot, "first_name": ""}
         made: Json = {"id": self.id, "is_bot": self.is_bot, "first_name": self.first_name}
         for name in ("last_name", "username", "language_code"):
             if value := getattr(self, name):

@@ -47,6 +47,7 @@ PERMISSIONS = (
     "can_change_info",
     "can_invite_users",
     "can_pin_messages",
+    "can_manage_topics",
 )
 _PRESENT = {"creator", "administrator", "member", "restricted"}
 
@@ -149,6 +150,8 @@ class PrivateChat(Chat):
 
     person: User = field(kw_only=True)
     bot: Bot = field(kw_only=True)
+    is_begun: bool = True
+    """The person has written first; before, a bot may only know of them."""
     topics: dict[int, str] = field(default_factory=dict)
     """Their names by their ids."""
 
@@ -169,7 +172,11 @@ class PrivateChat(Chat):
         return Member(user)
 
     def check_open_to(self, bot: Bot) -> None:
-        """Raise ApiError if the person does not want to hear of it."""
+        """Raise ApiError if the person does not want to hear of it, or is no more."""
+        if self.person.is_deleted:
+            raise forbidden("user is deactivated")
+        if not self.is_begun:
+            raise forbidden("bot can't initiate conversation with a user")
         if self.person.id in bot.blocked_by:
             raise forbidden("bot was blocked by the user")
 
@@ -222,7 +229,7 @@ class Group(Chat):
         return self.members.get(user.id) or Member(user, "left")
 
     def check_open_to(self, bot: Bot) -> None:
-        """Raise ApiError if the bot is not in it."""
+        """Raise ApiError if the bot is not in it, or may say nothing."""
         kind = "supergroup" if self.is_super else "group"
         member = self.member(bot)
         if self.became is not None:
@@ -233,6 +240,8 @@ class Group(Chat):
             raise forbidden(f"bot was kicked from the {kind} chat")
         if not member.is_present:
             raise forbidden(f"bot is not a member of the {kind} chat")
+        if member.status == "restricted":
+            raise bad("not enough rights to send text messages to the chat")
 
     def shown_to(self, bot: Bot, message: Message) -> bool:
         """All but what bots say; in privacy mode only what concerns the bot."""

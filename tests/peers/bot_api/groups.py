@@ -60,6 +60,12 @@ class Groups:
         new = Member(user, reads_all=old.reads_all)
         self._world.change_member(group, old, new, self._owner(group))
 
+    def restrict(self, group: Group, user: User) -> None:
+        """The owner lets somebody stay who may say nothing."""
+        old = group.member(user)
+        new = Member(user, "restricted", reads_all=old.reads_all)
+        self._world.change_member(group, old, new, self._owner(group))
+
     def rename(self, group: Group, title: str) -> Message:
         """The owner gives it another name."""
         group.title = title

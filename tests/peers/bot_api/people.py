@@ -101,12 +101,19 @@ class Person(User):
 
     def edit(self, message: Message, text: str, entities: Sequence[Entity] = ()) -> None:
         """Change the text, or the caption, of an own message."""
-        assert message.sender is self, "people edit their own messages only"
         if "text" in message.content:
             content = self._world.text(text, entities)
         else:
             old = {k: v for k, v in message.content.items() if not k.startswith("caption")}
             content = old | self._world.caption(text, entities)
+        self.change(message, content)
+
+    def change(self, message: Message, content: Json) -> None:
+        """Change an own message that is no text, as a place does while somebody moves.
+
+        With what it was before it is what bots are told of changes that they cannot see.
+        """
+        assert message.sender is self, "people edit their own messages only"
         self._world.edit(message, content)
 
     def delete(self, message: Message) -> None:
@@ -116,6 +123,10 @@ class Person(User):
     def react(self, message: Message, *emojis: str) -> None:
         """Have these reactions to a message, none for taking them back."""
         self._world.react(message, self, [{"type": "emoji", "emoji": each} for each in emojis])
+
+    def leave_telegram(self) -> None:
+        """Delete the account. Bots are not told."""
+        self.is_deleted = True
 
     def block(self, bot: Bot) -> None:
         """Stop a bot: it can't write, and is told so."""

@@ -72,7 +72,15 @@ class World:
                 return found
         elif isinstance(chat_id, int) and (bot.id, chat_id) in self._private:
             return self._private[bot.id, chat_id]
+        elif isinstance(chat_id, int) and self._meets(bot, chat_id):
+            person = self.users[chat_id]
+            return PrivateChat(chat_id, person=person, bot=bot, is_begun=False)
         raise bad("chat not found")
+
+    def _meets(self, bot: Bot, user_id: int) -> bool:
+        """Whether a bot knows somebody from a group."""
+        groups = self._groups.values()
+        return any({bot.id, user_id} <= group.members.keys() for group in groups)
 
     def text(self, text: str, entities: Sequence[Entity] = ()) -> Json:
         """What a text message holds."""

@@ -5,7 +5,13 @@ from __future__ import annotations
 
 import pytest
 import telegram
-from telegram import BotCommand, ChatMemberAdministrator, ChatMemberOwner, Update
+from telegram import (
+    BotCommand,
+    ChatMemberAdministrator,
+    ChatMemberOwner,
+    ChatMemberRestricted,
+    Update,
+)
 from telegram.constants import ChatAction, ChatType
 from telegram.error import BadRequest, ChatMigrated, Forbidden
 
@@ -49,6 +55,17 @@ async def test_a_bot_leaves(client: telegram.Bot, friends: Group, bot: Bot) -> N
     assert friends.member(bot).status == "left"
     with pytest.raises(Forbidden, match="bot is not a member of the supergroup chat"):
         await client.send_message(friends.id, "hello?")
+
+
+async def test_a_bot_that_may_say_nothing(
+    client: telegram.Bot, api: BotApi, bot: Bot, friends: Group
+) -> None:
+    api.groups.restrict(friends, bot)
+    with pytest.raises(BadRequest, match="Not enough rights to send text messages"):
+        await client.send_message(friends.id, "hello")
+    (update,) = await client.get_updates()
+    assert update.my_chat_member is not None
+    assert isinstance(update.my_chat_member.new_chat_member, ChatMemberRestricted)
 
 
 async def test_privacy_mode(client: telegram.Bot, api: BotApi, anna: Person, bot: Bot) -> None:

@@ -181,6 +181,32 @@ async def test_who_may_be_written_to(client: telegram.Bot, anna: Person, bot: Bo
     await client.send_message(anna.id, "hello again")
 
 
+async def test_whom_a_bot_only_knows_from_a_group(
+    client: telegram.Bot, anna: Person, friends: Group
+) -> None:
+    assert (await client.get_chat(anna.id)).first_name == "Anna"
+    with pytest.raises(Forbidden, match="bot can't initiate conversation with a user"):
+        await client.send_message(anna.id, "hello")
+    anna.leave_telegram()
+    assert (await client.get_chat_member(friends.id, anna.id)).user.first_name == ""
+    with pytest.raises(Forbidden, match="user is deactivated"):
+        await client.send_message(anna.id, "hello")
+
+
+async def test_somebody_who_moves(client: telegram.Bot, anna: Person, bot: Bot) -> None:
+    place = {"latitude": 48.2, "longitude": 16.3, "live_period": 900}
+    said = anna.send(bot, {"location": place})
+    anna.change(said, {"location": {**place, "longitude": 16.4, "heading": 90}})
+    anna.change(said, said.content)
+    sent, moved, same = await client.get_updates()
+    assert sent.message is not None
+    assert moved.edited_message is not None
+    assert moved.edited_message.location is not None
+    assert moved.edited_message.location.longitude == 16.4
+    assert same.edited_message is not None
+    assert same.edited_message.location == moved.edited_message.location
+
+
 async def test_a_token_that_is_worth_nothing(api: BotApi, bot: Bot, client: telegram.Bot) -> None:
     bot.revoke()
     with pytest.raises(InvalidToken):
