@@ -55,11 +55,22 @@ async def client(api: BotApi, bot: Bot) -> AsyncIterator[telegram.Bot]:
 
 def client_of(api: BotApi, bot: Bot) -> AbstractAsyncContextManager[telegram.Bot]:
     """A bot as its owner has it."""
-    plain = {"verify": False, "trust_env": False}
     return telegram.Bot(
         bot.token,
         base_url=f"{api.url}/bot",
         base_file_url=f"{api.url}/file/bot",
-        request=HTTPXRequest(httpx_kwargs=plain),
-        get_updates_request=HTTPXRequest(httpx_kwargs=plain),
+        request=_patient(),
+        get_updates_request=_patient(),
+    )
+
+
+def _patient() -> HTTPXRequest:
+    """No answer is late on a busy machine."""
+    return HTTPXRequest(
+        read_timeout=50,
+        write_timeout=50,
+        connect_timeout=50,
+        pool_timeout=50,
+        media_write_timeout=50,
+        httpx_kwargs={"verify": False, "trust_env": False},
     )

@@ -69,11 +69,19 @@ async def test_an_error_for_all_until_it_ends(client: telegram.Bot, api: BotApi)
     await client.get_me()
 
 
-async def test_nobody_listens(client: telegram.Bot, api: BotApi, friends: Group) -> None:
+async def test_nobody_listens(
+    client: telegram.Bot, api: BotApi, bot: Bot, anna: Person, friends: Group
+) -> None:
+    poll = asyncio.create_task(client.get_updates(timeout=30))
+    await bot.updates.polled()
     async with api.away():
         with pytest.raises(NetworkError):
+            await poll
+        with pytest.raises(NetworkError):
             await client.send_message(friends.id, "one")
+        anna.say(friends, "meanwhile")
     assert (await client.send_message(friends.id, "one")).text == "one"
+    assert len(await client.get_updates()) == 1
 
 
 async def test_real_limits(client: telegram.Bot, api: BotApi, friends: Group) -> None:
