@@ -11,9 +11,11 @@ import pytest
 
 from gateway.ids import UserJid
 from gateway.store import registrations
+from gateway.store.accounts import AccountStatus
 from gateway.xmpp.limits import Standing
 from tests.scenario.house import PASSWORD, House, Options
 from tests.scenario.test_account_life import account, full, received, register, sessions
+from tests.scenario.test_requests import tell
 from tests.scenario.test_stream import ALICE, running
 
 _FILLED = f"<username>alice</username><password>{PASSWORD}</password>"
@@ -93,6 +95,19 @@ async def test_req_209_what_could_not_be_taken_back_can_be_later(
     assert rows(house) == 0
     assert await again(house) == []
     assert house.bridge.accounts.of(UserJid(ALICE)) is None
+
+
+async def test_req_207_who_logs_out_is_not_logged_in_by_what_was_asked_before(
+    house: House,
+) -> None:
+    await running(house)
+    await registering(house, f"<password>{PASSWORD}</password>")
+    house.network.mute = False
+    await tell(house, "logout")
+    await house.clock.advance(700)
+    assert account(house).status is AccountStatus.LOGGED_OUT
+    assert not [said for said in received(house) if "logged in" in said]
+    assert (rows(house), sessions(), house.network.tokens) == (0, 0, {})
 
 
 # --- what somebody may cause by it (REQ-711, REQ-717) --------------------------------------------

@@ -226,6 +226,7 @@ class Logins:
         """
         async with self.turn(account.user):
             self._check(account)
+            await self._withdraw(account.user)  # a new password that is still to be tried
             self._stays.pop(account.user, None)
             warning = await self._revoke(account)
             try:
