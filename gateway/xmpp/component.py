@@ -264,9 +264,10 @@ class Component:
         """Whether they have a page in use."""
         return self._pages is not None and self._pages.talks_with(self, user)
 
-    def page_of(self, user: UserJid) -> PageOffer | None:
-        """A page on which they may log in; None if there are no pages."""
-        return None if self._pages is None else self._pages.offer(self, user)
+    def page_of(self, user: UserJid, *, is_asked: bool = True) -> PageOffer | None:
+        """A page on which they may log in; None if there are no pages. ``is_asked``: as in
+        `Pages.offer`."""
+        return None if self._pages is None else self._pages.offer(self, user, is_asked=is_asked)
 
     def _may_answer(self, to: str) -> bool:
         user = jid.split(to).bare

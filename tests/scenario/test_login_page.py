@@ -251,6 +251,17 @@ async def test_req_204_205_who_asks_for_the_form_ends_no_page_in_use(
     assert _account(paged) == "alice"
 
 
+async def test_req_204_205_who_asks_for_the_form_ends_no_page_that_is_looked_at(
+    paged: House, http: aiohttp.ClientSession
+) -> None:
+    url, me = await _address(paged), Visitor(paged, http)
+    form = await me.look(url)
+    await paged.clock.advance(400)
+    assert url in await _registration_form(paged)
+    await me.post(url, form, username="alice", password=PASSWORD)
+    assert _account(paged) == "alice"
+
+
 async def _registration_form(house: House) -> str:
     """What a client of XEP-0077 is shown."""
     query = "<query xmlns='jabber:iq:register'/>"

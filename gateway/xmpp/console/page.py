@@ -34,6 +34,8 @@ _LINK_S = 600.0
 """For which an address is good until somebody answers there, and an end is shown."""
 _GIVEN_AGAIN_S = 300.0
 """An address that is good for so long is given to its user once more."""
+_LAST_S = 30.0
+"""One that is good for so long is not ended by a client that asks by itself."""
 _HOLD_S = 5.0
 """For which a browser is kept waiting for the network."""
 _TOKEN_BYTES = 32
@@ -160,12 +162,16 @@ class Pages:
         self._of: dict[tuple[str, UserJid], Page] = {}
         """By domain and user: each has one at most."""
 
-    def offer(self, component: Component, user: UserJid) -> PageOffer | None:
-        """A page for this user; None if there are too many."""
+    def offer(
+        self, component: Component, user: UserJid, *, is_asked: bool = True
+    ) -> PageOffer | None:
+        """A page for this user; None if there are too many. A new one ends that of before, which
+        somebody may be about to fill in: unless it was the user who has asked, that is spared."""
+        enough = _GIVEN_AGAIN_S if is_asked else _LAST_S
         key = component.domain, user
         page = self._of.get(key)
         now = self.clock.monotonic()
-        if page is None or page.is_claimed or page.until - now < _GIVEN_AGAIN_S:
+        if page is None or page.is_claimed or page.until - now < enough:
             self._forget(key)
             page = Page(self, component, user)
             if not self._has_room(page.is_of_stranger):

@@ -87,10 +87,10 @@ class Registration:
 
     def _page(self, user: UserJid, account: Account | None) -> str:
         """XEP-0077 §5: where to log in by a browser, if there is a point in it. Clients ask for
-        the form by themselves, which must not end a page in use."""
+        the form by themselves, which must not end a page in use, nor one that is looked at."""
         is_linked = account is not None and account.status is AccountStatus.LINKED
         has_none = is_linked or self._component.logs_in_on_page(user)
-        page = None if has_none else self._component.page_of(user)
+        page = None if has_none else self._component.page_of(user, is_asked=False)
         return f"<x xmlns='jabber:x:oob'><url>{text(page.address)}</url></x>" if page else ""
 
     def _form(self, user: UserJid, account: Account | None) -> tuple[Form, Mapping[str, str]]:
