@@ -8,6 +8,7 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway.bridge.quotes import leading, without_fallback
 from gateway.ids import UserJid
 from gateway.locale import in_any_language, said_in
 from gateway.tasks import contained, is_cancelled
@@ -16,6 +17,7 @@ from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.outgoing import STORE
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.console.commands import BY_WORD, COMMANDS
+from gateway.xmpp.console.commands.login import PLEASE_DELETE
 from gateway.xmpp.console.desk import desk_of
 from gateway.xmpp.console.lines import ChatDialogue
 from gateway.xmpp.console.model import Cancelled, Command, Expired
@@ -33,6 +35,10 @@ _CANCEL = in_any_language(trc("command", "cancel"))
 _NOT_USED = tr(
     "You waited too long, so that was not used. If it was a password, please "
     "delete the message from your client.",
+)
+_NO_CORRECTION = tr(
+    "What you have answered cannot be corrected. Please answer the last question, or send "
+    "“cancel” and begin again.",
 )
 FAILED = tr("Something went wrong in the gateway. Please try again or tell its admin.")
 
@@ -71,18 +77,29 @@ class Console:
         if message.wants_receipt and message.id and not is_stranger:
             receipt = f"<received xmlns='urn:xmpp:receipts' id='{attribute(message.id)}'/>"
             self._send(user, f"{receipt}{STORE}")
+        if message.retracts is not None or message.reacts_to is not None:
+            return  # words that stand in for it are no answer: whoever deletes a password does so
+        said = _own_words(message)
         if user in self._talks:
-            self._go_on(user, message.body or "")
+            self._go_on(user, said, message)
         else:
-            self._command(user, (message.body or "").strip())
+            self._command(user, said.strip())
+            if user in self._talks:
+                self._talks[user][1].hears(message.id, said)
 
-    def _go_on(self, user: UserJid, said: str) -> None:
+    def _go_on(self, user: UserJid, said: str, message: IncomingMessage) -> None:
         command, talk = self._talks[user]
+        if not talk.hears(message.id, said):
+            return
         refused = refusal(self._component, command, user)
-        if said.strip().lower() in _CANCEL:
+        is_secret = talk.waits_for_secret
+        if said.strip().lower().lstrip("/") in _CANCEL:
             done = talk.cancel()
         elif refused is not None and talk.cancel():
-            self.say(user, refused.text)
+            self.say(user, joined((refused.text, PLEASE_DELETE if is_secret else "")))
+            done = True
+        elif message.replaces:
+            self.say(user, _NO_CORRECTION)
             done = True
         else:
             done = talk.answer(said)
@@ -103,11 +120,13 @@ class Console:
         elif name in _CANCEL:
             self.say(user, tr("There is nothing to cancel."))
         elif name in _HELP:
+            self._meets(user)
             self.say(user, self._help(user))
         elif command is None and is_late:
             self.say(user, _NOT_USED)
         elif command is None:
-            self.say(user, tr("I do not know this command. Send “help” for a list."))
+            if not self._welcomes(user):
+                self.say(user, tr("I do not know this command. Send “help” for a list."))
         elif refused is not None:
             if not self._is_known(user):
                 self.welcome.met(user)
@@ -115,8 +134,20 @@ class Console:
         else:
             self._begin(command, user, rest)
 
+    def _welcomes(self, user: UserJid) -> bool:
+        """Whether these are the first words of somebody without an account (REQ-203)."""
+        component = self._component
+        is_new = component.access.permits(user) and component.network.accounts.of(user) is None
+        return is_new and self.welcome.welcome(user)
+
+    def _meets(self, user: UserJid) -> None:
+        """Who gives commands needs no first words."""
+        if self._component.network.accounts.of(user) is None:
+            self.welcome.met(user)
+
     def _begin(self, command: Command, user: UserJid, word: str) -> None:
         component = self._component
+        self._meets(user)
         is_guest = component.standing(user).is_strange
         if is_guest and not component.guests.come(user):
             self.say(user, TOO_MANY_GUESTS)
@@ -180,3 +211,10 @@ class Console:
         sender = f"{component.domain}/{component.resource}"
         stanza = Stanza("message", sender, user, "chat", str(uuid.uuid4()), inner, language)
         component.stream.send(stanza, unasked=unasked)
+
+
+def _own_words(message: IncomingMessage) -> str:
+    """Without what they answer, which clients put above them."""
+    said = without_fallback(message.body or "", message.reply_parts)
+    quote = leading(said)
+    return said if quote is None else quote.rest

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Set
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from gateway.xmpp.console.model import (
 
 T = TypeVar("T")
 
+_HEARD = 50
 _BACK = "back"
 _EMPTY = "-"
 """What stands for no answer: clients send no empty messages."""
@@ -51,6 +53,8 @@ class ChatDialogue(Dialogue):
         """The first answer, if it was given with the command."""
         self.asks_secret = False
         """What was asked last is a password or the like."""
+        self._heard: deque[tuple[str, int]] = deque(maxlen=_HEARD)
+        """Ids of messages, and what was said in them, unreadably: there are secrets among them."""
 
     def begins_with(self, words: Set[str]) -> bool:
         """See `Dialogue.begins_with`."""
@@ -67,6 +71,20 @@ class ChatDialogue(Dialogue):
         """See `Dialogue.show`."""
         rows = [in_row(row, "; ") for row in table.rows]
         self.say(joined([Words("{title}:", {"title": table.title}), *rows], "\n"))
+
+    @property
+    def waits_for_secret(self) -> bool:
+        """What the user says now is a password or the like."""
+        return self.asks_secret and self._asked is not None
+
+    def hears(self, id: str, said: str) -> bool:
+        """Whether a message is new: clients that do not know whether one has arrived send it again
+        (REQ-911)."""
+        key = id, hash(said)
+        if id and key in self._heard:
+            return False
+        self._heard.append(key)
+        return True
 
     def answer(self, said: str) -> bool:
         """The user said something. False if nothing was asked."""

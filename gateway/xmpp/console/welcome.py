@@ -48,13 +48,14 @@ class Welcome:
         self._strangers = OncePerDay(component)
         self._leavers = OncePerDay(component)
 
-    def welcome(self, user: UserJid) -> None:
-        """The first words to somebody without an account, once a day (REQ-203)."""
+    def welcome(self, user: UserJid) -> bool:
+        """The first words to somebody without an account, once a day (REQ-203). False if they have
+        heard them."""
         if self._strangers.was_told(user):
-            return
+            return False
         if not self._component.access.permits(user):
             self._component.console.say(user, self._component.not_admitted(user))
-            return
+            return True
         name = self._component.network.adapter.display_name
         self._component.console.say(
             user,
@@ -63,6 +64,7 @@ class Welcome:
                 name=name,
             ),
         )
+        return True
 
     def met(self, user: UserJid) -> None:
         """Somebody was told what this is, in other words."""

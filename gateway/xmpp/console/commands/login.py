@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.adapter import Linked, LoginStep
+from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, BadLogin, GatewayError
 from gateway.locale import in_any_language
 from gateway.store.accounts import AccountStatus
@@ -22,7 +23,7 @@ _ON_A_PAGE = tr(
     "here”; but your client and your server keep what you type here, "
     "passwords too.",
 )
-_PLEASE_DELETE = tr(
+PLEASE_DELETE = tr(
     "Your client keeps what you typed: please delete the message with the password.",
 )
 TOO_MANY = tr("You have tried to log in too often. Please try again in some minutes.")
@@ -47,7 +48,7 @@ class _Login:
             for stage in self._stages:
                 stage.answers.clear()
             if self._is_kept:
-                self._talk.say(_PLEASE_DELETE)
+                self._talk.say(PLEASE_DELETE)
 
     async def _run(self) -> None:
         while True:
@@ -66,7 +67,7 @@ class _Login:
                 return
             except AdapterError as error:
                 self._talk.say(
-                    tr("{text} Send “login” to try again.", text=error.text), Note.ERROR
+                    tr("{text} Send “login” to try again.", text=brief(error.text)), Note.ERROR
                 )
                 return
             if isinstance(result, Linked):
@@ -121,7 +122,7 @@ class _Login:
             self._stages.pop().answers.clear()
             names.pop()
         self._stages[-1].forget_wrong(error.field)
-        self._wrong = error.text
+        self._wrong = brief(error.text)
 
     async def _link(self, linked: Linked) -> None:
         talk = self._talk
@@ -131,7 +132,7 @@ class _Login:
             talk.say(str(error), Note.ERROR)
             return
         said = tr("You are logged in as {remote_id}.", remote_id=account.remote_id)
-        talk.say(joined((said, _PLEASE_DELETE)) if self._is_kept else said)
+        talk.say(joined((said, PLEASE_DELETE)) if self._is_kept else said)
         self._is_kept = False
         if linked.note:
             talk.say(linked.note)
