@@ -23,6 +23,7 @@ from gateway.xmpp.gateway_answers import GatewayAnswers
 from gateway.xmpp.jid import Address
 from gateway.xmpp.puppet_answers import PuppetAnswers
 from gateway.xmpp.rooms.answers import RoomAnswers
+from gateway.xmpp.stream import MAX_STANZA_BYTES
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -31,6 +32,8 @@ log = structlog.get_logger("iq")
 
 _LIMIT_S = 25.0
 """For an answer within 30 s (REQ-129), also if the network takes its time."""
+_LARGE = MAX_STANZA_BYTES // 8
+"""Characters. What is shorter is small enough, whatever it says."""
 MAX_OPEN_OF_USER = 100
 MAX_OPEN = 2000
 
@@ -173,13 +176,15 @@ class IqService:
         self._refuse(element, Refused(errors.INTERNAL))
 
     def _reply(self, element: Element, kind: str, inner: str) -> None:
-        self._component.stream.send(
-            Stanza(
-                "iq",
-                element.get("to", ""),
-                element.get("from", ""),
-                kind,
-                element.get("id", ""),
-                inner,
-            )
-        )
+        to, asker, id = (element.get(name, "") for name in ("to", "from", "id"))
+        answer = Stanza("iq", to, asker, kind, id, inner)
+        if kind == "result" and len(inner) > _LARGE and _is_too_large(answer):
+            said = tr("The answer to this is too large.")
+            self._refuse(element, Refused(errors.RESOURCE_CONSTRAINT, said))
+            return
+        self._component.stream.send(answer)
+
+
+def _is_too_large(answer: Stanza) -> bool:
+    """It would be dropped, and whoever has asked would wait for ever (REQ-105, REQ-129)."""
+    return len(str(answer).encode("utf-8", "replace")) > MAX_STANZA_BYTES

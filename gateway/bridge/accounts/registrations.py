@@ -20,6 +20,7 @@ from gateway.adapter import Linked, LoginStep
 from gateway.bridge.accounts.logins import NOT_ADMITTED, Logins
 from gateway.bridge.ground import Ground
 from gateway.bridge.ports import XmppPort
+from gateway.bridge.splitting import brief
 from gateway.errors import (
     AccountGone,
     AdapterError,
@@ -197,7 +198,7 @@ class Registrations:
                 user, linked, check, lambda db: self._remove(db, user, registration.sealed)
             )
         except GatewayError as error:
-            await self._give_up(user, registration, str(error))
+            await self._give_up(user, registration, brief(str(error)))
         except Exception:
             await self._give_up(user, registration, tr("Something went wrong in the gateway."))
             raise

@@ -12,7 +12,15 @@ from xml.etree.ElementTree import Element
 
 from gateway.text.wording import joined
 from gateway.xmpp.codec.xml import attribute, text
-from gateway.xmpp.console.model import Answers, BadAnswer, Field, Form, Kind, Table
+from gateway.xmpp.console.model import (
+    LONGEST_ANSWER,
+    Answers,
+    BadAnswer,
+    Field,
+    Form,
+    Kind,
+    Table,
+)
 
 DATA = "jabber:x:data"
 _X = "{jabber:x:data}"
@@ -122,7 +130,8 @@ def find(parent: Element) -> list[Submitted]:
 
 
 def worth_keeping(asked: Form, submitted: Mapping[str, str]) -> dict[str, str]:
-    """The answers to show again with what is wrong: no secrets, and no choices there are not."""
+    """The answers to show again with what is wrong: no secrets, no choices there are not, and
+    nothing so long that the form would be too large for a stanza (REQ-105)."""
     kept = {}
     for question in asked.fields:
         said = submitted.get(question.name)
@@ -131,7 +140,7 @@ def worth_keeping(asked: Form, submitted: Mapping[str, str]) -> dict[str, str]:
         try:
             kept[question.name] = question.checked(said)
         except BadAnswer:
-            if question.kind in (Kind.TEXT, Kind.JIDS):
+            if question.kind in (Kind.TEXT, Kind.JIDS) and len(said) <= LONGEST_ANSWER:
                 kept[question.name] = said
     return kept
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.adapter import Clock
+from gateway.bridge.splitting import brief
 from gateway.errors import AccountGone, AdapterError, GatewayError, StanzaRefused, StoreUnavailable
 from gateway.ids import RemoteRoomId, RemoteUserId, UserJid
 from gateway.locale import in_any_language
@@ -34,7 +35,8 @@ ANSWER_LIMIT_S = 900.0
 _WORK_LIMIT_S = 60.0
 YES = frozenset({"1", "true"}) | in_any_language(tr("yes"))
 _NO = frozenset({"0", "false"}) | in_any_language(tr("no"))
-_LONGEST_ANSWER = 8192
+LONGEST_ANSWER = 8192
+"""Characters."""
 
 
 class Cancelled(Exception):
@@ -88,7 +90,7 @@ class Field:
 
     def checked(self, answer: str) -> str:
         """The answer as commands get it. Raises `BadAnswer`."""
-        if len(answer) > _LONGEST_ANSWER:
+        if len(answer) > LONGEST_ANSWER:
             raise BadAnswer(tr("The answer to “{label}” is too long.", label=self.label))
         if self.kind is not Kind.SECRET:  # which may begin or end with a blank
             answer = answer.strip() or self.default
@@ -104,16 +106,15 @@ def _any_text(_: Field, answer: str) -> str:
 
 
 def _choice(field: Field, answer: str) -> str:
-    for option in field.options:
-        if answer == option.value or answer.lower() in in_any_language(option.label):
-            return option.value
-    raise BadAnswer(
-        tr(
-            "“{answer}” is not one of the possible answers to “{label}”.",
-            answer=answer[:100],
-            label=field.label,
-        )
-    )
+    """By its value; or as it is called, which others may have chosen."""
+    if any(answer == option.value for option in field.options):
+        return answer
+    said = answer.lower()
+    meant = [option.value for option in field.options if said in in_any_language(option.label)]
+    if len(meant) == 1:
+        return meant[0]
+    # It is not repeated: it may be a password that was typed too soon (REQ-202).
+    raise BadAnswer(tr("That is none of the possible answers to “{label}”.", label=field.label))
 
 
 def _yes_no(field: Field, answer: str) -> str:
@@ -125,7 +126,7 @@ def _yes_no(field: Field, answer: str) -> str:
     raise BadAnswer(tr("Please answer “{label}” with yes or no.", label=field.label))
 
 
-def _jids(_: Field, answer: str) -> str:
+def _jids(field: Field, answer: str) -> str:
     found = []
     for typed in answer.replace(",", " ").split():
         address = jid.split(typed)
@@ -135,6 +136,8 @@ def _jids(_: Field, answer: str) -> str:
             raise BadAnswer(
                 tr("“{typed}” is not the address of an XMPP user.", typed=typed[:100])
             ) from None
+    if not found:  # there were only commas
+        raise BadAnswer(tr("An answer to “{label}” is needed.", label=field.label))
     return "\n".join(dict.fromkeys(found))
 
 
@@ -230,6 +233,15 @@ class Dialogue(ABC):
         """What the user's answer is set on."""
         self._work: asyncio.Future[Any] | None = None
         """What the user may cancel while nothing is asked."""
+
+    @property
+    def account(self) -> Account:
+        """The user's, for commands that need one. Raises `AccountGone`: it may have ended while
+        somebody was waited for."""
+        account = self.network.accounts.of(self.user)
+        if account is None:
+            raise AccountGone(tr("You have no account here any more."))
+        return account
 
     def begins_with(self, words: Set[str]) -> bool:
         """Whether the user has said one of these with the command; then it answers no question."""
@@ -367,5 +379,8 @@ class Command:
                 "The gateway cannot store anything at the moment. Please try again later.",
             )
             talk.say(said, Note.ERROR)
+        except TimeoutError:
+            said = tr("The network does not answer. The gateway goes on with it.")
+            talk.say(said, Note.WARNING)
         except (AdapterError, AccountGone) as error:
-            talk.say(str(error), Note.ERROR)
+            talk.say(brief(str(error)), Note.ERROR)

@@ -122,7 +122,7 @@ def test_req_741_a_secret_is_never_shown() -> None:
     [
         ({"text": "   "}, "“A text” is needed"),
         ({"secret": ""}, "“A secret” is needed"),
-        ({"choice": "c"}, "“c” is not one of the possible answers to “A choice”"),
+        ({"choice": "c"}, "That is none of the possible answers to “A choice”"),
         ({"sure": "perhaps"}, "“Are you sure” with yes or no"),
         ({"people": "a@b.example no-address"}, "“no-address” is not the address of an XMPP user"),
         ({"people": "b.example"}, "“b.example” is not the address"),

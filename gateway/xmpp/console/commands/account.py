@@ -36,8 +36,7 @@ def state_of(account: Account) -> str:
 
 async def tell_status(talk: Dialogue) -> None:
     """The command ``status``."""
-    account = talk.network.accounts.of(talk.user)
-    assert account is not None
+    account = talk.account
     inbound, outbound = talk.network.traffic.counts(account)
     full = tr("Nothing more is fetched until less waits for you.")
     refused = talk.network.delivery.refused(account.user)
@@ -52,8 +51,7 @@ async def tell_status(talk: Dialogue) -> None:
 
 async def log_out(talk: Dialogue) -> None:
     """The command ``logout``."""
-    account = talk.network.accounts.of(talk.user)
-    assert account is not None
+    account = talk.account
     try:
         warning = await talk.wait(talk.network.logins.log_out(account))
     except TimeoutError:
@@ -68,8 +66,7 @@ async def log_out(talk: Dialogue) -> None:
 
 async def unregister(talk: Dialogue) -> None:
     """The command ``unregister``."""
-    account = talk.network.accounts.of(talk.user)
-    assert account is not None
+    account = talk.account
     sure = await talk.ask(
         Form(
             title=tr("Unregister"),

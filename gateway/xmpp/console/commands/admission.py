@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from gateway.ids import UserJid
-from gateway.text.wording import tr
+from gateway.text.wording import joined, tr
 from gateway.xmpp.approvals import ADMITTED, REFUSED
 from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Note, Table
 
@@ -25,13 +25,11 @@ async def list_requests(talk: Dialogue) -> None:
                 rows=tuple(rows[:_SHOWN]),
             )
         )
-    talk.say(
-        tr(
-            "Waiting: {waiting}. Admitted: {admitted}.",
-            waiting=len(waiting),
-            admitted=len(admitted),
-        )
+    counted = tr(
+        "Waiting: {waiting}. Admitted: {admitted}.", waiting=len(waiting), admitted=len(admitted)
     )
+    more = tr("The first {shown} are shown.", shown=_SHOWN) if len(rows) > _SHOWN else ""
+    talk.say(joined((counted, more)))
 
 
 async def admit(talk: Dialogue) -> None:

@@ -11,7 +11,7 @@ from gateway.ids import RemoteUserId
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import joined, tr, trc
 from gateway.xmpp.console.commands.conversations import meant_by, which_conversation
-from gateway.xmpp.console.commands.groups import account_of, sees_addresses
+from gateway.xmpp.console.commands.groups import sees_addresses
 from gateway.xmpp.console.commands.muting import told_of
 from gateway.xmpp.console.model import Dialogue, Field, Form, Note
 
@@ -35,7 +35,7 @@ async def whom(talk: Dialogue, title: str, instructions: str) -> RemoteUserId | 
 
 async def tell_about(talk: Dialogue) -> None:
     """The command ``about``."""
-    account = account_of(talk)
+    account = talk.account
     answers: Mapping[str, str] = {}
     if talk.target is None:
         title = tr("About a contact or a group")

@@ -9,14 +9,16 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from gateway.bridge.splitting import brief, one_line
+from gateway.bridge.splitting import brief, in_line, one_line
 from gateway.events import RemoteMessage, RoomMessage
+from gateway.ids import RemoteUserId
 from gateway.locale import in_language
 from gateway.store.mutes import Conversation
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import Words, joined, tr
-from gateway.xmpp.console.commands.groups import account_of, room_called
+from gateway.xmpp.console.commands.groups import room_called
 from gateway.xmpp.console.model import Answers, Dialogue, Field, Form, Note
+from gateway.xmpp.jid import split
 
 _SHOWN = 20
 _CHARS = 500
@@ -43,14 +45,29 @@ def which_conversation() -> Field:
 def meant_by(talk: Dialogue, answers: Answers) -> Meant | None:
     """The contact or group at whose address the command was given, else the one that the user
     has named. None if there is none; then they have been told."""
-    typed = answers["which"] if talk.target is None else talk.target.address
-    if (room := room_called(talk, typed)) is not None:
-        return Meant(room.name or typed, Conversation(room=room.remote_id), room)
-    if (contact := talk.contact_at(typed)) is not None:
+    if (target := talk.target) is not None:
+        typed, contact = target.address, target.contact
+        room = room_called(talk, typed) if contact is None else None
+    else:
+        typed = answers["which"]
+        room, contact = _named(talk, typed)
+    if room is not None:
+        return Meant(in_line(room.name) or typed, Conversation(room=room.remote_id), room)
+    if contact is not None:
         return Meant(contact, Conversation(contact=contact))
     unknown = tr("“{typed}” is no contact and no group of yours.", typed=brief(typed, 100))
     talk.say(unknown, Note.ERROR)
     return None
+
+
+def _named(talk: Dialogue, typed: str) -> tuple[RoomRow | None, RemoteUserId | None]:
+    """A group may be called as a contact is: by others, who would like to be taken for them."""
+    room, contact = room_called(talk, typed), talk.contact_at(typed)
+    if room is None or contact is None:
+        return room, contact
+    is_ours = split(typed.strip()).domain == talk.network.addresses.domain
+    is_known = talk.network.contacts.look_ups.is_known(talk.account, contact)
+    return (None, contact) if is_ours or is_known else (room, None)
 
 
 async def tell_history(talk: Dialogue) -> None:
@@ -74,7 +91,7 @@ async def tell_history(talk: Dialogue) -> None:
 
 async def _of_room(talk: Dialogue, room: RoomRow) -> Sequence[str]:
     """What the gateway has, and if that is little, what the network has before it."""
-    account, rooms = account_of(talk), talk.network.rooms
+    account, rooms = talk.account, talk.network.rooms
     found = rooms.archive.latest(account, room, _SHOWN)
     missing = rooms.history.missing(account, room)
     if len(found) < _SHOWN and missing:
@@ -92,7 +109,7 @@ async def _of_chat(talk: Dialogue, meant: Meant) -> Sequence[str]:
     """Chats are not kept here: the network tells."""
     contact = meant.conversation.contact
     assert contact is not None
-    account = account_of(talk)
+    account = talk.account
     said = await talk.wait(talk.network.last_said(account, contact, _SHOWN))
     return [
         _line(one.sent_at, tr("You") if one.own else contact, _words(one, account.language))

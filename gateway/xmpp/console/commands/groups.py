@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gateway.bridge.accounts import Account
-from gateway.bridge.splitting import brief, one_line
+from gateway.bridge.splitting import brief, in_line, one_line
 from gateway.events import Affiliation, CreateRoom, InviteToRoom
 from gateway.ids import RemoteUserId
 from gateway.store.member_lists import Listed
@@ -31,13 +32,6 @@ _NO_GROUPS = tr("You are in no group.")
 _UNKNOWN = tr("You are in no group of this name or address, or in several of this name.")
 
 
-def account_of(talk: Dialogue) -> Account:
-    """The user's; only who has one gives these commands."""
-    account = talk.network.accounts.of(talk.user)
-    assert account is not None
-    return account
-
-
 def _tell_in(talk: Dialogue, room: RoomRow) -> None:
     talk.say(
         tr(
@@ -49,7 +43,17 @@ def _tell_in(talk: Dialogue, room: RoomRow) -> None:
 
 
 def _name(room: RoomRow) -> str:
-    return room.name or tr("without a name")
+    return in_line(room.name) or tr("without a name")
+
+
+def _told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Names by address, with the address where several are called the same."""
+    called = {address: in_line(name) or address for address, name in names.items()}
+    counted = Counter(name.casefold() for name in called.values())
+    return {
+        address: name if counted[name.casefold()] == 1 else f"{name} ({address})"
+        for address, name in called.items()
+    }
 
 
 # --- which group ------------------------------------------------------------------------------
@@ -86,7 +90,7 @@ def _meant(talk: Dialogue) -> str | None:
 async def which_group(talk: Dialogue, title: str, instructions: str) -> RoomRow | None:
     """A room of the user's: where the command was given, else a form asks. It is theirs when they
     have answered (REQ-219). None if there is none; then they have been told."""
-    groups = _names(_rooms(talk, account_of(talk)))
+    groups = _names(_rooms(talk, talk.account))
     if not groups:
         talk.say(_NO_GROUPS)
         return None
@@ -103,7 +107,7 @@ async def which_group(talk: Dialogue, title: str, instructions: str) -> RoomRow 
 
 def room_called(talk: Dialogue, said: str) -> RoomRow | None:
     """A room of the user's, by its name or address."""
-    rooms = _rooms(talk, account_of(talk))
+    rooms = _rooms(talk, talk.account)
     return rooms.get(_chosen(talk, _names(rooms), said) or "")
 
 
@@ -121,17 +125,19 @@ async def _confirmed(
     """
     meant = _meant(talk)
     known: Mapping[str, str] = {}
+    names = _names(rooms)
     if meant is not None:
         fields = tuple(field for field in form.fields if field.name != "group")
         form = replace(form, fields=fields)
     while True:
         answers = await talk.ask(form, known) if form.fields else {}
-        room = rooms.get(meant or _chosen(talk, _names(rooms), answers["group"]) or "")
+        address = meant or _chosen(talk, names, answers["group"]) or ""
+        room = rooms.get(address)
         if room is None:
             talk.say(unknown, Note.ERROR)
             return None
         try:
-            sure = await talk.ask(confirm(_name(room)), back=bool(form.fields))
+            sure = await talk.ask(confirm(names[address]), back=bool(form.fields))
         except Back:
             known = answers
             continue
@@ -148,7 +154,7 @@ def _rooms(talk: Dialogue, account: Account) -> dict[str, RoomRow]:
 
 
 def _names(rooms: Mapping[str, RoomRow]) -> dict[str, str]:
-    return {address: room.name or address for address, room in rooms.items()}
+    return _told_apart({address: room.name for address, room in rooms.items()})
 
 
 # --- the commands -----------------------------------------------------------------------------
@@ -156,7 +162,7 @@ def _names(rooms: Mapping[str, RoomRow]) -> dict[str, str]:
 
 async def join(talk: Dialogue) -> None:
     """The command ``join``."""
-    account = account_of(talk)
+    account = talk.account
     asked = Field(
         name="group",
         label=tr("Which group"),
@@ -182,7 +188,7 @@ async def _come_in(talk: Dialogue, account: Account, said: str) -> RoomRow:
 
 async def leave(talk: Dialogue) -> None:
     """The command ``leave``."""
-    account = account_of(talk)
+    account = talk.account
     rooms = _rooms(talk, account)
     if not rooms:
         talk.say(_NO_GROUPS)
@@ -206,7 +212,7 @@ def _sure_to_leave(name: str) -> Form:
 
 async def destroy(talk: Dialogue) -> None:
     """The command ``destroy``."""
-    account = account_of(talk)
+    account = talk.account
     rooms = {
         address: room
         for address, room in _rooms(talk, account).items()
@@ -245,7 +251,7 @@ def _sure_to_destroy(name: str) -> Form:
 
 async def create(talk: Dialogue) -> None:
     """The command ``create``."""
-    account = account_of(talk)
+    account = talk.account
     fields = (
         Field(name="name", label=tr("Name of the group")),
         Field(
@@ -271,9 +277,13 @@ async def create(talk: Dialogue) -> None:
         typed = answers["invited"].replace(",", " ").split()
         people = {address: talk.person(address) for address in typed[:_MOST_INVITED]}
         strangers = [address for address, person in people.items() if person is None]
-        if not strangers:
+        if strangers:
+            stranger = strangers[0][:100]
+            wrong = tr("“{strangers}” is not the address of a contact.", strangers=stranger)
+        elif len(typed) > _MOST_INVITED:
+            wrong = tr("At most {most} people can be invited at once.", most=_MOST_INVITED)
+        else:
             break
-        wrong = tr("“{strangers}” is not the address of a contact.", strangers=strangers[0][:100])
         known = {name: said for name, said in answers.items() if name != "invited"}
     action = CreateRoom(
         name=one_line(answers["name"]),
@@ -285,7 +295,7 @@ async def create(talk: Dialogue) -> None:
 
 async def invite(talk: Dialogue) -> None:
     """The command ``invite``."""
-    account = account_of(talk)
+    account = talk.account
     rooms = _rooms(talk, account)
     if not rooms:
         talk.say(_NO_GROUPS)
@@ -339,7 +349,8 @@ async def list_members(talk: Dialogue) -> None:
     shown = len(names) if sees_addresses(talk, room) else len(names) - 1
     columns = tuple(names[:shown])
     rows = tuple(
-        (one.nick, _RANKS[one.affiliation], talk.address_of(one.user))[:shown] for one in found
+        (in_line(one.nick), _RANKS[one.affiliation], talk.address_of(one.user))[:shown]
+        for one in found
     )
     title = tr("Members of “{name}”", name=_name(room))
     talk.show(Table(title=title, columns=columns, rows=rows))
@@ -350,14 +361,14 @@ async def list_members(talk: Dialogue) -> None:
 
 def sees_addresses(talk: Dialogue, room: RoomRow) -> bool:
     """Whether the user may know who the members of a room are on the network (REQ-521)."""
-    me = talk.network.rooms.me(account_of(talk), room)
+    me = talk.network.rooms.me(talk.account, room)
     rules = me is not None and me.affiliation in (Affiliation.OWNER, Affiliation.ADMIN)
     return room.private or rules
 
 
 async def decline(talk: Dialogue) -> None:
     """The command ``decline``."""
-    account = account_of(talk)
+    account = talk.account
     coming = talk.network.rooms.coming
     waiting = {
         talk.address_of(RemoteUserId(one.room)): one
@@ -366,7 +377,8 @@ async def decline(talk: Dialogue) -> None:
     if not waiting:
         talk.say(tr("No invitation waits for you."))
         return
-    options = [Option(address, one.name or address) for address, one in waiting.items()]
+    names = _told_apart({address: one.name for address, one in waiting.items()})
+    options = [Option(address, name) for address, name in names.items()]
     which = Field(
         name="group",
         label=tr("Which one"),

@@ -14,8 +14,7 @@ from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Option
 
 async def answer_knocks(talk: Dialogue) -> None:
     """The command ``knocks``."""
-    account = talk.network.accounts.of(talk.user)
-    assert account is not None
+    account = talk.account
     waiting = {
         str(number): knock
         for number, knock in enumerate(talk.network.rooms.knocks(account), start=1)

@@ -12,7 +12,6 @@ from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.store.mutes import Conversation
 from gateway.text.wording import tr
 from gateway.xmpp.console.commands.conversations import Meant, meant_by, which_conversation
-from gateway.xmpp.console.commands.groups import account_of
 from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Option
 
 _ALWAYS = "always"
@@ -41,7 +40,7 @@ async def mute(talk: Dialogue) -> None:
     meant = meant_by(talk, answers)
     if meant is None:
         return
-    account, muting = account_of(talk), talk.network.muting
+    account, muting = talk.account, talk.network.muting
     for_s = _LENGTHS.get(answers["how_long"])
     await talk.wait(muting.mute(account, meant.conversation, for_s))
     name, until = brief(meant.name), muting.until(account, meant.conversation)
@@ -66,7 +65,7 @@ async def unmute(talk: Dialogue) -> None:
     instructions = tr("Your apps of the network notify you again of a chat or a group.")
     meant = await _asked(talk, tr("Unmute"), instructions)
     if meant is not None:
-        await talk.wait(talk.network.muting.unmute(account_of(talk), meant.conversation))
+        await talk.wait(talk.network.muting.unmute(talk.account, meant.conversation))
         name = brief(meant.name)
         talk.say(tr("“{name}” is not muted on the network any more.", name=name))
 
@@ -86,7 +85,7 @@ async def all_muted(talk: Dialogue) -> Muted:
     """What the user has muted on the network, as far as that is known now."""
     if talk.network.adapter.capabilities.muting:
         try:
-            return await talk.wait(talk.network.muting.muted(account_of(talk)))
+            return await talk.wait(talk.network.muting.muted(talk.account))
         except (AdapterError, TimeoutError):
             pass  # what was asked for is shown without
     return Muted()
@@ -104,7 +103,7 @@ async def told_of(
     muted = await all_muted(talk)
     if contact not in muted.contacts and room not in muted.rooms:
         return tr("Muted: no") if talk.network.adapter.capabilities.muting else ""
-    until = talk.network.muting.until(account_of(talk), Conversation(contact, room))
+    until = talk.network.muting.until(talk.account, Conversation(contact, room))
     if until is None:
         return tr("Muted: until you send “unmute”")
     return tr("Muted: until {until} (UTC)", until=_time(until))

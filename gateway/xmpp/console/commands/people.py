@@ -9,7 +9,7 @@ from gateway.adapter import Muted
 from gateway.bridge.accounts import Account
 from gateway.bridge.contacts.asking import IN_AN_HOUR
 from gateway.bridge.contacts.roster import Way
-from gateway.bridge.splitting import brief
+from gateway.bridge.splitting import brief, in_line
 from gateway.text.wording import joined, tr, trn
 from gateway.xmpp.console.commands.contacts import whom
 from gateway.xmpp.console.commands.muting import all_muted, marked
@@ -21,15 +21,9 @@ _SHOWN = 200
 _NOBODY = tr("You have blocked nobody.")
 
 
-def _account(talk: Dialogue) -> Account:
-    account = talk.network.accounts.of(talk.user)
-    assert account is not None
-    return account
-
-
 async def import_contacts(talk: Dialogue) -> None:
     """The command ``import`` (REQ-229)."""
-    account, people = _account(talk), talk.network.contacts.own_people
+    account, people = talk.account, talk.network.contacts.own_people
     found = await talk.wait(people.contacts(account))
     if not found:
         talk.say(tr("You have no contacts on the network."))
@@ -57,16 +51,20 @@ async def import_contacts(talk: Dialogue) -> None:
     if which == _NONE:
         talk.say(tr("Nothing was changed."))
         return
-    new, way = await people.take_over(account, talked if which == _TALKED else found)
+    chosen = talked if which == _TALKED else found
+    new, way = await talk.wait(people.take_over(account, chosen))
     talk.say(_DONE[way](new) if new else _NOBODY_NEW)
 
 
 async def list_contacts(talk: Dialogue) -> None:
     """The command ``contacts``."""
-    found = await talk.wait(talk.network.contacts.own_people.contacts(_account(talk)))
+    found = await talk.wait(talk.network.contacts.own_people.contacts(talk.account))
     muted = await all_muted(talk) if found else Muted()
     rows = tuple(
-        (marked(one.name or one.id, is_muted=one.id in muted.contacts), talk.address_of(one.id))
+        (
+            marked(in_line(one.name) or one.id, is_muted=one.id in muted.contacts),
+            talk.address_of(one.id),
+        )
         for one in found[:_SHOWN]
     )
     if rows:
@@ -115,7 +113,7 @@ _DONE: Mapping[Way, Callable[[int], str]] = {
 
 async def block(talk: Dialogue) -> None:
     """The command ``block``."""
-    account = _account(talk)
+    account = talk.account
     instructions = tr("You hear nothing more of somebody, neither here nor in other apps.")
     contact = await whom(talk, tr("Block a contact"), instructions)
     if contact is None:
@@ -129,7 +127,7 @@ async def block(talk: Dialogue) -> None:
 
 async def unblock(talk: Dialogue) -> None:
     """The command ``unblock``."""
-    account = _account(talk)
+    account = talk.account
     if not account.blocked:
         talk.say(_NOBODY)
         return
@@ -146,7 +144,7 @@ async def unblock(talk: Dialogue) -> None:
 
 async def report(talk: Dialogue) -> None:
     """The command ``report`` (REQ-714)."""
-    account = _account(talk)
+    account = talk.account
     title = tr("Report a contact")
     instructions = tr("Those who run the network are told that somebody behaves badly.")
     contact = await whom(talk, title, instructions)
@@ -166,10 +164,13 @@ async def report(talk: Dialogue) -> None:
 
 async def list_blocked(talk: Dialogue) -> None:
     """The command ``blocked``."""
-    account = _account(talk)
+    account = talk.account
     if not account.blocked:
         talk.say(_NOBODY)
         return
-    rows = tuple((each, talk.address_of(each)) for each in sorted(account.blocked))
+    blocked = sorted(account.blocked)
+    rows = tuple((each, talk.address_of(each)) for each in blocked[:_SHOWN])
     columns = (("contact", tr("Contact")), ("address", tr("Address here")))
     talk.show(Table(title=tr("Blocked contacts"), columns=columns, rows=rows))
+    more = tr("The first {shown} are shown.", shown=_SHOWN) if len(blocked) > _SHOWN else ""
+    talk.say(joined((tr("Blocked contacts: {count}.", count=len(blocked)), more)))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from gateway.adapter import Muted
+from gateway.bridge.splitting import in_line
 from gateway.ids import RemoteUserId
 from gateway.store.invitations import Invitation
 from gateway.text.wording import joined, tr
@@ -15,19 +16,18 @@ _SHOWN = 200
 
 
 def _waits(one: Invitation) -> str:
-    name = one.name or tr("without a name")
+    name = in_line(one.name) or tr("without a name")
     return tr("{name} (you have asked)", name=name) if one.has_knocked else name
 
 
 async def list_rooms(talk: Dialogue) -> None:
     """The command ``rooms``."""
-    account = talk.network.accounts.of(talk.user)
-    assert account is not None
+    account = talk.account
     found = sorted(talk.network.rooms.of(account), key=lambda room: room.name.casefold())
     muted = await all_muted(talk) if found else Muted()
     rows = [
         (
-            marked(room.name or room.remote_id, is_muted=room.remote_id in muted.rooms),
+            marked(in_line(room.name) or room.remote_id, is_muted=room.remote_id in muted.rooms),
             talk.room_uri(room),
         )
         for room in found[:_SHOWN]

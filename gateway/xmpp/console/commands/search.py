@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.bridge.accounts import Account
+from gateway.bridge.splitting import brief, in_line
 from gateway.errors import AdapterError
 from gateway.events import FoundPerson, FoundRoom, FoundRooms, SearchPeople, SearchRooms
 from gateway.text.wording import joined, tr
@@ -33,8 +34,7 @@ _SERVER = Field(
 
 async def search(talk: Dialogue) -> None:
     """The command ``search``."""
-    account = talk.network.accounts.of(talk.user)
-    assert account is not None
+    account = talk.account
     form = Form(
         title=tr("Search"),
         instructions=tr("You look for people, and for groups that anybody may join."),
@@ -50,6 +50,8 @@ async def search(talk: Dialogue) -> None:
     told = [_tell_rooms(talk, account, rooms), _tell_people(talk, people)]
     if any(told):
         talk.say(joined(told))
+    elif rooms is None and people is None:
+        talk.say(tr("Groups of this network cannot be searched for."), Note.ERROR)
 
 
 async def _both(
@@ -99,7 +101,7 @@ def _tell_rooms(talk: Dialogue, account: Account, found: FoundRooms | AdapterErr
 def _tell_people(talk: Dialogue, found: Sequence[FoundPerson] | AdapterError | None) -> str:
     if found is None or isinstance(found, AdapterError):
         return _failed(talk, found)
-    rows = tuple((one.name or one.user, talk.address_of(one.user)) for one in found)
+    rows = tuple((in_line(one.name) or one.user, talk.address_of(one.user)) for one in found)
     if rows:
         columns = (("name", tr("Person")), ("address", tr("To write to them")))
         talk.show(Table(title=tr("People"), columns=columns, rows=rows))
@@ -108,12 +110,12 @@ def _tell_people(talk: Dialogue, found: Sequence[FoundPerson] | AdapterError | N
 
 def _failed(talk: Dialogue, error: AdapterError | None) -> str:
     if error is not None:
-        talk.say(error.text, Note.WARNING)
+        talk.say(brief(error.text), Note.WARNING)
     return ""
 
 
 def _row(talk: Dialogue, account: Account, found: FoundRoom) -> tuple[str, str, str, str]:
-    name = found.name or found.address or tr("without a name")
+    name = in_line(found.name or found.address) or tr("without a name")
     return name, str(found.members), found.topic, _way(talk, account, found)
 
 

@@ -9,7 +9,6 @@ from gateway.adapter import Poll
 from gateway.bridge.splitting import one_line
 from gateway.text.wording import joined, tr
 from gateway.xmpp.console.commands.conversations import meant_by, which_conversation
-from gateway.xmpp.console.commands.groups import account_of
 from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Note, Option
 
 _CHARS = 300
@@ -29,7 +28,7 @@ async def vote(talk: Dialogue) -> None:
     meant = meant_by(talk, answers)
     if meant is None:
         return
-    account = account_of(talk)
+    account = talk.account
     poll = await talk.wait(talk.network.poll(account, meant.conversation))
     if poll is None:
         none = tr("No poll goes on in “{name}” that the gateway knows of.", name=meant.name)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The console where much is said, or nothing for long: each has one answer (REQ-129)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from gateway.adapter import ListedContact
+from gateway.ids import RemoteUserId
+from tests.scenario.house import GATEWAY, House, Options
+from tests.scenario.patterns import shown
+from tests.scenario.test_account_life import account, refusing
+from tests.scenario.test_commands import Client, condition, form, started, status
+from tests.scenario.test_requests import tell
+from tests.scenario.test_stream import ALICE, bodies, events, running
+
+_LIMIT = 256 * 1024
+
+
+async def test_req_105_216_an_endless_answer_is_not_shown_again(house: House) -> None:
+    """Escaped it would be four times as long, and no stanza."""
+    client = await started(house)
+    session = await client.begin("register")
+    endless = form(username=">" * 100_000, password="x")
+    reply = await client.give("register", session, "next", endless)
+    assert status(reply) == "executing"
+    assert "The answer to “User” is too long." in shown(reply)
+    assert ">>>" not in "".join(reply.itertext())
+
+
+async def test_req_105_an_endless_sentence_of_the_network_is_cut(house: House) -> None:
+    await running(house)
+    endless = {"error": "forbidden", "text": "no" * 200_000}
+    house.network.faults += [endless, endless]
+    client = Client(house)
+    session = await client.begin("block")
+    reply = await client.give("block", session, "complete", form(whom="bob"))
+    assert status(reply) == "completed"
+    assert "nono" in shown(reply)
+    (said,) = await tell(house, "block bob")
+    assert said.startswith("nono")
+    assert len(said) <= 1000
+
+
+@pytest.mark.parametrize(("length", "is_good"), [(_LIMIT - 1000, True), (_LIMIT, False)])
+async def test_req_105_129_an_answer_that_is_too_large_is_an_error(
+    house: House, monkeypatch: pytest.MonkeyPatch, length: int, is_good: bool
+) -> None:
+    client = await started(house)
+
+    def answer(_: object) -> str:
+        return "x" * length
+
+    monkeypatch.setitem(house.component.iqs.gateway.now, ("set", "{urn:example}q"), answer)
+    client.send("<q xmlns='urn:example'/>")
+    await house.clock.settle()
+    reply = await client.reply()
+    if is_good:
+        assert len(reply.text or "") == length
+    else:
+        assert condition(reply) == "resource-constraint"
+
+
+async def test_req_105_thousands_of_blocked_people_are_one_answer(house: House) -> None:
+    await running(house)
+    house.bridge.contacts.own_people.blocked(
+        account(house), [RemoteUserId(f"somebody.else.{n}") for n in range(3000)]
+    )
+    reply = await Client(house).give("blocked")
+    assert status(reply) == "completed"
+    assert "Blocked contacts: 3000. The first 200 are shown." in shown(reply)
+    assert len(await tell(house, "blocked")) == 2
+
+
+async def test_req_140_215_commas_are_nobody(house: House) -> None:
+    house.options = Options(admins=(ALICE,))
+    await running(house)
+    said = await tell(house, "end-session", ",", "cancel")
+    assert said[-3:] == ["An answer to “XMPP users” is needed.", "XMPP users?", "Cancelled."]
+
+
+async def test_req_219_an_account_that_ends_while_the_network_is_asked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    go = asyncio.Event()
+
+    async def slow(*_: object) -> list[ListedContact]:
+        await go.wait()
+        return [ListedContact(id=RemoteUserId("bob"), name="Bob", was_talked_with=True)]
+
+    monkeypatch.setattr(house.bridge.contacts.own_people, "contacts", slow)
+    house.server.send(
+        f"<message from='{ALICE}/phone' to='{GATEWAY}' type='chat'><body>contacts</body></message>"
+    )
+    await house.clock.settle()
+    await house.bridge.logins.unregister(account(house))
+    await house.clock.settle()
+    await bodies(house)
+    go.set()
+    await house.clock.settle()
+    assert await bodies(house) == ["You have no account here any more."]
+    assert "task_failed" not in events(house)
+
+
+async def test_a_disk_that_takes_nothing_holds_up_no_command(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the network has done is stored later; the dialogue does not wait for that."""
+    await running(house)
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store, "write", refusing)
+        assert not any(await tell(house, "block bob"))
+        await house.clock.advance(61)
+        said = list(filter(None, await bodies(house)))
+        assert said == ["The network does not answer. The gateway goes on with it."]
+    await house.clock.advance(10)
+    assert account(house).blocked == {"bob"}
+    assert "task_failed" not in events(house)
+
+
+async def test_req_545_so_many_people_can_be_invited_at_once(house: House) -> None:
+    await running(house)
+    client = Client(house)
+    session = await client.begin("create")
+    names = ",".join(f"p{n}" for n in range(51))
+    filled = form(name="Tea", private="1", invited=names)
+    reply = await client.give("create", session, "complete", filled)
+    assert status(reply) == "executing"
+    assert "At most 50 people can be invited at once." in shown(reply)
+    assert house.network.commands == []
