@@ -32,6 +32,7 @@ _VOICE = ("m.voice", "org.matrix.msc3245.voice")
 _MOVES = ("is_animated", "org.matrix.msc4230.is_animated", "fi.mau.gif")
 """The last one is what bridges say of films without sound."""
 _MADE_SMALL = ("image/jpeg", "image/png", "image/webp")
+"""By homeservers, whatever the gateway itself makes small. Of a GIF they show one frame."""
 _LARGE = 100_000
 """Bytes. A smaller picture is shown as soon as its small one would be."""
 _MAX_NAME, _NAME_END = 200, 20

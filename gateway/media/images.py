@@ -18,6 +18,7 @@ import structlog
 
 from gateway.media.children import run
 from gateway.media.turns import Turns
+from gateway.media.types import MEASURED, SCALED
 from gateway.media.work import Work
 
 log = structlog.get_logger("images")
@@ -31,9 +32,10 @@ MAX_INPUT = 8 * 1024 * 1024
 _MAX_BYTES = 96 * 1024
 _EDGE = 256
 """REQ-330 permits 512."""
-_FORMATS = "PNG,JPEG,WEBP"
-_SEEN_FORMATS = f"{_FORMATS},GIF"
-_SEEN_TYPES = ("image/png", "image/apng", "image/jpeg", "image/webp", "image/gif")
+_FORMATS = ",".join(kind.removeprefix("image/").upper() for kind in SCALED)
+_SEEN_FORMATS = ",".join(kind.removeprefix("image/").upper() for kind in MEASURED)
+_SAID_TYPES = (*MEASURED, "image/apng")
+"""By the decoder: it takes one for a PNG, and says that it moves."""
 _MAX_EDGE = 2**31
 _MAX_HEAD = 1000
 """Of what the decoder says beside the picture."""
@@ -135,7 +137,7 @@ def _seen(head: bytes) -> Seen:
     except msgspec.DecodeError:
         raise BadPicture("the decoder made something else") from None
     are_sizes = 0 < seen.width < _MAX_EDGE and 0 < seen.height < _MAX_EDGE
-    if seen.type not in _SEEN_TYPES or not are_sizes:
+    if seen.type not in _SAID_TYPES or not are_sizes:
         raise BadPicture("the decoder made something else")
     return seen
 

@@ -14,11 +14,11 @@ from gateway.adapter import Thumbnail, Upload
 from gateway.events import FileFacts, FileKind
 from gateway.media.images import BadPicture, Images, Picture, Seen
 from gateway.media.spool import spool
+from gateway.media.types import SCALED
 from gateway.media.work import Work
 
 EDGE, MOST_BYTES = 640, 96 * 1024
 """Of a small one: pixels of its longer side, and how many bytes it may have."""
-_TYPES = ("image/png", "image/jpeg", "image/webp")
 _LARGE, _MOST = 100_000, 16 * 1024 * 1024
 """Bytes. A smaller picture needs no small one, and a larger one has none."""
 
@@ -58,7 +58,7 @@ class Pictures:
 
 def is_looked_at(media_type: str, size: int | None) -> bool:
     """Whether all of a picture of this type is looked at."""
-    return media_type in _TYPES and size is not None and _LARGE <= size <= _MOST
+    return media_type in SCALED and size is not None and _LARGE <= size <= _MOST
 
 
 def thumbnail(picture: Picture) -> Thumbnail:

@@ -7,6 +7,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+SCALED = ("image/png", "image/jpeg", "image/webp")
+"""Pictures of which small ones are made."""
+MEASURED = (*SCALED, "image/gif")
+"""Pictures whose size is found out, and whether they move; clients fetch these of themselves."""
+PICTURES = (*MEASURED, "image/avif")
+"""What networks are given as pictures. Others are files, for most apps."""
+
 HEAD_BYTES = 4096
 """So many of its first bytes tell what it is."""
 UNKNOWN = "application/octet-stream"
@@ -72,7 +79,7 @@ _ACTIVE = re.compile(
 _TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,100}")
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
-_SHOWN = re.compile(
+_IN_BROWSERS = re.compile(
     r"image/(?:png|jpeg|gif|webp|avif|bmp|heic|jxl)|(?:audio|video)/[\w.+-]+", re.ASCII
 )
 MARKUP = "text/html"
@@ -98,7 +105,7 @@ def uploadable(head: bytes, claimed: str) -> str:
 def is_shown(kind: str) -> bool:
     """Whether a browser may show it in a page of its own, rather than save it (REQ-444): nothing
     that can run. With ``nosniff``, from an origin without cookies."""
-    return _SHOWN.fullmatch(kind) is not None
+    return _IN_BROWSERS.fullmatch(kind) is not None
 
 
 def _contained(head: bytes, claimed: str) -> str:

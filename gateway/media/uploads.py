@@ -23,7 +23,7 @@ from gateway.media.names import name_in, safe_name
 from gateway.media.pictures import Pictures, is_looked_at
 from gateway.media.sounds import Sounds
 from gateway.media.turns import Turns
-from gateway.media.types import HEAD_BYTES, sniffed
+from gateway.media.types import HEAD_BYTES, MEASURED, PICTURES, sniffed
 from gateway.text.wording import tr
 
 _PICTURE_BYTES = 256 * 1024
@@ -32,9 +32,6 @@ _PIECE = 64 * 1024
 """Whoever takes these slowly still shows that they go on."""
 _EDGE, _SMALL_BYTES = 32, 4096
 """Nobody needs the small picture."""
-_SEEN = ("image/png", "image/jpeg", "image/webp", "image/gif")
-_SHOWN = (*_SEEN, "image/apng", "image/avif")
-"""Other pictures are files, for most apps."""
 _TYPES = MimeTypes()
 """Those that Python knows: not what this machine was set up for."""
 _OWN_TYPES = {".m4a": "audio/mp4", ".opus": "audio/ogg", ".oga": "audio/ogg"}
@@ -122,7 +119,7 @@ def _is_unseen(file: SentFile, media_type: str, size: int | None) -> bool:
     """Whether the beginning of it has to tell how large a picture is."""
     is_said = bool(file.width and file.height)
     is_seen_whole = is_looked_at(media_type, size) and not file.as_file
-    return media_type in _SEEN and not is_said and not is_seen_whole
+    return media_type in MEASURED and not is_said and not is_seen_whole
 
 
 def _type(file: SentFile, download: Download, head: bytes) -> str:
@@ -139,7 +136,7 @@ def _type(file: SentFile, download: Download, head: bytes) -> str:
 def _kind(file: SentFile, media_type: str, head: bytes, *, moves: bool) -> FileKind:
     """As what it is shown (REQ-448)."""
     general = media_type.partition("/")[0]
-    if file.as_file or (general == "image" and media_type not in _SHOWN):
+    if file.as_file or (general == "image" and media_type not in PICTURES):
         return FileKind.FILE
     if general == "image":
         moving = FileKind.ANIMATION if moves else FileKind.IMAGE

@@ -30,6 +30,7 @@ from gateway.events import (
 )
 from gateway.ids import AccountId, ConversationId, FileId
 from gateway.media.names import safe_name
+from gateway.media.types import MEASURED
 from gateway.store import Transaction, files
 from gateway.store.files import FileRow, Uploaded
 from gateway.text import Span, clean
@@ -44,7 +45,6 @@ _ENDINGS = {
     "video/webm": ".webm", "application/pdf": ".pdf",
 }  # fmt: skip
 """Of names, by which clients see what a link leads to (REQ-441)."""
-_PICTURES = frozenset(kind for kind in _ENDINGS if kind.startswith("image/"))
 
 
 class FileLinks(Protocol):
@@ -185,7 +185,7 @@ def _legal(file: RemoteFile) -> RemoteFile:
 
 def _is_picture(small: RemoteFile) -> bool:
     """Which clients may fetch of themselves."""
-    return not small.media_type or small.media_type in _PICTURES
+    return not small.media_type or small.media_type in MEASURED
 
 
 def with_ending(file: FileFacts) -> str:
