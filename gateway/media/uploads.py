@@ -81,7 +81,7 @@ class Uploads:
                 await stream.look_at(_PICTURE_BYTES)
             size = len(stream.head) if stream.is_whole else size
             facts = await self._facts(file, kind, size, stream.head, user)
-            is_bared = facts.kind is not FileKind.FILE and kind in BARED
+            is_bared = kind in BARED and not file.as_file
             taken = bare(stream.chunks(), kind) if is_bared else stream.chunks()
             upload = Upload(facts=facts, chunks=taken)
             async with (

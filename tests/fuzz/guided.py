@@ -2,7 +2,7 @@
 """The coverage-guided fuzzer (atheris): ``python -m tests.fuzz.guided TARGET INPUTS``.
 
 Targets: ``stream`` feeds bytes to the XML parser of a live component, ``talk`` makes conversations
-out of them, ``sync`` answers of a homeserver. A failure
+out of them, ``sync`` answers of a homeserver, ``bare`` files of users. A failure
 leaves its bytes in the working directory, to go into ``corpus/`` with a test by name.
 """
 
@@ -19,6 +19,7 @@ import atheris
 
 with atheris.instrument_imports(include=["gateway", "adapters"], enable_loader_override=False):
     from tests.fuzz.arena import Arena
+    from tests.fuzz.bared import bare_all
     from tests.fuzz.choices import Choices
     from tests.fuzz.operations import converse
     from tests.fuzz.syncs import translate_all
@@ -39,6 +40,11 @@ class Targets:
         """Translate one answer."""
         self.inputs += 1
         translate_all(Choices(data))
+
+    def bare(self, data: bytes) -> None:
+        """Send one file."""
+        self.inputs += 1
+        bare_all(data.ljust(2, b"\0"))
 
     def talk(self, data: bytes) -> None:
         """Go on with a conversation."""

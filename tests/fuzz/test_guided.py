@@ -32,7 +32,9 @@ def _fuzz(target: str, inputs: int, directory: Path) -> int:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("target", "inputs"), [("sync", 30_000), ("talk", 3_000), ("stream", 40)])
+@pytest.mark.parametrize(
+    ("target", "inputs"), [("sync", 30_000), ("bare", 10_000), ("talk", 3_000), ("stream", 40)]
+)
 def test_guided(target: str, inputs: int, tmp_path: Path, record_property: Record) -> None:
     """A little of each."""
     record_property("inputs", _fuzz(target, inputs, tmp_path))
@@ -40,7 +42,8 @@ def test_guided(target: str, inputs: int, tmp_path: Path, record_property: Recor
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    ("target", "inputs"), [("sync", 300_000), ("talk", 20_000), ("stream", 400)]
+    ("target", "inputs"),
+    [("sync", 300_000), ("bare", 100_000), ("talk", 20_000), ("stream", 400)],
 )
 def test_guided_for_long(
     target: str, inputs: int, tmp_path: Path, record_property: Record

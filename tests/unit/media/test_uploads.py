@@ -27,11 +27,13 @@ from gateway.media.turns import Turns
 from gateway.media.uploads import Uploads
 from gateway.media.work import Work
 from tests.peers.certificates import CertificateFiles
+from tests.recordings import recorded
 from tests.unit.media.liar import Said, guarding, liar, names
 from tests.unit.media.test_images import made
 
 _KEY, _IV = bytes(range(32)), bytes(range(12))
 _M4A = b"\0\0\0\x18ftypM4A \0\0\0\0"
+_HEIC = b"\0\0\0\x10ftypheic\0\0\0\0"
 _MP4 = b"\0\0\0\x18ftypisom\0\0\0\0"
 _OPUS, _VORBIS = b"OggS\0\2" + bytes(22) + b"OpusHead", b"OggS\0\2" + bytes(22) + b"\1vorbis"
 _TREE = {"files__example": [["127.0.0.1"]]}
@@ -145,6 +147,25 @@ async def test_req_724_where_a_photo_was_taken_goes_along_only_with_a_file(
             assert (b"secret" in sent, upload.facts.size, len(sent)) == (
                 as_file, len(photo), len(photo)
             )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        (FileKind.VIDEO, recorded("telephone")),
+        (FileKind.FILE, _HEIC + b"\0\0\0\x10udtaloci:52."),
+    ],
+    ids=["film", "heic"],
+)
+async def test_req_724_nor_where_a_film_was_nor_what_apps_take_for_a_file(
+    kind: FileKind, data: bytes
+) -> None:
+    for as_file in (False, True):
+        async with _open(data, as_file=as_file) as upload:
+            sent = await _all(upload)
+            assert upload.facts.kind is (FileKind.FILE if as_file else kind)
+            assert (b"loci" in sent, upload.facts.size) == (as_file, len(sent))
+            assert (len(sent), sent == data) == (len(data), as_file)
 
 
 async def test_req_447_which_files_have_no_small_picture() -> None:

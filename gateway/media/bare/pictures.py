@@ -1,28 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures without what cameras and apps write beside them: where and when they were taken, by
-whom, and what they showed before they were cut (REQ-724).
-
-It is overwritten where it stands, while the file comes: so the file is as long as it was, and
-nothing of it is decoded. How the picture is to be turned stays. What is broken goes on as it is.
-"""
+"""JPEG, PNG and WebP. How the picture is to be turned stays."""
 
 from __future__ import annotations
 
 import re
 import struct
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import AsyncIterator
+
+from gateway.media.bare.source import Source
 
 _MOST_PARTS = 10_000
 """A file of more is nothing that a camera has made."""
 _MOST_EXIF = 64 * 1024
-_PIECE = 16 * 1024
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """What ends the data of a JPEG (ITU-T T.81, B.1.1)."""
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
-_JPEG_TOLD = (0xE1, 0xED, 0xFE)
-"""Exif and XMP; what Photoshop writes, with IPTC; comments."""
+_JPEG_TOLD = (0xE1, *range(0xE3, 0xEE), 0xEF, 0xFE)
+"""Exif and XMP, what Photoshop writes, with IPTC, who made it (C2PA), what cameras add; comments.
+What is left of those for apps says which colours it has, and how many pictures."""
 _PNG_TOLD = (b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME")
 _NOTHING = b"drOp"
 """A chunk that all readers pass over (PNG, 5.4)."""
@@ -30,65 +26,7 @@ _EXIF = b"Exif\0\0"
 _ORIENTATION, _SHORT = 0x0112, 3
 
 
-class _Source:
-    """What comes, to be taken in parts."""
-
-    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    async def _more(self) -> bool:
-        chunk = await anext(self._chunks, b"")
-        self._rest += chunk
-        return bool(chunk)
-
-    async def take(self, length: int) -> bytes:
-        """So many bytes, or at the end fewer."""
-        while len(self._rest) < length and await self._more():
-            pass
-        taken, self._rest = self._rest[:length], self._rest[length:]
-        return taken
-
-    async def through(self, length: int | None = None) -> AsyncIterator[bytes]:
-        """So many bytes, or all that there are, in pieces."""
-        while length is None or length > 0:
-            if not self._rest and not await self._more():
-                return
-            piece = await self.take(len(self._rest) if length is None else min(length, _PIECE))
-            length = None if length is None else length - len(piece)
-            yield piece
-
-    async def until_marker(self) -> AsyncIterator[bytes]:
-        """Data of a JPEG."""
-        while (found := _MARKER.search(self._rest)) is None:
-            end = len(self._rest) - self._rest.endswith(b"\xff")
-            yield await self.take(end)
-            if not await self._more():
-                return
-        yield await self.take(found.start())
-
-
-_Format: TypeAlias = Callable[[_Source], AsyncIterator[bytes]]
-
-
-async def bare(chunks: AsyncIterator[bytes], media_type: str) -> AsyncIterator[bytes]:
-    """The same picture, of the same length. ``media_type``: one of `BARED`."""
-    held = bytearray()
-    source = _Source(chunks)
-    async for piece in BARED[media_type](source):
-        held += piece
-        if len(held) >= _PIECE:
-            yield bytes(held)
-            held.clear()
-    async for piece in source.through():
-        held += piece
-        yield bytes(held)
-        held.clear()
-    if held:
-        yield bytes(held)
-
-
-async def _jpeg(source: _Source) -> AsyncIterator[bytes]:
+async def jpeg(source: Source) -> AsyncIterator[bytes]:
     """Some cameras put several into one file, one after the other (MPO)."""
     for _ in range(_MOST_PARTS):
         marker = await source.take(2)
@@ -103,29 +41,41 @@ async def _jpeg(source: _Source) -> AsyncIterator[bytes]:
                 yield following
                 continue
             yield bytes(len(following))
-            async for piece in source.through():
-                yield bytes(len(piece))
+            async for piece in source.blanked():
+                yield piece
             return
         length = await source.take(2)
         payload = await source.take(max(0, int.from_bytes(length, "big") - 2))
         yield length + (_bare_exif(payload) if marker[1] in _JPEG_TOLD else payload)
         if marker[1] == _SOS:
-            async for piece in source.until_marker():
+            async for piece in _until_marker(source):
                 yield piece
 
 
-async def _png(source: _Source) -> AsyncIterator[bytes]:
+async def _until_marker(source: Source) -> AsyncIterator[bytes]:
+    """Data of a JPEG."""
+    while (found := _MARKER.search(source.ahead)) is None:
+        ahead = source.ahead
+        yield await source.take(len(ahead) - ahead.endswith(b"\xff"))
+        if not await source.more():
+            return
+    yield await source.take(found.start())
+
+
+async def png(source: Source) -> AsyncIterator[bytes]:
     yield await source.take(8)
     for _ in range(_MOST_PARTS):
         head = await source.take(8)
+        if not head:
+            return
         length, kind = int.from_bytes(head[:4], "big"), head[4:]
         if kind not in _PNG_TOLD:
             yield head
             async for piece in source.through(length + 4):
                 yield piece
             if kind == b"IEND":
-                async for piece in source.through():
-                    yield bytes(len(piece))
+                async for piece in source.blanked():
+                    yield piece
                 return
             continue
         data = await source.take(length) if kind == b"eXIf" and length <= _MOST_EXIF else b""
@@ -139,22 +89,22 @@ async def _png(source: _Source) -> AsyncIterator[bytes]:
         yield struct.pack(">I", sum_)[: len(await source.take(4))]
 
 
-async def _webp(source: _Source) -> AsyncIterator[bytes]:
+async def webp(source: Source) -> AsyncIterator[bytes]:
     yield await source.take(12)
     for _ in range(_MOST_PARTS):
         head = await source.take(8)
+        if not head:
+            return
         yield head
         length, kind = int.from_bytes(head[4:], "little"), head[:4]
+        padded = length + length % 2
         is_told = kind in (b"EXIF", b"XMP ")
         if kind == b"EXIF" and length <= _MOST_EXIF:
             data = await source.take(length)
             yield _bare_exif(data)
-            length -= len(data)
-        async for piece in source.through(length + length % 2):
+            padded -= len(data)
+        async for piece in source.through(padded):
             yield bytes(len(piece)) if is_told else piece
-
-
-BARED: Mapping[str, _Format] = {"image/jpeg": _jpeg, "image/png": _png, "image/webp": _webp}
 
 
 def _bare_exif(data: bytes) -> bytes:
