@@ -193,15 +193,19 @@ class Gateway:
             return
         public, clock = settings.public_url, self._clock
         self._pages = Pages(clock, public)
-        self._web = WebServer(settings.listen.host, settings.listen.port, public.path)
-        self._web.add(LoginPages(self._pages, clock, public.origin).routes)
-        key = box.derived("addresses of files")
-        self._file_links = FileLinks(public, key, settings.file_retention)
-        self._web.add((await self._files(store, box, self._file_links)).routes)
+        self._web = WebServer(settings.listen.host, settings.listen.port)
+        self._web.add(public, LoginPages(self._pages, clock, public.origin).routes)
+        key, at = box.derived("addresses of files"), settings.files_url
+        self._file_links = FileLinks(at, key, settings.file_retention)
+        files = await self._files(store, box, self._file_links)
+        if at != public:
+            self._web.add(public, files.moved(public, at))
+        self._web.add(at, files.routes)
+        for address in {public, at}:
+            looking = reached.look(http, clock, address, self._web.add_nonce(address))
+            self._tasks.spawn(looking, f"look at {address}")
         await self._web.start()
         stack.push_async_callback(self._web.stop)
-        looking = reached.look(http, clock, public, self._web.nonce)
-        self._tasks.spawn(looking, "look at public_url")
 
     async def _files(self, store: Store, box: SecretBox, links: FileLinks) -> Files:
         """Those of networks, with what is kept of them."""

@@ -31,5 +31,7 @@ def _summary(config: Config, path: Path) -> Iterator[str]:
         yield f"  network   {name}: {network.domain} ({network.name})"
     if config.http.public_url:
         yield f"  pages     {config.http.public_url}, listening on {config.http.listen}"
+    if config.http.files_url != config.http.public_url:
+        yield f"  files     {config.http.files_url}"
     yield f"  database  {config.store.database}"
     yield f"  access    {access}"

@@ -115,6 +115,16 @@ def _check_http(values: Values, problems: Problems) -> None:
             "encryption; use 127.0.0.1, or protect the way from your web server to it and set "
             '"tunnelled: true"',
         )
+    files, place = values.get("http.files_url", ("", place))
+    public, _ = values.get("http.public_url", ("", place))
+    if files and not public:
+        problems.add(place, 'there is nothing at it without "http.public_url"')
+    elif files and files.host == public.host:
+        problems.add(
+            place,
+            f"{files.host} is the host of http.public_url; browsers keep files and logins apart "
+            "only where each has a host of its own",
+        )
 
 
 def _place_of(key: str, section: Place, values: Values) -> Place:

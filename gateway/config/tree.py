@@ -189,6 +189,8 @@ class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where that web server finds us."""
     public_url: WebAddress = WebAddress()
     """Where people find it. Empty: there are no pages."""
+    files_url: WebAddress = WebAddress()
+    """Where they find files, at a host of its own; by default it is ``public_url``."""
     tunnelled: bool = False
     """Somebody else protects the way from that web server to us, so an address that is not
     loopback is all right."""
@@ -197,6 +199,10 @@ class Http(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     file as long as that."""
     file_cache: SizeOrNone = SizeOrNone(0)
     """So much of what was fetched is kept on the disk."""
+
+    def __post_init__(self) -> None:
+        if not self.files_url:
+            force_setattr(self, "files_url", self.public_url)
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

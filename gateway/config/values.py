@@ -280,6 +280,11 @@ class WebAddress(str):
         return urlsplit(self).path
 
     @property
+    def host(self) -> str:
+        """Without its port, which cookies do not mind."""
+        return urlsplit(self).hostname or ""
+
+    @property
     def origin(self) -> str:
         """As browsers name it (RFC 6454 §6.2)."""
         parts = urlsplit(self)

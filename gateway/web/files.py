@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.adapter import Clock, Download
+from gateway.config.values import WebAddress
 from gateway.errors import AdapterError, Forbidden, NotFound, TooLarge, Transient
 from gateway.ids import FileId
 from gateway.media.cache import FileCache, Kept
@@ -114,6 +115,18 @@ class Files:
             ("GET", path, _for_any_origin(self._get)),
             ("HEAD", path, _for_any_origin(self._head)),
             ("OPTIONS", path, self._preflight),
+        ]
+
+    def moved(self, before: WebAddress, to: WebAddress) -> list[tuple[str, str, Handler]]:
+        """Where files were before: their addresses are in archives."""
+
+        async def elsewhere(request: web.Request) -> web.Response:
+            path = request.rel_url.raw_path.removeprefix(before.path)
+            raise web.HTTPPermanentRedirect(f"{to}{path}", headers=_FOR_ANY_ORIGIN)
+
+        return [
+            (method, path, handler if method == "OPTIONS" else elsewhere)
+            for method, path, handler in self.routes
         ]
 
     async def clean(self) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import partial
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.config.values import WebAddress
 from gateway.errors import GatewayError
 from gateway.locale import ENGLISH, chosen, in_language, said_in
 from gateway.text.wording import tr
@@ -54,6 +57,7 @@ _WORDS = {
     408: tr("That took too long. Please try again."),
     413: tr("That was too much."),
     415: tr("A form of this page is expected."),
+    421: tr("There is nothing at this address."),
     429: tr("That was too often. Please wait a minute."),
 }
 
@@ -61,15 +65,13 @@ _WORDS = {
 class WebServer:
     """Answers what the admin's web server passes on."""
 
-    def __init__(self, host: str, port: int, path: str) -> None:
-        """``path``: before all that is there."""
-        self.path = path
-        self.nonce = secrets.token_urlsafe(16)
-        """By which this process knows itself."""
+    def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
+        self._handlers: dict[tuple[str, str], dict[str, Handler]] = {}
+        """By method and path, and by the host under which people come."""
+        self._hosts: set[str] = set()
         self._app = web.Application(middlewares=[_in_words], client_max_size=_MOST_BYTES)
         self._app.on_response_prepare.append(_add_headers)
-        self._app.router.add_get(f"{path}/alive", self._alive)
         self._runner = web.AppRunner(
             self._app,
             access_log=None,
@@ -78,10 +80,25 @@ class WebServer:
             shutdown_timeout=_STOP_S,
         )
 
-    def add(self, routes: Iterable[tuple[str, str, Handler]]) -> None:
-        """Method, path and handler of each."""
+    def add(self, address: WebAddress, routes: Iterable[tuple[str, str, Handler]]) -> None:
+        """Method, path and handler of each, under an address at which people find them."""
+        self._hosts.add(address.host)
         for method, path, handler in routes:
-            self._app.router.add_route(method, f"{self.path}{path}", handler)
+            where = method, f"{address.path}{path}"
+            if where not in self._handlers:
+                self._handlers[where] = {}
+                self._app.router.add_route(*where, partial(self._answered, self._handlers[where]))
+            self._handlers[where][address.host] = handler
+
+    def add_nonce(self, address: WebAddress) -> str:
+        """Something at that address by which this process knows itself."""
+        nonce = secrets.token_urlsafe(16)
+
+        async def alive(_: web.Request) -> web.Response:
+            return web.Response(text=nonce)
+
+        self.add(address, [("GET", "/alive", alive), ("HEAD", "/alive", alive)])
+        return nonce
 
     async def start(self) -> None:
         """Listen. Raises `GatewayError`."""
@@ -100,8 +117,18 @@ class WebServer:
         """Answer what is under way, and close."""
         await self._runner.cleanup()
 
-    async def _alive(self, _: web.Request) -> web.Response:
-        return web.Response(text=self.nonce)
+    async def _answered(
+        self, handlers: Mapping[str, Handler], request: web.Request
+    ) -> web.StreamResponse:
+        """Where all is at one host, a web server need not say under which one it was asked."""
+        try:
+            came = urlsplit(f"//{request.host}").hostname or ""
+        except ValueError:
+            came = ""
+        host = came if len(self._hosts) > 1 else next(iter(handlers))
+        if host not in handlers:
+            raise web.HTTPMisdirectedRequest
+        return await handlers[host](request)
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -176,6 +176,8 @@ class Options:
     """and this is where; there are some also if this is said alone."""
     public_url: str = "https://127.0.0.1:1/chat"
     """What users are told of it."""
+    files_url: str = ""
+    """Of files, if they are at a host of their own."""
     file_cache: int = 0
     """Bytes of what was fetched that are kept."""
     uploads: bool = False
@@ -262,6 +264,7 @@ class House:
             http=Http(
                 listen=Listen(f"127.0.0.1:{options.http_port}"),
                 public_url=WebAddress(options.public_url if has_pages else ""),
+                files_url=WebAddress(options.files_url),
                 file_cache=SizeOrNone(options.file_cache),
             ),
             fetch=Fetch(

@@ -65,10 +65,10 @@ class Scene:
 
 
 @asynccontextmanager
-async def files_in(folder: Path, file_cache: int = 0) -> AsyncIterator[Scene]:
+async def files_in(folder: Path, **options: Any) -> AsyncIterator[Scene]:
     """A gateway whose state is there, and Alice, who is linked."""
-    options = Options(http_port=free_port(), file_cache=file_cache)
-    async with House(folder, options) as house, aiohttp.ClientSession() as http:
+    given = Options(http_port=free_port(), **options)
+    async with House(folder, given) as house, aiohttp.ClientSession() as http:
         await house.start()
         await house.connected()
         await house.link("alice@home.example", "alice")

@@ -644,6 +644,6 @@ async def test_an_address_that_leads_elsewhere_is_told(paged: House) -> None:
     await paged.clock.advance(400)
     (told,) = (log for log in paged.logs if log["event"] == "pages_not_reached")
     assert told["log_level"] == "warning"
-    assert told["public_url"] == paged.options.public_url
+    assert told["address"] == paged.options.public_url
     assert told["reason"]
     assert "web_listening" in events(paged)

@@ -224,6 +224,13 @@ def test_where_pages_are(tmp_path: Path, url: str, path: str, origin: str | None
     assert origin is None or http.public_url.origin == origin
 
 
+def test_req_723_files_may_have_a_host_of_their_own(tmp_path: Path) -> None:
+    pages, files = "https://chat.example.org", "https://files.example.org/chat"
+    assert load(tmp_path, good(http=f"{{public_url: {pages}}}")).http.files_url == pages
+    http = load(tmp_path, good(http=f"{{public_url: {pages}, files_url: {files}/}}")).http
+    assert (http.public_url, http.files_url) == (pages, files)
+
+
 def test_pages_for_a_container_network(tmp_path: Path) -> None:
     http = load(tmp_path, good(http='{listen: "0.0.0.0:8087", tunnelled: true}')).http
     assert (http.listen, http.public_url) == ("0.0.0.0:8087", "")
@@ -400,6 +407,21 @@ MISTAKES = {
     "a password in the address of pages": (
         good(http='{public_url: "https://a:b@example.org/?x"}'),
         f'9: http.public_url: {PAGES}, found "https://a:b@example.org/?x"',
+    ),
+    "files at the host of the pages": (
+        good(http="{public_url: https://A.example, files_url: https://a.example:8443/files}"),
+        (
+            "9: http.files_url: a.example is the host of http.public_url; browsers keep files and "
+            "logins apart only where each has a host of its own"
+        ),
+    ),
+    "files without encryption": (
+        good(http="{public_url: https://a.example, files_url: http://b.example}"),
+        f'9: http.files_url: {PAGES}, found "http://b.example"',
+    ),
+    "an address of files alone": (
+        good(http="{files_url: https://b.example}"),
+        '9: http.files_url: there is nothing at it without "http.public_url"',
     ),
     "a host to listen at": (
         good(http='{listen: "localhost:80"}'),
