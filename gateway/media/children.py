@@ -20,12 +20,13 @@ async def run(
     limit_s: float,
     fds: Sequence[int] = (),
 ) -> tuple[int | None, str]:
-    """Without our environment and our files; returns its exit code, None if it was too slow, and
-    what it says in standard error.
+    """Without our environment and our files; returns its exit code, None if it was too slow or
+    wrote too much, and what it says in standard error.
 
     ``data``: what it reads, or the descriptor of a file. ``take`` gets what it writes, at most so
-    many bytes and one piece more: one that says more is killed. ``limit_s``: real time, since the
-    machine may be busy; what it computes it limits itself. ``fds``: further descriptors for it.
+    many bytes and one piece more: one that says more is killed, unless it has ended. ``limit_s``:
+    real time, since the machine may be busy; what it computes it limits itself. ``fds``: further
+    descriptors for it.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -41,7 +42,7 @@ async def run(
     why = bytearray()
     try:
         async with asyncio.timeout(limit_s):
-            await asyncio.gather(
+            _, is_over, _ = await asyncio.gather(
                 _feed(process.stdin, data),
                 _bounded(process, process.stdout, take, most),
                 _bounded(process, process.stderr, why.extend, _LONGEST_REASON),
@@ -53,7 +54,8 @@ async def run(
         if process.returncode is None:
             process.kill()
             await process.communicate()  # it ends when nobody waits to write
-    return process.returncode, why.decode(errors="replace").strip()
+    code = None if is_over and process.returncode == 0 else process.returncode
+    return code, why.decode(errors="replace").strip()
 
 
 async def _feed(stdin: asyncio.StreamWriter | None, data: bytes | int) -> None:
@@ -70,8 +72,9 @@ async def _bounded(
     out: asyncio.StreamReader,
     take: Callable[[bytes], Awaitable[None] | None],
     most: int,
-) -> None:
-    """What comes until its end. One that says more than ``most`` is no longer what it was."""
+) -> bool:
+    """What comes until its end. One that says more than ``most`` is no longer what it was: then
+    True."""
     said = 0
     while said <= most and (piece := await out.read(_PIECE)):
         said += len(piece)
@@ -82,3 +85,4 @@ async def _bounded(
         process.kill()
         while await out.read(_PIECE):
             pass
+    return said > most

@@ -8,6 +8,7 @@ import os
 import resource
 import struct
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -203,6 +204,23 @@ async def test_req_724_it_has_limits_and_nothing_of_ours() -> None:
     nice = min(19, os.nice(0) + 10)
     assert (code, said.decode()) == (0, f"[1000000000, 7, 4096, 16] ['LC_CTYPE'] / {nice} True\n")
     assert resource.getrlimit(resource.RLIMIT_CPU)[1] == resource.RLIM_INFINITY
+
+
+async def test_one_that_says_too_much_did_not_do_its_work_though_it_ended_in_time() -> None:
+    """A busy machine looks at what it has said only when it is gone."""
+    seen: list[bytes] = []
+
+    def wait(process: int) -> None:
+        while Path(f"/proc/{process}").exists():
+            time.sleep(0.01)
+
+    async def take(said: bytes) -> None:
+        seen.append(said)
+        await asyncio.to_thread(wait, int(said.split()[0]))
+
+    program = [sys.executable, "-I", "-S", "-c", "import os; print(os.getpid(), 'x' * 100)"]
+    code, _ = await run(program, b"", take, most=50, limit_s=20)
+    assert (code, len(seen)) == (None, 1)
 
 
 async def test_a_file_does_not_wait_for_its_turn_for_ever(
