@@ -65,8 +65,8 @@ class Capabilities:
     reactions_allowed: tuple[str, ...] = ()
     """The emoji that there are; empty: all."""
     retractions: bool = False
-    """`Retract` works, and `RemoteRetraction` is reported; in rooms `RetractInRoom` and
-    `RemoteRoomRetraction`."""
+    """`Retract` works, and `RemoteRetraction` is reported, where the network tells of what others
+    take back; in rooms `RetractInRoom` and `RemoteRoomRetraction`."""
     mentions: bool = False
     """`SendText.mentions` and `SendRoomText.mentions` work, and `RemoteMessage.mentions` and
     `RemoteRoomMessage.mentions` are reported."""

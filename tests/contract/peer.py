@@ -2,7 +2,7 @@
 """What the suite needs of a network: people on it, and faults of it.
 
 The account of every test is alice. Bob is her contact; there is a chat of both. Carol is somebody
-whom she does not know yet.
+whom she does not know yet. What a network does not have is not asked of its peer.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import aiohttp
+import pytest
 
 from gateway.adapter import Adapter, Linked, LoginFlow, LoginStep
+from gateway.errors import Unsupported
 from gateway.events import Availability, ContactCard, LinkPreview, Presence, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Running
@@ -30,6 +32,21 @@ class Peer(ABC):
     carol: RemoteUserId
     nobody: RemoteUserId
     """An id that no person has."""
+    tells_own = True
+    """An account is told what it does itself, in whatever app."""
+    tells_retractions = True
+    """An account is told what others take back."""
+    has_invitations = True
+    """Somebody can ask an account for a chat, and it can accept or decline."""
+    has_secrets = True
+    """People can write what the account cannot read."""
+    ends_logins = True
+    """A login can be ended by whoever has logged in."""
+    plain_texts: Sequence[str] = (
+        "<b>&amp;</b>", " blanks ", "two\nlines\n", "é e\u0301 漢 🙂 👩\u200d👧", "\u202edlrow",
+        "/hm", "*a*",
+    )  # fmt: skip
+    """Such as the network carries as they are."""
 
     async def link(self) -> Linked:
         """Log alice in."""
@@ -55,6 +72,16 @@ class Peer(ABC):
         """The next session of an account."""
         return Running(self.adapter, account)
 
+    async def log_out(self, account: Account) -> None:
+        """End the login of an account; where that cannot be, it is said."""
+        ending = self.adapter.session(account).log_out()
+        if self.ends_logins:
+            await ending
+        else:
+            with pytest.raises(Unsupported) as caught:
+                await ending
+            assert caught.value.text
+
     # --- login --------------------------------------------------------------------------------
 
     @abstractmethod
@@ -71,22 +98,22 @@ class Peer(ABC):
     async def says(self, body: str) -> RemoteMessageId:
         """Bob writes to alice."""
 
-    @abstractmethod
     async def says_elsewhere(self, body: str) -> RemoteMessageId:
         """Alice writes to bob with another client."""
+        raise NotImplementedError
 
     @abstractmethod
     async def heard(self, body: str) -> list[RemoteMessageId]:
         """All messages of alice to bob with this text, once there is one."""
 
-    @abstractmethod
     async def calls(self, call: str, *, elsewhere: bool = False) -> RemoteMessageId:
         """Bob calls alice, or she calls him with another client; returns the id of that event.
         ``call``: what the test calls it."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def hangs_up(self, call: str, *, elsewhere: bool = False) -> RemoteMessageId:
         """Who has called ends it, and nobody had answered."""
+        raise NotImplementedError
 
     async def sees_file(
         self, group: Place, name: str
@@ -103,73 +130,73 @@ class Peer(ABC):
         """Wait until bob sees that with this message alice wants his."""
         raise NotImplementedError
 
-    @abstractmethod
     async def types(self, active: bool) -> None:
         """Bob begins or stops typing."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_typing(self, active: bool) -> None:
         """Wait until bob sees that alice types, or has stopped."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def shows(self, presence: Presence) -> None:
         """Bob says how he can be reached."""
+        raise NotImplementedError
 
     async def is_alone(self) -> None:  # noqa: B027 - only where other clients count too
         """Alice's other client is not there."""
 
-    @abstractmethod
     async def sees_presence(self, availability: Availability, status: str = "") -> None:
         """Wait until bob sees alice like that."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_profile(self, name: str, *, is_pictured: bool) -> None:
         """Wait until bob sees that alice is called so, and has a picture or none."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def reads(self, message: RemoteMessageId) -> None:
         """Bob has read alice's messages up to this one."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_read(self, message: RemoteMessageId) -> None:
         """Wait until bob sees that alice has read his message."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def removes_contact(self) -> None:
         """Bob is no longer in alice's list of contacts; where there is one."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def carol_invites(self) -> None:
         """Carol asks alice for a chat."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def carol_withdraws(self) -> None:
         """Carol takes that back."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def carol_is_answered(self, accepted: bool) -> None:
         """Wait until carol sees that alice has accepted or declined."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def says_secretly(self) -> None:
         """Bob writes something encrypted that nobody can read."""
+        raise NotImplementedError
 
     # --- groups ---------------------------------------------------------------------------------
 
-    @abstractmethod
     async def makes_group(self, name: str) -> RemoteRoomId:
         """Bob makes a group with alice in it."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def had_group(
         self, name: str, said: Sequence[str]
     ) -> tuple[RemoteRoomId, list[RemoteMessageId]]:
         """Bob makes a group with alice in it, before her account is linked, and says this there.
         He takes the second text back."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def invites_to_group(self, name: str) -> RemoteRoomId:
         """Bob makes a group and invites alice."""
+        raise NotImplementedError
 
     async def lets_in(self, group: RemoteRoomId, name: str) -> None:  # noqa: B027
         """Alice has asked to come in or has made it, and is in: where nobody else says so."""
@@ -177,76 +204,76 @@ class Peer(ABC):
     async def lets_out(self, group: RemoteRoomId) -> None:  # noqa: B027
         """Alice has asked to go, and is out: likewise."""
 
-    @abstractmethod
     async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
         """Bob says something there."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
         """All that alice has said there in these words, once she has said something."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def makes_own_group(self, name: str) -> RemoteRoomId:
         """Alice makes a group with another client, and bob is in it."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def publishes_group(self, name: str, topic: str) -> RemoteRoomId:
         """Bob makes a group that anybody may find and join."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_action(self, action: RoomAction) -> None:
         """The network has done it."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def pictures(self, group: RemoteRoomId, png: bytes) -> None:
         """Bob gives this picture to himself and to a group."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
         """Bob removes alice."""
+        raise NotImplementedError
 
     # --- what is said about what was said -------------------------------------------------------
     # In a group, or in the chat of both if there is none.
 
-    @abstractmethod
     async def edits(
         self, group: Place, message: RemoteMessageId, body: str, *, elsewhere: bool = False
     ) -> RemoteMessageId:
         """Bob edits what he has said; or alice with another client."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_edit(self, group: Place, message: RemoteMessageId, body: str) -> None:
         """Wait until bob sees that alice has edited her message."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def replies(self, group: Place, message: RemoteMessageId, body: str) -> RemoteMessageId:
         """Bob answers a message."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
         """Wait until bob sees that alice answers a message."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def reacts(
         self, group: Place, message: RemoteMessageId, emoji: str, *, elsewhere: bool = False
     ) -> RemoteMessageId:
         """Bob reacts to a message; or alice with another client."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_reactions(
         self, group: Place, message: RemoteMessageId, emoji: set[str]
     ) -> None:
         """Wait until these are what bob sees of alice's reactions to a message."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def takes_back(
         self, group: Place, message: RemoteMessageId, *, elsewhere: bool = False
     ) -> None:
         """Bob takes a message or a reaction back; or alice with another client."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_taken_back(self, group: Place, message: RemoteMessageId) -> None:
         """Wait until bob sees that alice has taken a message back."""
+        raise NotImplementedError
 
     async def shares(
         self, group: Place, data: bytes, name: str, body: str = ""
@@ -278,13 +305,12 @@ class Peer(ABC):
         """Wait until the network notifies alice no more of what bob says, or again."""
         raise NotImplementedError
 
-    @abstractmethod
     async def says_in_thread(
         self, group: Place, root: RemoteMessageId, after: RemoteMessageId, body: str
     ) -> RemoteMessageId:
         """Bob says something in a thread that began with ``root``, after another message there."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_in_thread(
         self,
         group: Place,
@@ -296,32 +322,33 @@ class Peer(ABC):
     ) -> None:
         """Wait until bob sees that alice says this in a thread, after a message there or in answer
         to it."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def mentions(self, group: Place, before: str, after: str) -> None:
         """Bob says something in which he names alice."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_mention(self, group: Place, body: str) -> None:
         """Wait until bob sees that alice says this, and names him."""
+        raise NotImplementedError
 
     # --- the same in groups alone ---------------------------------------------------------------
 
-    @abstractmethod
     async def reads_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
         """Bob has read up to this message."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_read_in_group(self, group: RemoteRoomId, message: RemoteMessageId) -> None:
         """Wait until bob sees that alice has read up to his message."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def types_in_group(self, group: RemoteRoomId, active: bool) -> None:
         """Bob begins or stops typing."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def sees_typing_in_group(self, group: RemoteRoomId, active: bool) -> None:
         """Wait until bob sees that alice types, or has stopped."""
+        raise NotImplementedError
 
     # --- faults -------------------------------------------------------------------------------
 

@@ -104,7 +104,8 @@ async def test_a_login_all_at_once(peer: Peer) -> None:
     flow = peer.adapter.login()
     step = flow.at_once()
     assert any(field.secret for field in step.fields)
-    assert {field.name for field in step.fields} >= {"username", "password"}
+    named = {field.name for field in step.fields}
+    assert named >= {"username", "password"} & peer.answers().keys()
     linked = await flow.submit({field.name: peer.answers()[field.name] for field in step.fields})
     assert isinstance(linked, Linked)
     assert linked.remote_id == peer.alice
@@ -137,7 +138,7 @@ async def test_a_login_again_asks_only_for_the_proof(peer: Peer) -> None:
         assert all(field.secret or field.options for field in step.fields)
     renewed = await peer.log_in(flow, {"password": peer.answers()["password"]})
     assert (renewed.realm, renewed.remote_id) == (linked.realm, linked.remote_id)
-    assert renewed.secret != linked.secret
+    assert renewed.secret != linked.secret or not linked.ours
     with pytest.raises(BadLogin):
         await peer.log_in(peer.adapter.login(again), {"password": "wrong"})
 
@@ -158,9 +159,11 @@ async def test_a_login_without_a_network_can_be_tried_again(peer: Peer) -> None:
 
 
 async def test_two_logins_are_two_sessions(peer: Peer) -> None:
-    first, second = Account(await peer.link(), peer.http), Account(await peer.link(), peer.http)
-    assert first.secret != second.secret
-    await peer.adapter.session(first).log_out()
+    """Those that the gateway makes: what users bring is theirs."""
+    linked = await peer.link()
+    first, second = Account(linked, peer.http), Account(await peer.link(), peer.http)
+    assert first.secret != second.secret or not linked.ours
+    await peer.log_out(first)
     async with peer.running(second):
         pass
 
@@ -181,6 +184,8 @@ async def test_events_come_in_order_with_a_cursor(peer: Peer) -> None:
 
 
 async def test_own_messages_from_elsewhere_are_own(peer: Peer) -> None:
+    if not peer.tells_own:
+        return
     account = await peer.account()
     async with peer.running(account):
         sent = await peer.says_elsewhere("by my other client")
@@ -270,6 +275,8 @@ async def test_events_of_a_killed_session_come_again(peer: Peer) -> None:
 
 
 async def test_an_encrypted_event_is_handed_over_as_it_is(peer: Peer) -> None:
+    if not peer.has_secrets:
+        return
     account = await peer.account()
     async with peer.running(account):
         await peer.says_secretly()
@@ -284,6 +291,8 @@ async def test_an_encrypted_event_is_handed_over_as_it_is(peer: Peer) -> None:
 
 
 async def test_an_invitation_is_accepted(peer: Peer) -> None:
+    if not peer.has_invitations:
+        return
     account = await peer.account()
     async with peer.running(account) as session:
         await peer.carol_invites()
@@ -296,6 +305,8 @@ async def test_an_invitation_is_accepted(peer: Peer) -> None:
 
 
 async def test_an_invitation_is_declined(peer: Peer) -> None:
+    if not peer.has_invitations:
+        return
     account = await peer.account()
     async with peer.running(account) as session:
         await peer.carol_invites()
@@ -306,6 +317,8 @@ async def test_an_invitation_is_declined(peer: Peer) -> None:
 
 
 async def test_an_invitation_is_withdrawn(peer: Peer) -> None:
+    if not peer.has_invitations:
+        return
     account = await peer.account()
     async with peer.running(account):
         await peer.carol_invites()
@@ -326,12 +339,8 @@ async def test_a_text_is_sent_when_the_session_is_live(peer: Peer) -> None:
 
 async def test_texts_arrive_as_they_are(peer: Peer) -> None:
     account = await peer.account()
-    texts = [
-        "<b>&amp;</b>", " blanks ", "two\nlines\n", "é e\u0301 漢 🙂 👩\u200d👧", "\u202edlrow",
-        "/hm", "*a*",
-    ]  # fmt: skip
     async with peer.running(account) as session:
-        for number, text in enumerate(texts):
+        for number, text in enumerate(peer.plain_texts):
             await session.send(SendText(contact=peer.bob, body=text), f"contract.{number}")
             assert len(await peer.heard(text)) == 1
             await peer.says(text)
@@ -393,6 +402,9 @@ async def _a_lost_answer(peer: Peer) -> None:
 
 
 async def _echoes_key(peer: Peer) -> None:
+    if not peer.tells_own:
+        assert not peer.adapter.capabilities.echoes_key
+        return
     account = await peer.account()
     async with peer.running(account) as session:
         sent = await session.send(SendText(contact=peer.bob, body="echo"), "contract.77")
@@ -476,8 +488,8 @@ async def _max_text_bytes(peer: Peer) -> None:
     limit = peer.adapter.capabilities.max_text_bytes
     async with peer.running(account) as session:
         for number, char in enumerate(["x", '"', "\\", "\n", "<", "\x7f", "é", "🙂"]):
-            times, rest = divmod(limit, len(char.encode()))
-            text = f"{char * times}{'y' * rest}"
+            times, rest = divmod(limit - 2, len(char.encode()))
+            text = f"x{char * times}{'y' * rest}z"  # some networks take no blanks at the ends
             assert len(text.encode()) == limit
             try:
                 sent = await session.send(
@@ -728,7 +740,7 @@ async def test_it_works_in_groups_too(peer: Peer, capability: str) -> None:
 
 async def test_what_was_done_in_between_comes_at_the_next_start(peer: Peer) -> None:
     offers = peer.adapter.capabilities
-    if offers.edits and offers.reactions and offers.retractions:
+    if peer.tells_own and offers.edits and offers.reactions and offers.retractions:
         await speech.missed(peer)
 
 
@@ -770,12 +782,10 @@ async def test_a_network_that_is_down_is_worth_another_attempt(peer: Peer) -> No
     running = peer.running(account)
     task = await running.start()
     await peer.go_down()
-    commands: list[Awaitable[object]] = [
-        running.session.find(peer.nobody),
-        running.session.send(
-            MarkRead(contact=peer.bob, up_to=RemoteMessageId("m0")), "contract.1"
-        ),
-    ]
+    commands: list[Awaitable[object]] = [running.session.find(peer.nobody)]
+    if peer.adapter.capabilities.read_marks:
+        read = MarkRead(contact=peer.bob, up_to=RemoteMessageId("m0"))
+        commands.append(running.session.send(read, "contract.1"))
     for command in commands:
         with pytest.raises(AdapterError) as caught:
             await command
@@ -808,11 +818,12 @@ async def test_a_revoked_login_is_final(peer: Peer) -> None:
 
 async def test_a_log_out_revokes_the_login(peer: Peer) -> None:
     account = await peer.account()
-    await peer.adapter.session(account).log_out()
-    with pytest.raises(AuthExpired):
-        await peer.adapter.session(account).run()
+    await peer.log_out(account)
+    if peer.ends_logins:
+        with pytest.raises(AuthExpired):
+            await peer.adapter.session(account).run()
     # Somebody else may have been first.
-    await peer.adapter.session(account).log_out()
+    await peer.log_out(account)
 
 
 async def test_a_log_out_without_a_network_says_so(peer: Peer) -> None:
@@ -891,5 +902,8 @@ def _servers(before: set[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
     return {
         task
         for task in asyncio.all_tasks() - before
-        if any(part in repr(task.get_coro()) for part in ("_serve", "Proxy", "_sync_loop"))
+        if any(
+            part in repr(task.get_coro())
+            for part in ("_serve", "Proxy", "_sync_loop", "RequestHandler")
+        )
     }
