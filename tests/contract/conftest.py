@@ -11,11 +11,12 @@ import pytest
 from tests.contract.matrix_peer import matrix_peer
 from tests.contract.peer import Peer
 from tests.contract.scripted_peer import ScriptedPeer
+from tests.contract.telegram_peer import telegram_peer
 from tests.peers.synapse import Synapse
 from tests.scripted.adapter import FilesAdapter, ForgetfulAdapter
 from tests.scripted.server import ScriptedNetwork
 
-PEERS = ["scripted", "forgetful", "matrix"]
+PEERS = ["scripted", "forgetful", "matrix", "telegram"]
 
 
 @pytest.fixture
@@ -48,6 +49,9 @@ async def peer(
     if homeserver is not None:
         async with matrix_peer(homeserver, http) as made:
             yield made
+    elif network_name == "telegram":
+        async with telegram_peer(http) as telegram:
+            yield telegram
     else:
         kind = FilesAdapter if network_name == "scripted" else ForgetfulAdapter
         async with ScriptedNetwork() as network:

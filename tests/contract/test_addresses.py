@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.matrix import MatrixAdapter, MatrixSettings
+from adapters.telegram import TelegramAdapter, TelegramSettings
 from gateway.adapter import Adapter
 from gateway.ids import RemoteUserId
 from tests.scripted.adapter import ForgetfulAdapter, ScriptedAdapter, ScriptedSettings
@@ -25,6 +26,7 @@ _SERVER = st.one_of(
 _IDS: dict[type[Adapter], tuple[Any, st.SearchStrategy[str]]] = {
     ScriptedAdapter: (ScriptedSettings(port=1), st.text(min_size=1)),
     ForgetfulAdapter: (ScriptedSettings(port=1), st.text(min_size=1)),
+    TelegramAdapter: (TelegramSettings(), st.integers(-(10**13), 10**17).map(str)),
     MatrixAdapter: (MatrixSettings(), st.builds("@{}:{}".format, _LOCAL, _SERVER)),
 }
 

@@ -73,6 +73,12 @@ class BotApi:
         """What stands in the place of https://api.telegram.org."""
         return f"http://{LOOPBACK}:{self._port}"
 
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        server = None if self._runner is None else self._runner.server
+        return 0 if server is None else len(server.connections)
+
     def bot(self, name: str = "Relay", username: str = "relay_bot", **more: Any) -> Bot:
         """Somebody makes a bot; `more` are fields of Bot."""
         bot = Bot(self.world.next_user_id(), name, username=username, **more)

@@ -45,6 +45,11 @@ class Updates:
         if self._poll is not None and not self._poll.done():
             self._poll.set_result(None)
 
+    @property
+    def next_id(self) -> int:
+        """Of the next update."""
+        return self._next
+
     def draw_ids_anew(self, first: int) -> None:
         """As after a week without updates: the next one has this id, larger or smaller."""
         assert not self.waiting, "there was no week of silence"

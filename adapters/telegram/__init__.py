@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telegram, by the official Bot API: a user links a bot of their own, and whoever writes to it is
+a contact. Chats with people; groups are not carried yet.
+
+====================  ==========================================================================
+``login``             linking a bot by its token
+``session``           fetches updates and commits them; ``polling`` is one request for them
+``inbound``           updates as events; ``described`` has words for what is no text,
+                      ``reactions`` what people react with
+``outbound``          commands as requests; ``buckets`` says when
+``entities``          styles of texts, both ways
+``request``           requests of python-telegram-bot over the gateway's own connections
+``errors``            what Telegram refuses, in words for users
+``ids``               how people and messages are called
+====================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import ClassVar
+
+from telegram import Bot
+
+from adapters.telegram import ids
+from adapters.telegram.login import TelegramLogin
+from adapters.telegram.outbound import ALLOWED, MAX_TEXT_BYTES
+from adapters.telegram.request import SharedRequest
+from adapters.telegram.session import TelegramSession, bot_with
+from adapters.telegram.settings import TelegramSettings
+from gateway.adapter import (
+    AccountContext,
+    Adapter,
+    Capabilities,
+    LoginFlow,
+    Relogin,
+    Session,
+)
+from gateway.ids import RemoteUserId
+
+__all__ = ["TelegramAdapter", "TelegramSettings"]
+
+# What the library says has tokens and texts in it.
+logging.getLogger("telegram").setLevel(logging.WARNING)
+
+
+class TelegramAdapter(Adapter):
+    """Telegram."""
+
+    display_name: ClassVar[str] = "Telegram"
+    settings_type: ClassVar[type[TelegramSettings]] = TelegramSettings
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        idempotent_send=False,
+        edits=True,
+        replies=True,
+        reactions=True,
+        reactions_per_message=1,
+        reactions_allowed=ALLOWED,
+        retractions=True,
+        cards=True,
+        max_text_bytes=MAX_TEXT_BYTES,
+    )
+
+    def address_of(self, remote_id: RemoteUserId) -> str | None:
+        """Its number."""
+        return remote_id if ids.is_person(remote_id) else None
+
+    def contact_at(self, address: str) -> RemoteUserId | None:
+        """Numbers alone: bots cannot find people by their names."""
+        return ids.contact_at(address)
+
+    def login(self, again: Relogin | None = None) -> LoginFlow:
+        """By the token of a bot."""
+        return TelegramLogin(self._bot, again)
+
+    def session(self, account: AccountContext) -> Session:
+        """One bot."""
+        return TelegramSession(account, self._request, self.context.settings)
+
+    @cached_property
+    def _request(self) -> SharedRequest:
+        return SharedRequest(self.context.http)
+
+    def _bot(self, token: str) -> Bot:
+        return bot_with(token, self._request, self.context.settings)

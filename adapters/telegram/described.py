@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a message is that is no text, in words. No I/O.
+
+Bot API, "Message". A place is told as a ``geo:`` URI alone (RFC 5870): clients draw a map where
+the whole text is that (REQ-453).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from telegram import (
+    Message,
+    MessageOriginChannel,
+    MessageOriginChat,
+    MessageOriginHiddenUser,
+    MessageOriginUser,
+)
+
+from gateway.events import ContactCard
+from gateway.ids import RemoteUserId
+from gateway.text import clean
+from gateway.text.wording import Words, tr
+
+_FILES: Final = (
+    ("animation", tr("animation")),  # before the document, which it is as well
+    ("photo", tr("image")),
+    ("sticker", tr("sticker")),
+    ("voice", tr("voice message")),
+    ("audio", tr("audio")),
+    ("video_note", tr("video")),
+    ("video", tr("video")),
+    ("document", tr("file")),
+)
+_MOST_NAME = 200
+
+
+def described(message: Message) -> str:
+    """What is shown above or in place of the words; empty if they are all of it."""
+    if message.text is not None or message.contact is not None:
+        return ""
+    for name, what in _FILES:
+        if found := getattr(message, name):
+            return _in_app(what, _about(found))
+    if message.venue is not None or message.location is not None:
+        return _place(message)
+    if message.poll is not None:
+        asked = [message.poll.question, *(f"• {each.text}" for each in message.poll.options)]
+        return _in_app(tr("poll"), clean("\n".join(asked)))
+    if message.dice is not None:
+        return f"{message.dice.emoji} {message.dice.value}"
+    if message.pinned_message is not None:
+        return tr("[A message was pinned.]")
+    return _in_app(tr("a kind of message that is not bridged yet"), "")
+
+
+def _in_app(what: str, about: str) -> str:
+    if about:
+        return Words("[{what}] {about}", {"what": what, "about": about})
+    return Words("[{what}]", {"what": what})
+
+
+def _about(file: object) -> str:
+    """A sticker stands for an emoji; most files have names."""
+    said = getattr(file, "file_name", None) or getattr(file, "emoji", None) or ""
+    return " ".join(clean(str(said))[:_MOST_NAME].split())
+
+
+def _place(message: Message) -> str:
+    venue = message.venue
+    place = message.location if venue is None else venue.location
+    if place is None:
+        return _in_app(tr("location"), "")
+    uri = f"geo:{place.latitude:.6f},{place.longitude:.6f}"
+    return uri if venue is None else clean(f"{venue.title}, {venue.address}\n{uri}")
+
+
+def is_moving(message: Message) -> bool:
+    """Whether it says where somebody is who may move on."""
+    return message.location is not None and message.location.live_period is not None
+
+
+def cards(message: Message) -> tuple[ContactCard, ...]:
+    """The person whom it tells of."""
+    found = message.contact
+    if found is None:
+        return ()
+    name = " ".join(filter(None, (found.first_name, found.last_name)))
+    user = None if found.user_id is None else RemoteUserId(str(found.user_id))
+    return (ContactCard(name=clean(name), phones=(clean(found.phone_number),), user=user),)
+
+
+def forwarded(message: Message) -> str:
+    """From whom somebody has passed it on, as a line; empty if they have not."""
+    match message.forward_origin:
+        case MessageOriginUser(sender_user=user):
+            name = user.full_name
+        case MessageOriginHiddenUser(sender_user_name=hidden):
+            name = hidden
+        case MessageOriginChat(sender_chat=chat) | MessageOriginChannel(chat=chat):
+            name = chat.effective_name or ""
+        case _:
+            return ""
+    return tr("(Passed on from {name}.)", name=clean(name)[:_MOST_NAME])

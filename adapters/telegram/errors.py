@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Telegram refuses, in words for users.
+
+Bot API, "Making requests": an error has a code and a description for developers, which is matched
+here as far as it tells what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from telegram.error import (
+    BadRequest,
+    ChatMigrated,
+    Conflict,
+    InvalidToken,
+    NetworkError,
+    TelegramError,
+)
+from telegram.error import Forbidden as Refused
+
+from adapters.telegram.request import NotSent, TooMany, Unanswered
+from gateway.errors import (
+    AdapterError,
+    AuthExpired,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    TooLarge,
+    Transient,
+    Uncertain,
+    Unsupported,
+)
+from gateway.text import clean
+from gateway.text.wording import Words, tr, trn
+
+_LONGEST = 200
+STRANGER = tr(
+    "Nobody with this number has written to your bot, and Telegram lets bots write only to people "
+    "who have written to them first."
+)
+_SENTENCES: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
+    ("chat not found", lambda: NotFound(STRANGER)),
+    ("user not found", lambda: NotFound(STRANGER)),
+    ("peer_id_invalid", lambda: NotFound(STRANGER)),
+    ("initiate conversation", lambda: Forbidden(STRANGER)),
+    (
+        "blocked by the user",
+        lambda: Forbidden(tr("They have stopped your bot, so it cannot write to them.")),
+    ),
+    ("user is deactivated", lambda: Forbidden(tr("This Telegram account was deleted."))),
+    (
+        "send messages to bots",
+        lambda: Forbidden(tr("Telegram does not let bots write to other bots.")),
+    ),
+    (
+        "text must be non-empty",
+        lambda: Unsupported(tr("Telegram does not carry a message without words.")),
+    ),
+    (
+        "message text is empty",
+        lambda: Unsupported(tr("Telegram does not carry a message without words.")),
+    ),
+    ("too long", lambda: TooLarge(tr("The message is too long for Telegram."))),
+    (
+        "not found",
+        lambda: NotFound(tr("Telegram does not have the message any more.")),
+    ),
+    (
+        "message can't be edited",
+        lambda: Forbidden(tr("Telegram does not let the bot change this message.")),
+    ),
+    (
+        "message can't be deleted",
+        lambda: Forbidden(tr("Telegram does not let the bot delete this message any more.")),
+    ),
+    (
+        "reaction",
+        lambda: Unsupported(tr("Telegram does not let bots react with this.")),
+    ),
+)
+_CONFLICT = tr(
+    "Another program fetches the messages of your bot, and Telegram gives each to one of you "
+    "only. Stop it, or give this gateway a bot of its own."
+)
+
+
+def error_of(error: TelegramError, *, is_repeatable: bool = True) -> AdapterError:
+    """What it is for the gateway. ``is_repeatable``: to do the same twice is no more than once;
+    otherwise what was not answered is `Uncertain`."""
+    match error:
+        case TooMany():
+            return rate_limited(error.seconds)
+        case NotSent():
+            return Transient(tr("Telegram cannot be reached."), is_certain=True)
+        case Unanswered():
+            return _unanswered(error, is_repeatable)
+        case InvalidToken() if "unauthorized" in error.message.lower():
+            return AuthExpired(
+                tr("Telegram no longer accepts the token of your bot: it was revoked.")
+            )
+        case Conflict():
+            return Transient(_CONFLICT, is_certain=True)
+        case InvalidToken():  # 404: an address that is none, or a server that is too old
+            return Unsupported(tr("The Bot API server does not know how to do this."))
+        case Refused() | NetworkError() | ChatMigrated():
+            return _refused(error)
+    return _unanswered(Unanswered(""), is_repeatable)
+
+
+def _unanswered(error: Unanswered, is_repeatable: bool) -> AdapterError:
+    what = tr("Telegram did not answer.")
+    if error.status is not None:
+        what = tr("Telegram has a problem at the moment (HTTP {status}).", status=error.status)
+    if is_repeatable:
+        return Transient(what)
+    return Uncertain(
+        tr(
+            "{what} The message may or may not have arrived; please check before you send it "
+            "again.",
+            what=what,
+        )
+    )
+
+
+def _refused(error: TelegramError) -> AdapterError:
+    said = clean(error.message)[:_LONGEST]
+    for part, made in _SENTENCES:
+        if part in said.lower():
+            return made()
+    kind = Forbidden if isinstance(error, Refused) else Unsupported
+    return kind(tr("Telegram refused this. It says: {said}", said=said))
+
+
+def rate_limited(seconds: float) -> RateLimited:
+    """Telegram wants so much time to pass first."""
+    text = tr("Telegram asks to wait for {time} before the next message.", time=spoken(seconds))
+    return RateLimited(text, retry_after_s=seconds)
+
+
+def spoken(seconds: float) -> Words:
+    """A time as people say it."""
+    if seconds < 90:
+        return trn("{count} second", "{count} seconds", max(round(seconds), 1))
+    if seconds < 90 * 60:
+        return trn("{count} minute", "{count} minutes", round(seconds / 60))
+    return trn("{count} hour", "{count} hours", round(seconds / 3600))
+
+
+def is_unchanged(error: TelegramError) -> bool:
+    """An edit would change nothing, since it was made already."""
+    return isinstance(error, BadRequest) and "not modified" in error.message.lower()
+
+
+def is_gone(error: TelegramError) -> bool:
+    """What is to be deleted is not there any more."""
+    is_known = isinstance(error, BadRequest) and "chat not found" not in error.message.lower()
+    return is_known and "not found" in error.message.lower()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the user does, as methods of the Bot API.
+
+There is no key by which Telegram knows a message that is sent twice, nor a way to look for it. So
+one that was not answered is `Uncertain`. To edit, delete or react twice is the same as once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from telegram import Bot, ReactionTypeEmoji, ReplyParameters
+from telegram.constants import ReactionEmoji
+from telegram.error import TelegramError
+
+from adapters.telegram import ids
+from adapters.telegram.buckets import Buckets
+from adapters.telegram.entities import written
+from adapters.telegram.errors import STRANGER, error_of, is_gone, is_unchanged
+from adapters.telegram.request import TooMany
+from gateway.adapter import AccountContext, Sent
+from gateway.errors import NotFound, Unsupported
+from gateway.events import Command, React, Retract, SendText
+from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.text.wording import tr
+
+_SHORT = re.compile("[❤🕊✍☃♂♀]")
+"""These are letters in some fonts; clients put a selector after them that says that they are not,
+and Telegram does not (Unicode TS #51, "Emoji Presentation")."""
+
+
+def _bare(emoji: str) -> str:
+    return emoji.replace("\ufe0f", "")
+
+
+ALLOWED: Final = tuple(
+    dict.fromkeys(
+        form
+        for emoji in map(_bare, ReactionEmoji)
+        for form in (_SHORT.sub("\\g<0>\ufe0f", emoji), emoji)
+    )
+)
+"""What bots may react with, as clients write it and as Telegram does."""
+MAX_TEXT_BYTES = 4096
+"""Telegram has 4,096 units of UTF-16, and no text has more of these than bytes."""
+
+
+class Outbound:
+    """Carries out the commands of one account."""
+
+    def __init__(self, account: AccountContext, bot: Bot) -> None:
+        self._account = account
+        self._bot = bot
+        self._buckets = Buckets(account.clock)
+
+    async def send(self, command: Command, key: str) -> Sent:
+        """See `gateway.adapter.Session.send`."""
+        match command:
+            case SendText(edits=None):
+                return await self._say(command)
+            case SendText():
+                return await self._edit(command, key)
+            case React():
+                return await self._react(command, key)
+            case Retract():
+                return await self._delete(command)
+        raise Unsupported(tr("This cannot be done with a bot of Telegram."))
+
+    @asynccontextmanager
+    async def _asking(self, chat: str, *, is_repeatable: bool) -> AsyncIterator[None]:
+        try:
+            yield
+        except TooMany as error:
+            self._buckets.pause(chat, error.seconds)
+            raise error_of(error) from None
+        except TelegramError as error:
+            raise error_of(error, is_repeatable=is_repeatable) from None
+
+    async def _say(self, command: SendText) -> Sent:
+        chat = _chat(command.contact)
+        text, entities = written(command.body, command.spans)
+        answered = ids.number_of(command.reply_to, chat)
+        reply = None
+        if answered is not None:  # and if it is gone, the words are not
+            reply = ReplyParameters(answered, allow_sending_without_reply=True)
+        await self._buckets.turn(chat)
+        async with self._asking(chat, is_repeatable=False):
+            made = await self._bot.send_message(
+                int(chat), text, entities=entities, reply_parameters=reply
+            )
+        return Sent(remote_id=ids.message_id(made.chat.id, made.message_id))
+
+    async def _edit(self, command: SendText, key: str) -> Sent:
+        """Edits have no ids of their own."""
+        assert command.edits is not None
+        chat, message = _message(command.contact, command.edits)
+        text, entities = written(command.body, command.spans)
+        await self._buckets.turn(chat)
+        async with self._asking(chat, is_repeatable=True):
+            try:
+                await self._bot.edit_message_text(
+                    text, chat_id=int(chat), message_id=message, entities=entities
+                )
+            except TelegramError as error:
+                if not is_unchanged(error):
+                    raise
+        return Sent(remote_id=ids.about(command.edits, key))
+
+    async def _react(self, command: React, key: str) -> Sent:
+        """One at the most; see `gateway.adapter.Capabilities.reactions_per_message`."""
+        chat, message = _message(command.contact, command.message)
+        known = self._account.chat_reactions(command.contact, command.message)
+        made = {
+            emoji: known.get(emoji) or ids.about(command.message, f"{key} {emoji}")
+            for emoji in command.emoji[-1:]
+        }
+        reactions = [ReactionTypeEmoji(_bare(emoji)) for emoji in made]
+        async with self._asking(chat, is_repeatable=True):
+            await self._bot.set_message_reaction(int(chat), message, reactions)
+        return Sent(reactions=made)
+
+    async def _delete(self, command: Retract) -> Sent:
+        chat, message = _message(command.contact, command.message)
+        async with self._asking(chat, is_repeatable=True):
+            try:
+                await self._bot.delete_message(int(chat), message)
+            except TelegramError as error:
+                if not is_gone(error):
+                    raise
+        return Sent()
+
+
+def _chat(contact: RemoteUserId) -> str:
+    if not ids.is_person(contact):
+        raise NotFound(STRANGER)
+    return contact
+
+
+def _message(contact: RemoteUserId, message: RemoteMessageId) -> tuple[str, int]:
+    """The chat, and what Telegram calls a message there."""
+    chat = _chat(contact)
+    number = ids.number_of(message, chat)
+    if number is None:
+        raise NotFound(tr("Telegram does not have the message any more."))
+    return chat, number

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live connection of one account: a bot that fetches its updates.
+
+No request before all of the last answer is committed: what is asked for next tells Telegram what
+it may forget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import cached_property
+
+from telegram import Bot
+from telegram.error import Conflict, TelegramError
+
+from adapters.telegram import ids
+from adapters.telegram.errors import STRANGER, error_of
+from adapters.telegram.inbound import events
+from adapters.telegram.outbound import Outbound
+from adapters.telegram.polling import Cursor, Polling, Raw
+from adapters.telegram.reactions import Reactions
+from adapters.telegram.request import SharedRequest, TooMany
+from adapters.telegram.settings import TelegramSettings
+from gateway.adapter import AccountContext, Contact, Sent, Session
+from gateway.errors import AuthExpired, NotFound, Transient, Unsupported
+from gateway.events import Command, RemoteEvent, RemoteNotice, RemoteProfile
+from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.text import clean
+from gateway.text.wording import tr
+
+_FIND_S = 4.5
+_LONGEST_PAUSE_S = 60.0
+"""After a longer one, the user is told why nothing comes."""
+_DAY_S = 86_400
+_MOST_NAMES = 5_000
+
+
+def bot_with(token: str, request: SharedRequest, settings: TelegramSettings) -> Bot:
+    """The library's object for a bot, which has no connection of its own."""
+    url = f"{settings.api_url}/bot"
+    return Bot(token, base_url=url, request=request, get_updates_request=request)
+
+
+class TelegramSession(Session):
+    """One bot."""
+
+    def __init__(
+        self, account: AccountContext, request: SharedRequest, settings: TelegramSettings
+    ) -> None:
+        self._account = account
+        self._request = request
+        self._settings = settings
+        self._names: dict[RemoteUserId, str] = {}
+        """What the gateway was told, so that it is not told with each message."""
+
+    @cached_property
+    def _bot(self) -> Bot:
+        token = self._account.secret.decode(errors="replace")
+        if ids.bot_of(token) is None:
+            raise AuthExpired(tr("The stored login cannot be read."))
+        return bot_with(token, self._request, self._settings)
+
+    @cached_property
+    def _outbound(self) -> Outbound:
+        return Outbound(self._account, self._bot)
+
+    @cached_property
+    def _reactions(self) -> Reactions:
+        return Reactions(self._account.state())
+
+    async def run(self) -> None:
+        """Poll until cancelled. See `gateway.adapter.Session.run`."""
+        polling = Polling(self._bot, self._request)
+        cursor = Cursor.read(self._account.cursor)
+        timeout_s, is_connected = 0, False
+        while True:
+            if is_connected:
+                await self._account.ready()
+            try:
+                updates = await polling.fetch(cursor, self._account.clock.now(), timeout_s)
+            except TooMany as error:  # what the user sends need not wait for that
+                if error.seconds > _LONGEST_PAUSE_S:
+                    raise error_of(error) from None
+                await self._account.clock.sleep(error.seconds)
+                continue
+            except TelegramError as error:
+                if isinstance(error, Conflict):
+                    await self._tell_conflict()
+                raise error_of(error) from None
+            cursor = await self._take(updates, cursor)
+            if not is_connected:
+                self._account.connected()
+                is_connected = True
+            timeout_s = self._settings.poll_timeout
+
+    async def _take(self, updates: Sequence[Raw], cursor: Cursor | None) -> Cursor | None:
+        """Make updates durable; returns the cursor after them."""
+        now = self._account.clock.now()
+        if not updates and self._account.cursor is not None:
+            return cursor
+        last = max((update["update_id"] for update in updates), default=-1)
+        after = Cursor(last + 1, now)
+        reactions = self._reactions
+        found = [event for each in updates for event in events(each, self._bot, reactions)]
+        changes = reactions.changes()
+        await self._account.commit(self._news(found), cursor=after.written(), state=changes)
+        for event in found:
+            if isinstance(event, RemoteProfile):
+                self._names[event.contact] = event.name
+        return after
+
+    def _news(self, found: Sequence[RemoteEvent]) -> list[RemoteEvent]:
+        """Without names that were told already."""
+        if len(self._names) > _MOST_NAMES:
+            self._names.clear()
+        return [
+            event
+            for event in found
+            if not isinstance(event, RemoteProfile) or self._names.get(event.contact) != event.name
+        ]
+
+    async def _tell_conflict(self) -> None:
+        """Once a day: what is not fetched here is fetched by somebody else, and gone."""
+        day = int(self._account.clock.now() // _DAY_S)
+        notice = RemoteNotice(
+            contact=None,
+            id=RemoteMessageId(f"conflict {day}"),
+            text=error_of(Conflict("")).text,
+        )
+        await self._account.commit([notice])
+
+    async def send(self, command: Command, key: str) -> Sent:
+        """See `gateway.adapter.Session.send`."""
+        return await self._outbound.send(command, key)
+
+    async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
+        """Not claimed: bots are not told of it, and what they show lasts five seconds."""
+
+    async def find(self, contact: RemoteUserId) -> Contact:
+        """Bot API, getChat: of people who have written to the bot."""
+        if not ids.is_person(contact):
+            raise NotFound(STRANGER)
+        try:
+            async with asyncio.timeout(_FIND_S):
+                chat = await self._bot.get_chat(int(contact))
+        except TimeoutError:
+            raise Transient(tr("Telegram did not answer in time. Please try again.")) from None
+        except TelegramError as error:
+            raise error_of(error) from None
+        return Contact(name=" ".join(clean(chat.effective_name or "").split()))
+
+    async def log_out(self) -> None:
+        """There is no method that ends a token: logOut and close are for moves between servers."""
+        raise Unsupported(
+            tr(
+                "The token of your bot stays valid. To end it, send /revoke to @BotFather in "
+                "Telegram."
+            )
+        )

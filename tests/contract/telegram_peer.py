@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telegram as a peer: alice is a bot, and people write to her."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from adapters.telegram import TelegramAdapter, TelegramSettings
+from adapters.telegram.settings import ServerUrl
+from gateway.events import ContactCard
+from gateway.ids import RemoteMessageId, RemoteUserId
+from tests.contract.account import Account, Context, Running
+from tests.contract.peer import Peer, Place
+from tests.crash.victim import FastClock
+from tests.peers.bot_api import BotApi, Message
+
+
+class TelegramPeer(Peer):
+    """Bob and carol have written to the bot, which is told of that no more."""
+
+    tells_own = False
+    tells_retractions = False
+    has_invitations = False
+    has_secrets = False
+    ends_logins = False
+    plain_texts = ("<b>&amp;</b>", "two\nlines", "é e\u0301 漢 🙂 👩\u200d👧", "/hm", "*a*")
+
+    def __init__(self, telegram: BotApi, http: aiohttp.ClientSession) -> None:
+        settings = TelegramSettings(api_url=ServerUrl(telegram.url), poll_timeout=1)
+        context: Any = Context(http, settings)
+        self.adapter = TelegramAdapter(context)
+        self.http = http
+        self._telegram = telegram
+        self._bot = telegram.bot("Alice", "alice_bot")
+        self._bob, self._carol = telegram.person("Bob"), telegram.person("Carol")
+        for person in (self._bob, self._carol):
+            person.start(self._bot)
+        self._bot.updates.expire()
+        self._chat = telegram.world.private(self._bot, self._bob)
+        self._reactions: dict[RemoteMessageId, Message] = {}
+        self.alice = RemoteUserId(str(self._bot.id))
+        self.bob, self.carol = (RemoteUserId(str(one.id)) for one in (self._bob, self._carol))
+        self.nobody = RemoteUserId("4711")
+
+    def running(self, account: Account) -> Running:
+        """Messages are sent one a second, which is no time for tests."""
+        account.clock = FastClock()
+        return super().running(account)
+
+    def answers(self) -> Mapping[str, str]:
+        return {"password": self._bot.token}
+
+    def wrong_answers(self) -> Mapping[str, str]:
+        return {"password": f"{self._bot.id}:{'x' * 35}"}
+
+    async def says(self, body: str) -> RemoteMessageId:
+        return _named(self._bob.say(self._bot, body))
+
+    async def heard(self, body: str) -> list[RemoteMessageId]:
+        def is_said(message: Message) -> bool:
+            return message.text == body
+
+        await self._chat.seen.wait_for(is_said)
+        return [_named(each) for each in self._chat.seen.items if is_said(each)]
+
+    async def edits(
+        self, group: Place, message: RemoteMessageId, body: str, *, elsewhere: bool = False
+    ) -> RemoteMessageId:
+        edited = self._message(message)
+        self._bob.edit(edited, body)
+        return RemoteMessageId(f"{message}/{edited.edited}.{self._last_update()}")
+
+    async def sees_edit(self, group: Place, message: RemoteMessageId, body: str) -> None:
+        assert self._message(message).text == body
+
+    async def replies(self, group: Place, message: RemoteMessageId, body: str) -> RemoteMessageId:
+        return _named(self._bob.say(self._bot, body, reply_to=self._message(message)))
+
+    async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
+        (answer,) = (each for each in self._chat.seen.items if each.text == body)
+        assert answer.reply_to is self._message(message)
+
+    async def reacts(
+        self, group: Place, message: RemoteMessageId, emoji: str, *, elsewhere: bool = False
+    ) -> RemoteMessageId:
+        target = self._message(message)
+        self._bob.react(target, emoji)
+        at = self._bot.updates.waiting[-1]["message_reaction"]["date"]
+        made = RemoteMessageId(f"{message}/{at}.{self._last_update()} {emoji}")
+        self._reactions[made] = target
+        return made
+
+    async def sees_reactions(
+        self, group: Place, message: RemoteMessageId, emoji: set[str]
+    ) -> None:
+        made = self._message(message).reactions.get(self._bot.id, [])
+        assert {each["emoji"] for each in made} == {each.replace("\ufe0f", "") for each in emoji}
+
+    async def takes_back(
+        self, group: Place, message: RemoteMessageId, *, elsewhere: bool = False
+    ) -> None:
+        self._bob.react(self._reactions[message])
+
+    async def sees_taken_back(self, group: Place, message: RemoteMessageId) -> None:
+        assert _number(message) not in self._chat.messages
+
+    async def tells_of(self, group: Place, card: ContactCard) -> RemoteMessageId:
+        contact: dict[str, Any] = {"phone_number": card.phones[0], "first_name": card.name}
+        contact |= {} if card.user is None else {"user_id": int(card.user)}
+        return _named(self._bob.send(self._bot, {"contact": contact}))
+
+    async def go_down(self) -> None:
+        await self._telegram.stop()
+
+    async def come_up(self) -> None:
+        await self._telegram.start()
+
+    async def lose_next_answer(self) -> None:
+        self._telegram.faults.cut(carried_out=True, method="sendMessage")
+
+    async def revoke(self, account: Account) -> None:
+        self._bot.revoke()
+
+    def _message(self, message: RemoteMessageId) -> Message:
+        return self._chat.messages[_number(message)]
+
+    def _last_update(self) -> int:
+        number: int = self._bot.updates.waiting[-1]["update_id"]
+        return number
+
+
+def _named(message: Message) -> RemoteMessageId:
+    return RemoteMessageId(f"{message.chat.id}:{message.id}")
+
+
+def _number(message: RemoteMessageId) -> int:
+    return int(message.rpartition(":")[2])
+
+
+@asynccontextmanager
+async def telegram_peer(http: aiohttp.ClientSession) -> AsyncIterator[TelegramPeer]:
+    """With a server of its own."""
+    async with BotApi() as telegram:
+        yield TelegramPeer(telegram, http)

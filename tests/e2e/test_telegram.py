@@ -1,0 +1,124 @@
+"""Telegram on a real XMPP server: a bot is linked, and the gateway is killed while both talk."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.demo.login import MASK, Talk, befriend_gateway
+from tests.e2e.house import OTHER_GATEWAY, PASSWORD, once_by_id
+from tests.gateway_process import GatewayProcess
+from tests.peers.bot_api import Bot, BotApi
+from tests.peers.prosody import Prosody
+from tests.peers.xmpp_client import RECEIPTS, Stanza, XmppClient
+
+pytestmark = pytest.mark.timeout(120)
+
+_MANY = 15
+
+
+def _gateway(prosody: Prosody, directory: Path, telegram: BotApi) -> GatewayProcess:
+    network = {
+        "adapter": "telegram",
+        "domain": OTHER_GATEWAY,
+        "secret": prosody.components[OTHER_GATEWAY],
+        "settings": {"api_url": telegram.url, "poll_timeout": 2},
+    }
+    return GatewayProcess(
+        directory,
+        component_port=prosody.component_port,
+        networks={"telegram": network},
+        server_domain=prosody.domain,
+    )
+
+
+async def _link(alice: XmppClient, bot: Bot) -> Talk:
+    talk = Talk(alice, OTHER_GATEWAY)
+    await talk.ask("login", "Token of the bot?")
+    await talk.ask("123:secret", "no token")
+    await talk.hear("Token of the bot?")
+    talk.say(bot.token, shown=MASK)
+    await talk.hear("You are logged in as")
+    await befriend_gateway(alice, talk.gateway)
+    return talk
+
+
+def _answers(alice: XmppClient, contact: str) -> tuple[list[str], list[str]]:
+    """Ids of what alice has sent to somebody: those with a receipt, and those that came back."""
+    received, back = [], []
+    for stanza in alice.inbox.items:
+        if stanza.sender_bare != contact or stanza.kind != "message":
+            continue
+        if stanza.type == "error":
+            back.append(stanza.id)
+        elif (receipt := stanza.child(RECEIPTS, "received")) is not None:
+            received.append(receipt.get("id", ""))
+    return received, back
+
+
+async def test_a_bot_is_linked_and_a_kill_loses_and_doubles_nothing(
+    prosody: Prosody, tmp_path: Path
+) -> None:
+    prosody.add_user("alice-of-telegram", PASSWORD)
+    client = XmppClient(
+        "alice-of-telegram",
+        PASSWORD,
+        port=prosody.c2s_port,
+        ca_file=prosody.ca_file,
+        domain=prosody.domain,
+    )
+    async with (
+        BotApi() as telegram,
+        _gateway(prosody, tmp_path / "gateway", telegram) as gateway,
+        client as alice,
+    ):
+        bot, anna = telegram.bot(), telegram.person("Anna")
+        await _link(alice, bot)
+        contact = f"{anna.id}@{OTHER_GATEWAY}"
+        anna.say(bot, "Hello from Telegram 🙂")
+        await alice.wait_message("Hello from Telegram 🙂", sender=contact, timeout=30)
+        chat = telegram.world.private(bot, anna)
+        said = {alice.send_message(contact, "*Hello* from XMPP"): "Hello from XMPP"}
+        first = await chat.seen.wait_for(lambda message: True, timeout=30)
+        assert (first.text, first.entities[0]["type"]) == ("Hello from XMPP", "bold")
+        await alice.wait_receipt(*said, timeout=30)
+
+        # Telegram has taken one, and its answer is on the way; others wait behind it.
+        fault = telegram.faults.hold(carried_out=True, method="sendMessage")
+        unclear = alice.send_message(contact, "under way")
+        said |= {alice.send_message(contact, text): text for text in ("alice 0", "alice 1")}
+        for number in range(_MANY):
+            anna.say(bot, f"anna {number}")
+        await fault.reached()
+        gateway.kill()
+        fault.let_go()
+        for number in range(_MANY, 2 * _MANY):
+            anna.say(bot, f"anna {number}")
+        await gateway.start()
+        await alice.wait_message(f"anna {2 * _MANY - 1}", sender=contact, timeout=60)
+        last = alice.send_message(contact, "the last one")
+        said[last] = "the last one"
+        await alice.wait_receipt(last, timeout=60)
+        error = await alice.wait_error(unclear, timeout=60)
+        assert "may or may not have arrived" in str(error)
+
+        came = once_by_id(_texts(alice, contact))
+        assert came == ["Hello from Telegram 🙂", *(f"anna {n}" for n in range(2 * _MANY))]
+        received, back = _answers(alice, contact)
+        assert back == [unclear]
+        # What was not committed before the kill has no receipt, and is not there. What was told
+        # just before it may be told again.
+        there = [message.text for message in chat.seen.items if message.text != "under way"]
+        assert there == [said[each] for each in dict.fromkeys(received)]
+        assert len(chat.seen.items) == len(there) + 1, "it was sent twice"
+        assert bot.token not in gateway.log_file.read_text()
+        assert bot.token.encode() not in gateway.database.read_bytes()
+
+
+def _texts(alice: XmppClient, contact: str) -> list[Stanza]:
+    return alice.inbox.find(
+        lambda stanza: (
+            stanza.kind == "message"
+            and (stanza.type, stanza.sender_bare) == ("chat", contact)
+            and stanza.body is not None
+        )
+    )

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Updates of bots as events."""
+
+from typing import Any
+
+import pytest
+from telegram import Bot
+
+from adapters.telegram import inbound
+from adapters.telegram.reactions import Reactions
+from adapters.telegram.request import SharedRequest
+from gateway.events import (
+    ContactCard,
+    RemoteEvent,
+    RemoteMessage,
+    RemoteNotice,
+    RemoteProfile,
+    RemoteReaction,
+    RemoteRetraction,
+    RemoteUnreadable,
+)
+from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.text import Style
+
+ANNA = {"id": 7_000_000_001, "is_bot": False, "first_name": "Anna", "last_name": "Bauer"}
+CHAT = {"id": ANNA["id"], "type": "private", "first_name": "Anna"}
+GROUP = {"id": -100_200, "type": "supergroup", "title": "Tea"}
+FILE = {"file_id": "f", "file_unique_id": "u"}
+_SIZE = {"width": 1, "height": 1}
+
+
+def _bot() -> Bot:
+    http: Any = None  # nothing is asked
+    request = SharedRequest(http)
+    return Bot("123:abc", request=request, get_updates_request=request)
+
+
+def _update(kind: str = "message", number: int = 1, **content: Any) -> dict[str, Any]:
+    message = {"message_id": 5, "date": 1_700_000_000, "chat": CHAT, "from": ANNA, **content}
+    return {"update_id": number, kind: message}
+
+
+def _events(raw: dict[str, Any], reactions: Reactions | None = None) -> list[RemoteEvent]:
+    return inbound.events(raw, _bot(), reactions or Reactions({}))
+
+
+def _message(**content: Any) -> RemoteMessage:
+    (message,) = (e for e in _events(_update(**content)) if isinstance(e, RemoteMessage))
+    return message
+
+
+def test_a_text_and_who_says_it() -> None:
+    profile, message = _events(_update(text="hello"))
+    contact = RemoteUserId("7000000001")
+    assert profile == RemoteProfile(contact=contact, name="Anna Bauer")
+    assert message == RemoteMessage(
+        contact=contact,
+        id=RemoteMessageId("7000000001:5"),
+        body="hello",
+        sent_at=1_700_000_000.0,
+    )
+
+
+def test_an_answer_with_the_words_that_it_is_about() -> None:
+    answered = {"message_id": 3, "date": 1, "chat": CHAT, "from": ANNA, "text": "tea or milk?"}
+    quote = {"text": "or milk", "position": 4, "is_manual": True}
+    message = _message(text="both", reply_to_message=answered, quote=quote)
+    assert (message.reply_to, message.body) == ("7000000001:3", "or milk\nboth")
+    assert [(s.style, s.begin, s.end) for s in message.spans] == [(Style.QUOTE, 0, 7)]
+    unsaid = _message(text="both", reply_to_message=answered, quote={**quote, "is_manual": False})
+    assert unsaid.body == "both"
+
+
+def test_each_edit_has_an_id_of_its_own() -> None:
+    """Two within a second, and one after the numbers of updates began anew."""
+    edits = []
+    for number, at in ((8, 1_700_000_009), (9, 1_700_000_009), (8, 1_700_000_999)):
+        raw = _update("edited_message", number, text="x", edit_date=at)
+        (edit,) = (e for e in _events(raw) if isinstance(e, RemoteMessage))
+        assert (edit.edits, edit.sent_at) == ("7000000001:5", at)
+        edits.append(edit.id)
+    assert len(set(edits)) == 3
+    assert (
+        _events(_update("edited_message", 8, text="x", edit_date=1_700_000_009))[1]
+        == (_events(_update("edited_message", 8, text="x", edit_date=1_700_000_009))[1])
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"photo": [{**FILE, **_SIZE}], "caption": "look"}, "look\n[image]"),
+        ({"document": {**FILE, "file_name": "a b.pdf"}}, "[file] a b.pdf"),
+        ({"voice": {**FILE, "duration": 3}}, "[voice message]"),
+        (
+            {"sticker": {**FILE, **_SIZE, "type": "regular", "is_animated": False,
+                         "is_video": False, "emoji": "😀"}},
+            "[sticker] 😀",
+        ),
+        ({"location": {"latitude": 52.5, "longitude": 13.25}}, "geo:52.500000,13.250000"),
+        (
+            {"location": {"latitude": 1, "longitude": 2},
+             "venue": {"location": {"latitude": 1, "longitude": 2}, "title": "Bar",
+                       "address": "Street 1"}},
+            "Bar, Street 1\ngeo:1.000000,2.000000",
+        ),
+        ({"dice": {"emoji": "🎲", "value": 4}}, "🎲 4"),
+        ({"novelty": {"of": "next year"}}, "[a kind of message that is not bridged yet]"),
+        (
+            {"text": "psst", "forward_origin": {"type": "hidden_user", "date": 1,
+                                                "sender_user_name": "Carl"}},
+            "psst\n(Passed on from Carl.)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_text_is_told_in_words(content: dict[str, Any], said: str) -> None:
+    assert _message(**content).body == said
+
+
+def test_somebody_whom_they_tell_of() -> None:
+    contact = {"phone_number": "+49 30 1", "first_name": "Carol", "user_id": 9}
+    message = _message(contact=contact)
+    card = ContactCard(name="Carol", phones=("+49 30 1",), user=RemoteUserId("9"))
+    assert (message.body, message.cards) == ("", (card,))
+
+
+def _reacted(number: int, old: list[str], new: list[str], **more: Any) -> dict[str, Any]:
+    def typed(emoji: list[str]) -> list[dict[str, str]]:
+        return [{"type": "emoji", "emoji": each} for each in emoji]
+
+    about = {"chat": CHAT, "message_id": 5, "user": ANNA, "date": 1_700_000_000}
+    sets = {"old_reaction": typed(old), "new_reaction": typed(new)}
+    return {"update_id": number, "message_reaction": {**about, **sets, **more}}
+
+
+def test_reactions_are_known_again_when_they_are_taken_back() -> None:
+    """By the next session too: what they are called is in the state."""
+    reactions = Reactions({})
+    (made,) = _events(_reacted(1, [], ["👍"]), reactions)
+    assert isinstance(made, RemoteReaction)
+    assert (made.message, made.emoji) == ("7000000001:5", "👍")
+    stored = {key: value for key, value in reactions.changes().items() if value is not None}
+    later = Reactions(stored)
+    gone, other = _events(_reacted(2, ["👍"], ["🔥"]), later)
+    assert isinstance(gone, RemoteRetraction)
+    assert isinstance(other, RemoteReaction)
+    assert (gone.message, other.emoji) == (made.id, "🔥")
+    assert _events(_reacted(2, ["👍"], ["🔥"]), later) == []  # told once more
+    (last,) = _events(_reacted(3, ["🔥"], []), later)
+    assert isinstance(last, RemoteRetraction)
+    assert last.message == other.id
+    assert list(later.changes().values()) == [None]
+
+
+def test_what_happens_in_groups_is_said_once_for_each() -> None:
+    said = _events(_update(text="all", chat=GROUP))
+    again = _events(_update(text="more", number=2, chat=GROUP))
+    assert said == again
+    (notice,) = said
+    assert isinstance(notice, RemoteNotice)
+    assert (notice.contact, notice.id) == (None, "group -100200")
+    assert "Tea" in notice.text
+
+
+def _member(status: str) -> dict[str, Any]:
+    until = {"until_date": 0} if status == "kicked" else {}
+    return {"status": status, "user": {"id": 123, "is_bot": True, "first_name": "B"}, **until}
+
+
+def test_who_stops_the_bot_is_told_of() -> None:
+    about = {"chat": CHAT, "from": ANNA, "date": 1_700_000_000}
+    stopped = {"old_chat_member": _member("member"), "new_chat_member": _member("kicked")}
+    (notice,) = _events({"update_id": 4, "my_chat_member": {**about, **stopped}})
+    assert isinstance(notice, RemoteNotice)
+    assert (notice.contact, "stopped your bot" in notice.text) == ("7000000001", True)
+
+
+def test_what_cannot_be_read_is_one_events_trouble() -> None:
+    (event,) = _events({"update_id": 3, "message": {"message_id": "x", "chat": CHAT}})
+    assert isinstance(event, RemoteUnreadable)
+    assert (event.contact, event.id) == ("7000000001", "7000000001/update 3")
+    assert _events({"update_id": 4, "message": {"chat": "nobody"}}) == []
+    assert _events({"update_id": 5, "novelty": {}}) == []

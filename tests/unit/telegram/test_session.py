@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fetching and sending under what Telegram does that other networks do not: limits, two who
+fetch, numbers that begin anew, and answers that never come."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+from adapters.telegram import TelegramAdapter, TelegramSettings
+from adapters.telegram.settings import ServerUrl
+from gateway.adapter import Linked, Session
+from gateway.errors import (
+    AdapterError,
+    BadLogin,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Transient,
+    Uncertain,
+    Unsupported,
+)
+from gateway.events import (
+    React,
+    RemoteMessage,
+    RemoteNotice,
+    RemoteProfile,
+    RemoteReaction,
+    RemoteRetraction,
+    Retract,
+    SendText,
+)
+from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.tasks import SystemClock
+from gateway.text import Span, Style
+from tests.contract.account import Account, Context, Running
+from tests.peers.bot_api import Bot, BotApi, Person, PrivateChat, bad
+
+_WEEK_S = 7 * 86_400
+
+
+class _Clock(SystemClock):
+    """Goes as usual, but for leaps."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+
+@dataclass
+class _World:
+    telegram: BotApi
+    bot: Bot
+    anna: Person
+    adapter: TelegramAdapter
+    account: Account
+    clock: _Clock
+
+    @property
+    def contact(self) -> RemoteUserId:
+        return RemoteUserId(str(self.anna.id))
+
+    @property
+    def chat(self) -> PrivateChat:
+        return self.telegram.world.private(self.bot, self.anna)
+
+    def running(self) -> Running:
+        return Running(self.adapter, self.account)
+
+    def text(self, body: str, **about: Any) -> SendText:
+        return SendText(contact=self.contact, body=body, **about)
+
+    def polls(self) -> list[dict[str, Any]]:
+        return [
+            each.arguments for each in self.telegram.asked.items if each.method == "getUpdates"
+        ]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[_World]:
+    """A bot that was linked, and anna, who has written to it."""
+    async with BotApi() as telegram, aiohttp.ClientSession() as http:
+        bot, anna = telegram.bot(), telegram.person("Anna", last_name="Bauer")
+        settings = TelegramSettings(api_url=ServerUrl(telegram.url), poll_timeout=1)
+        context: Any = Context(http, settings)
+        adapter = TelegramAdapter(context)
+        linked = await adapter.login().submit({"password": f" {bot.token} "})
+        assert isinstance(linked, Linked)
+        account = Account(linked, http)
+        clock = account.clock = _Clock()
+        made = _World(telegram, bot, anna, adapter, account, clock)
+        anna.start(bot)
+        yield made
+
+
+# --- linking ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["", "secret", "12:ab", "123456:/../getMe?" + "x" * 30])
+async def test_what_is_no_token_is_not_even_asked_about(world: _World, token: str) -> None:
+    asked = len(world.telegram.asked.items)
+    with pytest.raises(BadLogin, match="no token") as caught:
+        await world.adapter.login().submit({"password": token})
+    assert caught.value.field == "password"
+    assert len(world.telegram.asked.items) == asked
+
+
+# --- fetching ---------------------------------------------------------------------------------
+
+
+async def test_what_waits_is_told_and_confirmed_only_after_its_commit(world: _World) -> None:
+    world.anna.say(world.bot, "first")
+    world.account.is_broken = True
+    running = world.running()
+    await asyncio.wait({await running.start()})
+    assert [len(world.bot.updates.waiting), world.account.events] == [2, []]
+    world.account.is_broken = False
+    async with world.running():
+        world.anna.say(world.bot, "second")
+        after = world.bot.updates.waiting[-1]["update_id"] + 1
+        await world.account.text("second")
+        await world.telegram.asked.wait_for(lambda each: each.arguments.get("offset") == after)
+    assert world.account.texts() == ["/start", "first", "second"]
+
+
+async def test_a_name_is_told_once_and_when_it_changes(world: _World) -> None:
+    async with world.running():
+        await world.account.text("/start")
+        world.anna.say(world.bot, "hello")
+        await world.account.text("hello")
+        world.anna.first_name = "Anne"
+        world.anna.say(world.bot, "it is me")
+        await world.account.text("it is me")
+    names = [event.name for event in world.account.of(RemoteProfile)]
+    assert names == ["Anna Bauer", "Anne Bauer"]
+
+
+async def test_a_reaction_is_taken_back_in_another_session(world: _World) -> None:
+    async with world.running() as session:
+        await world.account.text("/start")
+        await session.send(world.text("hello"), "k.1")
+        world.anna.react(world.chat.seen.items[0], "👍")
+        made = await world.account.first(RemoteReaction)
+    world.anna.react(world.chat.seen.items[0])
+    async with world.running():
+        gone = await world.account.first(RemoteRetraction)
+    assert (gone.message, gone.contact) == (made.id, world.contact)
+
+
+async def test_numbers_begin_anew_after_a_silent_week(world: _World) -> None:
+    """While the session goes on, and when it starts again: whatever they are then."""
+    running = world.running()
+    task = await running.start()
+    await world.account.text("/start")
+    polls = len(world.polls())
+    asked = world.telegram.asked
+    await asked.wait_for(lambda _: len(world.polls()) > polls and not world.bot.updates.waiting)
+    world.clock.ahead += _WEEK_S
+    await asked.wait_for(lambda each: "offset" not in each.arguments, since=asked.mark())
+    world.bot.updates.draw_ids_anew(5)
+    world.anna.say(world.bot, "after a week")
+    await world.account.text("after a week")
+    await asked.wait_for(lambda each: each.arguments.get("offset") == 6)
+    async with world.telegram.away():
+        await asyncio.wait({task})
+    world.clock.ahead += _WEEK_S
+    world.bot.updates.draw_ids_anew(1)
+    world.anna.say(world.bot, "after two")
+    async with world.running():
+        await world.account.text("after two")
+    assert world.account.texts() == ["/start", "after a week", "after two"]
+
+
+async def test_two_who_fetch_are_told_of(world: _World) -> None:
+    running = world.running()
+    task = await running.start()
+    elsewhere = f"{world.telegram.url}/bot{world.bot.token}/getUpdates"
+    async with aiohttp.ClientSession() as http:
+        while not task.done():
+            async with http.get(elsewhere, params={"timeout": "1"}):
+                pass
+    with pytest.raises(Transient, match="Another program"):
+        task.result()
+    notices = world.account.of(RemoteNotice)
+    assert [(each.contact, each.text) for each in notices] == [(None, str(task.exception()))]
+
+
+async def test_a_pause_in_fetching_does_not_end_the_session(world: _World) -> None:
+    async with world.running() as session:
+        fault = world.telegram.faults.too_many(1, method="getUpdates")
+        await fault.reached()
+        await session.send(world.text("meanwhile"), "k.1")
+        world.anna.say(world.bot, "later")
+        await world.account.text("later")
+
+
+@pytest.mark.parametrize("fault", ["fail", "garble", "cut"])
+async def test_a_server_in_trouble_is_tried_again(world: _World, fault: str) -> None:
+    getattr(world.telegram.faults, fault)(method="getUpdates")
+    running = world.running()
+    await asyncio.wait({await running.start()})
+    assert running.task is not None
+    assert isinstance(running.task.exception(), Transient)
+    async with world.running():
+        await world.account.text("/start")
+
+
+# --- sending ----------------------------------------------------------------------------------
+
+
+async def test_styles_and_an_answer(world: _World) -> None:
+    asked = world.anna.say(world.bot, "tea?")
+    async with world.running() as session:
+        reply_to = RemoteMessageId(f"{world.anna.id}:{asked.id}")
+        spans = (Span(Style.BOLD, 2, 6),)
+        await session.send(world.text("🙂 yes!", spans=spans, reply_to=reply_to), "k.1")
+        gone = RemoteMessageId(f"{world.anna.id}:4000")
+        await session.send(world.text("to nothing", reply_to=gone), "k.2")
+    made, alone = world.chat.seen.items
+    assert (made.text, made.reply_to) == ("🙂 yes!", asked)
+    assert made.entities == [{"type": "bold", "offset": 3, "length": 4}]
+    assert (alone.text, alone.reply_to) == ("to nothing", None)
+
+
+async def test_who_is_asked_to_wait_waits_alone(world: _World) -> None:
+    """The next message does not even ask."""
+    other = world.telegram.person("Ben")
+    other.start(world.bot)
+    async with world.running() as session:
+        fault = world.telegram.faults.too_many(60, method="sendMessage", chat=world.chat)
+        for key in ("k.1", "k.2"):
+            with pytest.raises(RateLimited, match="60 seconds") as caught:
+                await session.send(world.text("hello"), key)
+            assert 59 < caught.value.retry_after_s <= 60
+        to_ben = SendText(contact=RemoteUserId(str(other.id)), body="hello")
+        assert (await session.send(to_ben, "k.3")).remote_id
+    assert fault.hits == 1
+
+
+async def _refused(session: Session, command: Any) -> AdapterError:
+    with pytest.raises(AdapterError) as caught:
+        await session.send(command, "k.1")
+    return caught.value
+
+
+@pytest.mark.parametrize("fault", ["fail", "garble", "cut"])
+async def test_nobody_knows_what_became_of_what_was_not_answered(
+    world: _World, fault: str
+) -> None:
+    async with world.running() as session:
+        getattr(world.telegram.faults, fault)(method="sendMessage")
+        assert isinstance(await _refused(session, world.text("hello")), Uncertain)
+        sent = await session.send(world.text("again"), "k.2")
+        getattr(world.telegram.faults, fault)(method="editMessageText")
+        edit = world.text("anew", edits=sent.remote_id)
+        assert isinstance(await _refused(session, edit), Transient)
+        await session.send(edit, "k.3")
+        await session.send(edit, "k.3")  # which changes nothing, and that is no error
+    assert world.chat.texts[-1] == "anew"
+
+
+async def test_what_did_not_go_out_is_tried_again(world: _World) -> None:
+    session = world.adapter.session(world.account)
+    await world.telegram.stop()
+    error = await _refused(session, world.text("hello"))
+    assert isinstance(error, Transient)
+    assert error.is_certain
+
+
+async def test_what_is_deleted_already_is_deleted(world: _World) -> None:
+    async with world.running() as session:
+        sent = await session.send(world.text("oops"), "k.1")
+        assert sent.remote_id is not None
+        for _ in range(2):
+            await session.send(Retract(contact=world.contact, message=sent.remote_id), "k.2")
+    assert world.chat.texts == ["/start"]
+
+
+async def test_refusals_say_what_to_do(world: _World) -> None:
+    said = RemoteMessageId(f"{world.anna.id}:1")
+    async with world.running() as session:
+        blank = await _refused(session, world.text("\n"))
+        assert isinstance(blank, Unsupported)
+        assert "without words" in blank.text
+        stranger = SendText(contact=RemoteUserId("4711"), body="hello")
+        unknown = await _refused(session, stranger)
+        assert isinstance(unknown, NotFound)
+        assert "written to them first" in unknown.text
+        world.telegram.faults.refuse(bad("REACTION_INVALID"), method="setMessageReaction")
+        odd = await _refused(session, React(contact=world.contact, message=said, emoji=("👍",)))
+        assert isinstance(odd, Unsupported)
+        world.telegram.faults.refuse(bad("message can't be deleted"), method="deleteMessage")
+        late = await _refused(session, Retract(contact=world.contact, message=said))
+        assert isinstance(late, Forbidden)
+        world.anna.block(world.bot)
+        blocked = await _refused(session, world.text("hello"))
+        assert isinstance(blocked, Forbidden)
+        assert "stopped your bot" in blocked.text
+        await world.account.first(RemoteNotice)
+
+
+async def test_the_token_is_in_no_error(world: _World) -> None:
+    async with world.running() as session:
+        for fault in ("fail", "garble", "cut"):
+            getattr(world.telegram.faults, fault)(method="sendMessage")
+            error: BaseException | None = await _refused(session, world.text("hello"))
+            while error is not None:
+                assert world.bot.token not in f"{error!r} {vars(error)}"
+                error = error.__cause__ or error.__context__
+
+
+async def test_events_of_a_batch_keep_their_order(world: _World) -> None:
+    for number in range(150):
+        world.anna.say(world.bot, str(number))
+    async with world.running():
+        await world.account.text("149")
+    bodies = [event.body for event in world.account.of(RemoteMessage)]
+    assert bodies == ["/start", *map(str, range(150))]

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an admin may set, and the example of it."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from adapters.telegram import TelegramAdapter, TelegramSettings
+from gateway.config import load_config
+from gateway.errors import ConfigError
+from gateway.ids import NetworkName
+
+_EXAMPLE = (Path(__file__).parents[3] / "config.example.yaml").read_text()
+_NETWORK = NetworkName("telegram")
+_CONFIG = """
+xmpp: {{server: {{domain: example.org}}}}
+networks:
+  telegram: {{adapter: telegram, domain: t.example.org, secret: s, settings: {{{settings}}}}}
+"""
+
+
+def _settings(tmp_path: Path, text: str) -> object:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    config = load_config(file, {}, adapters={"telegram": lambda: TelegramAdapter})
+    return config.networks[_NETWORK].settings
+
+
+def test_the_example_shows_every_setting_with_its_default(tmp_path: Path) -> None:
+    block = re.search(r"^  # telegram:\n(?:  # .*\n)+", _EXAMPLE, re.MULTILINE)
+    assert block is not None
+    shown = re.sub(r"^  # ", "  ", block[0], flags=re.MULTILINE)
+    server = "xmpp: {server: {domain: example.org}}\n"
+    assert _settings(tmp_path, f"{server}networks:\n{shown}") == TelegramSettings()
+    written = yaml.safe_load(shown)["telegram"]["settings"]
+    assert list(written) == list(TelegramSettings.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        ("http://127.0.0.1:8081/", "http://127.0.0.1:8081"),
+        ("https://bots.example.org/api", "https://bots.example.org/api"),
+        ("ftp://x.example", None),
+        ("bots.example.org", None),
+        ("https://user@x.example", None),
+        ("https://x.example/?a=b", None),
+        ("https://x.example:port", None),
+    ],
+)
+def test_where_the_server_is(tmp_path: Path, url: str, read: str | None) -> None:
+    text = _CONFIG.format(settings=f"api_url: '{url}'")
+    if read is None:
+        with pytest.raises(ConfigError, match="api_url"):
+            _settings(tmp_path, text)
+    else:
+        assert _settings(tmp_path, text) == TelegramSettings(api_url=read)  # type: ignore[arg-type]
