@@ -75,6 +75,13 @@ SCENARIOS = [
         incoming=("in1", "in2"),
     ),
     Scenario(
+        name="telegram",
+        play=_one_after_the_other,
+        adapter="telegram",
+        texts=("u1",),
+        incoming=("in1", "in2"),
+    ),
+    Scenario(
         name="own messages",
         play=_from_elsewhere,
         privileged=True,
@@ -96,7 +103,7 @@ async def test_killed_at_every_io(
 ) -> None:
     template = tmp_path / "template"
     template.mkdir()
-    await prepare(template)
+    await prepare(template, scenario.adapter)
     async with world(scenario, template, tmp_path / "reference") as reference:
         await reference.run()
         assert reference.killed == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import os
 import signal
 import threading
@@ -15,6 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from adapters.telegram import TelegramAdapter, TelegramSettings
+from adapters.telegram.request import SharedRequest
+from adapters.telegram.settings import ServerUrl
 from gateway import config as tree
 from gateway.app import Gateway
 from gateway.config import Config
@@ -22,6 +28,7 @@ from gateway.ids import NetworkName
 from gateway.ops.logs import set_up_logs
 from gateway.store import writer
 from gateway.xmpp.connection import Connection
+from tests.peers.ports import LOOPBACK
 from tests.scripted import adapter as scripted
 
 HOST = "example.org"
@@ -31,6 +38,7 @@ NETWORK = NetworkName("scripted")
 ADAPTERS: dict[str, Callable[[], object]] = {
     "scripted": lambda: scripted.ScriptedAdapter,
     "forgetful": lambda: scripted.ForgetfulAdapter,
+    "telegram": lambda: TelegramAdapter,
 }
 _SPEED = 10.0
 
@@ -95,6 +103,9 @@ class Seams:
     def cut(self, owner: Any, name: str, kind: str) -> None:
         """Put the seam around a function of a module or class."""
         work = getattr(owner, name)
+        if inspect.iscoroutinefunction(work):
+            setattr(owner, name, self._awaited(work, kind))
+            return
 
         @functools.wraps(work)
         def seam(*args: Any) -> Any:
@@ -108,6 +119,22 @@ class Seams:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         setattr(owner, name, seam)
+
+    def _awaited(self, work: Any, kind: str) -> Any:
+        """The same around a coroutine: what is after it is after all that it has waited for."""
+
+        @functools.wraps(work)
+        async def seam(*args: Any, **named: Any) -> Any:
+            is_last = self._begin(kind)
+            if is_last and not self._after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                return await work(*args, **named)
+            finally:
+                if is_last:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        return seam
 
     def _begin(self, kind: str) -> bool:
         if not self.armed:
@@ -130,10 +157,17 @@ def configuration(job: Job) -> Config:
                 adapter=job.adapter,
                 domain=tree.Domain(COMPONENT),
                 secret=tree.Secret(SECRET),
-                settings=scripted.ScriptedSettings(port=job.network_port),
+                settings=_settings(job),
             )
         },
     )
+
+
+def _settings(job: Job) -> msgspec.Struct:
+    if job.adapter == "telegram":
+        api_url = ServerUrl(f"http://{LOOPBACK}:{job.network_port}")
+        return TelegramSettings(api_url=api_url, poll_timeout=1)
+    return scripted.ScriptedSettings(port=job.network_port)
 
 
 def live(job: Job) -> None:
@@ -152,10 +186,11 @@ def log_to(path: Path) -> None:
 
 
 def cut_all(seams: Seams) -> None:
-    """All I/O that a gateway on the scripted network does."""
+    """All I/O that a gateway does on the scripted network, or on Telegram."""
     seams.cut(writer, "_commit_group", "commit")
     seams.cut(Connection, "write", "stream")
     seams.cut(scripted._Wire, "write", "network")
+    seams.cut(SharedRequest, "do_request", "network")
 
 
 async def _main(job: Job) -> None:

@@ -26,13 +26,13 @@ from gateway.ids import RemoteUserId, UserJid
 from gateway.store import Store, accounts, contacts
 from gateway.store.contacts import ContactRow, Subscription
 from gateway.store.secrets import SecretBox
+from tests.crash.telegram_network import TelegramNetwork
 from tests.crash.victim import COMPONENT, HOST, NETWORK, SECRET, FastClock, Job, live
 from tests.scenario.server import FakeServer
 from tests.scripted.server import ScriptedNetwork
 
 ALICE = UserJid(f"alice@{HOST}")
 DEVICE = f"{ALICE}/phone"
-BOB = f"bob@{COMPONENT}"
 TOKEN = "token-alice"
 
 _ACCEPT = "{jabber:component:accept}"
@@ -90,7 +90,7 @@ class World:
     scenario: Scenario
     job: Job
     server: Server
-    network: ScriptedNetwork
+    network: ScriptedNetwork | TelegramNetwork
     stanzas: list[Element] = field(default_factory=list)
     """All messages to alice, as her server got them."""
     own: list[Element] = field(default_factory=list)
@@ -108,6 +108,13 @@ class World:
     _proved: tuple[list[Element], list[Element], dict[str, set[str]], dict[str, str]] = field(
         default_factory=lambda: ([], [], {}, {})
     )
+
+    @property
+    def bob(self) -> str:
+        """The address of alice's contact."""
+        network = self.network
+        name = network.bob if isinstance(network, TelegramNetwork) else "bob"
+        return f"{name}@{COMPONENT}"
 
     # --- what people do ------------------------------------------------------------------------
 
@@ -150,7 +157,7 @@ class World:
     def _send(self, text: str) -> None:
         if self.server.up.is_set():
             self.server.send(
-                f"<message from='{DEVICE}' to='{BOB}' type='chat' id='{text}'>"
+                f"<message from='{DEVICE}' to='{self.bob}' type='chat' id='{text}'>"
                 f"<body>{escape(text)}</body><request xmlns='urn:xmpp:receipts'/></message>"
             )
 
@@ -174,7 +181,7 @@ class World:
             # The server routes it like any message of alice's, so we get it as well.
             body = escape(body_of(forwarded) or "")
             self.server.send(
-                f"<message from='{ALICE}' to='{BOB}' type='chat' id='{forwarded.get('id')}'>"
+                f"<message from='{ALICE}' to='{self.bob}' type='chat' id='{forwarded.get('id')}'>"
                 f"<body>{body}</body></message>"
             )
             return
@@ -272,10 +279,10 @@ class World:
 
     def _is_up_to_date(self) -> bool:
         with self._database() as db:
-            (cursor,) = db.execute("SELECT cursor FROM account").fetchone()
+            cursor = _cursor(db)
         return (
             self.server.up.is_set()
-            and int(cursor) == self.network.last_position("alice")
+            and cursor == self.network.last_position("alice")
             # Of a life that nobody kills, the planned stop has to do the rest.
             and (not self.killed or self.open_rows("inbound") == self.open_rows("outbound") == 0)
         )
@@ -286,22 +293,25 @@ class World:
             while (  # noqa: ASYNC110 - some of it tells nobody
                 self.server.up.is_set()
                 or self.server._all
-                or self.network._all_writers
+                or self._is_network_busy()
                 or not self.server.received.empty()
             ):
                 await asyncio.sleep(0.002)
+
+    def _is_network_busy(self) -> bool:
+        if isinstance(self.network, TelegramNetwork):
+            return self.network.is_busy
+        return bool(self.network._all_writers)
 
     # --- the judgement -------------------------------------------------------------------------
 
     def _examine_the_dead(self) -> None:
         """Nothing has left the process on the strength of something that is not on the disk."""
         with copy_of(self.job.database) as db:
-            (cursor,) = db.execute("SELECT cursor FROM account").fetchone()
-            assert self.network.acknowledged["alice"] <= int(cursor), "acknowledged too early"
-            states = dict(db.execute("SELECT id, state FROM outbound"))
-            for sent in self.network.sent:
-                assert int(sent.key.split(".")[1]) in states, "sent before the commit"
+            assert self.network.acknowledged["alice"] <= _cursor(db), "acknowledged too early"
             known = dict(db.execute("SELECT stanza_id, state FROM outbound"))
+            for sent in self.network.sent:
+                assert sent.body in known, "sent before the commit"
             for text_id in self.receipts:
                 assert known[text_id] == _ACCEPTED, "a receipt before the commit"
             messages = {row for (row,) in db.execute("SELECT stanza_id FROM message")}
@@ -319,8 +329,7 @@ class World:
         with copy_of(self.job.database) as db:
             # After a planned stop nothing is left: all of it was proved.
             assert self.open_rows("outbound") == self.open_rows("inbound") == 0
-            (cursor,) = db.execute("SELECT cursor FROM account").fetchone()
-            assert int(cursor) == self.network.last_position("alice")
+            assert _cursor(db) == self.network.last_position("alice")
         for line in self.job.log.read_text().splitlines():
             assert not line.startswith("{") or json.loads(line)["level"] != "error", line
 
@@ -376,6 +385,12 @@ class World:
         return closing(sqlite3.connect(f"{self.job.database.as_uri()}?mode=ro", uri=True))
 
 
+def _cursor(db: sqlite3.Connection) -> int:
+    """As a number: Telegram's has the time behind it."""
+    (cursor,) = db.execute("SELECT cursor FROM account").fetchone()
+    return int(cursor.split()[0])
+
+
 def body_of(stanza: Element) -> str | None:
     """The text of a message, whatever its namespace."""
     for child in stanza:
@@ -398,7 +413,11 @@ async def world(
     """A run on a copy of the prepared database."""
     shutil.copytree(template, directory)
     server = Server(HOST, COMPONENT, SECRET)
-    network = ScriptedNetwork(idempotent=scenario.has_keys, tokens={TOKEN: "alice"})
+    network: ScriptedNetwork | TelegramNetwork
+    if scenario.adapter == "telegram":
+        network = TelegramNetwork()
+    else:
+        network = ScriptedNetwork(idempotent=scenario.has_keys, tokens={TOKEN: "alice"})
     await server.start()
     try:
         async with network:
@@ -415,16 +434,20 @@ async def world(
         await server.stop()
 
 
-async def prepare(directory: Path) -> None:
+async def prepare(directory: Path, adapter: str = "scripted") -> None:
     """A database with alice's account, linked and up to date, and bob as her contact."""
     clock = FastClock()
     store = await Store.open(directory / "dragoman.db")
     box = SecretBox.load(directory / "dragoman.db.key", has_secrets=False)
-    linked = Linked(realm="scripted", remote_id=RemoteUserId("alice"), secret=TOKEN.encode())
+    alice, contact, token = RemoteUserId("alice"), RemoteUserId("bob"), TOKEN
+    if adapter == "telegram":
+        network = TelegramNetwork()
+        alice, contact, token = network.alice, network.bob, network.token
+    linked = Linked(realm=adapter, remote_id=alice, secret=token.encode())
     account = await Accounts(NETWORK, store, box, clock).link(ALICE, linked)
     bob = ContactRow(name="Bob", to_user=Subscription.GRANTED, from_user=Subscription.GRANTED)
     await store.write(lambda db: accounts.set_cursor(db, account.id, "0", clock.now()))
-    await store.write(lambda db: contacts.put(db, account.id, RemoteUserId("bob"), bob))
+    await store.write(lambda db: contacts.put(db, account.id, contact, bob))
     await store.close()
 
 
