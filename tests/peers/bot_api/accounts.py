@@ -59,6 +59,8 @@ class Bot(User):
     """Privacy mode is off. A change counts in groups to which it is added afterwards."""
     has_topics: bool = False
     """It may have topics in private chats."""
+    is_secretary: bool = False
+    """People may let it into chats of their own."""
     updates: Updates = field(default_factory=Updates)
     commands: dict[str, list[Json]] = field(default_factory=dict)
     """By scope and language, as JSON."""
@@ -83,7 +85,7 @@ class Bot(User):
             "can_read_all_group_messages": self.reads_all,
             "supports_inline_queries": False,
             "supports_guest_queries": False,
-            "can_connect_to_business": False,
+            "can_connect_to_business": self.is_secretary,
             "has_main_web_app": False,
             "has_topics_enabled": self.has_topics,
             "allows_users_to_create_topics": False,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .accounts import Bot
+from .business import Connection
 from .chats import Chat
 from .errors import Misuse, bad
 from .files import Stored
@@ -54,9 +55,26 @@ class Call:
 
     def chat(self, *, to_write: bool = True) -> Chat:
         """The chat that is meant; ApiError if there is none, or the bot can't write there."""
+        if "business_connection_id" in self.arguments:
+            return self._personal_chat()
         chat = self.world.chat(self.bot, self.arguments["chat_id"])
         if to_write:
             chat.check_open_to(self.bot)
+        return chat
+
+    def connection(self) -> Connection:
+        """By which it was let into chats of somebody; ApiError if there is no such one."""
+        found = self.world.connections.get(self.arguments["business_connection_id"])
+        if found is None or found.bot is not self.bot:
+            raise bad("business connection not found")
+        return found
+
+    def _personal_chat(self) -> Chat:
+        chat = self.connection().chats.get(self.arguments["chat_id"])
+        if chat is None:
+            raise bad("BUSINESS_PEER_INVALID")
+        chat.check_open_to(self.bot)
+        chat.check_active(self.world.now)
         return chat
 
     def message(self, what: str) -> Message:

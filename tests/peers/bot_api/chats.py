@@ -138,10 +138,38 @@ class Chat:
         """The thread in which a message goes that was meant for this one."""
         raise NotImplementedError
 
+    def speaker(self, bot: Bot) -> User:
+        """In whose name a bot writes here."""
+        return bot
+
+    def may_edit(self, bot: Bot, message: Message) -> bool:
+        """Whether a bot can change what this says."""
+        return message.sender is bot
+
+    def marks(self, message: Message) -> Json:
+        """What messages of this kind of chat have besides."""
+        return {}
+
+    def kind(self, kind: str) -> str:
+        """How updates about messages are called here."""
+        return kind
+
+    def tell_deleted(self, message_ids: list[int]) -> None:
+        """People have taken these back; bots are not told."""
+
     @property
     def texts(self) -> list[str]:
         """Of all that is there now."""
         return [message.text for message in self.messages.values()]
+
+
+def of_person(person: User) -> Json:
+    """A Chat with somebody."""
+    made: Json = {"id": person.id, "type": "private", "first_name": person.first_name}
+    for name in ("last_name", "username"):
+        if value := getattr(person, name):
+            made[name] = value
+    return made
 
 
 @dataclass(eq=False)
@@ -157,11 +185,7 @@ class PrivateChat(Chat):
 
     def json(self) -> Json:
         """A Chat."""
-        made: Json = {"id": self.id, "type": "private", "first_name": self.person.first_name}
-        for name in ("last_name", "username"):
-            if value := getattr(self.person, name):
-                made[name] = value
-        return made
+        return of_person(self.person)
 
     def bots(self) -> Iterator[Bot]:
         """The one that is here."""

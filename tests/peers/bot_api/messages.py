@@ -55,6 +55,8 @@ class Message:
     forward_origin: Json | None = None
     is_anonymous: bool = False
     """An administrator speaks in the name of the group."""
+    written_by: User | None = None
+    """The bot that has written it in the name of the sender."""
     reactions: dict[int, list[Json]] = field(default_factory=dict)
     """By the id of who reacted."""
 
@@ -85,6 +87,7 @@ class Message:
         made["chat"] = self.chat.json()
         if self.is_anonymous:
             made |= {"from": _ANONYMOUS, "sender_chat": self.chat.json()}
+        made |= self.chat.marks(self)
         if self.edited:
             made["edit_date"] = self.edited
         if self.thread_id is not None:

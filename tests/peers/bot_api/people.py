@@ -117,8 +117,8 @@ class Person(User):
         self._world.edit(message, content)
 
     def delete(self, message: Message) -> None:
-        """Delete a message for everybody. Bots are never told."""
-        del message.chat.messages[message.id]
+        """Delete a message for everybody. Bots are told in chats that they were let into."""
+        self._world.delete(message)
 
     def react(self, message: Message, *emojis: str) -> None:
         """Have these reactions to a message, none for taking them back."""

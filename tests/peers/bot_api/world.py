@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .accounts import Bot, User
+from .business import Connection
 from .chats import Chat, Group, Member, PrivateChat
 from .errors import bad
 from .files import Files
@@ -33,6 +34,8 @@ class World:
         self.bots: list[Bot] = []
         self.files = Files()
         self.limits = Limits()
+        self.connections: dict[str, Connection] = {}
+        """By their ids."""
         self._private: dict[tuple[int, int], PrivateChat] = {}
         self._groups: dict[int, Group] = {}
         self._user_ids = itertools.count(7_000_000_001, 13)
@@ -122,7 +125,7 @@ class World:
         message = Message(chat, chat.next_message_id, sender, self.now, content, **more)
         chat.next_message_id += 1
         chat.messages[message.id] = message
-        if sender.is_bot:
+        if sender.is_bot or message.written_by is not None:
             chat.seen.add(message)
         self.tell(message, "message")
         return message
@@ -137,7 +140,19 @@ class World:
         """All bots who see a message are told of it."""
         for bot in message.chat.bots():
             if message.chat.shown_to(bot, message):
-                bot.updates.add(kind, message.json())
+                bot.updates.add(message.chat.kind(kind), message.json())
+
+    def delete(self, message: Message) -> None:
+        """Somebody takes it back."""
+        del message.chat.messages[message.id]
+        message.chat.tell_deleted([message.id])
+
+    def connect(self, owner: User, bot: Bot, *rights: str) -> Connection:
+        """Somebody lets a bot into chats of theirs; which ones, see `Connection.chat`."""
+        connection = Connection(owner, bot, set(rights), self.now)
+        self.connections[connection.id] = connection
+        bot.updates.add("business_connection", connection.json())
+        return connection
 
     def react(self, message: Message, user: User, reactions: list[Json]) -> None:
         """Somebody's reactions to a message are these now."""

@@ -14,6 +14,7 @@ from tests.peers.bot_api.messages import Message
 Json = dict[str, Any]
 
 _TWO_DAYS = 48 * 3600
+_WHICH = {"business_connection_id", "chat_id", "message_id"}
 
 
 @method
@@ -85,10 +86,10 @@ def set_message_reaction(call: Call) -> bool:
 def _own(call: Call, more: set[str]) -> Message:
     if "chat_id" not in call.arguments or "message_id" not in call.arguments:
         raise bad("message identifier is not specified")
-    if unknown := call.arguments.keys() - more - {"chat_id", "message_id"}:
+    if unknown := call.arguments.keys() - more - _WHICH:
         raise Misuse(f"{call.method}: this server can't do {', '.join(sorted(unknown))}")
     message = call.message("message to edit")
-    if message.sender is not call.bot:
+    if not message.chat.may_edit(call.bot, message):
         raise bad("message can't be edited")
     return message
 

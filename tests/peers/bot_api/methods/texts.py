@@ -13,7 +13,13 @@ from tests.peers.bot_api.text import part, units
 
 Json = dict[str, Any]
 
-_HOW = {"disable_notification", "protect_content", "message_thread_id", "reply_parameters"}
+_HOW = {
+    "business_connection_id",
+    "disable_notification",
+    "protect_content",
+    "message_thread_id",
+    "reply_parameters",
+}
 _TYPING_IS = {
     "typing",
     "upload_photo",
@@ -62,10 +68,12 @@ def post(call: Call, chat: Chat, content: Json, *, album: str = "") -> Message:
     if reply_to is not None and thread_id is None:
         thread_id = reply_to.thread_id
     call.world.limits.check(chat, call.world.clock())
+    speaker = chat.speaker(call.bot)
     return call.world.post(
         chat,
-        call.bot,
+        speaker,
         content,
+        written_by=None if speaker is call.bot else call.bot,
         reply_to=reply_to,
         quote=quote,
         thread_id=thread_id,
