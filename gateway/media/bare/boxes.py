@@ -51,9 +51,9 @@ PLAYED: Needed = {
 _HEARD: Needed = {
     **PLAYED,
     b"moov": PLAYED[b"moov"] | _kinds("udta"),
-    b"udta": _kinds("meta"),
+    b"udta": _kinds("meta", "chpl"),
 }
-"""Of a sound also what a song is called, and who plays it: apps show that."""
+"""Of a sound also what a song is called, who plays it, and its chapters: apps show these."""
 
 
 async def film(source: Source) -> AsyncIterator[bytes]:

@@ -147,6 +147,13 @@ async def test_req_724_what_is_told_becomes_free_space(
     assert await bared(sent, "video/mp4") == sent
 
 
+async def test_a_book_that_is_read_to_somebody_keeps_its_chapters() -> None:
+    chapters = _box(b"udta", _box(b"chpl", b"One"))
+    said = _box(b"moov", chapters + _box(b"udta", _box(b"loci", _SECRET)))
+    sent = await bared(said + _FILM, "audio/mp4", 9)
+    assert (chapters in sent, _SECRET in sent, len(sent)) == (True, False, len(said + _FILM))
+
+
 async def test_what_a_film_says_of_how_it_is_shown_stays() -> None:
     said = _box(b"moov", _box(b"trak", _box(b"uuid", _ROUND + b"<around/>")))
     assert await bared(said + _FILM, "video/mp4", 9) == said + _FILM
