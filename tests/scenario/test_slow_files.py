@@ -102,6 +102,36 @@ async def test_slow_files_take_turns_and_are_bounded(house: House) -> None:
     assert sorted(names) == ["0", "1", "2", "3", "4", "5", "other"]
 
 
+async def test_req_446_what_is_about_a_file_that_waits_for_others_comes_after_it(
+    house: House,
+) -> None:
+    """Of so many only some are carried out beside the chat. The others lose neither what is about
+    them, nor their place when somebody else takes over."""
+    paths = [f"/{number}" for number in range(30)]
+    _slow(house, *paths)
+    for path in paths:
+        _sends(house, ALICE, "bob", path)
+    house.server.send(
+        f"<message from='{ALICE}/phone' to='bob@net.example' type='chat' id='about'>"
+        "<body>the last one</body>"
+        f"<reply xmlns='urn:xmpp:reply:0' to='{ALICE}/phone' id='/29'/></message>"
+    )
+    _says(house, ALICE, "bob", "meanwhile")
+    await house.clock.advance(2)
+    assert [sent.body for sent in house.network.sent] == ["meanwhile"]
+    (actor,) = house.bridge._outbound._actors._actors.values()
+    assert len(actor.aside) < 30
+    for path in paths:
+        house.web.let(path, None)
+    await house.clock.advance(5)
+    sent = house.network.sent
+    assert sorted(each.body for each in sent) == ["", *[""] * 29, "meanwhile", "the last one"]
+    (about,) = [each for each in sent if each.body == "the last one"]
+    answered = [each.id for each in sent].index(about.about["reply_to"])
+    assert (sent[answered].file or {})["name"] == "29"
+    assert answered < sent.index(about)
+
+
 async def test_what_follows_a_quick_file_does_not_overtake_it(house: House) -> None:
     """Also after the network was away, when much goes at once."""
     for number in range(5):

@@ -13,6 +13,9 @@ from gateway.store.journal import OutboundRow
 
 CACHED = 200
 """Rows of one conversation kept in memory; the rest waits in the journal."""
+_MOST_ASIDE = 20
+"""Actors beside that of one conversation. More files wait for one of these, and nothing waits for
+them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +107,13 @@ class Actor:
             self.messages.add(row.message)
 
     def put_aside(self, row: OutboundRow) -> Actor:
-        """An actor for this row, beside this one."""
-        actor = Actor(self.account, self.conversation, self)
+        """An actor for this row, beside this one: of so many the one with the least to do."""
+        if len(self.aside) < _MOST_ASIDE:
+            self.aside.append(Actor(self.account, self.conversation, self))
+            actor = self.aside[-1]
+        else:
+            actor = min(self.aside, key=lambda each: len(each.pending))
         actor.admit(row)
-        self.aside.append(actor)
         return actor
 
     def waits_for(self, row: OutboundRow) -> Actor | None:

@@ -37,8 +37,6 @@ _LONGEST_RETRY_S = 60.0
 _ECHO_WAIT_S = 10.0
 _ASIDE_S = 1.0
 """So long what comes after a file waits for it, so that it need not be overtaken."""
-_MOST_ASIDE = 20
-"""Files of one conversation that are waited for no longer."""
 _STARTED_AT_ONCE = 50
 """Actors that read their journal before the loop has a turn for others."""
 _LAST_WORDS_S = 10.0
@@ -222,8 +220,6 @@ class Outbound:
         await self._attempts.until_live(actor, row)
         other = actor.put_aside(row)
         self._start(other)
-        if len(actor.aside) > _MOST_ASIDE:
-            await actor.aside[0].ended.wait()
         came_at = max(row.deadline - self._limits.send_s, actor.live_at)
         left_s = came_at + _ASIDE_S - self._clock.monotonic()
         with contextlib.suppress(TimeoutError):

@@ -40,6 +40,14 @@ class NetworkSteps(Stage):
         self.network.event(account, kind, **json.loads(fill(fields, self.names)))
         await self.clock.settle()
 
+    @step("network tells <who> <n> times: (\\w[\\w-]*) <json>")
+    async def events(self, account: str, times: str, kind: str, fields: str) -> None:
+        """With {n} for the number."""
+        for number in range(1, int(times) + 1):
+            names = {**self.names, "n": str(number)}
+            self.network.event(account, kind, **json.loads(fill(fields, names)))
+        await self.clock.settle()
+
     @step("network tells <who> of <n> more members: <json>")
     async def large_room(self, account: str, number: str, fields: str) -> None:
         """In a room that is like this."""
@@ -81,6 +89,11 @@ class NetworkSteps(Stage):
         assert (sent.sender, sent.to, sent.body) == (account, contact, body), sent
         self.names[name or "_"] = sent.id
         await self.clock.settle()
+
+    @step("network sees <n> times: <who> -> <person> <text>")
+    async def sees_often(self, times: str, account: str, contact: str, text: str) -> None:
+        for _ in range(int(times)):
+            await self.sees(account, contact, text, None)
 
     @step("network sees about it <json>")
     async def sees_about(self, fields: str) -> None:

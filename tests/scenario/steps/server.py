@@ -75,6 +75,12 @@ class ServerSteps(Stage):
                 raise Mismatch(f"nothing came; expected:\n{shown(pattern)}") from None
             match(pattern, actual, self.names)
 
+    @step("gateway sends <n> times:")
+    async def gateway_sends_often(self, times: str, xml: str) -> None:
+        """Stanzas that are all like these."""
+        for _ in range(int(times)):
+            await self.gateway_sends(xml)
+
     @step("gateway sends presences of <n> occupants to <jid>")
     async def gateway_sends_presences(self, number: str, session: str) -> None:
         """Different ones, whatever they say of them."""
