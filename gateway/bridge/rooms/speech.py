@@ -7,11 +7,11 @@ Runs inside the writer's transaction, as `gateway.bridge.rooms.intake`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import structs
 
-from gateway.bridge.files.told import mark
+from gateway.bridge.files.told import Files, mark
 from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.inbound.unread import line, storable
 from gateway.bridge.inbound.wellformed import honest_time
@@ -103,7 +103,7 @@ class Speech:
         self.edits.tell_before(db, room, event.sender, event.reply_to, now, out)
         speaker, origin = rows.speaker(db, room, event.sender), rows.origin(event.sender)
         sent_at = honest_time(event.sent_at, now)
-        reply, told = self._parts(db, room, event, now)
+        reply, told = self._parts(db, room, event, rows.rows.files, now)
         for part, (body, named, styled, file, previews) in enumerate(told):
             if part:
                 reply = self._of_files(db, room, event, *told[part - 1 : part + 1])
@@ -126,11 +126,16 @@ class Speech:
             rows.say(db, room, event.sender, said, now, out, stored, came_at=came_at)
 
     def _parts(
-        self, db: Transaction, room: RoomRow, event: RemoteRoomMessage, now: float
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomMessage,
+        way: Files,
+        now: float,
     ) -> tuple[Reply | None, list[mentions.Part]]:
         """What a message answers, and what it says: its files, and its words."""
         reply = self.references.reply(db, room, threads.answered(event))
-        shared = self.room_rows.rows.files.told(db, room.conversation, event, now)
+        shared = way.told(db, room.conversation, event, now)
         told = [mentions.Part(mark(file), file=file) for file in shared]
         if event.body or not told:
             users = self.room_rows.users(db, room)
@@ -264,7 +269,7 @@ class Speech:
         is_newest = shown is not None and shown.id == archive.newest(db, room.id)
         sent_at = honest_time(event.sent_at, now)
         thread = threads.id_of(room, event.thread)
-        reply, told = self._parts(db, room, event, now)
+        reply, told = self._parts(db, room, event, self.room_rows.rows.files, now)
         is_newest &= told[0].file is None  # no client makes a file out of a line (REQ-446)
         for part, (body, named, styled, file, previews) in enumerate(told):
             if part:
@@ -297,11 +302,15 @@ class Speech:
         now: float,
     ) -> None:
         """Nobody was told of the line but who asked for the archive: there it becomes the
-        message, and it is all that it can become."""
+        message, and it is all that it can become. As all that is told to nobody now, its files are
+        not uploaded: with the keys of a backup there may be thousands."""
         edited = None if event.edits is None else self.edits.text(db, room, event.edits)
         if edited is not None and (edited.is_gone or edited.sender != event.sender):
             return
-        reply, ((body, named, styled, file, previews), *rest) = self._parts(db, room, event, now)
+        past = replace(self.room_rows.rows.files, uploads=False)
+        event = past.readable(event)
+        reply, (first, *rest) = self._parts(db, room, event, past, now)
+        body, named, styled, file, previews = first
         if file is not None and event.body:
             file = structs.replace(file, description=brief(event.body))
         readable = structs.replace(
