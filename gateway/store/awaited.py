@@ -37,6 +37,27 @@ def are_any(db: Connection, room: RoomId) -> bool:
     return found.fetchone() is not None
 
 
+def waits(db: Connection, room: RoomId, archive_id: StanzaId) -> bool:
+    """Whether this is not told yet."""
+    found = db.execute(
+        "SELECT 1 FROM archived WHERE room = ? AND archive_id = ? AND level >= 3",
+        (room, archive_id),
+    )
+    return found.fetchone() is not None
+
+
+def is_part(db: Connection, room: RoomId, message: int | None) -> bool:
+    """Whether another part of a message is not told yet."""
+    found = db.execute(
+        "SELECT 1 FROM message AS part JOIN message AS other"
+        " ON other.conversation = part.conversation AND other.remote_id = part.remote_id"
+        " JOIN archived ON archived.message = other.id"
+        " WHERE part.id = ? AND archived.room = ? AND archived.level >= 3 LIMIT 1",
+        (message, room),
+    )
+    return found.fetchone() is not None
+
+
 def of(db: Connection, room: RoomId) -> Iterator[Awaited]:
     """All of it, in its order."""
     found = db.execute(

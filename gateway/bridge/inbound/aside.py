@@ -4,7 +4,7 @@ the other parts of their messages, and what refers to any of these."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from gateway.events import (
     ChatMessage,
@@ -19,14 +19,20 @@ from gateway.events import (
 from gateway.ids import RemoteMessageId, RowId
 from gateway.store.journal import InboundRow
 
-_MOST_FILES, _MOST = 20, 200
-"""Of one conversation; what comes then waits in its queue."""
+MOST_FILES, MOST = 100, 1_000
+"""Of one conversation, and what waits for them. What comes then makes that files are decided at
+once, since nothing waits for room here."""
 WithFile = ChatMessage | OwnMessage | RoomMessage
 
 
 def is_on_its_way(told: Delivery | None) -> bool:
     """Whether its file is, so that it is not known yet what is told."""
     return isinstance(told, WithFile) and told.file is not None and told.file.upload is not None
+
+
+def refers(told: Delivery | None) -> bool:
+    """Whether it is about anything else."""
+    return any(True for _ in _about(told))
 
 
 def _names(told: Delivery | None) -> Iterator[str]:
@@ -82,10 +88,16 @@ class Aside:
     def __bool__(self) -> bool:
         return bool(self._rows)
 
-    def is_full(self, row: InboundRow) -> bool:
-        """Whether there is no room for this one."""
-        files = sum(is_on_its_way(each.delivery) for each, _ in self._rows.values())
-        return len(self._rows) >= _MOST or (files >= _MOST_FILES and is_on_its_way(row.delivery))
+    def in_the_way(self, row: InboundRow) -> RowId | None:
+        """Of which file it has to be decided at once what is told, since there is no room for this
+        row: its own, or else the one that has waited longest."""
+        is_full, is_file = len(self._rows) >= MOST, is_on_its_way(row.delivery)
+        if not (is_full or is_file):
+            return None
+        files = [id for id, (each, _) in self._rows.items() if is_on_its_way(each.delivery)]
+        if is_file:
+            return row.id if is_full or len(files) >= MOST_FILES else None
+        return files[0] if files else None
 
     def put(self, row: InboundRow, message: RemoteMessageId | None) -> None:
         """The row waits here. ``message``: of which it is a part, if it is of one."""
@@ -112,12 +124,10 @@ class Aside:
         if row in self._rows:
             self._rows[row][0].delivery = delivery
 
-    def drop(self, row: RowId) -> None:
-        """It has its turn in another place."""
-        self._rows.pop(row, None)
-        self._waiting = Waiting()
-        for each, message in self._rows.values():
-            self._waiting.add(each.delivery, message)
+    def drop(self, rows: Collection[RowId]) -> None:
+        """They have their turn in another place. `take` comes next."""
+        for row in rows:
+            self._rows.pop(row, None)
 
     def clear(self) -> None:
         """The conversation is gone."""

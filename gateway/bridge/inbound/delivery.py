@@ -192,8 +192,7 @@ class Delivery:
         if queue is None and not moved.new:
             return
         queue = self._queues.of(row.account, row.conversation)
-        for old in moved.old:
-            queue.drop(old)
+        queue.drop(frozenset(moved.old))
         queue.reword(row.id, told)
         for new in moved.new:
             queue.add(new)
@@ -201,9 +200,10 @@ class Delivery:
         self._queues.unblock([queue])
 
     def look(self, row: InboundRow) -> None:
-        """The conversation of a row may go on."""
+        """The conversation of a row may go on, also with what was aside in it."""
         queue = self._queues.find(row.conversation)
         if queue is not None:
+            queue.take_up(last=False)
             self._queues.unblock([queue])
 
     def grants_known(self) -> None:

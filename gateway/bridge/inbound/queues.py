@@ -8,7 +8,7 @@ for the removal of an account, which looks at its own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from gateway.adapter import Clock
 from gateway.bridge.inbound.aside import Aside
@@ -117,11 +117,12 @@ class Queue:
         elif ready:
             self.pending = deque(sorted((*ready, *self.pending), key=lambda each: each.id))
 
-    def drop(self, row: RowId) -> None:
-        """A row has another turn, under another number."""
-        self.aside.drop(row)
-        self.returned.pop(row, None)
-        self.pending = deque(each for each in self.pending if each.id != row)
+    def drop(self, rows: Collection[RowId]) -> None:
+        """They have other turns, under other numbers. `take_up` comes next."""
+        self.aside.drop(rows)
+        for row in rows:
+            self.returned.pop(row, None)
+        self.pending = deque(each for each in self.pending if each.id not in rows)
 
     def waits_for(self, row: RowId) -> bool:
         """Whether the row is to be written again anyway."""

@@ -9,15 +9,14 @@ Runs inside the writer's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import structlog
 from msgspec import structs
 
-from gateway.bridge.inbound.aside import Waiting, is_on_its_way
+from gateway.bridge.inbound.aside import Waiting, is_on_its_way, refers
 from gateway.events import RoomMessage, SharedFile
-from gateway.ids import FileId, NetworkName, RowId
+from gateway.ids import FileId, NetworkName, RemoteMessageId, RowId
 from gateway.store import Transaction, archive, awaited, conversations, journal, rooms, texts
 from gateway.store.archive import Level
 from gateway.store.awaited import Awaited
@@ -39,6 +38,22 @@ class Moved:
     """Those of them that take no other one's place."""
 
 
+class _Levels:
+    """How long each of those waits that are asked about, in their order: the archive's side of the
+    rule by which `Aside` lets rows wait."""
+
+    def __init__(self) -> None:
+        self._waiting = {Level.LATE: Waiting(), Level.AWAITED: Waiting()}
+
+    def of(self, said: RoomMessage, message: RemoteMessageId | None, own: Level) -> Level:
+        """``message``: as in `Awaited`. ``own``: as long as its own file is on its way."""
+        about = (level for level, these in self._waiting.items() if these.has(said, message))
+        level = own if is_on_its_way(said) else next(about, Level.SAID)
+        if level in self._waiting:
+            self._waiting[level].add(said, message)
+        return level
+
+
 def level_of(
     db: Transaction, room: RoomRow, said: RoomMessage, text_of: int | None, level: Level
 ) -> Level:
@@ -48,23 +63,22 @@ def level_of(
         return Level.AWAITED
     if level is not Level.SAID or not awaited.are_any(db, room.id):
         return level
+    if not refers(said) and not awaited.is_part(db, room.id, text_of):
+        return level
+    levels = _Levels()
+    for each in awaited.of(db, room.id):
+        levels.of(each.message, each.remote_id, each.level)
     message = None if text_of is None else conversations.message(db, text_of)
     remote_id = None if message is None or message.about is not None else message.remote_id
-    there = list(awaited.of(db, room.id))
-    for waits in (Level.LATE, Level.AWAITED):
-        waiting = _waiting(each for each in there if each.level is waits)
-        if waiting.has(said, remote_id):
-            return waits
-    return level
+    return levels.of(said, remote_id, level)
 
 
 def release(db: Transaction, room: RoomRow, file: FileId) -> None:
     """What comes after a file goes ahead of it."""
-    waiting = Waiting()
+    levels = _Levels()
     for each in awaited.of(db, room.id):
-        is_late = each.level is Level.LATE or _is_of(each.message, file)
-        if is_late or waiting.has(each.message, each.remote_id):
-            waiting.add(each.message, each.remote_id)
+        own = Level.LATE if _is_of(each.message, file) else each.level
+        if levels.of(each.message, each.remote_id, own) is Level.LATE:
             awaited.set_level(db, each.place, Level.LATE)
 
 
@@ -75,14 +89,13 @@ def decide(
     after all that is there if others went ahead."""
     _write(db, room, told, file)
     journal.reword(db, row.id, told)
-    moved, still = Moved(), Waiting()
+    moved, levels = Moved(), _Levels()
     for each in awaited.of(db, room.id):
-        if is_on_its_way(each.message) or still.has(each.message, each.remote_id):
-            still.add(each.message, each.remote_id)
-        elif each.level is Level.LATE:
+        level = levels.of(each.message, each.remote_id, each.level)
+        if level is Level.SAID and each.level is Level.LATE:
             _move(db, room, row, each, now, moved)
-        else:
-            awaited.set_level(db, each.place, Level.SAID)
+        elif level is not each.level:
+            awaited.set_level(db, each.place, level)
     return moved
 
 
@@ -97,13 +110,6 @@ def show_forgotten(db: Transaction, network: NetworkName) -> None:
 
 def _is_of(said: RoomMessage, file: FileId) -> bool:
     return said.file is not None and said.file.upload == file
-
-
-def _waiting(those: Iterator[Awaited]) -> Waiting:
-    waiting = Waiting()
-    for each in those:
-        waiting.add(each.message, each.remote_id)
-    return waiting
 
 
 def stub(said: RoomMessage) -> SharedFile | None:

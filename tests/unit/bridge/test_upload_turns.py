@@ -9,20 +9,19 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.bridge.files.uploads import Uploads, _Flow
-from gateway.events import SharedFile
+from gateway.bridge.files.putting import Flow, Putting
+from gateway.bridge.files.uploads import _whose
 from gateway.media.put import PutRefused
 from gateway.store import files
 from gateway.store.files import FileRow, Uploaded
 from gateway.store.journal import InboundRow
 from tests.clock import VirtualClock
 
-_OWN = SharedFile(url="https://own.example/f")
 _FILE = cast("FileRow", SimpleNamespace(id=1))
 
 
-class _Bench(Uploads):
-    """Uploads whose files take as long as a test says, and then fail."""
+class _Bench(Putting):
+    """Whose files take as long as a test says, and then fail."""
 
     def __init__(self, takes_s: float, bytes_a_second: int = 0) -> None:
         self.clock = VirtualClock()
@@ -32,12 +31,7 @@ class _Bench(Uploads):
         settings = SimpleNamespace(uploaders=("gateway",))
         store = SimpleNamespace(reader=None)
         ground = SimpleNamespace(clock=self.clock, settings=settings, store=store)
-        super().__init__(
-            cast("Any", ground),
-            cast("Any", None),
-            look=lambda _: None,
-            decided=lambda row, told, moved: None,
-        )
+        super().__init__(cast("Any", ground), cast("Any", None))
         self._slots = cast("Any", SimpleNamespace(ready=self._ready))
 
     async def _ready(self, file: FileRow) -> None:
@@ -48,11 +42,11 @@ class _Bench(Uploads):
         file = cast("FileRow", SimpleNamespace(id=account or conversation))
         row = cast("InboundRow", SimpleNamespace(account=account, conversation=conversation))
         return [
-            asyncio.ensure_future(self._tried(row, file, _OWN, flow))
-            for flow in [_Flow(0.0, 0.0) for _ in range(count)]
+            asyncio.ensure_future(self.put_there(file, _whose(row), has_address=True))
+            for _ in range(count)
         ]
 
-    async def _uploaded(self, file: FileRow, flow: _Flow) -> Uploaded:
+    async def _uploaded(self, file: FileRow, flow: Flow) -> Uploaded:
         self.tried.append(file.id)
         for _ in range(round(self.takes_s)):
             await self.clock.sleep(1)
