@@ -124,6 +124,10 @@ class FileCache:
         with self._work:
             return await asyncio.to_thread(work)
 
+    async def surely(self, work: Callable[[], None]) -> None:
+        """Likewise, and done even if who waits for it is cancelled before its thread begins."""
+        await asyncio.shield(asyncio.create_task(self.thread(work)))
+
     def begin(self, name: str) -> bool:
         """Whether nobody else writes it."""
         if name in self._under_way:
@@ -224,7 +228,7 @@ class Kept:
 
     async def close(self) -> None:
         """To be called once."""
-        await self._cache.thread(self._reader.close)
+        await self._cache.surely(self._reader.close)
 
     async def _reading(self, work: Callable[[], T]) -> T:
         try:
@@ -304,7 +308,7 @@ class _Copy:
         self._has_ended = True
         self._batch.clear()
         try:
-            await self._cache.thread(self._writer.close)
+            await self._cache.surely(self._writer.close)
         except OSError as error:
             self._cache.failed(error)
         finally:

@@ -130,6 +130,7 @@ class Reader:
         self._key = key
         self._lock = Lock()
         self._file: FileIO | None = None
+        self._is_closed = False
         self._seal: _Seal
         self.size = 0
         self.media_type = ""
@@ -137,6 +138,8 @@ class Reader:
     def open(self) -> None:
         """Read the head."""
         with self._lock:
+            if self._is_closed:  # by who did not wait for this
+                raise OSError("it is closed")
             self._file = FileIO(os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW), "r")
             descriptor = self._file.fileno()
             begin = os.pread(descriptor, _BEGIN, 0)
@@ -151,7 +154,7 @@ class Reader:
     def read(self, piece: int, pieces: int) -> bytes:
         """So many pieces from that one on, which is 0 for the first; fewer at the end."""
         with self._lock:
-            if self._file is None or self._file.closed:
+            if self._file is None or self._is_closed:
                 raise OSError("it is closed")
             sealed_piece = PIECE + _TAG
             at, length = _BEGIN + piece * sealed_piece, pieces * sealed_piece
@@ -167,6 +170,7 @@ class Reader:
     def close(self) -> None:
         """It is not read any more."""
         with self._lock:
+            self._is_closed = True
             if self._file is not None:
                 self._file.close()
 

@@ -8,7 +8,9 @@ import os
 import random
 import resource
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from structlog.testing import capture_logs
@@ -274,3 +276,30 @@ async def test_a_disk_that_is_full_breaks_nothing(folder: Path) -> None:
         await _put(cache, ONE, DATA)
     assert [entry["event"] for entry in logs] == ["file_cache_failed"]
     assert await _get(cache, ONE) is None
+
+
+async def test_who_does_not_wait_for_the_end_leaves_nothing_open(folder: Path) -> None:
+    """A person who goes away, and a gateway that is stopped in the same moment."""
+    cache, busy = await _cache(folder), Event()
+    await _put(cache, ONE, DATA)
+    kept = await cache.open(ONE, _REFERENCE)
+    assert kept is not None
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(max_workers=1))
+    waiting = loop.run_in_executor(None, busy.wait)
+    assert _are_open(folder)
+    closing = asyncio.create_task(kept.close())
+    await asyncio.sleep(0)  # its thread is asked for
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    await asyncio.sleep(0)
+    busy.set()
+    await waiting
+    await loop.run_in_executor(None, lambda: None)  # one after the other
+    assert not _are_open(folder)
+
+
+def _are_open(folder: Path) -> bool:
+    files = (os.path.realpath(link) for link in Path("/proc/self/fd").iterdir())
+    return any(file.startswith(str(folder)) for file in files)
