@@ -16,6 +16,7 @@ from adapters.matrix.file_content import with_caption
 from adapters.matrix.inbound import KEY
 from adapters.matrix.mentions import links, listed
 from adapters.matrix.places import is_place, place_content
+from adapters.matrix.previews import bundled
 from adapters.matrix.styles import formatted
 from gateway.events import SendRoomText, SendText
 from gateway.ids import RemoteMessageId
@@ -50,17 +51,17 @@ def content_of(
     named = [replace(each, begin=each.begin + by, end=each.end + by) for each in mentions]
     notified = [each for each in named if each.notify]
     spans = tree([*links(named), *moved(command.spans, by)], len(content["body"]))
-    styles = formatted(content["body"], spans)
+    beside = formatted(content["body"], spans) | bundled(command.previews)
     if mentions:
         content["m.mentions"] = listed(notified)
     if command.edits is not None:
         relation = {"rel_type": "m.replace", "event_id": command.edits}
-        whole = {name: value for name, value in content.items() if name != KEY} | styles
+        whole = {name: value for name, value in content.items() if name != KEY} | beside
         if mentions:
             whole["m.mentions"] = listed(named)
         fallback = {**content, "body": f"* {_brief(whole['body'])}"}
         return {**fallback, "m.new_content": whole, "m.relates_to": relation}
-    content |= styles
+    content |= beside
     if command.thread is not None:
         content["m.relates_to"] = _in_thread(command, command.thread)
     elif command.reply_to is not None:

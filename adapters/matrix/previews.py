@@ -8,7 +8,7 @@ rooms, and are not asked (REQ-452). Pictures of previews are left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from adapters.matrix.inbound import as_dicts
@@ -29,6 +29,24 @@ def previews_in(content: Mapping[str, Any]) -> tuple[LinkPreview, ...]:
         if told:
             return tuple(one for one in told if one.title or one.description)
     return ()
+
+
+def bundled(previews: Sequence[LinkPreview]) -> dict[str, Any]:
+    """The same of what the user says."""
+    if not previews:
+        return {}
+    name, url = _NAMES[-1]
+    return {name: [_bundled(preview, url) for preview in previews]}
+
+
+def _bundled(preview: LinkPreview, url: str) -> dict[str, str]:
+    facts = {
+        url: preview.url,
+        "og:title": preview.title,
+        "og:description": preview.description,
+        "og:site_name": preview.site,
+    }
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def _is_text(value: object) -> bool:

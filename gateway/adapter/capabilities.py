@@ -79,7 +79,8 @@ class Capabilities:
     cards: bool = False
     """`RemoteMessage.cards` is reported, in rooms `RemoteRoomMessage.cards`."""
     previews: bool = False
-    """`RemoteMessage.previews` is reported, in rooms `RemoteRoomMessage.previews`."""
+    """`SendText.previews` works, and `RemoteMessage.previews` is reported; in rooms
+    `SendRoomText.previews` and `RemoteRoomMessage.previews`."""
     attention: bool = False
     """In chats, `SendText.attention` works, and `RemoteMessage.attention` is reported."""
     polls: bool = False

@@ -6,6 +6,7 @@ from __future__ import annotations
 from gateway.events.enclosed import Enclosed
 from gateway.events.files import SentFile
 from gateway.events.mentions import Mention
+from gateway.events.previews import LinkPreview
 from gateway.events.record import Record
 from gateway.events.through import Through
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
@@ -42,6 +43,8 @@ class SendText(Record, frozen=True, kw_only=True):
     """As in `RemoteMessage`."""
     mentions: tuple[Mention, ...] = ()
     """As in `SendRoomText`."""
+    previews: tuple[LinkPreview, ...] = ()
+    """Of links in the body, as the user's client has made them."""
     is_further: bool = False
     """A further part of a text that was too long for one message: how it begins says nothing of
     how it is meant."""
@@ -116,6 +119,8 @@ class SendRoomText(Record, frozen=True, kw_only=True):
     files: tuple[SentFile, ...] = ()
     """As in `SendText`."""
     is_further: bool = False
+    """As in `SendText`."""
+    previews: tuple[LinkPreview, ...] = ()
     """As in `SendText`."""
     shown: str = ""
     """With a file: the body as the user's client has written it. Other users are shown that, and

@@ -57,6 +57,7 @@ def text(message: IncomingMessage) -> dict[str, Any]:
         "thread": message.thread,
         "unquoted": without_fallback(body, message.reply_parts),
         "spans": message.spans,
+        "previews": tuple(message.previews),
         "files": sharing.files,
         "stand_ins": sharing.stand_ins,
     }

@@ -37,6 +37,7 @@ from tests.peers.matrix_client import MatrixClient, MatrixEvent
 from tests.peers.synapse import Synapse
 
 _numbers = itertools.count()
+_PREVIEWS = "com.beeper.linkpreviews"
 _STATES = {
     Availability.AVAILABLE: "online",
     Availability.AWAY: "unavailable",
@@ -295,15 +296,15 @@ class MatrixPeer(Peer):
         return RemoteMessageId(made)
 
     async def links_to(self, group: Place, body: str, preview: LinkPreview) -> RemoteMessageId:
-        told = {
-            "matched_url": preview.url,
-            "og:title": preview.title,
-            "og:description": preview.description,
-            "og:site_name": preview.site,
-        }
-        content = {"msgtype": "m.text", "body": body, "com.beeper.linkpreviews": [told]}
+        content = {"msgtype": "m.text", "body": body, _PREVIEWS: [_preview(preview)]}
         made = await self._bob.send_event(self._place(group), "m.room.message", content)
         return RemoteMessageId(made)
+
+    async def sees_preview(self, group: Place, body: str, preview: LinkPreview) -> None:
+        expected = (body, [_preview(preview)])
+        await self._sees(
+            _PREVIEWS, lambda content: (content["body"], content[_PREVIEWS]) == expected
+        )
 
     async def mentions(self, group: Place, before: str, after: str) -> None:
         link = f'<a href="https://matrix.to/#/{self.alice}">Alice</a>'
@@ -515,6 +516,15 @@ async def matrix_peer(synapse: Synapse, http: aiohttp.ClientSession) -> AsyncIte
         await peer.meet()
         yield peer
         await peer.adapter.stop()
+
+
+def _preview(preview: LinkPreview) -> dict[str, str]:
+    return {
+        "matched_url": preview.url,
+        "og:title": preview.title,
+        "og:description": preview.description,
+        "og:site_name": preview.site,
+    }
 
 
 def _in_thread(

@@ -289,6 +289,10 @@ class Peer(ABC):
         """Bob says something with a link, and what that leads to."""
         raise NotImplementedError
 
+    async def sees_preview(self, group: Place, body: str, preview: LinkPreview) -> None:
+        """Wait until bob sees what alice says with a link, and what she says of that."""
+        raise NotImplementedError
+
     async def asks(self, group: Place, question: str, answers: Sequence[str]) -> RemoteMessageId:
         """Bob begins a poll, of which one may choose one answer."""
         raise NotImplementedError

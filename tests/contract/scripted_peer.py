@@ -188,6 +188,9 @@ class ScriptedPeer(Peer):
     async def links_to(self, group: Place, body: str, preview: LinkPreview) -> RemoteMessageId:
         return self._said(group, body, previews=[msgspec.to_builtins(preview)])
 
+    async def sees_preview(self, group: Place, body: str, preview: LinkPreview) -> None:
+        await self._told(group, "message", body=body, previews=[fields_of(preview)])
+
     async def asks(self, group: Place, question: str, answers: Sequence[str]) -> RemoteMessageId:
         asked = self._said(group, question)
         where = group or "bob"

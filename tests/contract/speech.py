@@ -301,6 +301,8 @@ async def _previews(talk: Talk) -> None:
     tea = LinkPreview(url=url, title="Tea", description="All about it", site="An example")
     told = await talk.told(await talk.peer.links_to(talk.group, f"Look: {url}", tea))
     assert (told.body, told.previews) == (f"Look: {url}", (tea,))
+    await talk.says(talk.key(1), body=f"Here: {url}", previews=(tea,))
+    await talk.peer.sees_preview(talk.group, f"Here: {url}", tea)
 
 
 async def _polls(talk: Talk) -> None:

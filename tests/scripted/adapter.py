@@ -402,7 +402,7 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def fields_of(
-    record: Command | RoomAction | SearchRooms | SearchPeople | Mention | FileFacts,
+    record: Command | RoomAction | SearchRooms | SearchPeople | Mention | LinkPreview | FileFacts,
 ) -> dict[str, Any]:
     """What is not left at its default."""
     fields = dict(msgspec.to_builtins(record))
@@ -420,6 +420,7 @@ def _text(command: SendText | SendRoomText) -> dict[str, Any]:
     else:
         where = {"op": "say", "to": command.room}
     about["mentions"] = list(map(fields_of, command.mentions)) or None
+    about["previews"] = list(map(fields_of, command.previews)) or None
     # Only where it says how a text is meant.
     about["is_further"] = (command.is_further and command.body.startswith("/me ")) or None
     about["spans"] = msgspec.to_builtins(command.spans) or None

@@ -393,6 +393,7 @@ class ScriptedNetwork:
                 "edits",
                 "continues",
                 "mentions",
+                "previews",
                 "thread",
                 "thread_after",
                 "attention",

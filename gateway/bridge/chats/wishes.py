@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from msgspec import structs
 
+from gateway.bridge import previews
 from gateway.bridge.accounts import Account
 from gateway.bridge.chats import attention, references, threads
 from gateway.bridge.chats.addressing import mentioned
@@ -99,6 +100,7 @@ class ChatWishes:
             root = threads.wanted(db, chat, text.thread, reply)
         files = text.files if self._capabilities.sends_files else ()
         body = text.caption(body) if files else body
+        spans = text.spans_of(body)
         command = SendText(
             contact=contact,
             body=body,
@@ -106,7 +108,8 @@ class ChatWishes:
             reply_to=None if reply is None else LATER,
             thread=root,
             thread_after=threads.last(db, chat, root),
-            spans=text.spans_of(body),
+            spans=spans,
+            previews=previews.shown(text.previews, body, spans),
             file=next(iter(files), None),
             files=files[1:],
             attention=text.attention,
@@ -148,13 +151,15 @@ class ChatWishes:
             reply, body = None, text.body  # nothing answers itself
         elif text.reply_to is None and (reply is None or reply.id != _answered_by(db, target)):
             reply, body = None, text.body  # what was a quote stays one
+        spans = at_end(text.spans, text.body, body)
         command = SendText(
             contact=contact,
             body=body,
             through=text.through,
             reply_to=None if reply is None else reply.remote_id,
             edits=LATER,
-            spans=at_end(text.spans, text.body, body),
+            spans=spans,
+            previews=previews.shown(text.previews, body, spans),
             mentions=tuple(
                 # Who was named before is not to be told again, and nobody knows who was.
                 structs.replace(each, notify=False)

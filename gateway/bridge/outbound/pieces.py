@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from gateway.adapter import Capabilities, Sent
+from gateway.bridge import previews
 from gateway.bridge.inbound.rows import SentKey
 from gateway.bridge.rooms.mentions import of_part
 from gateway.bridge.splitting import split_styled
@@ -105,7 +106,8 @@ def _cut(command: Text, limit: int) -> Iterator[Text]:
     else:
         yield from _cut_text(command, limit)
     for file in files:
-        yield structs.replace(command, body="", spans=(), mentions=(), reply_to=None, file=file)
+        nothing = {"body": "", "spans": (), "mentions": (), "previews": (), "reply_to": None}
+        yield structs.replace(command, **nothing, file=file)
 
 
 def _cut_text(command: Text, limit: int) -> Iterator[Text]:
@@ -113,7 +115,8 @@ def _cut_text(command: Text, limit: int) -> Iterator[Text]:
     for body, spans in split_styled(command.body, command.spans, limit):
         end = begin + len(body)
         named = tuple(of_part(command.mentions, begin, end))
-        piece = structs.replace(command, body=body, spans=spans, mentions=named)
+        of_links = previews.shown(command.previews, body, spans)
+        piece = structs.replace(command, body=body, spans=spans, mentions=named, previews=of_links)
         if begin:
             piece = structs.replace(piece, reply_to=None, file=None, is_further=True)
         if begin and isinstance(piece, SendText):
@@ -131,7 +134,8 @@ def _dropped(
     for number in reversed(rest) if capabilities.retractions else rest:
         piece = there[number]
         if not capabilities.retractions:
-            gone = {"body": _NOTHING_MORE, "spans": (), "mentions": (), "reply_to": None}
+            said = {"body": _NOTHING_MORE, "spans": (), "mentions": ()}
+            gone = {**said, "previews": (), "reply_to": None}
             yield Step(number, structs.replace(command, edits=piece, **gone))
         elif isinstance(command, SendText):
             yield Step(number, Retract(contact=command.contact, message=piece), piece)

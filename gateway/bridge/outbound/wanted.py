@@ -6,7 +6,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from gateway.events import Command, FailureReason, Mention, SentFile, Through
+from gateway.events import Command, FailureReason, LinkPreview, Mention, SentFile, Through
 from gateway.ids import StanzaId
 from gateway.text import Span, within
 from gateway.text.wording import tr
@@ -59,6 +59,8 @@ class IncomingText(Incoming):
     """Parts of the body that are there for who cannot see them."""
     people: tuple[Mention, ...] = ()
     """Whom the client names in the whole body."""
+    previews: tuple[LinkPreview, ...] = ()
+    """Of links, as the client says."""
     attention: bool = False
     """It asks for attention (XEP-0224); then the body may be empty."""
 

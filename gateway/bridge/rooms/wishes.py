@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.bridge import previews
 from gateway.bridge.accounts import Account
 from gateway.bridge.ground import Ground
 from gateway.bridge.inbound.rows import Committed
@@ -115,6 +116,7 @@ class RoomWishes:
         thread = self._thread(db, room, text, reply)
         files = text.files if self._capabilities.sends_files else ()
         body = text.caption(shown) if files else shown
+        spans = text.spans_of(body)
         command = SendRoomText(
             room=room.remote_id,
             body=body,
@@ -126,7 +128,8 @@ class RoomWishes:
             quote=above(text.body, shown),
             mentions=self._mentions(db, account, room, text, body),
             enclosed=enclosures.within(text.enclosed, text.body, shown),
-            spans=text.spans_of(body),
+            spans=spans,
+            previews=previews.shown(text.previews, body, spans),
             file=next(iter(files), None),
             files=files[1:],
         )
@@ -167,6 +170,7 @@ class RoomWishes:
         if text.reply_to is None and not _answers(db, room, before, reply):
             reply, body = None, text.body  # what was a quote stays one
         mentions = self._mentions(db, account, room, text, body)
+        spans = at_end(text.spans, text.body, body)
         command = SendRoomText(
             room=room.remote_id,
             body=body,
@@ -175,7 +179,8 @@ class RoomWishes:
             quote=above(text.body, body),
             mentions=once(room, mentions, () if before is None else before.message.mentions),
             enclosed=enclosures.within(text.enclosed, text.body, body),
-            spans=at_end(text.spans, text.body, body),
+            spans=spans,
+            previews=previews.shown(text.previews, body, spans),
         )
         return Planned(command, target.id, is_edit=True)
 

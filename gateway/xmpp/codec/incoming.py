@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
-from gateway.events import Enclosed
+from gateway.events import Enclosed, LinkPreview
 from gateway.text import Span
-from gateway.xmpp.codec import enclosing, sent_files, styles
+from gateway.xmpp.codec import enclosing, previews, sent_files, styles
 from gateway.xmpp.codec.enclosing import REFERENCE, place
 
 ACCEPT = "{jabber:component:accept}"
@@ -106,6 +106,7 @@ class IncomingMessage:
     delayed: bool = False
     """and it comes late (XEP-0203)."""
     beside: list[enclosing.Found] = field(default_factory=list)
+    previews: list[LinkPreview] = field(default_factory=list)
     styles: styles.Said | None = None
     """What is said of the text's styles beside it."""
     seen: sent_files.Seen | None = None
@@ -264,6 +265,12 @@ def _beside(message: IncomingMessage, child: Element) -> None:
         message.beside.append(found)
 
 
+def _preview(message: IncomingMessage, child: Element) -> None:
+    """For other clients, and for the network."""
+    previews.read(child, message.previews)
+    _beside(message, child)
+
+
 def _style(message: IncomingMessage, child: Element) -> None:
     """Networks get it as they can take it; clients of others in a room as it came."""
     if message.styles is None:
@@ -342,20 +349,19 @@ CONTENT = frozenset(
 _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     **dict.fromkeys(enclosing.TAGS, _of_file),
     sent_files.STICKER: _of_file,
+    previews.TAG: _preview,
     **dict.fromkeys((styles.MARKUP, styles.SPOILER, styles.UNSTYLED, styles.XHTML), _style),
     f"{ACCEPT}body": _body,
     f"{ACCEPT}subject": _subject,
     f"{ACCEPT}thread": _thread,
-    f"{ACCEPT}error": _error,
-    "{jabber:client}error": _error,
+    **dict.fromkeys((f"{ACCEPT}error", "{jabber:client}error"), _error),
     "{urn:xmpp:sid:0}origin-id": _origin_id,
     "{urn:xmpp:sid:0}stanza-id": _stanza_id,
     "{urn:xmpp:receipts}request": _request,
     "{urn:xmpp:receipts}received": _received,
     "{urn:xmpp:chat-markers:0}displayed": _displayed,
     "{eu.siacs.conversations.axolotl}encrypted": _encrypted,
-    "{urn:xmpp:omemo:2}encrypted": _encrypted,
-    "{urn:xmpp:omemo:1}encrypted": _encrypted,
+    **dict.fromkeys((f"{{urn:xmpp:omemo:{n}}}encrypted" for n in (1, 2)), _encrypted),
     "{urn:xmpp:eme:0}encryption": _encrypted,
     "{urn:xmpp:openpgp:0}openpgp": _encrypted,
     "{jabber:x:encrypted}x": _encrypted,
@@ -373,8 +379,7 @@ _READERS: dict[str, Callable[[IncomingMessage, Element], None]] = {
     "{urn:xmpp:delay}delay": _delay,
     "{urn:xmpp:jingle-message:0}propose": _proposes,
     f"{{{CALL_INVITES}}}invite": _invites,
-    "{urn:xmpp:privilege:1}privilege": _privilege,
-    "{urn:xmpp:privilege:2}privilege": _privilege,
+    **dict.fromkeys((f"{{urn:xmpp:privilege:{n}}}privilege" for n in (1, 2)), _privilege),
     **{
         f"{_CHAT_STATES}{state}": _chat_state
         for state in ("active", "composing", "paused", "inactive", "gone")

@@ -8,10 +8,28 @@ see. Converse.js wants messages of their own of a room (XEP-0422), which nobody 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from xml.etree.ElementTree import Element
 
 from gateway.events import LinkPreview
 from gateway.xmpp.codec.enclosing import OPEN_GRAPH, RDF
 from gateway.xmpp.codec.xml import attribute, text
+
+TAG = f"{{{RDF}}}Description"
+_LONGEST = 2_000
+_MOST = 5
+
+
+def read(element: Element, to: list[LinkPreview]) -> None:
+    """What a client says of a link; of what, and whether that is in the text, is for others to
+    see."""
+
+    def fact(name: str) -> str:
+        return element.findtext(f"{{{OPEN_GRAPH}}}{name}", "")[:_LONGEST]
+
+    url = element.get(f"{{{RDF}}}about", "")
+    if len(url) <= _LONGEST and len(to) < _MOST:
+        about = {"title": fact("title"), "description": fact("description")}
+        to.append(LinkPreview(url=url, **about, site=fact("site_name")))
 
 
 def described(previews: Iterable[LinkPreview]) -> str:

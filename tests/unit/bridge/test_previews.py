@@ -12,6 +12,7 @@ from slixmpp.plugins.xep_0511 import stanza as link_metadata
 from gateway.bridge.previews import shown
 from gateway.events import LinkPreview
 from gateway.text import Span, Style
+from gateway.xmpp.codec.incoming import read_message
 from gateway.xmpp.codec.previews import described
 
 
@@ -79,3 +80,26 @@ def test_req_452_another_implementation_reads_what_is_written() -> None:
     assert (first["about"], first["title"]) == (url, "<Tea> & more")
     assert (first["description"], first["site_name"]) == ("All about it", "An example")
     assert (second["about"], second["title"]) == ("https://b.example", "Tea")
+
+
+def test_req_452_what_another_implementation_writes_is_read() -> None:
+    link_metadata.register_plugin()
+    said = Message()
+    said["body"] = "https://a.example"
+    written = link_metadata.LinkMetadata()
+    written["about"], written["title"] = "https://a.example", "Tea"
+    written["description"], written["site_name"] = "x" * 9_000, "An example"
+    written["image"] = "data:image/png;base64,AAAA"
+    said.append(written)
+    for _ in range(9):
+        said.append(link_metadata.LinkMetadata())
+    read = read_message(fromstring(str(said)))
+    assert len(read.previews) == 5
+    expected = _of("https://a.example", description="x" * 2_000, site="An example")
+    assert read.previews[0] == expected
+
+
+def test_req_452_an_address_without_end_is_none() -> None:
+    inner = described([_of("https://a.example/" + "x" * 2_000)])
+    message = fromstring(f"<message xmlns='jabber:client'><body>x</body>{inner}</message>")
+    assert read_message(message).previews == []

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from adapters.matrix.contents import content_of
 from adapters.matrix.previews import previews_in
 from gateway.bridge.inbound.wellformed import must_be_whole
-from gateway.events import LinkPreview, RemoteRoomMessage
+from gateway.events import LinkPreview, RemoteRoomMessage, SendText
 from gateway.text import is_clean
-from tests.unit.matrix.samples import message
-from tests.unit.matrix.test_chat_events import EDIT, _said
+from tests.unit.matrix.samples import BOB, message
+from tests.unit.matrix.test_chat_events import EDIT, FIRST, _said
 from tests.unit.matrix.test_group_events import _said as _said_in_group
 
 _URL = "https://example.org/tea"
@@ -81,3 +83,14 @@ def test_req_452_no_content_raises_and_what_comes_out_can_be_stored(content: Any
     must_be_whole(told)
     for preview in told.previews:
         assert all(is_clean(getattr(preview, name)) for name in preview.__struct_fields__)
+
+
+def test_req_452_what_users_say_of_links_is_bundled() -> None:
+    command = SendText(contact=BOB, body=_URL, previews=(_TEA, LinkPreview(url=_URL, title="x")))
+    content = content_of(command, "k")
+    assert previews_in(content) == command.previews
+    assert content["com.beeper.linkpreviews"][1] == {"matched_url": _URL, "og:title": "x"}
+    edit = content_of(replace(command, edits=FIRST), "k")
+    assert previews_in(edit) == ()
+    assert previews_in(edit["m.new_content"]) == command.previews
+    assert "com.beeper.linkpreviews" not in content_of(SendText(contact=BOB, body=_URL), "k")
