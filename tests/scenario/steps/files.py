@@ -19,8 +19,8 @@ from tests.scenario.web import Hosted
 
 _BEGINNINGS = {
     "": b"",
-    " of m4a": b"\0\0\0\x18ftypM4A \0\0\0\0",
-    " of mp4": b"\0\0\0\x18ftypisom\0\0\0\0",
+    " of m4a": b"\0\0\0\x10ftypM4A \0\0\0\0\0\0\0\0mdat",
+    " of mp4": b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\0mdat",
     " of opus": b"OggS\0\2\0\0\0\0\0\0\0\0OpusHead\1\1",
     " of pdf": b"%PDF-1.7\n\xb5\xb5\n",
 }
