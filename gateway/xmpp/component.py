@@ -144,6 +144,7 @@ class Component:
 
     async def stop(self) -> None:
         """Close the stream in order; stanzas that come until its end are still handled."""
+        await self.console.stop()
         await self.asked.cancel()
         await self.stream.stop()
         await self.asked.cancel()

@@ -6,13 +6,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.bridge.quotes import leading, without_fallback
 from gateway.ids import UserJid
 from gateway.locale import in_any_language, said_in
 from gateway.tasks import contained, is_cancelled
 from gateway.text.wording import joined, tr, trc
+from gateway.xmpp.codec.errors import STOPPING
 from gateway.xmpp.codec.incoming import IncomingMessage
 from gateway.xmpp.codec.outgoing import STORE
 from gateway.xmpp.codec.xml import Stanza, attribute, text
@@ -40,7 +41,18 @@ _NO_CORRECTION = tr(
     "What you have answered cannot be corrected. Please answer the last question, or send "
     "“cancel” and begin again.",
 )
+_STOPPED = tr("The gateway is being stopped. Please begin again in a moment.")
+_END_S = 1.0
+"""Real time, in which a dialogue says its last words."""
 FAILED = tr("Something went wrong in the gateway. Please try again or tell its admin.")
+
+
+class _Talk(NamedTuple):
+    """What is under way with one user."""
+
+    command: Command
+    dialogue: ChatDialogue
+    task: asyncio.Task[None]
 
 
 class Console:
@@ -49,7 +61,7 @@ class Console:
     def __init__(self, component: Component) -> None:
         self._component = component
         self.welcome = Welcome(component)
-        self._talks: dict[UserJid, tuple[Command, ChatDialogue]] = {}
+        self._talks: dict[UserJid, _Talk] = {}
         self._late: dict[UserJid, None] = {}
         """Who was asked for a secret and did not answer in time, the longest ago first."""
 
@@ -85,10 +97,10 @@ class Console:
         else:
             self._command(user, said.strip())
             if user in self._talks:
-                self._talks[user][1].hears(message.id, said)
+                self._talks[user].dialogue.hears(message.id, said)
 
     def _go_on(self, user: UserJid, said: str, message: IncomingMessage) -> None:
-        command, talk = self._talks[user]
+        command, talk, _ = self._talks[user]
         if not talk.hears(message.id, said):
             return
         refused = refusal(self._component, command, user)
@@ -159,12 +171,25 @@ class Console:
             BY_WORD.keys() | _HELP,
             word.strip(),
         )
-        self._talks[user] = command, talk
-        component.tasks.spawn(
+        task = component.tasks.spawn(
             self._run(command, talk),
             f"command {command.name}",
             done=partial(component.guests.leave, user) if is_guest else None,
         )
+        self._talks[user] = _Talk(command, talk, task)
+
+    async def stop(self) -> None:
+        """Nobody is asked any more. They are told now: what they answer later, perhaps a password,
+        would answer nothing."""
+        ending = []
+        for user, (_, talk, task) in list(self._talks.items()):
+            if talk.cancel():
+                self.say(user, _STOPPED)
+                ending.append(task)
+            else:
+                self.say(user, STOPPING)
+        if ending:
+            await asyncio.wait(ending, timeout=_END_S)
 
     def _is_known(self, user: UserJid) -> bool:
         return self._component.access.permits(user) or user in self._component.admins
