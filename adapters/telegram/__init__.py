@@ -8,6 +8,7 @@ a contact. Chats with people; groups are not carried yet.
 ``inbound``           updates as events; ``described`` has words for what is no text,
                       ``reactions`` what people react with
 ``outbound``          commands as requests; ``buckets`` says when
+``files``             what is shared, and its bytes: ``downloads``
 ``entities``          styles of texts, both ways
 ``request``           requests of python-telegram-bot over the gateway's own connections
 ``errors``            what Telegram refuses, in words for users
@@ -18,6 +19,7 @@ a contact. Chats with people; groups are not carried yet.
 from __future__ import annotations
 
 import logging
+import os
 from functools import cached_property
 from typing import ClassVar
 
@@ -41,6 +43,8 @@ from gateway.ids import RemoteUserId
 
 __all__ = ["TelegramAdapter", "TelegramSettings"]
 
+# Times of the library are what they will be in its next version, without a warning for each.
+os.environ.setdefault("PTB_TIMEDELTA", "true")
 # What the library says has tokens and texts in it.
 logging.getLogger("telegram").setLevel(logging.WARNING)
 
@@ -58,6 +62,7 @@ class TelegramAdapter(Adapter):
         reactions_per_message=1,
         reactions_allowed=ALLOWED,
         retractions=True,
+        files=True,
         cards=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )

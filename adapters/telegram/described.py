@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a message is that is no text, in words. No I/O.
+"""What a message is that is neither text nor a file, in words. No I/O.
 
 Bot API, "Message". A place is told as a ``geo:`` URI alone (RFC 5870): clients draw a map where
 the whole text is that (REQ-453).
@@ -20,7 +20,7 @@ from telegram import (
 from gateway.events import ContactCard
 from gateway.ids import RemoteUserId
 from gateway.text import clean
-from gateway.text.wording import Words, tr
+from gateway.text.wording import Words, joined, tr
 
 _FILES: Final = (
     ("animation", tr("animation")),  # before the document, which it is as well
@@ -35,13 +35,14 @@ _FILES: Final = (
 _MOST_NAME = 200
 
 
-def described(message: Message) -> str:
-    """What is shown above or in place of the words; empty if they are all of it."""
-    if message.text is not None or message.contact is not None:
+def described(message: Message, *, has_file: bool) -> str:
+    """What is shown in place of the words, or below them; empty if they are all of it."""
+    if message.text is not None or message.contact is not None or has_file:
         return ""
     for name, what in _FILES:
         if found := getattr(message, name):
-            return _in_app(what, _about(found))
+            large = tr("Bots cannot fetch files of more than 20 MB; it is in Telegram.")
+            return joined((_in_app(what, _about(found)), large), " — ")
     if message.venue is not None or message.location is not None:
         return _place(message)
     if message.poll is not None:
@@ -61,8 +62,7 @@ def _in_app(what: str, about: str) -> str:
 
 
 def _about(file: object) -> str:
-    """A sticker stands for an emoji; most files have names."""
-    said = getattr(file, "file_name", None) or getattr(file, "emoji", None) or ""
+    said = getattr(file, "file_name", None) or ""
     return " ".join(clean(str(said))[:_MOST_NAME].split())
 
 

@@ -63,6 +63,11 @@ _SENTENCES: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
         lambda: Unsupported(tr("Telegram does not carry a message without words.")),
     ),
     ("too long", lambda: TooLarge(tr("The message is too long for Telegram."))),
+    ("file is too big", lambda: TooLarge(tr("Bots cannot fetch files of more than 20 MB."))),
+    (
+        "temporarily unavailable",  # which is said of files that are gone for good, too
+        lambda: Transient(tr("Telegram does not give this file at the moment.")),
+    ),
     (
         "not found",
         lambda: NotFound(tr("Telegram does not have the message any more.")),

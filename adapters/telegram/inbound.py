@@ -17,6 +17,7 @@ from telegram.constants import ChatType
 
 from adapters.telegram import described, ids
 from adapters.telegram.entities import told
+from adapters.telegram.files import shared
 from adapters.telegram.reactions import Reactions
 from gateway.events import (
     RemoteEvent,
@@ -74,7 +75,8 @@ def _message(contact: RemoteUserId, message: Message, edit: int | None) -> Remot
     """``edit``: the number of the update, if it is one; edits have none of their own, and numbers
     of updates begin anew after a silent week."""
     message_id = ids.message_id(message.chat.id, message.message_id)
-    body, spans = _words(message)
+    files = shared(message)
+    body, spans = _words(message, has_file=bool(files))
     sent_at = message.date
     edits: RemoteMessageId | None = None
     if edit is not None:
@@ -90,6 +92,7 @@ def _message(contact: RemoteUserId, message: Message, edit: int | None) -> Remot
         reply_to=_answered(message),
         edits=edits,
         spans=spans,
+        files=files,
         cards=described.cards(message),
         is_ongoing=edits is not None and described.is_moving(message),
     )
@@ -104,7 +107,7 @@ def _answered(message: Message) -> RemoteMessageId | None:
     return None if answered is None else ids.message_id(message.chat.id, answered.message_id)
 
 
-def _words(message: Message) -> tuple[str, tuple[Span, ...]]:
+def _words(message: Message, *, has_file: bool) -> tuple[str, tuple[Span, ...]]:
     """The words first, since places of styles are counted from there and what else is said may be
     in another language."""
     text = message.text if message.text is not None else (message.caption or "")
@@ -120,7 +123,7 @@ def _words(message: Message) -> tuple[str, tuple[Span, ...]]:
                 *moved(spans, by),
             ),
         )
-    rest = [described.described(message), described.forwarded(message)]
+    rest = [described.described(message, has_file=has_file), described.forwarded(message)]
     added = joined(rest, "\n")
     if not added:
         return body, spans

@@ -15,6 +15,7 @@ from telegram import Bot
 from telegram.error import Conflict, TelegramError
 
 from adapters.telegram import ids
+from adapters.telegram.downloads import opened
 from adapters.telegram.errors import STRANGER, error_of
 from adapters.telegram.inbound import events
 from adapters.telegram.outbound import Outbound
@@ -22,7 +23,7 @@ from adapters.telegram.polling import Cursor, Polling, Raw
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.request import SharedRequest, TooMany
 from adapters.telegram.settings import TelegramSettings
-from gateway.adapter import AccountContext, Contact, Sent, Session
+from gateway.adapter import AccountContext, Contact, Download, Sent, Session
 from gateway.errors import AuthExpired, NotFound, Transient, Unsupported
 from gateway.events import Command, RemoteEvent, RemoteNotice, RemoteProfile
 from gateway.ids import RemoteMessageId, RemoteUserId
@@ -39,7 +40,14 @@ _MOST_NAMES = 5_000
 def bot_with(token: str, request: SharedRequest, settings: TelegramSettings) -> Bot:
     """The library's object for a bot, which has no connection of its own."""
     url = f"{settings.api_url}/bot"
-    return Bot(token, base_url=url, request=request, get_updates_request=request)
+    files = f"{settings.api_url}/file/bot"
+    return Bot(
+        token,
+        base_url=url,
+        base_file_url=files,
+        request=request,
+        get_updates_request=request,
+    )
 
 
 class TelegramSession(Session):
@@ -136,6 +144,10 @@ class TelegramSession(Session):
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """Not claimed: bots are not told of it, and what they show lasts five seconds."""
+
+    async def download(self, reference: str, start: int = 0, *, in_part: bool = False) -> Download:
+        """See `gateway.adapter.Session.download`."""
+        return await opened(self._account.http, self._bot, reference, start)
 
     async def find(self, contact: RemoteUserId) -> Contact:
         """Bot API, getChat: of people who have written to the bot."""

@@ -108,6 +108,11 @@ class TelegramPeer(Peer):
     async def sees_taken_back(self, group: Place, message: RemoteMessageId) -> None:
         assert _number(message) not in self._chat.messages
 
+    async def shares(
+        self, group: Place, data: bytes, name: str, body: str = ""
+    ) -> RemoteMessageId:
+        return _named(self._bob.send_file(self._bot, "document", data, name=name, caption=body))
+
     async def tells_of(self, group: Place, card: ContactCard) -> RemoteMessageId:
         contact: dict[str, Any] = {"phone_number": card.phones[0], "first_name": card.name}
         contact |= {} if card.user is None else {"user_id": int(card.user)}

@@ -3,16 +3,12 @@
 fetch, numbers that begin anew, and answers that never come."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import pytest
 
-from adapters.telegram import TelegramAdapter, TelegramSettings
-from adapters.telegram.settings import ServerUrl
-from gateway.adapter import Linked, Session
+from gateway.adapter import Session
 from gateway.errors import (
     AdapterError,
     BadLogin,
@@ -34,74 +30,18 @@ from gateway.events import (
     SendText,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
-from gateway.tasks import SystemClock
 from gateway.text import Span, Style
-from tests.contract.account import Account, Context, Running
-from tests.peers.bot_api import Bot, BotApi, Person, PrivateChat, bad
+from tests.peers.bot_api import bad
+from tests.unit.telegram.world import World
 
 _WEEK_S = 7 * 86_400
-
-
-class _Clock(SystemClock):
-    """Goes as usual, but for leaps."""
-
-    ahead = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.ahead
-
-
-@dataclass
-class _World:
-    telegram: BotApi
-    bot: Bot
-    anna: Person
-    adapter: TelegramAdapter
-    account: Account
-    clock: _Clock
-
-    @property
-    def contact(self) -> RemoteUserId:
-        return RemoteUserId(str(self.anna.id))
-
-    @property
-    def chat(self) -> PrivateChat:
-        return self.telegram.world.private(self.bot, self.anna)
-
-    def running(self) -> Running:
-        return Running(self.adapter, self.account)
-
-    def text(self, body: str, **about: Any) -> SendText:
-        return SendText(contact=self.contact, body=body, **about)
-
-    def polls(self) -> list[dict[str, Any]]:
-        return [
-            each.arguments for each in self.telegram.asked.items if each.method == "getUpdates"
-        ]
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[_World]:
-    """A bot that was linked, and anna, who has written to it."""
-    async with BotApi() as telegram, aiohttp.ClientSession() as http:
-        bot, anna = telegram.bot(), telegram.person("Anna", last_name="Bauer")
-        settings = TelegramSettings(api_url=ServerUrl(telegram.url), poll_timeout=1)
-        context: Any = Context(http, settings)
-        adapter = TelegramAdapter(context)
-        linked = await adapter.login().submit({"password": f" {bot.token} "})
-        assert isinstance(linked, Linked)
-        account = Account(linked, http)
-        clock = account.clock = _Clock()
-        made = _World(telegram, bot, anna, adapter, account, clock)
-        anna.start(bot)
-        yield made
 
 
 # --- linking ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("token", ["", "secret", "12:ab", "123456:/../getMe?" + "x" * 30])
-async def test_what_is_no_token_is_not_even_asked_about(world: _World, token: str) -> None:
+async def test_what_is_no_token_is_not_even_asked_about(world: World, token: str) -> None:
     asked = len(world.telegram.asked.items)
     with pytest.raises(BadLogin, match="no token") as caught:
         await world.adapter.login().submit({"password": token})
@@ -112,7 +52,7 @@ async def test_what_is_no_token_is_not_even_asked_about(world: _World, token: st
 # --- fetching ---------------------------------------------------------------------------------
 
 
-async def test_what_waits_is_told_and_confirmed_only_after_its_commit(world: _World) -> None:
+async def test_what_waits_is_told_and_confirmed_only_after_its_commit(world: World) -> None:
     world.anna.say(world.bot, "first")
     world.account.is_broken = True
     running = world.running()
@@ -127,7 +67,7 @@ async def test_what_waits_is_told_and_confirmed_only_after_its_commit(world: _Wo
     assert world.account.texts() == ["/start", "first", "second"]
 
 
-async def test_a_name_is_told_once_and_when_it_changes(world: _World) -> None:
+async def test_a_name_is_told_once_and_when_it_changes(world: World) -> None:
     async with world.running():
         await world.account.text("/start")
         world.anna.say(world.bot, "hello")
@@ -139,7 +79,7 @@ async def test_a_name_is_told_once_and_when_it_changes(world: _World) -> None:
     assert names == ["Anna Bauer", "Anne Bauer"]
 
 
-async def test_a_reaction_is_taken_back_in_another_session(world: _World) -> None:
+async def test_a_reaction_is_taken_back_in_another_session(world: World) -> None:
     async with world.running() as session:
         await world.account.text("/start")
         await session.send(world.text("hello"), "k.1")
@@ -151,7 +91,7 @@ async def test_a_reaction_is_taken_back_in_another_session(world: _World) -> Non
     assert (gone.message, gone.contact) == (made.id, world.contact)
 
 
-async def test_numbers_begin_anew_after_a_silent_week(world: _World) -> None:
+async def test_numbers_begin_anew_after_a_silent_week(world: World) -> None:
     """While the session goes on, and when it starts again: whatever they are then."""
     running = world.running()
     task = await running.start()
@@ -175,7 +115,7 @@ async def test_numbers_begin_anew_after_a_silent_week(world: _World) -> None:
     assert world.account.texts() == ["/start", "after a week", "after two"]
 
 
-async def test_two_who_fetch_are_told_of(world: _World) -> None:
+async def test_two_who_fetch_are_told_of(world: World) -> None:
     running = world.running()
     task = await running.start()
     elsewhere = f"{world.telegram.url}/bot{world.bot.token}/getUpdates"
@@ -189,7 +129,7 @@ async def test_two_who_fetch_are_told_of(world: _World) -> None:
     assert [(each.contact, each.text) for each in notices] == [(None, str(task.exception()))]
 
 
-async def test_a_pause_in_fetching_does_not_end_the_session(world: _World) -> None:
+async def test_a_pause_in_fetching_does_not_end_the_session(world: World) -> None:
     async with world.running() as session:
         fault = world.telegram.faults.too_many(1, method="getUpdates")
         await fault.reached()
@@ -199,7 +139,7 @@ async def test_a_pause_in_fetching_does_not_end_the_session(world: _World) -> No
 
 
 @pytest.mark.parametrize("fault", ["fail", "garble", "cut"])
-async def test_a_server_in_trouble_is_tried_again(world: _World, fault: str) -> None:
+async def test_a_server_in_trouble_is_tried_again(world: World, fault: str) -> None:
     getattr(world.telegram.faults, fault)(method="getUpdates")
     running = world.running()
     await asyncio.wait({await running.start()})
@@ -212,7 +152,7 @@ async def test_a_server_in_trouble_is_tried_again(world: _World, fault: str) -> 
 # --- sending ----------------------------------------------------------------------------------
 
 
-async def test_styles_and_an_answer(world: _World) -> None:
+async def test_styles_and_an_answer(world: World) -> None:
     asked = world.anna.say(world.bot, "tea?")
     async with world.running() as session:
         reply_to = RemoteMessageId(f"{world.anna.id}:{asked.id}")
@@ -226,7 +166,7 @@ async def test_styles_and_an_answer(world: _World) -> None:
     assert (alone.text, alone.reply_to) == ("to nothing", None)
 
 
-async def test_who_is_asked_to_wait_waits_alone(world: _World) -> None:
+async def test_who_is_asked_to_wait_waits_alone(world: World) -> None:
     """The next message does not even ask."""
     other = world.telegram.person("Ben")
     other.start(world.bot)
@@ -248,9 +188,7 @@ async def _refused(session: Session, command: Any) -> AdapterError:
 
 
 @pytest.mark.parametrize("fault", ["fail", "garble", "cut"])
-async def test_nobody_knows_what_became_of_what_was_not_answered(
-    world: _World, fault: str
-) -> None:
+async def test_nobody_knows_what_became_of_what_was_not_answered(world: World, fault: str) -> None:
     async with world.running() as session:
         getattr(world.telegram.faults, fault)(method="sendMessage")
         assert isinstance(await _refused(session, world.text("hello")), Uncertain)
@@ -263,7 +201,7 @@ async def test_nobody_knows_what_became_of_what_was_not_answered(
     assert world.chat.texts[-1] == "anew"
 
 
-async def test_what_did_not_go_out_is_tried_again(world: _World) -> None:
+async def test_what_did_not_go_out_is_tried_again(world: World) -> None:
     session = world.adapter.session(world.account)
     await world.telegram.stop()
     error = await _refused(session, world.text("hello"))
@@ -271,7 +209,7 @@ async def test_what_did_not_go_out_is_tried_again(world: _World) -> None:
     assert error.is_certain
 
 
-async def test_what_is_deleted_already_is_deleted(world: _World) -> None:
+async def test_what_is_deleted_already_is_deleted(world: World) -> None:
     async with world.running() as session:
         sent = await session.send(world.text("oops"), "k.1")
         assert sent.remote_id is not None
@@ -280,7 +218,7 @@ async def test_what_is_deleted_already_is_deleted(world: _World) -> None:
     assert world.chat.texts == ["/start"]
 
 
-async def test_refusals_say_what_to_do(world: _World) -> None:
+async def test_refusals_say_what_to_do(world: World) -> None:
     said = RemoteMessageId(f"{world.anna.id}:1")
     async with world.running() as session:
         blank = await _refused(session, world.text("\n"))
@@ -303,7 +241,7 @@ async def test_refusals_say_what_to_do(world: _World) -> None:
         await world.account.first(RemoteNotice)
 
 
-async def test_the_token_is_in_no_error(world: _World) -> None:
+async def test_the_token_is_in_no_error(world: World) -> None:
     async with world.running() as session:
         for fault in ("fail", "garble", "cut"):
             getattr(world.telegram.faults, fault)(method="sendMessage")
@@ -313,7 +251,7 @@ async def test_the_token_is_in_no_error(world: _World) -> None:
                 error = error.__cause__ or error.__context__
 
 
-async def test_events_of_a_batch_keep_their_order(world: _World) -> None:
+async def test_events_of_a_batch_keep_their_order(world: World) -> None:
     for number in range(150):
         world.anna.say(world.bot, str(number))
     async with world.running():
