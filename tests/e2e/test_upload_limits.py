@@ -150,7 +150,8 @@ class _Scene:
         error = await self.alice.wait_error(self.shares(link), timeout=_PATIENCE_S)
         assert "not-acceptable" in str(error)
         assert f"The file is not at {LOOPBACK} any more." in str(error)
-        await self.alice.wait_receipt(self.alice.send_message(_BOB, f"instead of {link}"))
+        text = self.alice.send_message(_BOB, f"instead of {link}")
+        await self.alice.wait_receipt(text, timeout=_PATIENCE_S)
         assert self.network.sent[-1].body == f"instead of {link}"
 
 
@@ -248,7 +249,7 @@ async def test_req_445_449_ejabberd_takes_so_much_of_one_file_and_drops_the_olde
             ]
             await scene.gone(links[0])
             await scene.is_told_that_it_is_not_there(links[0])
-            await scene.alice.wait_receipt(scene.shares(links[1]))
+            await scene.alice.wait_receipt(scene.shares(links[1]), timeout=_PATIENCE_S)
             assert scene.network.sent[-1].file is not None
             assert scene.network.sent[-1].file["size"] == len(second)
         async with scene.gateway("component"):
