@@ -147,6 +147,10 @@ class LenientPlay(Play):
             self.server.send(self.server.uploads.answer_as(wrapped, user))
         await self.clock.settle()
 
+    async def uploads_were_asked(self, by: str) -> None:
+        """As the component, where the one who grants it has not come back yet."""
+        await self.clock.settle()
+
     async def uploads_have(self, name: str, content: str) -> None:
         await self.clock.settle()
 

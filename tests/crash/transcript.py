@@ -77,10 +77,12 @@ def transcript_of(house: ProcessHouse) -> Transcript:
         ):
             found.dead_links.append(said)
     if house.options.uploads:
-        found.texts = {
-            stanza_id: (to, sender, _PLACE.sub(_FILE, said))
-            for stanza_id, (to, sender, said) in found.texts.items()
-        }
+        same = _first_names(house)
+        for stanza_id, (to, sender, told) in found.texts.items():
+            said = _PLACE.sub(_FILE, told)
+            name = said.removeprefix(_FILE)
+            said = f"{_FILE}{same[name]}" if name != said and name in same else said
+            found.texts[stanza_id] = (to, sender, said)
     for sent in house.network.sent:
         said = sent.body.removeprefix(_ANEW)
         if sent.file is not None and not said:  # whoever sent it has said where it is
@@ -94,6 +96,20 @@ def transcript_of(house: ProcessHouse) -> Transcript:
         " + (SELECT count(*) FROM outbound WHERE state = 0)"
     )
     return found
+
+
+def _first_names(house: ProcessHouse) -> dict[str, str]:
+    """By the name of a file, that of the first one with the same content. At whose address it is
+    depends on in whose name it was uploaded, so on when our server has said that it may be."""
+    files = [
+        file
+        for account in ("alice", "carol", "dave")
+        for event in house.network.told(account)
+        for file in event.get("files", ())
+    ]
+    first: dict[bytes | None, str] = {}
+    has = house.network.files.get
+    return {file["name"]: first.setdefault(has(file["reference"]), file["name"]) for file in files}
 
 
 def _note(found: Transcript, stanza: Element) -> None:
