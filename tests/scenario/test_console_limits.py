@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+from xml.etree.ElementTree import Element
 
 import pytest
 
@@ -131,3 +133,41 @@ async def test_req_545_so_many_people_can_be_invited_at_once(house: House) -> No
     assert status(reply) == "executing"
     assert "At most 50 people can be invited at once." in shown(reply)
     assert house.network.commands == []
+
+
+async def test_req_218_220_who_has_left_a_group_slowly_is_told_at_its_address(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running(house)
+    alice = {"user": "alice", "name": "Alice"}
+    house.network.event("alice", "room", room="!tea", name="Tea", members=[alice])
+    await house.clock.settle()
+    await bodies(house)
+    (room,) = house.bridge.rooms.of(account(house))
+    tea, go = house.component.rooms.address(room), asyncio.Event()
+    leave = house.bridge.rooms.coming.leave
+
+    async def slow(*about: Any) -> None:
+        await leave(*about)
+        await go.wait()
+
+    monkeypatch.setattr(house.bridge.rooms.coming, "leave", slow)
+
+    async def give(about: str, wait_s: float = 0) -> Element:
+        house.server.send(
+            f"<iq type='set' id='c' from='{ALICE}/phone' to='{tea}'><command"
+            f" xmlns='http://jabber.org/protocol/commands' node='leave' {about}</command></iq>"
+        )
+        await house.clock.settle()
+        await house.clock.advance(wait_s)
+        return await Client(house).reply()
+
+    session = f"sessionid='{(await give('>'))[0].get('sessionid')}' action"
+    await give(f"{session}='complete'>{form(sure='1')}", 11)
+    house.network.event("alice", "member-gone", room="!tea", user="alice")
+    go.set()
+    await house.clock.settle()
+    told = await give(f"{session}='next'>")
+    assert status(told) == "completed"
+    assert "You have left the group “Tea”." in shown(told)
+    assert (await give(f"{session}='next'>")).get("type") == "error"

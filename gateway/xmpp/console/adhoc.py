@@ -89,6 +89,12 @@ class AdHoc:
 
     # --- execution -------------------------------------------------------------------------------
 
+    def target_of(self, sender: str, payload: Element) -> Target | None:
+        """Where a command was given that is under way. Its user may be out of that group by now,
+        and by that command."""
+        session = self._sessions.get(payload.get("sessionid", ""))
+        return session.talk.target if session is not None and session.owner == sender else None
+
     async def take(self, sender: str, payload: Element, target: Target | None = None) -> str:
         """Answer a request. Raises `Refused`."""
         node, action = payload.get("node", ""), payload.get("action", "execute")

@@ -161,9 +161,12 @@ class RoomAnswers:
         return info
 
     async def _command(self, request: Request) -> str:
-        _, room = self._room(request)
-        target = self._target(request, room)
-        return await self._component.commands.take(request.sender, request.payload, target)
+        commands = self._component.commands
+        target = commands.target_of(request.sender, request.payload)
+        if target is None or split(target.address).bare != request.to.bare:
+            _, room = self._room(request)
+            target = self._target(request, room)
+        return await commands.take(request.sender, request.payload, target)
 
     def _described(
         self,
