@@ -10,11 +10,11 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from gateway.adapter import ListedContact
-from gateway.ids import RemoteUserId
+from gateway.ids import RemoteUserId, UserJid
 from tests.scenario.house import GATEWAY, House, Options
 from tests.scenario.patterns import shown
 from tests.scenario.test_account_life import account, refusing
-from tests.scenario.test_commands import Client, condition, form, started, status
+from tests.scenario.test_commands import _NS, Client, condition, form, started, status
 from tests.scenario.test_requests import tell
 from tests.scenario.test_stream import ALICE, bodies, events, running
 
@@ -155,8 +155,8 @@ async def test_req_218_220_who_has_left_a_group_slowly_is_told_at_its_address(
 
     async def give(about: str, wait_s: float = 0) -> Element:
         house.server.send(
-            f"<iq type='set' id='c' from='{ALICE}/phone' to='{tea}'><command"
-            f" xmlns='http://jabber.org/protocol/commands' node='leave' {about}</command></iq>"
+            f"<iq type='set' id='c' from='{ALICE}/phone' to='{tea}'>"
+            f"<command {_NS} node='leave' {about}</command></iq>"
         )
         await house.clock.settle()
         await house.clock.advance(wait_s)
@@ -171,3 +171,21 @@ async def test_req_218_220_who_has_left_a_group_slowly_is_told_at_its_address(
     assert status(told) == "completed"
     assert "You have left the group “Tea”." in shown(told)
     assert (await give(f"{session}='next'>")).get("type") == "error"
+
+
+async def test_req_218_219_who_has_unregistered_slowly_is_told_of_it(house: House) -> None:
+    await running(house)
+    client = Client(house)
+    session = await client.begin("unregister")
+    house.network.mute = True
+    attributes = f"node='unregister' sessionid='{session}' action='complete'"
+    client.send(f"<command {_NS} {attributes}>{form(sure='1')}</command>")
+    await house.clock.advance(11)
+    assert status(await client.reply()) == "executing"
+    await house.clock.advance(45)
+    assert house.bridge.accounts.of(UserJid(ALICE)) is None
+    await bodies(house)
+    told = await client.give("unregister", session, "next")
+    assert status(told) == "completed"
+    assert "are deleted." in shown(told)
+    assert condition(await client.give("unregister", session, "next")) == "bad-request"

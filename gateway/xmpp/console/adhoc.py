@@ -105,7 +105,9 @@ class AdHoc:
             raise _refused(errors.BAD_REQUEST, "malformed-action", tr("There is no such action."))
         session = self._session(sender, payload, command, target)
         refused = refusal(self._component, command, split(sender).bare)
-        if refused is not None:  # rights may be lost between two stages (REQ-219)
+        # Who has left may see what has come of it, and has no account any more.
+        has_left = command.leaves and session is not None and not session.is_running
+        if refused is not None and not has_left:  # rights may be lost in between (REQ-219)
             if session is not None:
                 self._drop(session)
             said = words(self._component, refused, split(sender).bare)
@@ -116,7 +118,7 @@ class AdHoc:
                     errors.BAD_REQUEST, "bad-action", tr("This command has to be started first.")
                 )
             session = self._open(sender, command, target)
-        elif session.outcome is Outcome.RUNNING and not self._go_on(session, action, payload):
+        elif session.is_running and not self._go_on(session, action, payload):
             return self._render(session)
         await self._pause(session)
         return self._render(session)
@@ -259,7 +261,7 @@ class AdHoc:
     def _render(self, session: Session) -> str:
         talk = session.talk
         language = self._component.language_of(talk.user)
-        if session.outcome is Outcome.RUNNING:
+        if session.is_running:
             if talk.stage is not None:
                 return _command(
                     session, "executing", _stage(spoken(talk.stage, language)), language

@@ -151,3 +151,8 @@ class Session:
     """It is counted in `gateway.xmpp.limits.Guests`."""
     forgetting: asyncio.Task[None] | None = None
     """Ends it if nobody fetches the result."""
+
+    @property
+    def is_running(self) -> bool:
+        """It has not ended in any way."""
+        return self.outcome is Outcome.RUNNING
