@@ -8,7 +8,7 @@ a contact. Chats with people; groups are not carried yet.
 ``inbound``           updates as events; ``described`` has words for what is no text,
                       ``reactions`` what people react with
 ``outbound``          commands as requests; ``buckets`` says when
-``files``             what is shared, and its bytes: ``downloads``
+``files``             what is shared, and its bytes: ``downloads``; ``uploads`` sends some
 ``entities``          styles of texts, both ways
 ``request``           requests of python-telegram-bot over the gateway's own connections
 ``errors``            what Telegram refuses, in words for users
@@ -31,6 +31,7 @@ from adapters.telegram.outbound import ALLOWED, MAX_TEXT_BYTES
 from adapters.telegram.request import SharedRequest
 from adapters.telegram.session import TelegramSession, bot_with
 from adapters.telegram.settings import TelegramSettings
+from adapters.telegram.uploads import LARGEST, VOICE_TYPE
 from gateway.adapter import (
     AccountContext,
     Adapter,
@@ -63,6 +64,9 @@ class TelegramAdapter(Adapter):
         reactions_allowed=ALLOWED,
         retractions=True,
         files=True,
+        sends_files=True,
+        max_file_bytes=LARGEST,
+        voice_types=(VOICE_TYPE,),
         cards=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )

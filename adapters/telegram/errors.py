@@ -36,6 +36,7 @@ from gateway.text import clean
 from gateway.text.wording import Words, tr, trn
 
 _LONGEST = 200
+_TOO_LARGE = 413
 STRANGER = tr(
     "Nobody with this number has written to your bot, and Telegram lets bots write only to people "
     "who have written to them first."
@@ -61,6 +62,11 @@ _SENTENCES: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
     (
         "message text is empty",
         lambda: Unsupported(tr("Telegram does not carry a message without words.")),
+    ),
+    ("entity too large", lambda: TooLarge(tr("The file is too large for Telegram."))),
+    (
+        "must be non-empty",
+        lambda: Unsupported(tr("Telegram takes no file with nothing in it.")),
     ),
     ("too long", lambda: TooLarge(tr("The message is too long for Telegram."))),
     ("file is too big", lambda: TooLarge(tr("Bots cannot fetch files of more than 20 MB."))),
@@ -115,6 +121,8 @@ def error_of(error: TelegramError, *, is_repeatable: bool = True) -> AdapterErro
 
 
 def _unanswered(error: Unanswered, is_repeatable: bool) -> AdapterError:
+    if error.status == _TOO_LARGE:
+        return TooLarge(tr("The file is too large for Telegram."))
     what = tr("Telegram did not answer.")
     if error.status is not None:
         what = tr("Telegram has a problem at the moment (HTTP {status}).", status=error.status)
@@ -156,6 +164,11 @@ def spoken(seconds: float) -> Words:
 def is_unchanged(error: TelegramError) -> bool:
     """An edit would change nothing, since it was made already."""
     return isinstance(error, BadRequest) and "not modified" in error.message.lower()
+
+
+def is_caption(error: TelegramError) -> bool:
+    """What is to be edited is what was said about a file."""
+    return isinstance(error, BadRequest) and "no text in the message" in error.message.lower()
 
 
 def is_gone(error: TelegramError) -> bool:

@@ -19,8 +19,9 @@ from telegram.error import TelegramError
 from adapters.telegram import ids
 from adapters.telegram.buckets import Buckets
 from adapters.telegram.entities import written
-from adapters.telegram.errors import STRANGER, error_of, is_gone, is_unchanged
+from adapters.telegram.errors import STRANGER, error_of, is_caption, is_gone, is_unchanged
 from adapters.telegram.request import TooMany
+from adapters.telegram.uploads import Uploads
 from gateway.adapter import AccountContext, Sent
 from gateway.errors import NotFound, Unsupported
 from gateway.events import Command, React, Retract, SendText
@@ -55,6 +56,7 @@ class Outbound:
         self._account = account
         self._bot = bot
         self._buckets = Buckets(account.clock)
+        self._uploads = Uploads(account, bot)
 
     async def send(self, command: Command, key: str) -> Sent:
         """See `gateway.adapter.Session.send`."""
@@ -88,6 +90,10 @@ class Outbound:
             reply = ReplyParameters(answered, allow_sending_without_reply=True)
         await self._buckets.turn(chat)
         async with self._asking(chat, is_repeatable=False):
+            if command.file is not None:
+                answer = None if reply is None else reply.to_dict()
+                sent = await self._uploads.send(command, command.file, answer)
+                return Sent(remote_id=ids.message_id(int(chat), int(sent["message_id"])))
             made = await self._bot.send_message(
                 int(chat), text, entities=entities, reply_parameters=reply
             )
@@ -105,7 +111,11 @@ class Outbound:
                     text, chat_id=int(chat), message_id=message, entities=entities
                 )
             except TelegramError as error:
-                if not is_unchanged(error):
+                if is_caption(error):
+                    await self._bot.edit_message_caption(
+                        int(chat), message, caption=text, caption_entities=entities
+                    )
+                elif not is_unchanged(error):
                     raise
         return Sent(remote_id=ids.about(command.edits, key))
 

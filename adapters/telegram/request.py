@@ -78,10 +78,9 @@ class SharedRequest(BaseRequest):
         """The status and the body of an answer. Raises `NotSent`, `Unanswered` and `TooMany`."""
         silence_s = read_timeout if isinstance(read_timeout, int | float) else _SILENCE_S
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_S, sock_read=silence_s)
-        form = None if request_data is None else request_data.json_parameters
         try:
             async with self._http.request(
-                method, url, data=form, timeout=timeout, allow_redirects=False
+                method, url, data=self._body(request_data), timeout=timeout, allow_redirects=False
             ) as answer:
                 body = await _read(answer)
                 status = answer.status
@@ -95,6 +94,9 @@ class SharedRequest(BaseRequest):
             raise Unanswered(f"HTTP {status}", status)
         return status, body
 
+    def _body(self, request_data: RequestData | None) -> Any:
+        return None if request_data is None else request_data.json_parameters
+
     async def call(self, url: str, values: Mapping[str, Any], read_timeout: float) -> Any:
         """The result of a method as JSON, which Bot would have made objects of. Raises
         `telegram.error.TelegramError`."""
@@ -107,6 +109,17 @@ class SharedRequest(BaseRequest):
         """What was looked at in `do_request`; the library would log what it cannot read."""
         parsed: dict[str, Any] = json.loads(payload)
         return parsed
+
+
+class Upload(SharedRequest):
+    """One request, with a body that is there already."""
+
+    def __init__(self, http: aiohttp.ClientSession, body: aiohttp.MultipartWriter) -> None:
+        super().__init__(http)
+        self._form = body
+
+    def _body(self, request_data: RequestData | None) -> Any:
+        return self._form
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

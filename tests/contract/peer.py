@@ -42,6 +42,8 @@ class Peer(ABC):
     """People can write what the account cannot read."""
     ends_logins = True
     """A login can be ended by whoever has logged in."""
+    takes_empty_files = True
+    """Files with nothing in them can be sent."""
     plain_texts: Sequence[str] = (
         "<b>&amp;</b>", " blanks ", "two\nlines\n", "é e\u0301 漢 🙂 👩\u200d👧", "\u202edlrow",
         "/hm", "*a*",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Unsupported
 from gateway.events import FileKind, RemoteRoom, SendRoomText, SendText, SentFile
 from tests.contract.peer import Peer
 
@@ -33,6 +33,11 @@ async def sends_files(peer: Peer) -> None:
         assert await peer.sees_file(None, "one.pdf") == (sent.remote_id, _PDF, "Read this")
         if peer.adapter.capabilities.idempotent_send:
             assert await session.send(one, "contract.1") == sent
+        if not peer.takes_empty_files:
+            empty = SendText(contact=peer.bob, body="", file=_file("two.pdf"))
+            with pytest.raises(Unsupported):
+                await session.send(empty, "contract.2")
+            return
         two = SendText(contact=peer.bob, body="", file=_file("two.pdf"))
         sent = await session.send(two, "contract.2")
         assert await peer.sees_file(None, "two.pdf") == (sent.remote_id, b"", "")

@@ -18,6 +18,8 @@ from tests.contract.peer import Peer, Place
 from tests.crash.victim import FastClock
 from tests.peers.bot_api import BotApi, Message
 
+_FILES = {"document", "voice"}
+
 
 class TelegramPeer(Peer):
     """Bob and carol have written to the bot, which is told of that no more."""
@@ -27,6 +29,7 @@ class TelegramPeer(Peer):
     has_invitations = False
     has_secrets = False
     ends_logins = False
+    takes_empty_files = False
     plain_texts = ("<b>&amp;</b>", "two\nlines", "é e\u0301 漢 🙂 👩\u200d👧", "/hm", "*a*")
 
     def __init__(self, telegram: BotApi, http: aiohttp.ClientSession) -> None:
@@ -112,6 +115,17 @@ class TelegramPeer(Peer):
         self, group: Place, data: bytes, name: str, body: str = ""
     ) -> RemoteMessageId:
         return _named(self._bob.send_file(self._bot, "document", data, name=name, caption=body))
+
+    async def sees_file(
+        self, group: Place, name: str
+    ) -> tuple[RemoteMessageId | None, bytes, str]:
+        await self._chat.seen.wait_for(lambda message: bool(message.content.keys() & _FILES))
+        message = self._chat.seen.items[-1]
+        (kind,) = message.content.keys() & _FILES
+        found = message.content[kind]
+        assert found.get("file_name", name) == name
+        data = self._telegram.world.files.find(found["file_id"]).data
+        return _named(message), data, message.text
 
     async def tells_of(self, group: Place, card: ContactCard) -> RemoteMessageId:
         contact: dict[str, Any] = {"phone_number": card.phones[0], "first_name": card.name}
