@@ -6,7 +6,7 @@ a contact. Chats with people; groups are not carried yet.
 ``login``             linking a bot by its token
 ``session``           fetches updates and commits them; ``polling`` is one request for them
 ``inbound``           updates as events; ``described`` has words for what is no text,
-                      ``reactions`` what people react with
+                      ``reactions`` what people react with, ``unseen`` edits that change nothing
 ``outbound``          commands as requests; ``buckets`` says when
 ``files``             what is shared, and its bytes: ``downloads``; ``uploads`` sends some
 ``entities``          styles of texts, both ways

@@ -23,6 +23,7 @@ from adapters.telegram.polling import Cursor, Polling, Raw
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.request import SharedRequest, TooMany
 from adapters.telegram.settings import TelegramSettings
+from adapters.telegram.unseen import Unseen
 from gateway.adapter import AccountContext, Contact, Download, Sent, Session
 from gateway.errors import AuthExpired, NotFound, Transient, Unsupported
 from gateway.events import Command, RemoteEvent, RemoteNotice, RemoteProfile
@@ -61,6 +62,7 @@ class TelegramSession(Session):
         self._settings = settings
         self._names: dict[RemoteUserId, str] = {}
         """What the gateway was told, so that it is not told with each message."""
+        self._unseen = Unseen()
 
     @cached_property
     def _bot(self) -> Bot:
@@ -110,7 +112,8 @@ class TelegramSession(Session):
         last = max((update["update_id"] for update in updates), default=-1)
         after = Cursor(last + 1, now)
         reactions = self._reactions
-        found = [event for each in updates for event in events(each, self._bot, reactions)]
+        told = [event for each in updates for event in events(each, self._bot, reactions)]
+        found = [event for event in told if self._unseen.is_news(event)]
         changes = reactions.changes()
         await self._account.commit(self._news(found), cursor=after.written(), state=changes)
         for event in found:

@@ -79,6 +79,20 @@ async def test_a_name_is_told_once_and_when_it_changes(world: World) -> None:
     assert names == ["Anna Bauer", "Anne Bauer"]
 
 
+async def test_an_edit_that_nobody_sees_is_none(world: World) -> None:
+    """Such as when Telegram has fetched the preview of a link."""
+    async with world.running():
+        said = world.anna.say(world.bot, "see https://x.example")
+        world.anna.change(said, said.content)
+        world.anna.edit(said, "look")
+        world.anna.change(said, said.content)
+        world.anna.edit(said, "see https://x.example")
+        world.anna.say(world.bot, "end")
+        await world.account.text("end")
+    edits = [event.body for event in world.account.of(RemoteMessage) if event.edits]
+    assert edits == ["look", "see https://x.example"]
+
+
 async def test_a_reaction_is_taken_back_in_another_session(world: World) -> None:
     async with world.running() as session:
         await world.account.text("/start")
