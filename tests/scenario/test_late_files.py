@@ -14,6 +14,8 @@ import pytest
 import pytest_asyncio
 
 from gateway.bridge.inbound import aside
+from gateway.bridge.inbound.aside import Aside
+from gateway.store.journal import InboundRow
 from tests.scenario.house import House, Options
 from tests.scenario.test_shared_rooms import Town, _texts
 
@@ -163,3 +165,34 @@ async def test_req_446_a_file_that_answers_something_is_uploaded_and_told_once(
     assert town.house.server.uploads is not None
     assert len(town.house.server.uploads.wanted) == 1
     assert await town.archive("carol") == ["where is it", "meanwhile", _film(town)]
+
+
+async def test_req_571_many_read_marks_that_wait_are_looked_at_no_more_often_than_there_are(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With each file that was told, each of them was looked at for each time that it was looked at
+    before: ten pictures, and the gateway did nothing else."""
+    uploads, names = town.house.server.uploads, [f"{number}.jpg" for number in range(4)]
+    assert uploads is not None
+    for name in names:
+        uploads.doings[name] = deque(["held"])
+        town.house.network.files[name] = name.encode()
+        files = [{"reference": name, "name": name}]
+        town.says(["alice", "carol"], "bob", "", name, files=files)
+        await town.house.clock.advance(2)
+        town.tell("alice", "room-read", reader="alice", up_to=name)
+        await town.settle()
+    looks, take = [], Aside.take
+
+    def counted(waiting: Aside) -> list[InboundRow]:
+        looks.append(waiting)
+        return take(waiting)
+
+    monkeypatch.setattr(Aside, "take", counted)
+    for name in names:
+        uploads.go_on(name)
+        told = (await town.settle())["alice"]
+        assert _texts(told) == [f"{town.house.web.base}/uploads/{name}"]
+        displayed = [each.find("{urn:xmpp:chat-markers:0}displayed") for each in told]
+        assert len([each for each in displayed if each is not None]) == 1
+    assert len(looks) == 2 * len(names)

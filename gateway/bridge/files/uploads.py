@@ -76,8 +76,9 @@ class Uploads:
         self._decided = decided
         self._putting = Putting(ground, downloads)
         self._under_way: dict[RowId, _Held] = {}
-        self._marks: dict[ConversationId, list[InboundRow]] = defaultdict(list)
-        """By the room: what is told when a file there is decided, to its user alone."""
+        self._marks: dict[ConversationId, dict[ConversationId, InboundRow]] = defaultdict(dict)
+        """By the room: what is told when a file there is decided, to its user alone. One row of
+        each of their conversations: when that goes on, all of it is looked at."""
 
     def attach(self, port: XmppPort) -> None:
         """Connect to the XMPP side."""
@@ -152,7 +153,7 @@ class Uploads:
             return False
         if not awaited.waits(store, room.id, told.message):
             return False
-        self._marks[room.conversation].append(row)
+        self._marks[room.conversation][row.conversation] = row
         return True
 
     def _decide_now(self, file: RowId) -> None:
@@ -246,7 +247,7 @@ class Uploads:
     def _done(self, held: _Held, told: WithFile, moved: Moved) -> None:
         self._under_way.pop(held.row.id, None)
         self._decided(held.row, told, moved)
-        for read in self._marks.pop(held.row.conversation, ()):
+        for read in self._marks.pop(held.row.conversation, {}).values():
             self._look(read)
 
 
