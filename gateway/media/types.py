@@ -45,14 +45,24 @@ _BRANDS: Mapping[bytes, str] = {
     b"qt  ": "video/quicktime",
     b"heic": "image/heic",
     b"heix": "image/heic",
+    b"heim": "image/heic",
+    b"heis": "image/heic",
+    b"hevc": "image/heic",
+    b"hevx": "image/heic",
     b"mif1": "image/heif",
+    b"mif2": "image/heif",
+    b"msf1": "image/heif",
+    b"avci": "image/heif",
+    b"avcs": "image/heif",
     b"avif": "image/avif",
     b"avis": "image/avif",
     b"3gp4": "video/3gpp",
     b"3gp5": "video/3gpp",
     b"3gp6": "video/3gpp",
+    b"crx ": "image/x-canon-cr3",
 }
-"""Of ISO 14496-12 files, at offset 8; another one is an MP4."""
+"""Of ISO 14496-12 files, at offset 8; another one is an MP4. Whatever is a picture has to be here:
+what makes it one is nothing that a film needs, and is taken from those."""
 _RIFFS: Mapping[bytes, str] = {
     b"WEBP": "image/webp",
     b"WAVE": "audio/wav",

@@ -38,7 +38,7 @@ TOP = b""
 PLAYED: Needed = {
     TOP: _kinds(
         *("ftyp", "styp", "pdin", "moov", "moof", "mfra", "mdat", "imda"),
-        *("sidx", "ssix", "prft", "emsg", "pssh"),
+        *("sidx", "ssix", "emsg", "pssh"),
     ),
     b"moov": _kinds("mvhd", "trak", "mvex", "iods", "pssh", "cmov", "rmra", "clip", "ctab"),
     b"trak": _kinds(
@@ -47,7 +47,8 @@ PLAYED: Needed = {
     ),
     b"mdia": _kinds("mdhd", "hdlr", "minf", "elng"),
 }
-"""Of a film: no `udta`, no `meta`, and nothing that only one maker knows."""
+"""Of a film: no `udta`, no `meta`, no `prft`, which says when it was taken, and nothing that only
+one maker knows."""
 _HEARD: Needed = {
     **PLAYED,
     b"moov": PLAYED[b"moov"] | _kinds("udta"),

@@ -13,6 +13,8 @@ _FRAME, _EXTENSION, _END = b"\x2c", b"\x21", b"\x3b"
 _SHOWN = (b"\xf9", b"\x01")
 """Extensions that are a part of the picture (GIF89a, 23 and 25)."""
 _OF_APP = b"\xff"
+_NO_APP = b"\xff\0"
+"""One that ends before it has said of which app it is."""
 _APPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
 """What they say is how often it moves, and which colours it has."""
 
@@ -30,7 +32,7 @@ async def gif(source: Source) -> AsyncIterator[bytes]:
         if kind == _END:
             async for piece in source.blanked():
                 yield piece
-        is_kept = True
+        is_kept, begin = True, b""
         if kind == _EXTENSION:
             begin, is_kept = await _extension(source)
             yield begin
@@ -42,7 +44,7 @@ async def gif(source: Source) -> AsyncIterator[bytes]:
                 yield piece
         else:
             return
-        block = kind
+        block = b"" if begin == _NO_APP else kind
         while block and left > 0:
             left -= 1
             length = await source.take(1)

@@ -5,7 +5,8 @@ at which bytes (ISO 14496-12 §8.11, ISO 23008-12)."""
 from __future__ import annotations
 
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 
 from gateway.media.bare.boxes import DATED, PLAYED, TOP, Needed, opened
@@ -30,6 +31,11 @@ class _Extent:
     begin: bytes
     """What stands there from now on; zeros after that."""
 
+    def after(self, place: int) -> _Extent:
+        """What is left of it from there on."""
+        start = max(self.start, min(place, self.end))
+        return _Extent(start, self.end, self.begin[start - self.start :])
+
     def cover(self, data: bytearray, at: int) -> None:
         """Where it is in ``data``, which begins ``at``."""
         first, last = max(self.start, at), min(self.end, at + len(data))
@@ -39,26 +45,40 @@ class _Extent:
 
 
 async def heif(source: Source) -> AsyncIterator[bytes]:
-    """The data come after the list: what comes before it cannot be known."""
-    extents: list[_Extent] = []
+    """The data come after the list: what comes before it cannot be known. There is one list."""
+    ahead: deque[_Extent] | None = None
 
     def read(content: bytes) -> bytes:
         """The list, with the data of small items, which may stand in it."""
-        covered = bytearray(content)
-        for where, extent in _told(content):
-            if where == _IN_FILE:
-                extents.append(extent)
-            else:
-                extent.cover(covered, 0)
+        nonlocal ahead
+        if ahead is not None:
+            return content
+        covered, told = bytearray(content), _told(content)
+        ahead = deque(_apart(extent for where, extent in told if where == _IN_FILE))
+        for extent in _apart(extent for where, extent in told if where == _IN_LIST):
+            extent.cover(covered, 0)
         return bytes(covered)
 
     at = 0
     async for piece in opened(source, _SEEN, {**DATED, b"meta": read}):
-        data = bytearray(piece)
-        for extent in extents:
-            extent.cover(data, at)
-        at += len(data)
+        data, end = bytearray(piece), at + len(piece)
+        while ahead and ahead[0].start < end:
+            ahead[0].cover(data, at)
+            if ahead[0].end > end:
+                break
+            ahead.popleft()
+        at = end
         yield bytes(data)
+
+
+def _apart(extents: Iterable[_Extent]) -> Iterator[_Extent]:
+    """In their order, and each byte in one of them alone: so they are no work without end."""
+    end = 0
+    for extent in sorted(extents, key=lambda each: each.start):
+        left = extent.after(end)
+        if left.start < left.end:
+            yield left
+            end = left.end
 
 
 def _told(content: bytes) -> list[tuple[int, _Extent]]:

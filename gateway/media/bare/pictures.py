@@ -15,6 +15,8 @@ _MOST_PARTS = 10_000
 _MOST_EXIF = 64 * 1024
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """What ends the data of a JPEG (ITU-T T.81, B.1.1)."""
+_FILL = b"\xff\xff"
+"""May stand before any marker (ITU-T T.81, B.1.1.2)."""
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _JPEG_TOLD = (0xE1, *range(0xE3, 0xEE), 0xEF, 0xFE)
 """Exif and XMP, what Photoshop writes, with IPTC, who made it (C2PA), what cameras add; comments.
@@ -28,9 +30,14 @@ _ORIENTATION, _SHORT = 0x0112, 3
 
 async def jpeg(source: Source) -> AsyncIterator[bytes]:
     """Some cameras put several into one file, one after the other (MPO)."""
+    before = b""
     for _ in range(_MOST_PARTS):
-        marker = await source.take(2)
-        yield marker
+        rest = await source.take(2 - len(before))
+        yield rest
+        marker = before + rest
+        before = b"\xff" if marker == _FILL else b""
+        if before:
+            continue
         if len(marker) < 2 or marker[0] != 0xFF:
             return
         if marker[1] == _SOI:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from gateway.media.bare import BARED, bare
+from gateway.media.bare import BARED, bare, items
+from gateway.media.types import sniffed
 from tests.recordings import recorded
 
 _GPS = 0x8825
@@ -129,6 +130,14 @@ async def test_req_724_a_gif_shows_its_picture_alone(said: bytes, piece: int) ->
             assert before.convert("RGB").tobytes() == after.convert("RGB").tobytes()
 
 
+async def test_a_gif_with_something_of_no_app_is_left_as_it_is() -> None:
+    photo = _photo("GIF")
+    at = 13 + (3 << (photo[10] & 7) + 1)
+    assert photo[10] & 0x80
+    said = photo[:at] + b"\x21\xff\0" + photo[at:]
+    assert await _bared(said, "image/gif", 9) == said
+
+
 # --- AVIF, HEIC ----------------------------------------------------------------------------------
 
 
@@ -175,11 +184,11 @@ async def test_req_724_where_the_list_says_that_something_is_told(
 
     kinds = ((1, b"hvc1"), (2, b"Exif"), (3, b"mime"))
     types = b"".join(_item(number, kind, 2 if version < 2 else 3) for number, kind in kinds)
-    items = _box(b"iinf", bytes(4) + struct.pack(">H", 3) + types)
+    named = _box(b"iinf", bytes(4) + struct.pack(">H", 3) + types)
 
     def file(start: int) -> bytes:
         inside = _box(b"idat", data) if is_inside else b""
-        listed = _box(b"meta", bytes(4) + _box(b"hdlr", b"pict") + items + places(start) + inside)
+        listed = _box(b"meta", bytes(4) + _box(b"hdlr", b"pict") + named + places(start) + inside)
         return _box(b"ftyp", b"heic") + listed + (b"" if is_inside else _box(b"mdat", data))
 
     start = 0 if is_inside else file(0).index(picture)
@@ -191,6 +200,62 @@ async def test_req_724_where_the_list_says_that_something_is_told(
         at = photo.index(exif)
         assert sent[at : at + len(exif)] == (b"\0\0\0\0II*\0\x08" + bytes(len(exif)))[: len(exif)]
         assert sent[:at] == photo[:at]
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"heis", b"hevx", b"msf1", b"mif2", b"avcs", b"crx "])
+async def test_what_makes_it_a_picture_is_left(brand: bytes) -> None:
+    """It is no film, of which that is taken."""
+    photo = _box(b"ftyp", brand + bytes(4)) + _box(b"meta", b"the list") + _box(b"mdat", b"data")
+    media_type = sniffed(photo, "video/mp4")
+    sent = await _bared(photo, media_type, 1000) if media_type in BARED else photo
+    assert sent == photo
+
+
+def _places(*extents: tuple[int, int]) -> bytes:
+    """Of one Exif item."""
+    said = bytes(4) + b"\x44\0" + struct.pack(">HHHH", 1, 2, 0, len(extents))
+    return _box(b"iloc", said + b"".join(struct.pack(">II", *each) for each in extents))
+
+
+def _listing(*extents: tuple[int, int]) -> bytes:
+    kinds = _box(b"iinf", bytes(4) + struct.pack(">H", 1) + _item(2, b"Exif", 2))
+    listed = _box(b"meta", bytes(4) + kinds + _places(*extents))
+    return _box(b"ftyp", b"heic") + listed
+
+
+async def test_many_places_are_no_work_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each box of the file was held against each place that its list names, even if it is empty:
+    two thousand million times, while nobody else had a turn."""
+    covered, cover = [], items._Extent.cover
+
+    def counted(extent: items._Extent, data: bytearray, at: int) -> None:
+        covered.append(extent)
+        cover(extent, data, at)
+
+    monkeypatch.setattr(items._Extent, "cover", counted)
+    extents = [(0, 0), (900, 10), (0, 1 << 31)] * 100
+    photo = _listing(*extents) * 3 + _box(b"free", b"") * 500
+    sent = await _bared(photo, "image/heic", 10_000)
+    assert len(sent) == len(photo)
+    assert len(covered) <= len(extents) + 3 + 3 + 500
+
+
+async def test_req_724_places_that_overlap() -> None:
+    at = len(_listing((0, 0), (0, 0), (0, 0))) + 8
+    photo = _listing((at + 30, 10), (at, 25), (at + 5, 30)) + _box(b"mdat", b"s" * 40 + b"left")
+    assert at + 44 == len(photo)
+    for piece in (1, 7, 10_000):
+        sent = await _bared(photo, "image/heic", piece)
+        assert (len(sent), sent[:at], sent[-4:]) == (len(photo), photo[:at], b"left")
+        assert sent[at:-4] == (b"\0\0\0\0II*\0\x08").ljust(40, b"\0")
+
+
+@pytest.mark.parametrize("piece", [1, 1000])
+async def test_req_724_whatever_fills_the_place_before_it(piece: int) -> None:
+    photo = _photo("JPEG").replace(b"\xff\xe1", b"\xff\xff\xff\xe1")
+    sent = await _bared(photo, "image/jpeg", piece)
+    assert (b"secret" in photo, b"secret" in sent, len(sent)) == (True, False, len(photo))
+    assert sent.count(b"\xff\xff\xff\xe1") == photo.count(b"\xff\xff\xff\xe1")
 
 
 async def test_req_724_so_do_all_pictures_of_one_file() -> None:

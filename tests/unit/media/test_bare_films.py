@@ -129,6 +129,7 @@ _FILM = _box(b"ftyp", b"isom") + _box(b"mdat", b"film")
         (b"free", _SECRET),
         (b"skip", _SECRET),
         (b"sefd", _SECRET),
+        (b"prft", _SECRET),
     ],
 )
 async def test_req_724_what_is_told_becomes_free_space(
