@@ -29,8 +29,10 @@ _AFTER = ".,:;!?)]}'*_~`"
 def shown(
     previews: Sequence[LinkPreview], text: str, spans: Iterable[Span]
 ) -> tuple[LinkPreview, ...]:
-    """Those of the links in a text, one of each, and as they can be told."""
-    if not previews:
+    """Those of the links in a text, one of each, and as they can be told. None of a text of which
+    something is hidden: clients would show beside it what it hides."""
+    spans = tuple(spans)
+    if not previews or any(span.style is Style.SPOILER for span in spans):
         return ()
     there, told = set(_links(text, spans)), dict[str, LinkPreview]()
     for preview in previews:

@@ -52,6 +52,12 @@ def test_req_452_a_link_behind_a_word_is_seen_beside_it() -> None:
     assert shown((_of("mailto:a@b.example"),), "tea", (mail,)) == ()
 
 
+def test_req_452_nothing_is_said_of_what_is_hidden() -> None:
+    text, hidden = "The end: https://a.example", Span(Style.SPOILER, 9, 26)
+    assert shown((_of("https://a.example"),), text, ())
+    assert shown((_of("https://a.example"),), text, (hidden,)) == ()
+
+
 def test_req_452_they_are_few_and_short_and_of_one_line() -> None:
     urls = [f"https://a.example/{number}" for number in range(9)]
     about = {"description": "x" * 10_000, "title": "a\nb\u202ec", "site": "y" * 500}
