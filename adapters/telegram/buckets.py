@@ -49,9 +49,8 @@ class Buckets:
         """Chats in which Telegram has asked for a pause."""
 
     async def turn(self, chat: str) -> None:
-        """Wait until something may be said there. Raises `RateLimited` while Telegram wants
-        silence."""
-        self._heed(chat)
+        """Wait until something may be said there. Raises as `heed` does."""
+        self.heed(chat)
         wait_s = self._bucket(chat).take(self._clock.monotonic())
         if wait_s > 0:
             await self._clock.sleep(wait_s)
@@ -59,7 +58,8 @@ class Buckets:
         if wait_s > 0:
             await self._clock.sleep(wait_s)
 
-    def _heed(self, chat: str) -> None:
+    def heed(self, chat: str) -> None:
+        """Raises `RateLimited` while Telegram wants silence there."""
         left_s = self._not_before.get(chat, 0.0) - self._clock.monotonic()
         if left_s > 0:
             raise rate_limited(left_s)
@@ -76,4 +76,5 @@ class Buckets:
 
     def pause(self, chat: str, seconds: float) -> None:
         """Telegram wants nothing more to be said there for so long."""
-        self._not_before[chat] = self._clock.monotonic() + seconds
+        until = self._clock.monotonic() + seconds
+        self._not_before[chat] = max(until, self._not_before.get(chat, until))

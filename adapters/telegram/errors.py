@@ -96,6 +96,11 @@ _CONFLICT = tr(
     "only. Stop it, or give this gateway a bot of its own."
 )
 
+_WEBHOOK = tr(
+    "Another program has Telegram deliver the messages of your bot to an address of its own (a "
+    "webhook). Remove that there, or give this gateway a bot of its own."
+)
+
 
 def error_of(error: TelegramError, *, is_repeatable: bool = True) -> AdapterError:
     """What it is for the gateway. ``is_repeatable``: to do the same twice is no more than once;
@@ -111,6 +116,8 @@ def error_of(error: TelegramError, *, is_repeatable: bool = True) -> AdapterErro
             return AuthExpired(
                 tr("Telegram no longer accepts the token of your bot: it was revoked.")
             )
+        case Conflict() if "webhook" in error.message.lower():
+            return Transient(_WEBHOOK, is_certain=True)
         case Conflict():
             return Transient(_CONFLICT, is_certain=True)
         case InvalidToken():  # 404: an address that is none, or a server that is too old
@@ -158,7 +165,9 @@ def spoken(seconds: float) -> Words:
         return trn("{count} second", "{count} seconds", max(round(seconds), 1))
     if seconds < 90 * 60:
         return trn("{count} minute", "{count} minutes", round(seconds / 60))
-    return trn("{count} hour", "{count} hours", round(seconds / 3600))
+    if seconds < 48 * 3600:
+        return trn("{count} hour", "{count} hours", round(seconds / 3600))
+    return trn("{count} day", "{count} days", round(seconds / 86_400))
 
 
 def is_unchanged(error: TelegramError) -> bool:

@@ -113,7 +113,7 @@ def _words(message: Message, *, has_file: bool) -> tuple[str, tuple[Span, ...]]:
     text = message.text if message.text is not None else (message.caption or "")
     body, spans = told(text, message.entities or message.caption_entities)
     if (quote := message.quote) is not None and quote.is_manual:
-        cited, within = told(quote.text.strip("\n"), quote.entities or ())
+        cited, within = told(quote.text.rstrip("\n"), quote.entities or ())
         by = len(cited) + 1
         body, spans = (
             f"{cited}\n{body}",

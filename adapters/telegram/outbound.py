@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from telegram import Bot, ReactionTypeEmoji, ReplyParameters
+from telegram import Bot, MessageEntity, ReactionTypeEmoji, ReplyParameters
 from telegram.constants import ReactionEmoji
 from telegram.error import TelegramError
 
@@ -107,17 +107,26 @@ class Outbound:
         await self._buckets.turn(chat)
         async with self._asking(chat, is_repeatable=True):
             try:
-                await self._bot.edit_message_text(
-                    text, chat_id=int(chat), message_id=message, entities=entities
-                )
+                await self._change(int(chat), message, text, entities)
             except TelegramError as error:
-                if is_caption(error):
-                    await self._bot.edit_message_caption(
-                        int(chat), message, caption=text, caption_entities=entities
-                    )
-                elif not is_unchanged(error):
+                if not is_unchanged(error):
                     raise
         return Sent(remote_id=ids.about(command.edits, key))
+
+    async def _change(
+        self, chat: int, message: int, text: str, entities: tuple[MessageEntity, ...]
+    ) -> None:
+        """The words of a message, or those about a file."""
+        try:
+            await self._bot.edit_message_text(
+                text, chat_id=chat, message_id=message, entities=entities
+            )
+        except TelegramError as error:
+            if not is_caption(error):
+                raise
+            await self._bot.edit_message_caption(
+                chat, message, caption=text, caption_entities=entities
+            )
 
     async def _react(self, command: React, key: str) -> Sent:
         """One at the most; see `gateway.adapter.Capabilities.reactions_per_message`."""
@@ -128,12 +137,14 @@ class Outbound:
             for emoji in command.emoji[-1:]
         }
         reactions = [ReactionTypeEmoji(_bare(emoji)) for emoji in made]
+        self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=True):
             await self._bot.set_message_reaction(int(chat), message, reactions)
         return Sent(reactions=made)
 
     async def _delete(self, command: Retract) -> Sent:
         chat, message = _message(command.contact, command.message)
+        self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=True):
             try:
                 await self._bot.delete_message(int(chat), message)

@@ -21,6 +21,7 @@ from gateway.errors import Transient
 from gateway.text.wording import tr
 
 _FRESH_S = 5 * 86_400.0
+_KEPT_S = 86_400.0
 _SPARE_S = 15.0
 """So much later than it has promised the server may answer."""
 _MOST = 100
@@ -29,24 +30,33 @@ Raw = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The number of the next update, and when the last one came."""
+    """The number of the next update, when the last one came, and when Telegram last answered."""
 
     offset: int
     at: float
+    asked: float
 
     def written(self) -> str:
         """As it is stored."""
-        return f"{self.offset} {int(self.at)}"
+        return f"{self.offset} {int(self.at)} {int(self.asked)}"
 
     @staticmethod
     def read(stored: str | None) -> Cursor | None:
         """Inverse of `written`; None of what is none."""
-        offset, _, at = (stored or "").partition(" ")
-        return Cursor(int(offset), float(at)) if offset.isdecimal() and at.isdecimal() else None
+        parts = (stored or "").split()
+        if len(parts) != 3 or not all(map(str.isdecimal, parts)):
+            return None
+        offset, at, asked = map(int, parts)
+        return Cursor(offset, at, asked)
 
     def is_fresh(self, now: float) -> bool:
         """Whether numbers still go on from there."""
         return 0 <= now - self.at < _FRESH_S
+
+    def silence_s(self, now: float) -> float:
+        """For how long nobody has asked, if that is longer than Telegram keeps updates; or 0."""
+        silence_s = now - self.asked
+        return silence_s if silence_s > _KEPT_S else 0.0
 
 
 class Polling:

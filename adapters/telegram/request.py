@@ -25,6 +25,7 @@ _PAUSE_S = 5.0
 """Where the server wants one and does not say for how long."""
 _LONGEST_PAUSE_S = 86_400.0
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_NOT_JSON = (ValueError, RecursionError)
 
 
 class NotSent(NetworkError):
@@ -86,7 +87,9 @@ class SharedRequest(BaseRequest):
                 status = answer.status
         except _NOT_SENT as error:
             raise NotSent(type(error).__name__) from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except TelegramError:
+            raise
+        except Exception as error:  # the library would call it a refusal, and show all of it
             raise Unanswered(type(error).__name__) from None
         if status == 429:
             raise TooMany(_pause(body))
@@ -136,7 +139,7 @@ def _is_answer(body: bytes, status: int) -> bool:
     """Bot API, "Making requests": an object, which has the result if there is one."""
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except _NOT_JSON:
         return False
     return isinstance(parsed, dict) and ("result" in parsed or status >= 400)
 
@@ -145,6 +148,6 @@ def _pause(body: bytes) -> float:
     """Bot API, "ResponseParameters"."""
     try:
         seconds = float(json.loads(body)["parameters"]["retry_after"])
-    except (ValueError, KeyError, TypeError):
+    except (*_NOT_JSON, KeyError, TypeError):
         return _PAUSE_S
     return min(seconds, _LONGEST_PAUSE_S) if seconds > 0 else _PAUSE_S

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from telegram import Bot
@@ -16,7 +17,7 @@ from telegram.error import Conflict, TelegramError
 
 from adapters.telegram import ids
 from adapters.telegram.downloads import opened
-from adapters.telegram.errors import STRANGER, error_of
+from adapters.telegram.errors import STRANGER, error_of, spoken
 from adapters.telegram.inbound import events
 from adapters.telegram.outbound import Outbound
 from adapters.telegram.polling import Cursor, Polling, Raw
@@ -33,9 +34,10 @@ from gateway.text.wording import tr
 
 _FIND_S = 4.5
 _LONGEST_PAUSE_S = 60.0
-"""After a longer one, the user is told why nothing comes."""
+"""After a longer one, or several that are, the user is told why nothing comes."""
 _DAY_S = 86_400
 _MOST_NAMES = 5_000
+_NOTED_EVERY_S = 600.0
 
 
 def bot_with(token: str, request: SharedRequest, settings: TelegramSettings) -> Bot:
@@ -63,6 +65,8 @@ class TelegramSession(Session):
         self._names: dict[RemoteUserId, str] = {}
         """What the gateway was told, so that it is not told with each message."""
         self._unseen = Unseen()
+        self._note_at = 0.0
+        """When it is stored again that Telegram has answered, if nothing comes before."""
 
     @cached_property
     def _bot(self) -> Bot:
@@ -83,61 +87,85 @@ class TelegramSession(Session):
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
         polling = Polling(self._bot, self._request)
         cursor = Cursor.read(self._account.cursor)
-        timeout_s, is_connected = 0, False
+        timeout_s, is_connected, paused_s = 0, False, 0.0
         while True:
             if is_connected:
                 await self._account.ready()
             try:
                 updates = await polling.fetch(cursor, self._account.clock.now(), timeout_s)
             except TooMany as error:  # what the user sends need not wait for that
-                if error.seconds > _LONGEST_PAUSE_S:
+                paused_s += error.seconds
+                if paused_s > _LONGEST_PAUSE_S:
                     raise error_of(error) from None
                 await self._account.clock.sleep(error.seconds)
                 continue
             except TelegramError as error:
                 if isinstance(error, Conflict):
-                    await self._tell_conflict()
+                    await self._tell_conflict(error)
                 raise error_of(error) from None
             cursor = await self._take(updates, cursor)
             if not is_connected:
                 self._account.connected()
                 is_connected = True
-            timeout_s = self._settings.poll_timeout
+            timeout_s, paused_s = self._settings.poll_timeout, 0.0
 
-    async def _take(self, updates: Sequence[Raw], cursor: Cursor | None) -> Cursor | None:
+    async def _take(self, updates: Sequence[Raw], cursor: Cursor | None) -> Cursor:
         """Make updates durable; returns the cursor after them."""
-        now = self._account.clock.now()
-        if not updates and self._account.cursor is not None:
-            return cursor
-        last = max((update["update_id"] for update in updates), default=-1)
-        after = Cursor(last + 1, now)
+        now, moment = self._account.clock.now(), self._account.clock.monotonic()
+        if updates or cursor is None:
+            last = max((update["update_id"] for update in updates), default=-1)
+            after = Cursor(last + 1, now, now)
+        else:
+            after = replace(cursor, asked=now)
+        found = self._gap(cursor, now)
         reactions = self._reactions
-        told = [event for each in updates for event in events(each, self._bot, reactions)]
-        found = [event for event in told if self._unseen.is_news(event)]
-        changes = reactions.changes()
-        await self._account.commit(self._news(found), cursor=after.written(), state=changes)
-        for event in found:
-            if isinstance(event, RemoteProfile):
-                self._names[event.contact] = event.name
+        for each in updates:
+            told = events(each, self._bot, reactions)
+            found += filter(self._unseen.is_news, told)
+            await asyncio.sleep(0)  # many long ones take a while, and others want their turns
+        if found or updates or moment >= self._note_at:
+            news, names = self._news(found)
+            changes = reactions.changes()
+            await self._account.commit(news, cursor=after.written(), state=changes)
+            self._names.update(names)
+            self._note_at = moment + _NOTED_EVERY_S
         return after
 
-    def _news(self, found: Sequence[RemoteEvent]) -> list[RemoteEvent]:
-        """Without names that were told already."""
+    def _gap(self, cursor: Cursor | None, now: float) -> list[RemoteEvent]:
+        """What was lost is said, since nobody can fetch it any more."""
+        silence_s = 0.0 if cursor is None else cursor.silence_s(now)
+        if cursor is None or not silence_s:
+            return []
+        text = tr(
+            "The gateway has fetched nothing from Telegram for {time}. Telegram keeps messages "
+            "for 24 hours, so older ones are lost if there were any.",
+            time=spoken(silence_s),
+        )
+        return [RemoteNotice(contact=None, id=RemoteMessageId(f"gap {cursor.asked}"), text=text)]
+
+    def _news(
+        self, found: Sequence[RemoteEvent]
+    ) -> tuple[list[RemoteEvent], dict[RemoteUserId, str]]:
+        """Without names that were told already, and the names that are told."""
         if len(self._names) > _MOST_NAMES:
             self._names.clear()
-        return [
-            event
-            for event in found
-            if not isinstance(event, RemoteProfile) or self._names.get(event.contact) != event.name
-        ]
+        news: list[RemoteEvent] = []
+        names: dict[RemoteUserId, str] = {}
+        for event in found:
+            if isinstance(event, RemoteProfile):
+                if names.get(event.contact, self._names.get(event.contact)) == event.name:
+                    continue
+                names[event.contact] = event.name
+            news.append(event)
+        return news, names
 
-    async def _tell_conflict(self) -> None:
+    async def _tell_conflict(self, error: Conflict) -> None:
         """Once a day: what is not fetched here is fetched by somebody else, and gone."""
         day = int(self._account.clock.now() // _DAY_S)
         notice = RemoteNotice(
             contact=None,
             id=RemoteMessageId(f"conflict {day}"),
-            text=error_of(Conflict("")).text,
+            text=error_of(error).text,
         )
         await self._account.commit([notice])
 

@@ -43,6 +43,7 @@ async def test_who_has_to_wait_waits_alone() -> None:
     clock = VirtualClock()
     buckets = Buckets(clock)
     buckets.pause("7", 40)
+    buckets.pause("7", 5)  # which ends no longer one
     await buckets.turn("8")
     with pytest.raises(RateLimited, match="40 seconds") as caught:
         await buckets.turn("7")
@@ -53,7 +54,13 @@ async def test_who_has_to_wait_waits_alone() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0.2, "1 second"), (40, "40 seconds"), (600, "10 minutes"), (7200, "2 hours")],
+    [
+        (0.2, "1 second"),
+        (40, "40 seconds"),
+        (600, "10 minutes"),
+        (7200, "2 hours"),
+        (300_000, "3 days"),
+    ],
 )
 def test_times_are_spoken(seconds: float, said: str) -> None:
     assert spoken(seconds) == said

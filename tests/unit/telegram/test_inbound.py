@@ -67,6 +67,13 @@ def test_an_answer_with_the_words_that_it_is_about() -> None:
     message = _message(text="both", reply_to_message=answered, quote=quote)
     assert (message.reply_to, message.body) == ("7000000001:3", "or milk\nboth")
     assert [(s.style, s.begin, s.end) for s in message.spans] == [(Style.QUOTE, 0, 7)]
+    styled = {
+        **quote,
+        "text": "\nor milk",
+        "entities": [{"type": "bold", "offset": 4, "length": 4}],
+    }
+    bold = _message(text="both", reply_to_message=answered, quote=styled)
+    assert [bold.body[s.begin : s.end] for s in bold.spans if s.style is Style.BOLD] == ["milk"]
     unsaid = _message(text="both", reply_to_message=answered, quote={**quote, "is_manual": False})
     assert unsaid.body == "both"
 

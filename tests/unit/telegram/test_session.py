@@ -3,11 +3,13 @@
 fetch, numbers that begin anew, and answers that never come."""
 
 import asyncio
+import math
 from typing import Any
 
 import aiohttp
 import pytest
 
+from adapters.telegram.inbound import events
 from gateway.adapter import Session
 from gateway.errors import (
     AdapterError,
@@ -32,9 +34,16 @@ from gateway.events import (
 from gateway.ids import RemoteMessageId, RemoteUserId
 from gateway.text import Span, Style
 from tests.peers.bot_api import bad
-from tests.unit.telegram.world import World
+from tests.unit.telegram.world import Clock, World
 
 _WEEK_S = 7 * 86_400
+
+
+class _Impatient(Clock):
+    """Waits for nothing."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
 
 
 # --- linking ----------------------------------------------------------------------------------
@@ -129,6 +138,68 @@ async def test_numbers_begin_anew_after_a_silent_week(world: World) -> None:
     assert world.account.texts() == ["/start", "after a week", "after two"]
 
 
+async def test_what_nobody_has_fetched_for_a_day_is_told_to_be_lost(world: World) -> None:
+    """Once, and not of a gateway that had nothing to fetch."""
+    async with world.running():
+        await world.account.text("/start")
+    world.clock.ahead += 23 * 3600
+    polls = len(world.polls())
+    async with world.running():  # nothing is there, and the time of that is stored
+        await world.telegram.asked.wait_for(lambda _: len(world.polls()) > polls + 1)
+    world.clock.ahead += 23 * 3600
+    async with world.running():
+        world.anna.say(world.bot, "after a day of silence")
+        await world.account.text("after a day of silence")
+    assert world.account.of(RemoteNotice) == []
+    world.clock.ahead += 30 * 3600
+    for _ in range(2):
+        async with world.running():
+            await world.account.first(RemoteNotice)
+    (notice,) = world.account.of(RemoteNotice)
+    assert notice.contact is None
+    assert "for 30 hours" in notice.text
+
+
+async def test_a_batch_leaves_turns_to_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long ones take milliseconds each, and all of them would hold up everybody."""
+    turns, at = 0, []
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def noted(*about: Any) -> list[Any]:
+        at.append(turns)
+        return events(*about)
+
+    monkeypatch.setattr("adapters.telegram.session.events", noted)
+    for number in range(5):
+        world.anna.say(world.bot, str(number))
+    task = asyncio.create_task(others())
+    async with world.running():
+        await world.account.text("4")
+    task.cancel()
+    assert len(at) == len(set(at)) == 6
+
+
+async def test_two_names_at_once_end_with_the_last(world: World) -> None:
+    """Although that is the one that was told before."""
+    async with world.running():
+        world.account.has_room.clear()
+        await world.account.until(lambda: world.account.waits)
+        for name in ("Anne", "Anna"):
+            world.anna.first_name = name
+            world.anna.say(world.bot, f"I am {name}")
+        world.account.has_room.set()
+        await world.account.text("I am Anna")
+    names = [event.name for event in world.account.of(RemoteProfile)]
+    assert names == ["Anna Bauer", "Anne Bauer", "Anna Bauer"]
+
+
 async def test_two_who_fetch_are_told_of(world: World) -> None:
     running = world.running()
     task = await running.start()
@@ -150,6 +221,27 @@ async def test_a_pause_in_fetching_does_not_end_the_session(world: World) -> Non
         await session.send(world.text("meanwhile"), "k.1")
         world.anna.say(world.bot, "later")
         await world.account.text("later")
+
+
+async def test_a_webhook_is_told_of_as_such(world: World) -> None:
+    world.bot.updates.webhook = "https://bots.example/hook"
+    running = world.running()
+    task = await running.start()
+    await asyncio.wait({task})
+    (notice,) = world.account.of(RemoteNotice)
+    assert "a webhook" in notice.text
+    assert str(task.exception()) == notice.text
+
+
+async def test_pauses_without_end_are_told(world: World) -> None:
+    """Each of them is short enough to say nothing of it."""
+    world.account.clock = _Impatient()
+    fault = world.telegram.faults.too_many(25, method="getUpdates", times=math.inf)
+    running = world.running()
+    await asyncio.wait({await running.start()})
+    assert running.task is not None
+    assert isinstance(running.task.exception(), RateLimited)
+    assert fault.hits == 3
 
 
 @pytest.mark.parametrize("fault", ["fail", "garble", "cut"])
@@ -192,7 +284,13 @@ async def test_who_is_asked_to_wait_waits_alone(world: World) -> None:
             assert 7000 < caught.value.retry_after_s <= 7200
         to_ben = SendText(contact=RemoteUserId(str(other.id)), body="hello")
         assert (await session.send(to_ben, "k.3")).remote_id
+        start = RemoteMessageId(f"{world.anna.id}:{world.chat.next_message_id - 1}")
+        react = React(contact=world.contact, message=start, emoji=("👍",))
+        for command in (react, Retract(contact=world.contact, message=start)):
+            assert isinstance(await _refused(session, command), RateLimited)
     assert fault.hits == 1
+    asked = {each.method for each in world.telegram.asked.items}
+    assert not asked & {"setMessageReaction", "deleteMessage"}
 
 
 async def _refused(session: Session, command: Any) -> AdapterError:
@@ -213,6 +311,21 @@ async def test_nobody_knows_what_became_of_what_was_not_answered(world: World, f
         await session.send(edit, "k.3")
         await session.send(edit, "k.3")  # which changes nothing, and that is no error
     assert world.chat.texts[-1] == "anew"
+
+
+async def test_what_breaks_in_an_unknown_way_is_no_refusal(world: World) -> None:
+    """That would be told as certain; a correction would even be said once more, as a text."""
+    async with world.running() as session:
+        sent = await session.send(world.text("hello"), "k.1")
+        world.telegram.faults.garble(b'{"result":' + b"[" * 200_000, method="sendMessage")
+        assert isinstance(await _refused(session, world.text("more")), Uncertain)
+    session = world.adapter.session(world.account)
+    await world.account.http.close()
+    unsent = await _refused(session, world.text("more"))
+    assert isinstance(unsent, Uncertain)
+    assert "RuntimeError" not in unsent.text
+    edit = world.text("anew", edits=sent.remote_id)
+    assert isinstance(await _refused(session, edit), Transient)
 
 
 async def test_what_did_not_go_out_is_tried_again(world: World) -> None:
