@@ -132,6 +132,40 @@ async def test_req_446_what_is_about_a_file_that_waits_for_others_comes_after_it
     assert answered < sent.index(about)
 
 
+async def test_req_446_files_beyond_those_beside_the_chat_lose_no_time_and_hold_up_nothing_else(
+    house: House,
+) -> None:
+    """The last one waits for the first, and then comes slowly itself."""
+    paths = [f"/{number}" for number in range(21)]
+    _slow(house, *paths)
+    for path in paths:
+        _sends(house, ALICE, "bob", path)
+    await house.clock.advance(5)
+    for _ in range(8):
+        for path in paths[:3]:
+            house.web.let(path, 1)
+        await house.clock.advance(100)
+    # What fails at first is tried again.
+    house.web.files["/20"].status = 503
+    for path in paths[:20]:
+        house.web.let(path, None)
+    await house.clock.advance(5)
+    assert len(house.network.sent) == 20
+    house.web.files["/20"].status = 200
+    await house.clock.advance(60)
+    assert len(house.network.sent) == 20
+    house.server.send(
+        f"<message from='{ALICE}/phone' to='bob@net.example' type='chat' id='about'>"
+        "<body>the first one</body>"
+        f"<reply xmlns='urn:xmpp:reply:0' to='{ALICE}/phone' id='/0'/></message>"
+    )
+    await house.clock.advance(2)
+    assert house.network.sent[-1].body == "the first one"
+    house.web.let("/20", None)
+    await house.clock.advance(2)
+    assert (house.network.sent[-1].file or {})["name"] == "20"
+
+
 async def test_what_follows_a_quick_file_does_not_overtake_it(house: House) -> None:
     """Also after the network was away, when much goes at once."""
     for number in range(5):

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.bridge.accounts import Account
 from gateway.ids import AccountId, ConversationId, RemoteUserId
@@ -105,6 +106,20 @@ class Actor:
         self.newest = row.id
         if self.trunk is not None and row.message is not None:
             self.messages.add(row.message)
+
+    def finish(self) -> None:
+        """Its first row is decided. What is about that has nothing to wait for here any more, once
+        no other row is."""
+        self.pending.popleft()
+        if self.trunk is not None:
+            left = (each for row in self.pending for each in (row.message, row.target))
+            self.messages.intersection_update(filter(None, left))
+
+    def wait_longer(self, seconds: float) -> None:
+        """So long its first row has had bytes flowing, or waited for that: the time of the others
+        has not begun."""
+        for row in islice(self.pending, 1, None):
+            row.deadline += seconds
 
     def put_aside(self, row: OutboundRow) -> Actor:
         """An actor for this row, beside this one: of so many the one with the least to do."""

@@ -235,9 +235,12 @@ class Attempts:
         if not carries_file(command):
             return await send()
         asked_at = self._clock.monotonic()
-        async with self._transfers.lane(actor.account):
-            row.deadline += self._clock.monotonic() - asked_at
-            return await send()
+        try:
+            async with self._transfers.lane(actor.account):
+                row.deadline += self._clock.monotonic() - asked_at
+                return await send()
+        finally:
+            actor.wait_longer(self._clock.monotonic() - asked_at)
 
     async def _send(
         self,

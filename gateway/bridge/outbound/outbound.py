@@ -212,7 +212,7 @@ class Outbound:
                 await self._beside(actor, row)
             else:
                 await self._decide(actor, row)
-            actor.pending.popleft()
+            actor.finish()
 
     async def _beside(self, actor: Actor, row: OutboundRow) -> None:
         """Begin to carry out what has a file. What comes after it waits for it as long as nobody
