@@ -24,6 +24,8 @@ from gateway.ids import RemoteMessageId, RemoteUserId
 _KEY = "reactions "
 _MOST = 500
 """Messages of which it is remembered what they have; of older ones nothing is taken back."""
+_PICTURE = "\N{FRAME WITH PICTURE}\ufe0f"
+"""Stands for a picture of somebody's own making: clients show only what is an emoji (XEP-0444)."""
 
 
 class Reactions:
@@ -87,5 +89,5 @@ def _emoji(reactions: Iterable[ReactionType]) -> Iterator[str]:
         match each:
             case ReactionTypeEmoji(emoji=emoji):
                 yield str(emoji)
-            case ReactionTypeCustomEmoji(custom_emoji_id=picture):
-                yield f"picture {picture}"
+            case ReactionTypeCustomEmoji():
+                yield _PICTURE

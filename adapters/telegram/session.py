@@ -181,17 +181,20 @@ class TelegramSession(Session):
         return await opened(self._account.http, self._bot, reference, start)
 
     async def find(self, contact: RemoteUserId) -> Contact:
-        """Bot API, getChat: of people who have written to the bot."""
+        """Bot API, getChat: of people who have written to the bot. Not by the library, which takes
+        no answer of a server that is older than itself."""
         if not ids.is_person(contact):
             raise NotFound(STRANGER)
         try:
             async with asyncio.timeout(_FIND_S):
-                chat = await self._bot.get_chat(int(contact))
+                url, about = f"{self._bot.base_url}/getChat", {"chat_id": int(contact)}
+                chat = await self._request.call(url, about, _FIND_S)
         except TimeoutError:
             raise Transient(tr("Telegram did not answer in time. Please try again.")) from None
         except TelegramError as error:
             raise error_of(error) from None
-        return Contact(name=" ".join(clean(chat.effective_name or "").split()))
+        names = (chat.get("first_name"), chat.get("last_name")) if isinstance(chat, dict) else ()
+        return Contact(name=" ".join(clean(" ".join(filter(None, names))).split()))
 
     async def log_out(self) -> None:
         """There is no method that ends a token: logOut and close are for moves between servers."""

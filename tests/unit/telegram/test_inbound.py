@@ -164,6 +164,17 @@ def test_reactions_are_known_again_when_they_are_taken_back() -> None:
     assert list(later.changes().values()) == [None]
 
 
+def test_pictures_as_reactions_are_shown_as_an_emoji() -> None:
+    own = [{"type": "custom_emoji", "custom_emoji_id": str(number)} for number in (1, 2)]
+    reactions = Reactions({})
+    (made,) = _events(_reacted(1, [], [], new_reaction=own), reactions)
+    assert isinstance(made, RemoteReaction)
+    assert made.emoji == "\U0001f5bc\ufe0f"
+    (gone,) = _events(_reacted(2, [], [], new_reaction=[]), reactions)
+    assert isinstance(gone, RemoteRetraction)
+    assert gone.message == made.id
+
+
 def test_what_happens_in_groups_is_said_once_for_each() -> None:
     said = _events(_update(text="all", chat=GROUP))
     again = _events(_update(text="more", number=2, chat=GROUP))

@@ -3,6 +3,7 @@
 fetch, numbers that begin anew, and answers that never come."""
 
 import asyncio
+import json
 import math
 from typing import Any
 
@@ -10,7 +11,7 @@ import aiohttp
 import pytest
 
 from adapters.telegram.inbound import events
-from gateway.adapter import Session
+from gateway.adapter import Contact, Session
 from gateway.errors import (
     AdapterError,
     BadLogin,
@@ -253,6 +254,15 @@ async def test_a_server_in_trouble_is_tried_again(world: World, fault: str) -> N
     assert isinstance(running.task.exception(), Transient)
     async with world.running():
         await world.account.text("/start")
+
+
+async def test_a_server_older_than_the_library_knows_people(world: World) -> None:
+    """What it says of them has less in it than the library wants."""
+    chat = {"id": world.anna.id, "type": "private", "first_name": "Anna", "last_name": " Bauer"}
+    answer = json.dumps({"ok": True, "result": chat}).encode()
+    async with world.running() as session:
+        world.telegram.faults.garble(answer, method="getChat")
+        assert await session.find(world.contact) == Contact(name="Anna Bauer")
 
 
 # --- sending ----------------------------------------------------------------------------------
