@@ -142,6 +142,10 @@ class NetworkSteps(Stage):
     async def silent(self, how: str) -> None:
         self.network.faults.append({"silent": "before" if how == "loses" else "after"})
 
+    @step("network has lost it")
+    async def has_lost(self) -> None:
+        await self.network.until(lambda: not self.network.faults, LIMIT_S)
+
     @step("network lets the next send through")
     async def lets_through(self) -> None:
         self.network.faults.append({})
