@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.adapter import Linked, LoginStep, Session
+from gateway.adapter import Linked, LoginField, LoginStep, Session
 from gateway.ids import RemoteUserId, UserJid
 from gateway.xmpp.connection import Connection
 from tests.scenario.house import GATEWAY, House
@@ -155,6 +155,30 @@ async def test_req_202_cancel_does_not_wait_for_the_network(
     assert await tell(house, "cancel") == ["There is nothing to cancel."]
     flow.go.set()
     await revoked(house)
+
+
+@pytest.mark.parametrize("command", ["login", "encryption"])
+async def test_req_202_who_leaves_after_a_secret_is_told_to_delete_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Also between two questions that are asked together."""
+    house.options.adapter = "sealed"
+    key = LoginField(name="key", label="Key", secret=True)
+    asked = (LoginField(name="who", label="Who"), key, LoginField(name="what", label="What"))
+    flow = _Hangs(LoginStep(instructions="Three questions.", fields=asked))
+    if command == "encryption":
+        await running(house)
+        monkeypatch.setattr(session(house), "encryption", lambda: flow)
+    else:
+        await house.start()
+        await house.connected()
+        monkeypatch.setattr(house.bridge.adapter, "login", lambda _=None: flow)
+    said = await tell(house, command, "me", "cancel")
+    assert said == ["Three questions.", "Who?", "Key?", "Cancelled."]
+    said = await tell(house, command, "me", "my key", "cancel")
+    assert said[:4] == ["Three questions.", "Who?", "Key?", "What?"]
+    assert said[4].startswith("Your client keeps what you typed: please delete")
+    assert said[5:] == ["Cancelled."]
 
 
 @pytest.mark.parametrize(

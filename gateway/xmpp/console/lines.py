@@ -164,6 +164,7 @@ class ChatDialogue(Dialogue):
             self.say(question)
         while True:
             said, word = word or await self._answer(), ""
+            self.has_secret |= self.asks_secret
             if field.kind is not Kind.SECRET:  # which may be any word
                 is_command = said.strip().lower() in self._commands
                 if is_command and field.kind in (Kind.CHOICE, Kind.YES_NO):

@@ -210,6 +210,8 @@ class Dialogue(ABC):
 
     keeps_answers = False
     """Whatever the user answers stays in an archive of their client or server."""
+    has_secret = False
+    """They have typed a password or the like where it stays, and nobody has told them so yet."""
 
     def __init__(self, user: UserJid, desk: Desk, target: Target | None = None) -> None:
         self.user = user

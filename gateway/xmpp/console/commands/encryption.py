@@ -34,8 +34,6 @@ class _Setup:
         self._talk = talk
         self._flow = flow
         self._stages = [Stage(flow.first())]
-        self._is_kept = False
-        """A secret was typed where it is kept."""
 
     async def run(self) -> None:
         try:
@@ -45,7 +43,7 @@ class _Setup:
         finally:
             for stage in self._stages:
                 stage.answers.clear()
-            if self._is_kept:
+            if self._talk.has_secret:
                 self._talk.say(_PLEASE_DELETE)
 
     async def _run(self) -> str:
@@ -77,5 +75,3 @@ class _Setup:
         form = form_of(talk.network, stage.step, tr("Encryption"))
         is_back = len(self._stages) > 1
         stage.answers = await talk.ask(form, stage.answers, wrong=wrong, back=is_back)
-        has_secret = any(asked.secret for asked in stage.step.fields)
-        self._is_kept |= has_secret and talk.keeps_answers

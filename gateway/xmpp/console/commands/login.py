@@ -38,8 +38,6 @@ class _Login:
         self._flow = talk.network.logins.login(talk.user)
         self._stages = [Stage(self._flow.first())]
         self._wrong = ""
-        self._is_kept = False
-        """A secret was typed where it is kept, and nobody has said so yet."""
 
     async def run(self) -> None:
         try:
@@ -47,7 +45,7 @@ class _Login:
         finally:
             for stage in self._stages:
                 stage.answers.clear()
-            if self._is_kept:
+            if self._talk.has_secret:
                 self._talk.say(PLEASE_DELETE)
 
     async def _run(self) -> None:
@@ -91,8 +89,6 @@ class _Login:
                 self._stages.pop().answers.clear()
                 self._stages[-1].forget_secrets()
             else:
-                secrets = any(asked.secret for asked in stage.step.fields)
-                self._is_kept |= secrets and self._talk.keeps_answers
                 return
 
     def _form(self, stage: Stage) -> Form:
@@ -132,8 +128,8 @@ class _Login:
             talk.say(str(error), Note.ERROR)
             return
         said = tr("You are logged in as {remote_id}.", remote_id=account.remote_id)
-        talk.say(joined((said, PLEASE_DELETE)) if self._is_kept else said)
-        self._is_kept = False
+        talk.say(joined((said, PLEASE_DELETE)) if talk.has_secret else said)
+        talk.has_secret = False
         if linked.note:
             talk.say(linked.note)
 
