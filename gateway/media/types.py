@@ -63,6 +63,9 @@ _BRANDS: Mapping[bytes, str] = {
 }
 """Of ISO 14496-12 files, at offset 8; another one is an MP4. Whatever is a picture has to be here:
 what makes it one is nothing that a film needs, and is taken from those."""
+_OLD_BOXES = (b"wide", b"free", b"skip")
+"""May stand before the others in a film that does not say what it is (as QuickTime was
+until it did, and as some cameras write it still)."""
 _RIFFS: Mapping[bytes, str] = {
     b"WEBP": "image/webp",
     b"WAVE": "audio/wav",
@@ -132,7 +135,20 @@ def _contained(head: bytes, claimed: str) -> str:
         return as_said or ("video/x-matroska" if is_matroska else "video/webm")
     if head[:4] in (b"PK\x03\x04", b"PK\x05\x06"):
         return claimed if claimed in _ZIPS or claimed.startswith(_ZIP_FAMILIES) else _ZIPS[0]
-    return _frames(head)
+    return "video/quicktime" if _is_old_film(head) else _frames(head)
+
+
+def _is_old_film(head: bytes) -> bool:
+    """QuickTime without ``ftyp``. Words may stand there in a text as well, which has no such
+    lengths before them."""
+    at = 0
+    while head[at + 4 : at + 8] in _OLD_BOXES and (size := int.from_bytes(head[at : at + 4])) >= 8:
+        at += size
+    if not _BINARY.search(head[at : at + 4]):
+        return False
+    if head[at + 4 : at + 8] == b"moov":
+        return head[at + 12 : at + 16] in (b"mvhd", b"cmov", b"rmra")
+    return head[at + 4 : at + 8] == b"mdat"
 
 
 def _frames(head: bytes) -> str:

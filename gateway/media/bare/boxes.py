@@ -19,7 +19,9 @@ _MOST_READ = 1024 * 1024
 """Of a box that is changed."""
 _KIND = re.compile(rb"[ -~\xa9]{4}")
 _TO_THE_END = sys.maxsize
-_UUID = b"uuid"
+_UUID, _META, _ILST = b"uuid", b"meta", b"ilst"
+_DATA = (b"mdat", b"imda", b"moof")
+"""What is played, and in a film that is made while it is sent, what leads to it."""
 _ROUND = bytes.fromhex("ffcc8263f8554a938814587a02521fdd")
 """A film that is all around who sees it says so here (Spherical Video V1)."""
 
@@ -30,7 +32,7 @@ Changes = Mapping[bytes, Callable[[bytes], bytes]]
 
 
 def _kinds(*names: str) -> frozenset[bytes]:
-    return frozenset(name.encode() for name in names)
+    return frozenset(name.encode("latin-1") for name in names)
 
 
 TOP = b""
@@ -53,8 +55,17 @@ _HEARD: Needed = {
     **PLAYED,
     b"moov": PLAYED[b"moov"] | _kinds("udta"),
     b"udta": _kinds("meta", "chpl"),
+    _META: _kinds("hdlr", "ilst"),
+    _ILST: _kinds(
+        *("©nam", "©ART", "aART", "©alb", "©wrt", "©gen", "gnre", "©day", "trkn", "disk", "cpil"),
+        *("tmpo", "covr", "cprt", "©grp", "©lyr", "©cmt", "©too", "©nrt", "©pub", "©dir", "pgap"),
+        *("sonm", "soar", "soaa", "soal", "soco", "sosn", "desc", "ldes", "rtng", "stik", "hdvd"),
+        *("tvsh", "tvsn", "tves", "tven", "tvnn", "pcst", "catg", "keyw", "purl", "egid", "shwm"),
+        *("©wrk", "©mvn", "©mvi", "©mvc", "©st3", "----"),
+    ),
 }
-"""Of a sound also what a song is called, who plays it, and its chapters: apps show these."""
+"""Of a sound also what a song is called, who plays it, and its chapters: apps show these. Not who
+has bought it, nor what has a name of its own in a list (QuickTime), such as where it was taken."""
 
 
 async def film(source: Source) -> AsyncIterator[bytes]:
@@ -82,10 +93,14 @@ class _Boxes:
         self._needed = needed
         self._changes = changes
         self._left = _MOST_BOXES
+        self._has_data = self._is_over = False
+        """What is played has come; and then what tells how, so that there is no more of it."""
 
     async def inside(self, kind: bytes, length: int) -> AsyncIterator[bytes]:
         """What a box of that kind has in so many bytes. One that says it is longer than that is
-        not believed; after one that cannot be, all goes on as it is."""
+        not believed. After one that cannot be, all goes on as it is, but for what cameras append
+        to a file that is over: all that is played is in boxes (ISO 14496-12 §4.2)."""
+        rest = self._source.through
         while length >= 8 and self._left > 0:
             self._left -= 1
             head = await self._source.take(8)
@@ -96,15 +111,27 @@ class _Boxes:
             elif size == 0:
                 size = length
             length -= len(head)
-            if size < len(head) or not _KIND.fullmatch(head[4:8]):
+            is_one = kind == _ILST or _KIND.fullmatch(head[4:8])
+            if size < len(head) or not is_one:
+                if kind == TOP and self._is_over:
+                    head, rest = bytes(len(head)), self._source.blanked
                 yield head
                 break
+            if kind == TOP:
+                self._note(head[4:8])
             size = min(size - len(head), length)
             length -= size
             async for piece in self._box(head, size, self._needed[kind]):
                 yield piece
-        async for piece in self._source.through(length):
+        async for piece in rest(length):
             yield piece
+
+    def _note(self, kind: bytes) -> None:
+        """One of the file itself comes."""
+        if kind in _DATA:
+            self._has_data, self._is_over = True, False
+        elif kind == b"moov":
+            self._is_over = self._has_data
 
     async def _box(
         self, head: bytes, length: int, needed: frozenset[bytes]
@@ -119,8 +146,11 @@ class _Boxes:
             yield head + self._changes[kind](await self._source.take(length))
             return
         elif kind in self._needed:
-            yield head
-            content = self.inside(kind, length)
+            # In QuickTime it has no version.
+            has_version = kind == _META and await self._source.peek(min(4, length)) == bytes(4)
+            version = await self._source.take(4 if has_version else 0)
+            yield head + version
+            content = self.inside(kind, length - len(version))
         else:
             yield head + id
             content = self._source.through(length - len(id))

@@ -24,6 +24,8 @@ What is left of those for apps says which colours it has, and how many pictures.
 _PNG_TOLD = (b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"tIME")
 _NOTHING = b"drOp"
 """A chunk that all readers pass over (PNG, 5.4)."""
+_LEAST_WEBP = 8
+"""There is nothing in one of fewer bytes: that is not how long it is."""
 _EXIF = b"Exif\0\0"
 _ORIENTATION, _SHORT = 0x0112, 3
 
@@ -97,14 +99,22 @@ async def png(source: Source) -> AsyncIterator[bytes]:
 
 
 async def webp(source: Source) -> AsyncIterator[bytes]:
-    yield await source.take(12)
+    """What comes after its end is no part of it (RFC 9649, 2.4)."""
+    begin = await source.take(12)
+    yield begin
+    left = int.from_bytes(begin[4:8], "little") - len(b"WEBP")
+    is_said = left > _LEAST_WEBP
     for _ in range(_MOST_PARTS):
+        if is_said and left <= 0:
+            async for piece in source.blanked():
+                yield piece
         head = await source.take(8)
         if not head:
             return
         yield head
         length, kind = int.from_bytes(head[4:], "little"), head[:4]
         padded = length + length % 2
+        left -= len(head) + padded
         is_told = kind in (b"EXIF", b"XMP ")
         if kind == b"EXIF" and length <= _MOST_EXIF:
             data = await source.take(length)

@@ -30,11 +30,15 @@ class Source:
         """What came and was not taken."""
         return self._rest[self._at :]
 
-    async def take(self, length: int) -> bytes:
-        """So many bytes, or at the end fewer."""
+    async def peek(self, length: int) -> bytes:
+        """So many bytes, or at the end fewer, which are still to be taken."""
         while len(self._rest) - self._at < length and await self.more():
             pass
-        taken = self._rest[self._at : self._at + length]
+        return self._rest[self._at : self._at + length]
+
+    async def take(self, length: int) -> bytes:
+        """So many bytes, or at the end fewer."""
+        taken = await self.peek(length)
         self._at += len(taken)
         return taken
 

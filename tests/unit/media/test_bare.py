@@ -59,7 +59,7 @@ async def _bared(data: bytes, media_type: str, piece: int) -> bytes:
 async def test_req_724_a_picture_does_not_say_where_it_was_taken(
     form: str, more: dict[str, Any], piece: int
 ) -> None:
-    photo = _photo(form, **more) + (b"" if form == "WEBP" else b"secret film")
+    photo = _photo(form, **more) + b"secret film"
     sent = await _bared(photo, f"image/{form.lower()}", piece)
     assert len(sent) == len(photo)
     assert b"secret" in photo
@@ -79,6 +79,13 @@ async def test_req_724_whatever_stands_before_it() -> None:
     photo = b"RIFF" + struct.pack("<I", len(part) + 4) + b"WEBP" + part
     sent = await _bared(photo, "image/webp", 5)
     assert (b"secret" in sent, len(sent), sent[-4:]) == (False, len(photo), b"kept")
+
+
+async def test_what_does_not_say_how_long_it_is_stays_whole() -> None:
+    part = b"VP8 " + struct.pack("<I", 4) + b"kept"
+    for length in (0, 8):
+        photo = b"RIFF" + struct.pack("<I", length) + b"WEBP" + part
+        assert await _bared(photo, "image/webp", 5) == photo
 
 
 async def test_req_724_nor_who_made_it() -> None:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.media.bare import bare, boxes
+from gateway.media.types import HEAD_BYTES, sniffed
 from tests.recordings import recorded
 
 _LOCI = b"loci"
@@ -146,6 +147,73 @@ async def test_req_724_what_is_told_becomes_free_space(
         assert around + (b"" if is_wide else _box(_PLAYED[around], b"kept")) in sent
     # What was made so stays so.
     assert await bared(sent, "video/mp4") == sent
+
+
+_LATE_MOOV = _box(b"moov", _box(b"mvex", b"kept"))
+
+
+@pytest.mark.parametrize(
+    ("before", "is_told"),
+    [
+        (_FILM + _LATE_MOOV, False),
+        (_FILM + _LATE_MOOV + _box(b"free"), False),
+        # It is not certain that there is nothing left that is played.
+        (_LATE_MOOV + _FILM, True),
+        (_FILM + _LATE_MOOV + _box(b"moof") + _box(b"mdat"), True),
+        (_box(b"ftyp", b"isom") + _LATE_MOOV, True),
+    ],
+    ids=["after", "free", "ahead", "fragments", "without"],
+)
+async def test_req_724_nor_what_cameras_append_to_it(before: bytes, *, is_told: bool) -> None:
+    """Some, with a way that was flown, are no boxes."""
+    after = b"\1\2\3\4\1\2\3\4" + _SECRET + bytes(32)
+    for sizes in ((), (1,), (3, 8)):
+        sent = await bared(before + after, "video/mp4", *sizes)
+        assert sent.startswith(before)
+        assert sent[len(before) :] == (after if is_told else bytes(len(after)))
+
+
+async def test_req_724_a_film_of_an_old_camera_does_not_say_it_either(tmp_path: Path) -> None:
+    """One that does not say what it is."""
+    film = recorded("camera")
+    old = film[:4] + b"skip" + film[8:]
+    media_type = sniffed(old[:HEAD_BYTES])
+    taken, sent = tmp_path / "taken", tmp_path / "sent"
+    taken.write_bytes(old)
+    sent.write_bytes(await bared(old, media_type, 1000))
+    assert b"+52.5" in old
+    assert b"+52.5" not in sent.read_bytes()
+    assert _frames(sent) == _frames(taken)
+
+
+@pytest.mark.parametrize("version", [bytes(4), b""], ids=["iso", "quicktime"])
+async def test_req_724_a_song_does_not_say_who_has_bought_it(
+    version: bytes, tmp_path: Path
+) -> None:
+    """Nor what a recorder says under names of its own; a picture of it may be large."""
+
+    def item(kind: bytes, said: bytes) -> bytes:
+        return _box(kind, _box(b"data", b"\0\0\0\1" + bytes(4) + said))
+
+    kept = item(b"\xa9nam", b"Song") + item(b"covr", bytes(2 << 20)) + item(b"\xa9ART", b"Us")
+    told = [item(kind, b"secret") for kind in (b"apID", b"ownr", b"\0\0\0\1", b"\xa9xyz")]
+    names = _box(b"hdlr", bytes(8) + b"mdir" + bytes(13))
+    own_names = _box(b"keys", bytes(4) + b"secret")
+    songs = _box(b"ilst", told[0] + told[1] + kept + told[2] + told[3])
+    said = _box(b"udta", _box(b"meta", version + names + own_names + songs))
+    file = recorded("m4a")
+    at = file.index(b"udta") - 4
+    moov = file.index(b"moov") - 4
+    index = _box(b"moov", file[moov + 8 : at] + said)
+    taken, sent = tmp_path / "taken", tmp_path / "sent"
+    taken.write_bytes(file[:moov] + index)
+    sent.write_bytes(await bared(taken.read_bytes(), "audio/mp4", 999))
+    assert sent.stat().st_size == taken.stat().st_size
+    assert b"secret" not in sent.read_bytes()
+    assert kept in sent.read_bytes()
+    assert _frames(sent) == _frames(taken)
+    if version:
+        assert (_said(sent)[0]["title"], _said(sent)[0]["artist"]) == ("Song", "Us")
 
 
 async def test_a_book_that_is_read_to_somebody_keeps_its_chapters() -> None:
