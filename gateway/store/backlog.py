@@ -45,6 +45,20 @@ def waiting_outbound(db: Connection, network: NetworkName) -> dict[AccountId, in
     return {AccountId(account): count for account, count in rows}
 
 
+def attempted_until(db: Connection, network: NetworkName) -> dict[AccountId, float]:
+    """When a command that waits for a network was attempted last, or bytes of its file have
+    flowed, by account."""
+    rows = db.execute(
+        "SELECT conversation.account, max(outbound.attempted_at) FROM outbound"
+        " JOIN conversation ON conversation.id = outbound.conversation"
+        " JOIN account ON account.id = conversation.account"
+        " WHERE outbound.state = 0 AND outbound.attempted_at IS NOT NULL AND account.network = ?"
+        " GROUP BY conversation.account",
+        (network,),
+    )
+    return {AccountId(account): attempted_at for account, attempted_at in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """Messages of a conversation that could not be kept."""

@@ -50,6 +50,16 @@ def _slow(house: House, *paths: str) -> None:
         house.web.files[path] = Hosted(path.encode() * 50, allowed=0)
 
 
+def _errors(house: House) -> list[str | None]:
+    """What came back since this was asked."""
+    errors = []
+    while not house.server.received.empty():
+        stanza = house.server.received.get_nowait()
+        if stanza.get("type") == "error":
+            errors.append(stanza.get("id"))
+    return errors
+
+
 async def test_req_446_a_hundred_texts_a_second_while_a_file_trickles(house: House) -> None:
     """In its own chat too; bytes of the file come one by one."""
     _slow(house, "/large")
@@ -166,6 +176,52 @@ async def test_req_446_files_beyond_those_beside_the_chat_lose_no_time_and_hold_
     assert (house.network.sent[-1].file or {})["name"] == "20"
 
 
+async def test_req_446_files_that_wait_for_others_lose_no_time_by_a_restart(house: House) -> None:
+    """In another chat too: only some of a user's are under way."""
+    paths = [f"/{number}" for number in range(22)]
+    _slow(house, *paths)
+    for path in paths:
+        _sends(house, ALICE, "eve" if path == "/21" else "bob", path)
+    await house.clock.advance(5)
+    for _ in range(8):
+        for path in paths[:3]:
+            house.web.let(path, 1)
+        await house.clock.advance(100)
+    await house.kill()
+    # What fails at first is tried again.
+    for path in ("/20", "/21"):
+        house.web.files[path].status = 503
+    await house.start()
+    await house.connected()
+    for path in paths[:20]:
+        house.web.let(path, None)
+    await house.clock.advance(5)
+    assert len(house.network.sent) == 20
+    for path in ("/20", "/21"):
+        house.web.files[path].status = 200
+        house.web.let(path, None)
+    await house.clock.advance(60)
+    names = {(sent.file or {})["name"] for sent in house.network.sent}
+    assert names == {path[1:] for path in paths}
+
+
+async def test_req_224_a_file_that_waits_for_the_network_does_so_no_longer_after_a_restart(
+    house: House,
+) -> None:
+    _slow(house, "/file")
+    await house.network.stop()
+    await house.clock.settle()
+    _sends(house, ALICE, "bob", "/file")
+    await house.clock.advance(500)
+    await house.kill()
+    await house.start()
+    await house.connected()
+    await house.clock.advance(99)
+    assert not _errors(house)
+    await house.clock.advance(5)
+    assert _errors(house) == ["/file"]
+
+
 async def test_what_follows_a_quick_file_does_not_overtake_it(house: House) -> None:
     """Also after the network was away, when much goes at once."""
     for number in range(5):
@@ -186,12 +242,7 @@ async def test_a_file_that_stands_still_is_told_and_others_go_on(house: House) -
     _slow(house, "/still")
     _sends(house, ALICE, "bob", "/still")
     await house.clock.advance(900)
-    errors = []
-    while not house.server.received.empty():
-        stanza = house.server.received.get_nowait()
-        if stanza.get("type") == "error":
-            errors.append(stanza.get("id"))
-    assert errors == ["/still"]
+    assert _errors(house) == ["/still"]
     _sends(house, ALICE, "bob", "/gone")
     await house.clock.settle()
     assert len(house.bridge._outbound._actors._actors) == 0  # nothing is kept of them

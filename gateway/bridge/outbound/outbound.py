@@ -73,10 +73,13 @@ class Outbound:
         )
         self._open: Counter[AccountId] = Counter()
         """Commands that wait, by account."""
+        self._attempted_until: dict[AccountId, float] = {}
+        """As far as an earlier process has come."""
 
     def load(self, account_of: Callable[[AccountId], Account | None]) -> None:
         """Take up what an earlier process left undecided."""
         self._open.update(backlog.waiting_outbound(self._store.reader, self._network))
+        self._attempted_until = backlog.attempted_until(self._store.reader, self._network)
         found = []
         for account_id, conversation in journal.open_outbound_conversations(
             self._store.reader, self._network
@@ -259,8 +262,10 @@ class Outbound:
     def _admit(self, actor: Actor, row: OutboundRow) -> None:
         # The time since the commit counts; a clock that is set does not.
         begun_at = row.committed_at
-        if carries_file(row.command):  # of which bytes may have been flowing for long
-            begun_at = max(begun_at, row.attempted_at or 0.0)
+        if carries_file(row.command):
+            # Bytes of it may have been flowing for long, or of those that it had to wait for.
+            until = self._attempted_until.get(actor.account.id, 0.0)
+            begun_at = max(begun_at, row.attempted_at or 0.0, until)
         left_s = begun_at + self._limits.send_s - self._clock.now()
         row.deadline = self._clock.monotonic() + min(max(left_s, 0.0), self._limits.send_s)
         actor.admit(row)
