@@ -61,7 +61,7 @@ class AccountInMemory:
         """Of the account's store of secrets."""
         self.held: dict[str, RemoteUndecryptable] = {}
         """Events that are kept until they can be read, by id."""
-        self.own_reactions: dict[RemoteMessageId, RemoteReaction | RemoteRoomReaction] = {}
+        self.made_reactions: dict[RemoteMessageId, RemoteReaction | RemoteRoomReaction] = {}
         """By their ids."""
         self.files: dict[str, bytes] = {}
         """What is at the addresses of files that are sent."""
@@ -88,20 +88,22 @@ class AccountInMemory:
         """Those that have come back."""
         return {
             reaction.emoji: reaction.id
-            for reaction in self.own_reactions.values()
+            for reaction in self.made_reactions.values()
             if isinstance(reaction, RemoteRoomReaction)
             and (reaction.room, reaction.message) == (room, message)
+            and reaction.sender == self.remote_id
         }
 
     def chat_reactions(
-        self, contact: RemoteUserId, message: RemoteMessageId
+        self, contact: RemoteUserId, message: RemoteMessageId, *, theirs: bool = False
     ) -> Mapping[str, RemoteMessageId]:
         """The same in a chat."""
         return {
             reaction.emoji: reaction.id
-            for reaction in self.own_reactions.values()
+            for reaction in self.made_reactions.values()
             if isinstance(reaction, RemoteReaction)
             and (reaction.contact, reaction.message) == (contact, message)
+            and reaction.own is not theirs
         }
 
     @asynccontextmanager
@@ -149,11 +151,9 @@ class AccountInMemory:
         elif isinstance(event, RemoteMessage | RemoteRoomMessage):
             self.held.pop(event.id, None)
         elif isinstance(event, RemoteReaction | RemoteRoomReaction):
-            by_room = isinstance(event, RemoteRoomReaction) and event.sender == self.remote_id
-            if by_room or (isinstance(event, RemoteReaction) and event.own):
-                self.own_reactions[event.id] = event
+            self.made_reactions[event.id] = event
         elif isinstance(event, RemoteRetraction | RemoteRoomRetraction):
-            self.own_reactions.pop(event.message, None)
+            self.made_reactions.pop(event.message, None)
         self.took(event)
 
     def took(self, event: RemoteEvent) -> None:

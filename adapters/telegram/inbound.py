@@ -164,17 +164,16 @@ def _of_group(chat: int, name: str | None) -> RemoteNotice:
 
 
 def _unreadable(raw: Mapping[str, Any], error: Exception) -> list[RemoteEvent]:
-    """Told in the chat, if it is known which one that is."""
+    """Told in the chat, if it is known which one that is; kept in any case."""
     found = [raw[kind] for kind in KINDS if isinstance(raw.get(kind), dict)]
     chat = found[0].get("chat") if found else None
     number = chat.get("id") if isinstance(chat, dict) else None
     contact = str(number) if isinstance(number, int) else ""
-    if not ids.is_person(contact):
-        return []
+    is_known = ids.is_person(contact)
     return [
         RemoteUnreadable(
-            contact=RemoteUserId(contact),
-            id=RemoteMessageId(f"{contact}/update {raw.get('update_id')}"),
+            contact=RemoteUserId(contact) if is_known else None,
+            id=RemoteMessageId(f"{contact if is_known else ''}/update {raw.get('update_id')}"),
             content=json.dumps(raw)[:_MOST_CONTENT],
             reason=f"{type(error).__name__}: {error}",
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from telegram import Bot
 from telegram.error import Conflict, TelegramError
@@ -81,7 +81,8 @@ class TelegramSession(Session):
 
     @cached_property
     def _reactions(self) -> Reactions:
-        return Reactions(self._account.state())
+        committed = partial(self._account.chat_reactions, theirs=True)
+        return Reactions(self._account.state(), committed)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""

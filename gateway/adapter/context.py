@@ -106,9 +106,9 @@ class AccountContext(Protocol):
         """The account's own reactions to a message as last committed, each with its id."""
 
     def chat_reactions(
-        self, contact: RemoteUserId, message: RemoteMessageId
+        self, contact: RemoteUserId, message: RemoteMessageId, *, theirs: bool = False
     ) -> Mapping[str, RemoteMessageId]:
-        """The same in a chat."""
+        """The same in a chat; or those of the contact, as far as they were handed over."""
 
     def open(self, file: SentFile) -> AbstractAsyncContextManager[Upload]:
         """Open a file of a command, for `Session.send` to carry it to the network.

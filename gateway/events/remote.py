@@ -157,7 +157,8 @@ class RemoteUnreadable(Record, frozen=True, kw_only=True):
     The user gets a line in the conversation, once, and the admin a dead letter.
     """
 
-    contact: RemoteUserId
+    contact: RemoteUserId | None
+    """None if it cannot even be read where it belongs: then the gateway itself tells of it."""
     id: RemoteMessageId
     content: str
     """The event as the network gave it, as far as it can be written down."""

@@ -17,6 +17,7 @@ from gateway.events import (
     RemoteInviteGone,
     RemoteMessage,
     RemoteProfile,
+    RemoteReaction,
     RemoteRead,
     RemoteUndecryptable,
     RemoteUnreadable,
@@ -166,6 +167,38 @@ async def test_what_an_adapter_could_not_convert_is_told_once(town: Town) -> Non
     (letter,) = [log for log in town.logged("dead_letter") if log["account"] == own]
     assert (letter["reason"], letter["kind"]) == ("KeyError", "RemoteUnreadable")
     town.check_order()
+
+
+async def test_what_belongs_nobody_knows_where_is_told_by_the_gateway(town: Town) -> None:
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    unreadable = RemoteUnreadable(
+        contact=None, id=RemoteMessageId("u"), content="{}", reason="KeyError"
+    )
+    await handle.commit([unreadable, _message(id="1", body="1")])
+    await handle.commit([unreadable, _message(id="2", body="2")])
+    inbox = town.inboxes[user(name)]
+    await town.until(lambda: len(inbox.bodies) == 2 and inbox.lines)
+    assert inbox.bodies == ["1", "2"]
+    assert inbox.lines == [UNREADABLE]
+    kept = dead_events.dead_events(handle._link.store.reader)
+    assert [event.kind for event in kept if event.user == user(name)] == ["RemoteUnreadable"]
+
+
+async def test_what_a_contact_reacts_with_can_be_asked_for(town: Town) -> None:
+    """By adapters of networks whose reactions have no ids."""
+    name, _ = town.newcomer("", "")
+    handle = await _handle(town, name)
+    bob, message = RemoteUserId("bob"), RemoteMessageId("1")
+    assert handle.chat_reactions(bob, message, theirs=True) == {}
+    both: dict[str, Any] = {"contact": bob, "message": message, "sent_at": 0.0}
+    made = [
+        RemoteReaction(id=RemoteMessageId(emoji), emoji=emoji, own=own, **both)
+        for emoji, own in (("👍", False), ("🎉", True))
+    ]
+    await handle.commit([_message(id="1", body="1"), *made])
+    assert handle.chat_reactions(bob, message, theirs=True) == {"👍": "👍"}
+    assert handle.chat_reactions(bob, message) == {"🎉": "🎉"}
 
 
 async def test_endless_names_and_ids_of_people(town: Town) -> None:

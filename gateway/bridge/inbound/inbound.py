@@ -238,6 +238,10 @@ class Intake:
         if event.room is not None:
             self.rooms.line(db, event.room, f"unreadable {event.id}", UNREADABLE, now, out)
             return
+        if event.contact is None:
+            sid = self.rows.id("unreadable", event.id)
+            self.rows.add(db, GATEWAY, sid, GatewayNotice(id=sid, text=UNREADABLE), now, out)
+            return
         sid = self.rows.id(event.contact, event.id, "unreadable")
         self.rows.line(db, event.contact, sid, UNREADABLE, now, out)
 

@@ -82,14 +82,15 @@ class Handle:
         return reactions.of_sender(link.store.reader, found.conversation, message, link.remote_id)
 
     def chat_reactions(
-        self, contact: RemoteUserId, message: RemoteMessageId
+        self, contact: RemoteUserId, message: RemoteMessageId, *, theirs: bool = False
     ) -> Mapping[str, RemoteMessageId]:
         """See `gateway.adapter.AccountContext.chat_reactions`."""
         reader, account = self._link.store.reader, self._link.account.id
         chat = conversations.find_chat(reader, account, contact)
         if chat is None:
             return {}
-        return reactions.of_sender(reader, chat, message, self.remote_id)
+        sender = contact if theirs else self.remote_id
+        return reactions.of_sender(reader, chat, message, sender)
 
     @asynccontextmanager
     async def open(self, file: SentFile) -> AsyncIterator[Upload]:

@@ -84,7 +84,7 @@ async def chat(
 def note(account: MemoryAccount, emoji: str, event_id: str) -> None:
     """The account has reacted with this."""
     made = RemoteMessageId(event_id)
-    account.own_reactions[made] = RemoteReaction(
+    account.made_reactions[made] = RemoteReaction(
         contact=BOB, id=made, message=FIRST, emoji=emoji, sent_at=0, own=True
     )
 

@@ -108,7 +108,7 @@ def _does(reactions: Handler, **more: Handler) -> dict[str, Handler]:
 
 def _note(account: MemoryAccount, emoji: str, event_id: str) -> None:
     made = RemoteMessageId(event_id)
-    account.own_reactions[made] = RemoteRoomReaction(
+    account.made_reactions[made] = RemoteRoomReaction(
         room=TEA, sender=ALICE, id=made, message=FIRST, emoji=emoji, sent_at=0
     )
 
@@ -155,7 +155,7 @@ async def test_an_attempt_that_comes_again_makes_nothing_twice() -> None:
         assert len(asked) == 3
         for emoji, event_id in first.reactions.items():
             _note(account, emoji, event_id)
-        del account.own_reactions[RemoteMessageId("$old")]
+        del account.made_reactions[RemoteMessageId("$old")]
         count = len(server.requests)
         assert await session.send(command, "k") == first
         assert len(server.requests) == count

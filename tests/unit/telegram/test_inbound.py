@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Updates of bots as events."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -40,8 +41,12 @@ def _update(kind: str = "message", number: int = 1, **content: Any) -> dict[str,
     return {"update_id": number, kind: message}
 
 
+def _reactions(state: Mapping[str, str], **committed: RemoteMessageId) -> Reactions:
+    return Reactions(state, lambda _contact, _message: committed)
+
+
 def _events(raw: dict[str, Any], reactions: Reactions | None = None) -> list[RemoteEvent]:
-    return inbound.events(raw, _bot(), reactions or Reactions({}))
+    return inbound.events(raw, _bot(), reactions or _reactions({}))
 
 
 def _message(**content: Any) -> RemoteMessage:
@@ -147,12 +152,12 @@ def _reacted(number: int, old: list[str], new: list[str], **more: Any) -> dict[s
 
 def test_reactions_are_known_again_when_they_are_taken_back() -> None:
     """By the next session too: what they are called is in the state."""
-    reactions = Reactions({})
+    reactions = _reactions({})
     (made,) = _events(_reacted(1, [], ["👍"]), reactions)
     assert isinstance(made, RemoteReaction)
     assert (made.message, made.emoji) == ("7000000001:5", "👍")
     stored = {key: value for key, value in reactions.changes().items() if value is not None}
-    later = Reactions(stored)
+    later = _reactions(stored)
     gone, other = _events(_reacted(2, ["👍"], ["🔥"]), later)
     assert isinstance(gone, RemoteRetraction)
     assert isinstance(other, RemoteReaction)
@@ -164,9 +169,20 @@ def test_reactions_are_known_again_when_they_are_taken_back() -> None:
     assert list(later.changes().values()) == [None]
 
 
+def test_what_a_batch_takes_back_is_not_there_any_more() -> None:
+    """Although the gateway has it until the batch is stored."""
+    reactions = _reactions({}, **{"👍": RemoteMessageId("made")})
+    (gone,) = _events(_reacted(2, ["👍"], []), reactions)
+    assert isinstance(gone, RemoteRetraction)
+    assert gone.message == "made"
+    (again,) = _events(_reacted(3, [], ["👍"]), reactions)
+    assert isinstance(again, RemoteReaction)
+    assert again.id != "made"
+
+
 def test_pictures_as_reactions_are_shown_as_an_emoji() -> None:
     own = [{"type": "custom_emoji", "custom_emoji_id": str(number)} for number in (1, 2)]
-    reactions = Reactions({})
+    reactions = _reactions({})
     (made,) = _events(_reacted(1, [], [], new_reaction=own), reactions)
     assert isinstance(made, RemoteReaction)
     assert made.emoji == "\U0001f5bc\ufe0f"
@@ -202,5 +218,12 @@ def test_what_cannot_be_read_is_one_events_trouble() -> None:
     (event,) = _events({"update_id": 3, "message": {"message_id": "x", "chat": CHAT}})
     assert isinstance(event, RemoteUnreadable)
     assert (event.contact, event.id) == ("7000000001", "7000000001/update 3")
-    assert _events({"update_id": 4, "message": {"chat": "nobody"}}) == []
     assert _events({"update_id": 5, "novelty": {}}) == []
+
+
+@pytest.mark.parametrize("chat", ["nobody", GROUP, {}, None])
+def test_what_cannot_even_be_told_in_a_chat_is_kept(chat: object) -> None:
+    (event,) = _events({"update_id": 4, "message": {"message_id": "x", "chat": chat}})
+    assert isinstance(event, RemoteUnreadable)
+    assert (event.contact, event.id) == (None, "/update 4")
+    assert '"x"' in event.content
