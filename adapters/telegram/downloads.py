@@ -2,12 +2,14 @@
 """The bytes of files, as fast as somebody takes them.
 
 Bot API, getFile: it gives an address, good for an hour, in which the token of the bot is; so that
-is said to nobody.
+is said to nobody, and nothing is fetched from elsewhere than the Bot API server. What nobody has
+closed asyncio would log in its debug mode, with its address.
 """
 
 from __future__ import annotations
 
 import re
+import weakref
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -31,13 +33,15 @@ async def opened(http: aiohttp.ClientSession, bot: Bot, reference: str, start: i
         file = await bot.get_file(reference)
     except TelegramError as error:
         raise error_of(error) from None
-    if not file.file_path:
+    if not file.file_path or not file.file_path.startswith(f"{bot.base_file_url}/"):
         raise NotFound(tr("Telegram does not have this file any more."))
     headers = {"Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
     try:
-        answer = await http.get(file.file_path, headers=headers, timeout=_TIMES)
+        answer = await http.get(
+            file.file_path, headers=headers, timeout=_TIMES, allow_redirects=False
+        )
     except _LOST:
         raise Transient(tr("Telegram cannot be reached.")) from None
     try:
@@ -49,7 +53,9 @@ async def opened(http: aiohttp.ClientSession, bot: Bot, reference: str, start: i
     async def close() -> None:
         answer.close()
 
-    return Download(chunks=_chunks(answer, unwanted), close=close, size=size)
+    chunks = _chunks(answer, unwanted)
+    weakref.finalize(chunks, answer.close).atexit = False  # whoever asked may be gone by now
+    return Download(chunks=chunks, close=close, size=size)
 
 
 def _part(answer: aiohttp.ClientResponse, start: int) -> tuple[int, int | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -19,6 +19,8 @@ from telegram.request import BaseRequest, RequestData
 
 _CONNECT_S = 10.0
 _SILENCE_S = 20.0
+_WHOLE_S = 120.0
+"""After the longest silence an answer has so much time to come whole: 10 MB at 0.7 Mbit/s."""
 _ANSWER_LIMIT = 32 * 1024 * 1024
 """Bytes of an answer: a hundred updates, each with a message of the longest kind."""
 _PAUSE_S = 5.0
@@ -49,8 +51,15 @@ class TooMany(TelegramError):
         self.seconds = seconds
 
 
+class _Refusal(bytes):
+    """The body of an answer that has no result, and is none the less one."""
+
+
 class SharedRequest(BaseRequest):
     """Implements `telegram.request.BaseRequest` without a connection of its own."""
+
+    whole_s: ClassVar[float | None] = _WHOLE_S
+    """Seconds, beyond those of silence, for all of a request and its answer. None: no limit."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http
@@ -78,7 +87,11 @@ class SharedRequest(BaseRequest):
     ) -> tuple[int, bytes]:
         """The status and the body of an answer. Raises `NotSent`, `Unanswered` and `TooMany`."""
         silence_s = read_timeout if isinstance(read_timeout, int | float) else _SILENCE_S
-        timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_S, sock_read=silence_s)
+        timeout = aiohttp.ClientTimeout(
+            total=None if self.whole_s is None else silence_s + self.whole_s,
+            sock_connect=_CONNECT_S,
+            sock_read=silence_s,
+        )
         try:
             async with self._http.request(
                 method, url, data=self._body(request_data), timeout=timeout, allow_redirects=False
@@ -91,11 +104,9 @@ class SharedRequest(BaseRequest):
             raise
         except Exception as error:  # the library would call it a refusal, and show all of it
             raise Unanswered(type(error).__name__) from None
-        if status == 429:
-            raise TooMany(_pause(body))
-        if status >= 500 or 300 <= status < 400 or not _is_answer(body, status):
-            raise Unanswered(f"HTTP {status}", status)
-        return status, body
+        if 200 <= status < 300:
+            return status, body
+        return status, _refusal(status, body)
 
     def _body(self, request_data: RequestData | None) -> Any:
         return None if request_data is None else request_data.json_parameters
@@ -109,13 +120,18 @@ class SharedRequest(BaseRequest):
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """What was looked at in `do_request`; the library would log what it cannot read."""
-        parsed: dict[str, Any] = json.loads(payload)
+        """Bot API, "Making requests": an object, which has the result if there is one. The library
+        would log what it cannot read. Raises `Unanswered`."""
+        parsed = _object(payload)
+        if parsed is None or ("result" not in parsed and not isinstance(payload, _Refusal)):
+            raise Unanswered("no answer")
         return parsed
 
 
 class Upload(SharedRequest):
-    """One request, with a body that is there already."""
+    """One request, with a body that is there already. How long that may take says who has it."""
+
+    whole_s = None
 
     def __init__(self, http: aiohttp.ClientSession, body: aiohttp.MultipartWriter) -> None:
         super().__init__(http)
@@ -135,19 +151,29 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _is_answer(body: bytes, status: int) -> bool:
-    """Bot API, "Making requests": an object, which has the result if there is one."""
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
         parsed = json.loads(body)
     except _NOT_JSON:
-        return False
-    return isinstance(parsed, dict) and ("result" in parsed or status >= 400)
+        return None
+    return parsed if isinstance(parsed, dict) else None
 
 
-def _pause(body: bytes) -> float:
-    """Bot API, "ResponseParameters"."""
+def _refusal(status: int, body: bytes) -> _Refusal:
+    """What the server says why not. Raises `Unanswered` if it does not, and `TooMany`."""
+    parsed = _object(body) if 400 <= status < 500 else None
+    pause_s = None if parsed is None else _pause(parsed)
+    if status == 429 or pause_s is not None:
+        raise TooMany(_PAUSE_S if pause_s is None else pause_s)
+    if parsed is None:
+        raise Unanswered(f"HTTP {status}", status)
+    return _Refusal(body)
+
+
+def _pause(parsed: Mapping[str, Any]) -> float | None:
+    """Bot API, "ResponseParameters": they may be there whatever the error is."""
     try:
-        seconds = float(json.loads(body)["parameters"]["retry_after"])
-    except (*_NOT_JSON, KeyError, TypeError):
-        return _PAUSE_S
-    return min(seconds, _LONGEST_PAUSE_S) if seconds > 0 else _PAUSE_S
+        seconds = float(parsed["parameters"]["retry_after"])
+    except (ValueError, OverflowError, KeyError, TypeError):
+        return None
+    return min(seconds, _LONGEST_PAUSE_S) if seconds > 0 else None

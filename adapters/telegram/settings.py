@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ import msgspec
 
 
 class ServerUrl(str):
-    """Where a Bot API server is: https, or http for one on a machine of the admin's own."""
+    """Where a Bot API server is."""
 
     __slots__ = ()
     expected: ClassVar[str] = "the URL of a Bot API server, such as http://127.0.0.1:8081"
@@ -24,11 +25,35 @@ class ServerUrl(str):
             raise ValueError(text)
         return cls(text.rstrip("/"))
 
+    @property
+    def is_exposed(self) -> bool:
+        """Whether tokens may travel to it in clear, beyond this machine and the networks of its
+        admin. Names are not looked up."""
+        parts = urlsplit(self)
+        host = parts.hostname or ""
+        if parts.scheme == "https" or host == "localhost":
+            return False
+        try:
+            return not ipaddress.ip_address(host).is_private
+        except ValueError:
+            return True
+
 
 class TelegramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``networks.<name>.settings`` of the configuration."""
 
     api_url: ServerUrl = ServerUrl("https://api.telegram.org")
     """The Bot API server; one of your own (``telegram-bot-api``) if you run it."""
+    tunnelled: bool = False
+    """The way to an ``api_url`` without encryption is protected otherwise."""
     poll_timeout: Annotated[int, msgspec.Meta(ge=1, le=50)] = 30
     """Seconds for which the server may hold a request while nothing happens."""
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError`."""
+        if self.api_url.is_exposed and not self.tunnelled:
+            raise ValueError(
+                f"api_url: tokens of bots would travel to {urlsplit(self.api_url).hostname} "
+                "without encryption; expected https, or an IP address of this machine or of a "
+                'private network; or protect the way yourself and set "tunnelled: true"'
+            )

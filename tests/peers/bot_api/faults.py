@@ -31,6 +31,10 @@ class Fault:
     """What is answered; if both are missing, the connection is reset."""
     kind: str = "application/json"
     retry_after: int = 0
+    location: str = ""
+    """Where to ask instead."""
+    drips: bool = False
+    """The answer goes on for ever, and says nothing."""
     held: bool = False
     """The answer is the right one, but comes when `let_go` is called."""
     hits: int = 0
@@ -49,7 +53,7 @@ class Fault:
     @property
     def is_early(self) -> bool:
         """Whether requests are reset before they are read."""
-        return not (self.status or self.held or self.carried_out)
+        return not (self.status or self.held or self.carried_out or self.drips)
 
     def hit(self) -> None:
         """One request less is left."""
@@ -61,6 +65,11 @@ class Fault:
         """No further requests, and those that are held go on."""
         self.times = 0
         self._let_go.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or let go."""
+        return self._let_go.is_set()
 
     def let_go(self) -> None:
         """What is held is answered."""
@@ -116,6 +125,14 @@ class Faults:
     def hold(self, *, carried_out: bool = False, **which: Any) -> Fault:
         """The right answer, when the test lets go."""
         return self._add(which, held=True, carried_out=carried_out)
+
+    def drip(self, **which: Any) -> Fault:
+        """An answer that comes byte by byte, and has no end."""
+        return self._add(which, drips=True)
+
+    def move(self, location: str, **which: Any) -> Fault:
+        """302: it is elsewhere. The method ``file`` is no method, but the bytes of files."""
+        return self._add(which, status=302, location=location)
 
     def end(self) -> None:
         """All is well from now on."""

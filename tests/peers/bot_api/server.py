@@ -167,9 +167,13 @@ class BotApi:
             if not fault.carried_out:
                 await self._carry_out(asked)
             return _response(asked)
+        if fault.drips:
+            return await _drip(fault, request)
         if not fault.status:
             return _reset(request.transport)
         headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after else {}
+        if fault.location:
+            headers["Location"] = fault.location
         return web.Response(
             status=fault.status, body=fault.body, content_type=fault.kind, headers=headers
         )
@@ -218,6 +222,10 @@ class BotApi:
             bot = self._bot(request.match_info["token"])
         except ApiError as error:
             return _json(error.code, error.json())
+        fault = self.faults.find("file", {})
+        if fault is not None and fault.location:
+            fault.hit()
+            return web.Response(status=fault.status, headers={"Location": fault.location})
         stored = self.world.files.at(bot.id, request.match_info["path"])
         if stored is None:
             return _json(404, ApiError(404, "Not Found").json())
@@ -260,6 +268,16 @@ def _json(status: int, answer: Json) -> web.Response:
     return web.Response(
         status=status, body=json.dumps(answer).encode(), content_type="application/json"
     )
+
+
+async def _drip(fault: Fault, request: web.Request) -> web.StreamResponse:
+    """Until nobody listens any more."""
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    while not fault.is_over:
+        await answer.write(b" ")
+        await asyncio.sleep(0.02)
+    return answer
 
 
 def _reset(transport: asyncio.BaseTransport | None) -> web.Response:

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files that people send: what is told of them, and their bytes (REQ-441)."""
 
+import asyncio
+import gc
+import logging
 from typing import Any
 
 import pytest
@@ -108,3 +111,39 @@ async def test_what_cannot_be_fetched_is_said(world: World) -> None:
     with pytest.raises(Transient) as caught:
         await session.download(file.reference)
     assert world.bot.token not in str(caught.value)
+
+
+async def test_bytes_come_from_the_server_alone(world: World) -> None:
+    """Wherever it says that they are: that may be anywhere in the network of the gateway."""
+    world.anna.send_file(world.bot, "document", b"bytes", name="x.bin")
+    async with world.running() as session:
+        message = await world.account.first(RemoteMessage, lambda told: bool(told.files))
+        moved = world.telegram.faults.move(f"{world.telegram.url}/elsewhere", method="file")
+        with pytest.raises(Transient, match="302"):
+            await session.download(message.files[0].reference)
+    assert moved.hits == 1
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the log is what counts
+async def test_the_token_is_in_no_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Not even in asyncio's, which shows the addresses of answers that nobody has closed."""
+    caplog.set_level(logging.DEBUG, "")
+    asyncio.get_running_loop().set_debug(True)
+    world.anna.send_file(world.bot, "document", bytes(1_000_000), name="x.bin")
+    async with world.running() as session:
+        message = await world.account.first(RemoteMessage, lambda told: bool(told.files))
+        (file,) = message.files
+        download = await session.download(file.reference)
+        del download  # whoever has asked for it was ended
+        download = await session.download(file.reference)
+        async for _ in download.chunks:
+            break
+        del download
+        world.telegram.faults.move(f"{world.telegram.url}/elsewhere", method="file")
+        with pytest.raises(Transient):
+            await session.download(file.reference)
+    await world.account.http.close()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert world.bot.token not in caplog.text

@@ -5,12 +5,14 @@ fetch, numbers that begin anew, and answers that never come."""
 import asyncio
 import json
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
 
 from adapters.telegram.inbound import events
+from adapters.telegram.request import SharedRequest
 from gateway.adapter import Contact, Session
 from gateway.errors import (
     AdapterError,
@@ -29,12 +31,13 @@ from gateway.events import (
     RemoteProfile,
     RemoteReaction,
     RemoteRetraction,
+    RemoteUnreadable,
     Retract,
     SendText,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
 from gateway.text import Span, Style
-from tests.peers.bot_api import bad
+from tests.peers.bot_api import ApiError, bad
 from tests.unit.telegram.world import Clock, World
 
 _WEEK_S = 7 * 86_400
@@ -113,6 +116,29 @@ async def test_a_reaction_is_taken_back_in_another_session(world: World) -> None
     async with world.running():
         gone = await world.account.first(RemoteRetraction)
     assert (gone.message, gone.contact) == (made.id, world.contact)
+
+
+async def test_what_old_messages_have_is_known_again_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of which the state says nothing any more."""
+    monkeypatch.setattr("adapters.telegram.reactions._MOST", 2)
+    async with world.running() as session:
+        await world.account.text("/start")
+        for number in range(4):
+            await session.send(world.text(f"text {number}"), f"k.{number}")
+        said = world.chat.seen.items
+        for message in said:
+            world.anna.react(message, "👍")
+        await world.account.until(lambda: len(world.account.made_reactions) == len(said))
+    kept = [key for key in world.account.stored if key.startswith("reactions ")]
+    assert [key.rpartition(":")[2] for key in kept] == [str(each.id) for each in said[-2:]]
+    async with world.running():
+        world.anna.react(said[0])
+        world.anna.react(said[1], "🔥")
+        await world.account.until(lambda: len(world.account.of(RemoteReaction)) == 5)
+    gone = [event.message for event in world.account.of(RemoteRetraction)]
+    assert gone == [event.id for event in world.account.of(RemoteReaction)[:2]]
 
 
 async def test_numbers_begin_anew_after_a_silent_week(world: World) -> None:
@@ -265,6 +291,49 @@ async def test_a_server_older_than_the_library_knows_people(world: World) -> Non
         assert await session.find(world.contact) == Contact(name="Anna Bauer")
 
 
+async def test_what_nobody_can_read_is_kept_and_what_comes_after_it_too(world: World) -> None:
+    broken = {"update_id": 1, "message": {"message_id": "x", "chat": "nobody"}}
+    whole = {**world.bot.updates.waiting[0], "update_id": 2}
+    answer = json.dumps({"ok": True, "result": [broken, whole]}).encode()
+    world.telegram.faults.garble(answer, method="getUpdates")
+    async with world.running():
+        kept = await world.account.first(RemoteUnreadable)
+        await world.account.text("/start")
+    assert (kept.contact, json.loads(kept.content)) == (None, broken)
+
+
+async def test_an_answer_without_end_is_not_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not silent, so that nothing else would end it."""
+    monkeypatch.setattr(SharedRequest, "whole_s", 0.5)
+    monkeypatch.setattr("adapters.telegram.polling._SPARE_S", 0.5)
+    fault = world.telegram.faults.drip(method="getUpdates")
+    running = world.running()
+    await asyncio.wait({await running.start()})
+    assert running.task is not None
+    assert isinstance(running.task.exception(), Transient)
+    assert fault.hits == 1
+
+
+async def test_an_answer_is_parsed_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long one takes 20 ms each time."""
+    parsed: list[bytes] = []
+
+    def loads(body: bytes) -> Any:
+        parsed.append(body)
+        return json.loads(body)
+
+    monkeypatch.setattr(
+        "adapters.telegram.request.json", SimpleNamespace(loads=loads, dumps=json.dumps)
+    )
+    async with world.running() as session:
+        await world.account.text("/start")
+        parsed.clear()
+        await session.send(world.text("hello"), "k.1")
+    assert len([body for body in parsed if b'"hello"' in body]) == 1
+
+
 # --- sending ----------------------------------------------------------------------------------
 
 
@@ -301,6 +370,16 @@ async def test_who_is_asked_to_wait_waits_alone(world: World) -> None:
     assert fault.hits == 1
     asked = {each.method for each in world.telegram.asked.items}
     assert not asked & {"setMessageReaction", "deleteMessage"}
+
+
+@pytest.mark.parametrize("code", [400, 403, 420])
+async def test_a_pause_may_come_with_any_refusal(world: World, code: int) -> None:
+    pause = ApiError(code, "Flood control exceeded", retry_after=40)
+    async with world.running() as session:
+        world.telegram.faults.refuse(pause, method="sendMessage")
+        for key in ("k.1", "k.2"):
+            with pytest.raises(RateLimited, match="40 seconds"):
+                await session.send(world.text("hello"), key)
 
 
 async def _refused(session: Session, command: Any) -> AdapterError:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from adapters.telegram import TelegramAdapter, TelegramSettings
+from adapters.telegram.settings import ServerUrl
 from gateway.config import load_config
 from gateway.errors import ConfigError
 from gateway.ids import NetworkName
@@ -48,6 +49,12 @@ def test_the_example_shows_every_setting_with_its_default(tmp_path: Path) -> Non
         ("https://user@x.example", None),
         ("https://x.example/?a=b", None),
         ("https://x.example:port", None),
+        ("http://localhost:8081", "http://localhost:8081"),
+        ("http://[::1]:8081", "http://[::1]:8081"),
+        ("http://192.168.1.7:8081", "http://192.168.1.7:8081"),
+        ("http://8.8.8.8:8081", None),
+        ("http://localhost.x.example:8081", None),
+        ("http://bots:8081", None),
     ],
 )
 def test_where_the_server_is(tmp_path: Path, url: str, read: str | None) -> None:
@@ -56,4 +63,17 @@ def test_where_the_server_is(tmp_path: Path, url: str, read: str | None) -> None
         with pytest.raises(ConfigError, match="api_url"):
             _settings(tmp_path, text)
     else:
-        assert _settings(tmp_path, text) == TelegramSettings(api_url=read)  # type: ignore[arg-type]
+        assert _settings(tmp_path, text) == TelegramSettings(api_url=ServerUrl(read))
+
+
+def test_tokens_travel_in_clear_only_where_the_admin_says_so(tmp_path: Path) -> None:
+    url = "http://bots.example.org:8081"
+    with pytest.raises(ConfigError) as caught:
+        _settings(tmp_path, _CONFIG.format(settings=f"api_url: '{url}'"))
+    (problem,) = caught.value.problems
+    assert problem.file == tmp_path / "config.yaml"
+    assert problem.where == "networks.telegram.settings"
+    assert problem.message.startswith("api_url: tokens of bots would travel to bots.example.org ")
+    assert "expected https" in problem.message
+    allowed = _settings(tmp_path, _CONFIG.format(settings=f"api_url: '{url}', tunnelled: true"))
+    assert allowed == TelegramSettings(api_url=ServerUrl(url), tunnelled=True)
