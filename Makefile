@@ -26,7 +26,7 @@ check: tools ## formatting, lint, types and import rules
 	  echo "== $$step"; .venv/bin/$$step || status=1; \
 	done; exit $$status
 
-bench: tools ## measure speed and memory
+bench: peers ## measure speed and memory
 	@$(PY) -m tests.bench $(ARGS)
 
 soak: peers ## the tests that take minutes or gigabytes

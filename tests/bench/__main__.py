@@ -29,6 +29,7 @@ from tests.bench import (
     stall,
     starting,
     store,
+    telegram,
 )
 from tests.bench.measure import Group
 
@@ -52,6 +53,7 @@ def _sections(full: bool) -> dict[str, Section]:
         "rooms": rooms.measure,
         "encryption": encryption.measure,
         "files": files.measure,
+        "telegram": telegram.measure,
     }
 
 
@@ -60,7 +62,10 @@ def main(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="in, out, loop, store, start, memory, presence, stall, rooms, encryption, files."
+            help=(
+                "in, out, loop, store, start, memory, presence, stall, rooms, encryption, files, "
+                "telegram."
+            )
         ),
     ] = None,
     repetitions: Annotated[int, typer.Option(min=1, help="Of each measurement.")] = 5,

@@ -74,7 +74,7 @@ async def _traffic(other: Peers, count: int = _COUNT) -> None:
     await other.traffic(["in", "out"], count=count, conversations=_CONVERSATIONS)
 
 
-async def stall_ms(work: Coroutine[Any, Any, None]) -> float:
+async def stall_ms(work: Coroutine[Any, Any, object]) -> float:
     """The longest time by which the loop was late while it did this work."""
     task = asyncio.create_task(work)
     longest = 0.0
