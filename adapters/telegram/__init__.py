@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telegram, by the official Bot API: a user links a bot of their own, and whoever writes to it is
-a contact. Chats with people; groups are not carried yet.
+"""Telegram, by the official Bot API: a user links a bot of their own. Whoever writes to it is a
+contact, and a group in which it is is a room.
 
 ====================  ==========================================================================
 ``login``             linking a bot by its token
 ``session``           fetches updates and commits them; ``polling`` is one request for them
-``inbound``           updates as events; ``described`` has words for what is no text,
-                      ``reactions`` what people react with, ``unseen`` edits that change nothing
+``inbound``           updates as events: ``spoken`` is what somebody says, ``described`` has
+                      words for what is no text, ``reactions`` what people react with,
+                      ``unseen`` edits that change nothing
+``groups``            which ones there are and who is there; ``group_events`` what happens there,
+                      ``looking`` asks what they are
 ``outbound``          commands as requests; ``buckets`` says when
 ``files``             what is shared, and its bytes: ``downloads``; ``uploads`` sends some
 ``entities``          styles of texts, both ways
@@ -57,6 +60,7 @@ class TelegramAdapter(Adapter):
     settings_type: ClassVar[type[TelegramSettings]] = TelegramSettings
     capabilities: ClassVar[Capabilities] = Capabilities(
         idempotent_send=False,
+        rooms=True,
         edits=True,
         replies=True,
         reactions=True,

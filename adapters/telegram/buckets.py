@@ -2,18 +2,21 @@
 """When a message may be sent, so that Telegram need not ask for a pause.
 
 Bot API FAQ, "My bot is hitting limits": about one message a second in one chat, where a few may
-come at once, and about 30 a second in all. Whoever is asked to wait (429) waits alone: others go
-on.
+come at once, 20 a minute in one group, and about 30 a second in all. Whoever is asked to wait
+(429) waits alone: others go on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from adapters.telegram import ids
 from adapters.telegram.errors import rate_limited
 from gateway.adapter import Clock
 
 _CHAT_BURST, _CHAT_PER_S = 5.0, 1.0
+_GROUP_PER_S = 0.25
+"""With as many at once as in a chat that is 20 in the first minute."""
 _ALL_BURST, _ALL_PER_S = 30.0, 30.0
 _MOST_CHATS = 1_000
 
@@ -71,7 +74,8 @@ class Buckets:
             if len(self._chats) >= _MOST_CHATS:
                 busy = self._chats.items()
                 self._chats = {name: each for name, each in busy if not each.is_full(now)}
-            self._chats[chat] = _Bucket(_CHAT_BURST, _CHAT_PER_S, _CHAT_BURST, now)
+            per_s = _GROUP_PER_S if ids.is_group(chat) else _CHAT_PER_S
+            self._chats[chat] = _Bucket(_CHAT_BURST, per_s, _CHAT_BURST, now)
         return self._chats[chat]
 
     def pause(self, chat: str, seconds: float) -> None:

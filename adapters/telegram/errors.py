@@ -7,7 +7,7 @@ here as far as it tells what to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from telegram.error import (
@@ -91,6 +91,17 @@ _SENTENCES: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
         lambda: Unsupported(tr("Telegram does not let bots react with this.")),
     ),
 )
+_OUT = tr("Your bot is not in this group any more.")
+_IN_GROUPS: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
+    ("bot was kicked", lambda: Forbidden(_OUT)),
+    ("not a member", lambda: Forbidden(_OUT)),
+    ("chat not found", lambda: NotFound(_OUT)),
+    ("group chat was d", lambda: NotFound(tr("This group was deleted."))),
+    ("topic_closed", lambda: Forbidden(tr("This topic of the group is closed."))),
+    ("rights to send", lambda: Forbidden(tr("Your bot may not say this in this group."))),
+    ("write_forbidden", lambda: Forbidden(tr("Your bot may not say this in this group."))),
+)
+"""Before the others."""
 _CONFLICT = tr(
     "Another program fetches the messages of your bot, and Telegram gives each to one of you "
     "only. Stop it, or give this gateway a bot of its own."
@@ -102,9 +113,11 @@ _WEBHOOK = tr(
 )
 
 
-def error_of(error: TelegramError, *, is_repeatable: bool = True) -> AdapterError:
+def error_of(
+    error: TelegramError, *, is_repeatable: bool = True, is_group: bool = False
+) -> AdapterError:
     """What it is for the gateway. ``is_repeatable``: to do the same twice is no more than once;
-    otherwise what was not answered is `Uncertain`."""
+    otherwise what was not answered is `Uncertain`. ``is_group``: it is about a group."""
     match error:
         case TooMany():
             return rate_limited(error.seconds)
@@ -123,7 +136,7 @@ def error_of(error: TelegramError, *, is_repeatable: bool = True) -> AdapterErro
         case InvalidToken():  # 404: an address that is none, or a server that is too old
             return Unsupported(tr("The Bot API server does not know how to do this."))
         case Refused() | NetworkError() | ChatMigrated():
-            return _refused(error)
+            return _refused(error, _IN_GROUPS + _SENTENCES if is_group else _SENTENCES)
     return _unanswered(Unanswered(""), is_repeatable)
 
 
@@ -144,9 +157,11 @@ def _unanswered(error: Unanswered, is_repeatable: bool) -> AdapterError:
     )
 
 
-def _refused(error: TelegramError) -> AdapterError:
+def _refused(
+    error: TelegramError, sentences: Iterable[tuple[str, Callable[[], AdapterError]]]
+) -> AdapterError:
     said = clean(error.message)[:_LONGEST]
-    for part, made in _SENTENCES:
+    for part, made in sentences:
         if part in said.lower():
             return made()
     kind = Forbidden if isinstance(error, Refused) else Unsupported

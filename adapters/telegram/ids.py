@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How people and messages are called. No I/O.
+"""How people, groups and messages are called. No I/O.
 
-People have numbers. Messages have numbers within a chat, so the chat is a part of their ids; what
-is said about a message has an id that begins with that of the message.
+People and groups have numbers. Messages have numbers within a chat, so the chat is a part of their
+ids; what is said about a message has an id that begins with that of the message.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from gateway.ids import RemoteMessageId, RemoteUserId
 
 _PERSON = re.compile(r"[1-9]\d{0,15}", re.ASCII)
 """Chats with people have their number; those of groups are below zero."""
+_GROUP = re.compile(r"-[1-9]\d{0,15}", re.ASCII)
 _MESSAGE = re.compile(r"(-?\d{1,20}):(\d{1,20})", re.ASCII)
 _TOKEN = re.compile(r"([1-9]\d{2,15}):[\w-]{20,120}", re.ASCII)
 """Bot API, "Authorizing your bot": the number of the bot, and what proves that it is ours."""
@@ -21,6 +22,11 @@ _TOKEN = re.compile(r"([1-9]\d{2,15}):[\w-]{20,120}", re.ASCII)
 def is_person(number: str) -> bool:
     """Whether somebody may be called so."""
     return _PERSON.fullmatch(number) is not None
+
+
+def is_group(number: str) -> bool:
+    """Whether a group may be called so."""
+    return _GROUP.fullmatch(number) is not None
 
 
 def contact_at(address: str) -> RemoteUserId | None:

@@ -14,18 +14,29 @@ from typing import Final
 
 from telegram import Bot, MessageEntity, ReactionTypeEmoji, ReplyParameters
 from telegram.constants import ReactionEmoji
-from telegram.error import TelegramError
+from telegram.error import ChatMigrated, TelegramError
 
 from adapters.telegram import ids
 from adapters.telegram.buckets import Buckets
 from adapters.telegram.entities import written
 from adapters.telegram.errors import STRANGER, error_of, is_caption, is_gone, is_unchanged
+from adapters.telegram.groups import Groups
 from adapters.telegram.request import TooMany
 from adapters.telegram.uploads import Uploads
 from gateway.adapter import AccountContext, Sent
 from gateway.errors import NotFound, Unsupported
-from gateway.events import Command, React, Retract, SendText
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.events import (
+    ChatCommand,
+    Command,
+    React,
+    ReactInRoom,
+    Retract,
+    RetractInRoom,
+    RoomCommand,
+    SendRoomText,
+    SendText,
+)
+from gateway.ids import RemoteMessageId
 from gateway.text.wording import tr
 
 _SHORT = re.compile("[❤🕊✍☃♂♀]")
@@ -52,22 +63,35 @@ MAX_TEXT_BYTES = 4096
 class Outbound:
     """Carries out the commands of one account."""
 
-    def __init__(self, account: AccountContext, bot: Bot) -> None:
+    def __init__(self, account: AccountContext, bot: Bot, groups: Groups) -> None:
         self._account = account
         self._bot = bot
+        self._groups = groups
         self._buckets = Buckets(account.clock)
         self._uploads = Uploads(account, bot)
 
     async def send(self, command: Command, key: str) -> Sent:
-        """See `gateway.adapter.Session.send`."""
+        """See `gateway.adapter.Session.send`. A group that has another number is looked for there;
+        nothing was done where it was."""
+        try:
+            return await self._carry_out(command, key)
+        except ChatMigrated as error:
+            if isinstance(command, RoomCommand):
+                self._groups.moved(command.room, error.new_chat_id)
+        try:
+            return await self._carry_out(command, key)
+        except ChatMigrated as error:
+            raise error_of(error) from None
+
+    async def _carry_out(self, command: Command, key: str) -> Sent:
         match command:
-            case SendText(edits=None):
+            case SendText(edits=None) | SendRoomText(edits=None):
                 return await self._say(command)
-            case SendText():
+            case SendText() | SendRoomText():
                 return await self._edit(command, key)
-            case React():
+            case React() | ReactInRoom():
                 return await self._react(command, key)
-            case Retract():
+            case Retract() | RetractInRoom():
                 return await self._delete(command)
         raise Unsupported(tr("This cannot be done with a bot of Telegram."))
 
@@ -78,11 +102,14 @@ class Outbound:
         except TooMany as error:
             self._buckets.pause(chat, error.seconds)
             raise error_of(error) from None
+        except ChatMigrated:
+            raise
         except TelegramError as error:
-            raise error_of(error, is_repeatable=is_repeatable) from None
+            is_group = ids.is_group(chat)
+            raise error_of(error, is_repeatable=is_repeatable, is_group=is_group) from None
 
-    async def _say(self, command: SendText) -> Sent:
-        chat = _chat(command.contact)
+    async def _say(self, command: SendText | SendRoomText) -> Sent:
+        chat = self._chat(command)
         text, entities = written(command.body, command.spans)
         answered = ids.number_of(command.reply_to, chat)
         reply = None
@@ -92,17 +119,17 @@ class Outbound:
         async with self._asking(chat, is_repeatable=False):
             if command.file is not None:
                 answer = None if reply is None else reply.to_dict()
-                sent = await self._uploads.send(command, command.file, answer)
+                sent = await self._uploads.send(int(chat), command, command.file, answer)
                 return Sent(remote_id=ids.message_id(int(chat), int(sent["message_id"])))
             made = await self._bot.send_message(
                 int(chat), text, entities=entities, reply_parameters=reply
             )
         return Sent(remote_id=ids.message_id(made.chat.id, made.message_id))
 
-    async def _edit(self, command: SendText, key: str) -> Sent:
+    async def _edit(self, command: SendText | SendRoomText, key: str) -> Sent:
         """Edits have no ids of their own."""
         assert command.edits is not None
-        chat, message = _message(command.contact, command.edits)
+        chat, message = self._message(command, command.edits)
         text, entities = written(command.body, command.spans)
         await self._buckets.turn(chat)
         async with self._asking(chat, is_repeatable=True):
@@ -128,10 +155,13 @@ class Outbound:
                 chat, message, caption=text, caption_entities=entities
             )
 
-    async def _react(self, command: React, key: str) -> Sent:
+    async def _react(self, command: React | ReactInRoom, key: str) -> Sent:
         """One at the most; see `gateway.adapter.Capabilities.reactions_per_message`."""
-        chat, message = _message(command.contact, command.message)
-        known = self._account.chat_reactions(command.contact, command.message)
+        chat, message = self._message(command, command.message)
+        if isinstance(command, React):
+            known = self._account.chat_reactions(command.contact, command.message)
+        else:
+            known = self._account.reactions(command.room, command.message)
         made = {
             emoji: known.get(emoji) or ids.about(command.message, f"{key} {emoji}")
             for emoji in command.emoji[-1:]
@@ -142,8 +172,8 @@ class Outbound:
             await self._bot.set_message_reaction(int(chat), message, reactions)
         return Sent(reactions=made)
 
-    async def _delete(self, command: Retract) -> Sent:
-        chat, message = _message(command.contact, command.message)
+    async def _delete(self, command: Retract | RetractInRoom) -> Sent:
+        chat, message = self._message(command, command.message)
         self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=True):
             try:
@@ -153,17 +183,23 @@ class Outbound:
                     raise
         return Sent()
 
+    def _chat(self, command: ChatCommand | RoomCommand) -> str:
+        """Its number. Raises `NotFound`."""
+        if isinstance(command, RoomCommand):
+            chat = self._groups.chat_of(command.room)
+            if not ids.is_group(chat):
+                raise NotFound(tr("Your bot is not in this group any more."))
+            return chat
+        if not ids.is_person(command.contact):
+            raise NotFound(STRANGER)
+        return command.contact
 
-def _chat(contact: RemoteUserId) -> str:
-    if not ids.is_person(contact):
-        raise NotFound(STRANGER)
-    return contact
-
-
-def _message(contact: RemoteUserId, message: RemoteMessageId) -> tuple[str, int]:
-    """The chat, and what Telegram calls a message there."""
-    chat = _chat(contact)
-    number = ids.number_of(message, chat)
-    if number is None:
-        raise NotFound(tr("Telegram does not have the message any more."))
-    return chat, number
+    def _message(
+        self, command: ChatCommand | RoomCommand, message: RemoteMessageId
+    ) -> tuple[str, int]:
+        """The chat, and what Telegram calls a message there. Raises `NotFound`."""
+        chat = self._chat(command)
+        number = ids.number_of(message, chat)
+        if number is None:
+            raise NotFound(tr("Telegram does not have the message any more."))
+        return chat, number

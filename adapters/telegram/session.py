@@ -18,7 +18,9 @@ from telegram.error import Conflict, TelegramError
 from adapters.telegram import ids
 from adapters.telegram.downloads import opened
 from adapters.telegram.errors import STRANGER, error_of, spoken
-from adapters.telegram.inbound import events
+from adapters.telegram.groups import Groups
+from adapters.telegram.inbound import Inbound
+from adapters.telegram.looking import Looks
 from adapters.telegram.outbound import Outbound
 from adapters.telegram.polling import Cursor, Polling, Raw
 from adapters.telegram.reactions import Reactions
@@ -77,12 +79,24 @@ class TelegramSession(Session):
 
     @cached_property
     def _outbound(self) -> Outbound:
-        return Outbound(self._account, self._bot)
+        return Outbound(self._account, self._bot, self._groups)
 
     @cached_property
     def _reactions(self) -> Reactions:
         committed = partial(self._account.chat_reactions, theirs=True)
         return Reactions(self._account.state(), committed)
+
+    @cached_property
+    def _groups(self) -> Groups:
+        return Groups(self._account.remote_id, self._account.state())
+
+    @cached_property
+    def _inbound(self) -> Inbound:
+        return Inbound(self._bot, self._account.remote_id, self._groups, self._reactions)
+
+    @cached_property
+    def _looks(self) -> Looks:
+        return Looks(self._bot, self._request, self._account.clock, self._groups)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
@@ -119,14 +133,13 @@ class TelegramSession(Session):
         else:
             after = replace(cursor, asked=now)
         found = self._gap(cursor, now)
-        reactions = self._reactions
         for each in updates:
-            told = events(each, self._bot, reactions)
-            found += filter(self._unseen.is_news, told)
+            await self._looks.before(each)
+            found += filter(self._unseen.is_news, self._inbound.events(each))
             await asyncio.sleep(0)  # many long ones take a while, and others want their turns
         if found or updates or moment >= self._note_at:
             news, names = self._news(found)
-            changes = reactions.changes()
+            changes = self._reactions.changes() | self._groups.changes()
             await self._account.commit(news, cursor=after.written(), state=changes)
             self._names.update(names)
             self._note_at = moment + _NOTED_EVERY_S

@@ -5,7 +5,7 @@ link in it (Bot API, "Update", ``edited_message``).
 
 from __future__ import annotations
 
-from gateway.events import RemoteEvent, RemoteMessage
+from gateway.events import RemoteEvent, RemoteMessage, RemoteRoomMessage
 from gateway.ids import RemoteMessageId
 
 _MOST = 1_000
@@ -20,7 +20,7 @@ class Unseen:
 
     def is_news(self, event: RemoteEvent) -> bool:
         """Whether it says anything that was not said before."""
-        if not isinstance(event, RemoteMessage):
+        if not isinstance(event, RemoteMessage | RemoteRoomMessage):
             return True
         message = event.edits or event.id
         said = hash((str.__str__(event.body), event.spans, event.files, event.cards))

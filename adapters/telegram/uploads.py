@@ -21,7 +21,7 @@ from adapters.telegram.entities import units, written
 from adapters.telegram.request import Upload
 from gateway.adapter import AccountContext
 from gateway.errors import AdapterError, TooLarge, Transient
-from gateway.events import FileFacts, FileKind, SendText, SentFile
+from gateway.events import FileFacts, FileKind, SendRoomText, SendText, SentFile
 from gateway.text.wording import tr
 
 LARGEST: Final = 50 * 1000 * 1000
@@ -48,13 +48,17 @@ class Uploads:
         self._bot = bot
 
     async def send(
-        self, command: SendText, file: SentFile, reply_to: dict[str, Any] | None
+        self,
+        chat: int,
+        command: SendText | SendRoomText,
+        file: SentFile,
+        reply_to: dict[str, Any] | None,
     ) -> dict[str, Any]:
         """The message that Telegram has made. Raises `TelegramError`, and any `AdapterError`."""
         words, entities = written(command.body, command.spans)
         if units(words) > _LONGEST_CAPTION:
             raise TooLarge(tr("What is said about a file may have 1,024 characters in Telegram."))
-        fields: dict[str, Any] = {"chat_id": int(command.contact)}
+        fields: dict[str, Any] = {"chat_id": chat}
         if words:
             fields |= {"caption": words, "caption_entities": [e.to_dict() for e in entities]}
         if reply_to is not None:

@@ -44,6 +44,8 @@ class Peer(ABC):
     """A login can be ended by whoever has logged in."""
     takes_empty_files = True
     """Files with nothing in them can be sent."""
+    tells_reasons = True
+    """Who removes somebody from a group can say why."""
     plain_texts: Sequence[str] = (
         "<b>&amp;</b>", " blanks ", "two\nlines\n", "é e\u0301 漢 🙂 👩\u200d👧", "\u202edlrow",
         "/hm", "*a*",

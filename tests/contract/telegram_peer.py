@@ -12,11 +12,11 @@ import aiohttp
 from adapters.telegram import TelegramAdapter, TelegramSettings
 from adapters.telegram.settings import ServerUrl
 from gateway.events import ContactCard
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context, Running
 from tests.contract.peer import Peer, Place
 from tests.crash.victim import FastClock
-from tests.peers.bot_api import BotApi, Message
+from tests.peers.bot_api import BotApi, Chat, Group, Message
 
 _FILES = {"document", "voice"}
 
@@ -30,6 +30,7 @@ class TelegramPeer(Peer):
     has_secrets = False
     ends_logins = False
     takes_empty_files = False
+    tells_reasons = False
     plain_texts = ("<b>&amp;</b>", "two\nlines", "é e\u0301 漢 🙂 👩\u200d👧", "/hm", "*a*")
 
     def __init__(self, telegram: BotApi, http: aiohttp.ClientSession) -> None:
@@ -44,6 +45,7 @@ class TelegramPeer(Peer):
             person.start(self._bot)
         self._bot.updates.expire()
         self._chat = telegram.world.private(self._bot, self._bob)
+        self._groups: dict[Place, Chat] = {None: self._chat}
         self._reactions: dict[RemoteMessageId, Message] = {}
         self.alice = RemoteUserId(str(self._bot.id))
         self.bob, self.carol = (RemoteUserId(str(one.id)) for one in (self._bob, self._carol))
@@ -64,11 +66,26 @@ class TelegramPeer(Peer):
         return _named(self._bob.say(self._bot, body))
 
     async def heard(self, body: str) -> list[RemoteMessageId]:
-        def is_said(message: Message) -> bool:
-            return message.text == body
+        return await _heard(self._chat, body)
 
-        await self._chat.seen.wait_for(is_said)
-        return [_named(each) for each in self._chat.seen.items if is_said(each)]
+    async def makes_group(self, name: str) -> RemoteRoomId:
+        """Only of administrators who are bots Telegram tells reactions."""
+        group = self._telegram.groups.create(name, self._bob, self._bot)
+        self._telegram.groups.promote(group, self._bot)
+        room = RemoteRoomId(str(group.id))
+        self._groups[room] = group
+        return room
+
+    async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
+        return _named(self._bob.say(self._groups[group], body))
+
+    async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
+        return await _heard(self._groups[group], body)
+
+    async def removes_from_group(self, group: RemoteRoomId, reason: str) -> None:
+        found = self._groups[group]
+        assert isinstance(found, Group)
+        self._telegram.groups.remove(found, self._bot, by=self._bob)
 
     async def edits(
         self, group: Place, message: RemoteMessageId, body: str, *, elsewhere: bool = False
@@ -81,10 +98,10 @@ class TelegramPeer(Peer):
         assert self._message(message).text == body
 
     async def replies(self, group: Place, message: RemoteMessageId, body: str) -> RemoteMessageId:
-        return _named(self._bob.say(self._bot, body, reply_to=self._message(message)))
+        return _named(self._bob.say(self._groups[group], body, reply_to=self._message(message)))
 
     async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
-        (answer,) = (each for each in self._chat.seen.items if each.text == body)
+        (answer,) = (each for each in self._groups[group].seen.items if each.text == body)
         assert answer.reply_to is self._message(message)
 
     async def reacts(
@@ -109,18 +126,20 @@ class TelegramPeer(Peer):
         self._bob.react(self._reactions[message])
 
     async def sees_taken_back(self, group: Place, message: RemoteMessageId) -> None:
-        assert _number(message) not in self._chat.messages
+        assert _number(message) not in self._groups[group].messages
 
     async def shares(
         self, group: Place, data: bytes, name: str, body: str = ""
     ) -> RemoteMessageId:
-        return _named(self._bob.send_file(self._bot, "document", data, name=name, caption=body))
+        chat = self._groups[group]
+        return _named(self._bob.send_file(chat, "document", data, name=name, caption=body))
 
     async def sees_file(
         self, group: Place, name: str
     ) -> tuple[RemoteMessageId | None, bytes, str]:
-        await self._chat.seen.wait_for(lambda message: bool(message.content.keys() & _FILES))
-        message = self._chat.seen.items[-1]
+        seen = self._groups[group].seen
+        await seen.wait_for(lambda message: bool(message.content.keys() & _FILES))
+        message = seen.items[-1]
         (kind,) = message.content.keys() & _FILES
         found = message.content[kind]
         assert found.get("file_name", name) == name
@@ -130,7 +149,7 @@ class TelegramPeer(Peer):
     async def tells_of(self, group: Place, card: ContactCard) -> RemoteMessageId:
         contact: dict[str, Any] = {"phone_number": card.phones[0], "first_name": card.name}
         contact |= {} if card.user is None else {"user_id": int(card.user)}
-        return _named(self._bob.send(self._bot, {"contact": contact}))
+        return _named(self._bob.send(self._groups[group], {"contact": contact}))
 
     async def go_down(self) -> None:
         await self._telegram.stop()
@@ -145,7 +164,9 @@ class TelegramPeer(Peer):
         self._bot.revoke()
 
     def _message(self, message: RemoteMessageId) -> Message:
-        return self._chat.messages[_number(message)]
+        chat = message.partition(":")[0]
+        found = self._groups.get(RemoteRoomId(chat), self._chat)
+        return found.messages[_number(message)]
 
     def _last_update(self) -> int:
         number: int = self._bot.updates.waiting[-1]["update_id"]
@@ -154,6 +175,14 @@ class TelegramPeer(Peer):
 
 def _named(message: Message) -> RemoteMessageId:
     return RemoteMessageId(f"{message.chat.id}:{message.id}")
+
+
+async def _heard(chat: Chat, body: str) -> list[RemoteMessageId]:
+    def is_said(message: Message) -> bool:
+        return message.text == body
+
+    await chat.seen.wait_for(is_said)
+    return [_named(each) for each in chat.seen.items if is_said(each)]
 
 
 def _number(message: RemoteMessageId) -> int:

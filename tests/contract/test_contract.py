@@ -580,15 +580,18 @@ async def _rooms(peer: Peer) -> None:
         assert (heard.room, heard.id, heard.sender) == (group, said, peer.bob)
         command = SendRoomText(room=group, body="hello bob")
         sent = await session.send(command, "contract.g1")
-        assert await session.send(command, "contract.g1") == sent
+        if peer.adapter.capabilities.idempotent_send:
+            assert await session.send(command, "contract.g1") == sent
         assert await peer.heard_in_group(group, "hello bob") == [sent.remote_id]
-        echo = await account.first(RemoteRoomMessage, lambda event: event.body == "hello bob")
-        assert (echo.id, echo.sender) == (sent.remote_id, peer.alice)
-        if peer.adapter.capabilities.echoes_key:
-            assert echo.key == "contract.g1"
+        if peer.tells_own:
+            echo = await account.first(RemoteRoomMessage, lambda event: event.body == "hello bob")
+            assert (echo.id, echo.sender) == (sent.remote_id, peer.alice)
+            if peer.adapter.capabilities.echoes_key:
+                assert echo.key == "contract.g1"
         await peer.removes_from_group(group, "enough")
         gone = await account.first(RemoteMemberGone, lambda event: event.user == peer.alice)
-        assert (gone.how, gone.actor, gone.reason) == (Departure.KICKED, peer.bob, "enough")
+        reason = "enough" if peer.tells_reasons else ""
+        assert (gone.how, gone.actor, gone.reason) == (Departure.KICKED, peer.bob, reason)
 
 
 async def _coming(peer: Peer) -> None:

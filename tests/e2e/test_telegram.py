@@ -1,5 +1,7 @@
-"""Telegram on a real XMPP server: a bot is linked, and the gateway is killed while both talk."""
+"""Telegram on a real XMPP server: a bot is linked, and the gateway is killed while people talk, to
+it and in a group."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,13 +9,14 @@ import pytest
 from tests.demo.login import MASK, Talk, befriend_gateway
 from tests.e2e.house import OTHER_GATEWAY, PASSWORD, once_by_id
 from tests.gateway_process import GatewayProcess
-from tests.peers.bot_api import Bot, BotApi
+from tests.peers.bot_api import Bot, BotApi, Group, Person
 from tests.peers.prosody import Prosody
 from tests.peers.xmpp_client import RECEIPTS, Stanza, XmppClient
 
 pytestmark = pytest.mark.timeout(120)
 
 _MANY = 15
+_MUC = "http://jabber.org/protocol/muc"
 
 
 def _gateway(prosody: Prosody, directory: Path, telegram: BotApi) -> GatewayProcess:
@@ -82,19 +85,27 @@ async def test_a_bot_is_linked_and_a_kill_loses_and_doubles_nothing(
         assert (first.text, first.entities[0]["type"]) == ("Hello from XMPP", "bold")
         await alice.wait_receipt(*said, timeout=30)
 
+        group = telegram.groups.create("Tea", anna, bot)
+        room = await _enter(alice, anna, group)
+
         # Telegram has taken one, and its answer is on the way; others wait behind it.
         fault = telegram.faults.hold(carried_out=True, method="sendMessage")
         unclear = alice.send_message(contact, "under way")
         said |= {alice.send_message(contact, text): text for text in ("alice 0", "alice 1")}
         for number in range(_MANY):
             anna.say(bot, f"anna {number}")
+            anna.say(group, f"all {number}")
         await fault.reached()
         gateway.kill()
         fault.let_go()
         for number in range(_MANY, 2 * _MANY):
             anna.say(bot, f"anna {number}")
+            anna.say(group, f"all {number}")
         await gateway.start()
         await alice.wait_message(f"anna {2 * _MANY - 1}", sender=contact, timeout=60)
+        await alice.wait_for(_is_said(room, f"all {2 * _MANY - 1}"), timeout=60)
+        _says(alice, room, "Bye")
+        await alice.wait_for(_is_said(room, "Bye"), timeout=60)
         last = alice.send_message(contact, "the last one")
         said[last] = "the last one"
         await alice.wait_receipt(last, timeout=60)
@@ -103,6 +114,11 @@ async def test_a_bot_is_linked_and_a_kill_loses_and_doubles_nothing(
 
         came = once_by_id(_texts(alice, contact))
         assert came == ["Hello from Telegram 🙂", *(f"anna {n}" for n in range(2 * _MANY))]
+        in_room = once_by_id(alice.inbox.find(_is_said(room)))
+        assert in_room == [
+            "Hello all", "Hello Anna", *(f"all {n}" for n in range(2 * _MANY)), "Bye",
+        ]  # fmt: skip
+        assert [message.text for message in group.seen.items] == ["Hello Anna", "Bye"]
         received, back = _answers(alice, contact)
         assert back == [unclear]
         # What was not committed before the kill has no receipt, and is not there. What was told
@@ -112,6 +128,55 @@ async def test_a_bot_is_linked_and_a_kill_loses_and_doubles_nothing(
         assert len(chat.seen.items) == len(there) + 1, "it was sent twice"
         assert bot.token not in gateway.log_file.read_text()
         assert bot.token.encode() not in gateway.database.read_bytes()
+
+
+async def _enter(alice: XmppClient, anna: Person, group: Group) -> str:
+    """She joins a new group, and both say something there. Returns its address."""
+    room = await _invited(alice)
+    await _join(alice, room)
+    anna.say(group, "Hello all")
+    heard = await alice.wait_for(_is_said(room, "Hello all"), timeout=30)
+    assert heard.sender == f"{room}/Anna"
+    _says(alice, room, "Hello Anna")
+    assert (await alice.wait_for(_is_said(room, "Hello Anna"), timeout=30)).id == "Hello Anna"
+    return room
+
+
+async def _invited(alice: XmppClient) -> str:
+    """Address of the room of which she is told."""
+    told = await alice.wait_for(
+        lambda stanza: stanza.child("jabber:x:conference", "x") is not None, timeout=30
+    )
+    x = told.child("jabber:x:conference", "x")
+    assert x is not None
+    return x.get("jid", "")
+
+
+async def _join(alice: XmppClient, room: str) -> None:
+    alice.send_raw(f"<presence to='{room}/Alice'><x xmlns='{_MUC}'/></presence>")
+    await alice.wait_for(
+        lambda stanza: (
+            (stanza.kind, stanza.sender_bare, stanza.type) == ("message", room, "groupchat")
+            and stanza.body is None
+        ),
+        timeout=30,
+    )
+
+
+def _says(alice: XmppClient, room: str, body: str) -> None:
+    """Under an id of these words."""
+    alice.send_raw(
+        f"<message to='{room}' type='groupchat' id='{body}'><body>{body}</body></message>"
+    )
+
+
+def _is_said(room: str, body: str | None = None) -> Callable[[Stanza], bool]:
+    """In a room; anything if it is not said what."""
+    return lambda stanza: (
+        (stanza.kind, stanza.type, stanza.sender_bare) == ("message", "groupchat", room)
+        and stanza.body is not None
+        and body in (None, stanza.body)
+    )
 
 
 def _texts(alice: XmppClient, contact: str) -> list[Stanza]:

@@ -31,6 +31,13 @@ async def test_a_chat_has_a_burst_and_then_one_a_second() -> None:
     assert await _times(Buckets(clock), clock, ["7"] * 8) == [0, 0, 0, 0, 0, 1, 2, 3]
 
 
+async def test_a_group_has_twenty_in_a_minute() -> None:
+    clock = VirtualClock()
+    times = await _times(Buckets(clock), clock, ["-7"] * 24)
+    assert len([at for at in times if at <= 60]) == 20
+    assert times[-1] == 76
+
+
 async def test_all_chats_together_have_thirty_a_second() -> None:
     clock = VirtualClock()
     times = await _times(Buckets(clock), clock, [str(number) for number in range(60)])

@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 from telegram import Bot
 
-from adapters.telegram import inbound
+from adapters.telegram.groups import Groups
+from adapters.telegram.inbound import Inbound
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.request import SharedRequest
 from gateway.events import (
+    Affiliation,
     ContactCard,
     RemoteEvent,
+    RemoteMember,
     RemoteMessage,
     RemoteNotice,
     RemoteProfile,
     RemoteReaction,
     RemoteRetraction,
+    RemoteRoom,
     RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
@@ -26,6 +30,7 @@ from gateway.text import Style
 ANNA = {"id": 7_000_000_001, "is_bot": False, "first_name": "Anna", "last_name": "Bauer"}
 CHAT = {"id": ANNA["id"], "type": "private", "first_name": "Anna"}
 GROUP = {"id": -100_200, "type": "supergroup", "title": "Tea"}
+CHANNEL = {"id": -100_300, "type": "channel", "title": "News"}
 _TOO_LARGE = "Bots cannot fetch files of more than 20 MB; it is in Telegram."
 FILE = {"file_id": "f", "file_unique_id": "u"}
 
@@ -46,7 +51,12 @@ def _reactions(state: Mapping[str, str], **committed: RemoteMessageId) -> Reacti
 
 
 def _events(raw: dict[str, Any], reactions: Reactions | None = None) -> list[RemoteEvent]:
-    return inbound.events(raw, _bot(), reactions or _reactions({}))
+    return _inbound(reactions).events(raw)
+
+
+def _inbound(reactions: Reactions | None = None) -> Inbound:
+    own = RemoteUserId("123")
+    return Inbound(_bot(), own, Groups(own, {}), reactions or _reactions({}))
 
 
 def _message(**content: Any) -> RemoteMessage:
@@ -191,14 +201,17 @@ def test_pictures_as_reactions_are_shown_as_an_emoji() -> None:
     assert gone.message == made.id
 
 
-def test_what_happens_in_groups_is_said_once_for_each() -> None:
-    said = _events(_update(text="all", chat=GROUP))
-    again = _events(_update(text="more", number=2, chat=GROUP))
-    assert said == again
-    (notice,) = said
-    assert isinstance(notice, RemoteNotice)
-    assert (notice.contact, notice.id) == (None, "group -100200")
-    assert "Tea" in notice.text
+def test_the_oldest_reactions_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not those of the smallest numbers: each group has its own."""
+    monkeypatch.setattr("adapters.telegram.reactions._MOST", 2)
+    stored: dict[str, str] = {}
+    for number, message in enumerate((9, 8, 3)):
+        reactions = _reactions(dict(sorted(stored.items())))
+        about = {"message_id": message, "date": 1_700_000_000 + number, "chat": GROUP}
+        _events(_reacted(number, [], ["👍"], **about), reactions)
+        for key, value in reactions.changes().items():
+            stored.pop(key, None) if value is None else stored.update({key: value})
+    assert sorted(stored) == [f"reactions -100200:{each} {ANNA['id']}" for each in (3, 8)]
 
 
 def _member(status: str) -> dict[str, Any]:
@@ -214,11 +227,35 @@ def test_who_stops_the_bot_is_told_of() -> None:
     assert (notice.contact, "stopped your bot" in notice.text) == ("7000000001", True)
 
 
+def test_an_older_server_says_less_of_what_an_administrator_may() -> None:
+    """Than the library wants to hear."""
+    about = {"chat": GROUP, "from": ANNA, "date": 1_700_000_000}
+    come = {"old_chat_member": _member("left"), "new_chat_member": _member("administrator")}
+    room, own = _events({"update_id": 4, "my_chat_member": {**about, **come}})
+    assert isinstance(room, RemoteRoom)
+    assert isinstance(own, RemoteMember)
+    assert (room.name, own.member.affiliation) == ("Tea", Affiliation.ADMIN)
+
+
+def test_a_channel_with_the_bot_is_nothing() -> None:
+    about = {"chat": CHANNEL, "from": ANNA, "date": 1_700_000_000}
+    come = {"old_chat_member": _member("left"), "new_chat_member": _member("member")}
+    assert _events({"update_id": 4, "my_chat_member": {**about, **come}}) == []
+
+
 def test_what_cannot_be_read_is_one_events_trouble() -> None:
     (event,) = _events({"update_id": 3, "message": {"message_id": "x", "chat": CHAT}})
     assert isinstance(event, RemoteUnreadable)
     assert (event.contact, event.id) == ("7000000001", "7000000001/update 3")
     assert _events({"update_id": 5, "novelty": {}}) == []
+
+
+def test_what_cannot_be_read_of_a_group_is_told_there() -> None:
+    inbound = _inbound()
+    inbound.events(_update(text="hello", chat=GROUP))
+    (event,) = inbound.events({"update_id": 3, "message": {"message_id": "x", "chat": GROUP}})
+    assert isinstance(event, RemoteUnreadable)
+    assert (event.room, event.contact, event.id) == ("-100200", None, "-100200/update 3")
 
 
 @pytest.mark.parametrize("chat", ["nobody", GROUP, {}, None])

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.telegram.inbound import events
+from adapters.telegram.inbound import Inbound
 from adapters.telegram.request import SharedRequest
 from gateway.adapter import Contact, Session
 from gateway.errors import (
@@ -199,11 +199,13 @@ async def test_a_batch_leaves_turns_to_others(
             turns += 1
             await asyncio.sleep(0)
 
+    events = Inbound.events
+
     def noted(*about: Any) -> list[Any]:
         at.append(turns)
         return events(*about)
 
-    monkeypatch.setattr("adapters.telegram.session.events", noted)
+    monkeypatch.setattr(Inbound, "events", noted)
     for number in range(5):
         world.anna.say(world.bot, str(number))
     task = asyncio.create_task(others())

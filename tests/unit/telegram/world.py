@@ -22,6 +22,9 @@ class Clock(SystemClock):
     def now(self) -> float:
         return super().now() + self.ahead
 
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
 
 @dataclass
 class World:

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens in groups, as events of the gateway. No I/O.
+
+Bot API, "Message", "ChatMemberUpdated", "MessageReactionUpdated". Who comes and goes is told by
+messages, and if the bot is an administrator by updates as well; then those of reactions come too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from telegram import Chat, ChatMember, Message, MessageReactionUpdated
+
+from adapters.telegram import ids
+from adapters.telegram.groups import Groups
+from adapters.telegram.looking import Raw, named, ruler
+from adapters.telegram.reactions import Reactions
+from adapters.telegram.spoken import name_of, spoken
+from gateway.events import (
+    Departure,
+    Member,
+    RemoteEvent,
+    RemoteRoomMessage,
+    RemoteRoomNotice,
+)
+from gateway.ids import RemoteRoomId, RemoteUserId
+from gateway.text import clean
+from gateway.text.wording import tr
+
+_GONE = (ChatMember.LEFT, ChatMember.BANNED)
+_SILENT: Final = (
+    "new_chat_title",  # the name that comes with each message is the new one
+    "group_chat_created",
+    "supergroup_chat_created",
+    "new_chat_photo",
+    "delete_chat_photo",
+    "message_auto_delete_timer_changed",
+    "forum_topic_created",
+    "forum_topic_edited",
+    "forum_topic_closed",
+    "forum_topic_reopened",
+    "general_forum_topic_hidden",
+    "general_forum_topic_unhidden",
+)
+"""What nobody has said, and of which there is nothing to tell."""
+
+
+class GroupEvents:
+    """Of one bot."""
+
+    def __init__(self, own: RemoteUserId, groups: Groups, reactions: Reactions) -> None:
+        self._own = own
+        self._groups = groups
+        self._reactions = reactions
+
+    def said(self, message: Message, edit: int | None) -> Iterator[RemoteEvent]:
+        """A message. ``edit``: as in `spoken`."""
+        chat, groups = message.chat, self._groups
+        if message.migrate_from_chat_id is not None:
+            yield from groups.migrated(message.migrate_from_chat_id, chat.id)
+            return
+        if message.migrate_to_chat_id is not None:
+            yield from groups.migrated(chat.id, message.migrate_to_chat_id)
+            return
+        room = groups.room_of(chat.id)
+        if message.left_chat_member is not None:
+            yield from self._left(room, message)
+            return
+        yield from groups.opened(room, _titled(chat))
+        if message.new_chat_members:
+            for user in message.new_chat_members:
+                yield from groups.speaker(room, RemoteUserId(str(user.id)), name_of(user))
+        elif not any(getattr(message, kind) for kind in _SILENT):
+            sender, called = self._speaker(message)
+            yield from groups.speaker(room, sender, called)
+            if message.pinned_message is not None:
+                yield RemoteRoomNotice(
+                    room=room,
+                    id=ids.message_id(chat.id, message.message_id),
+                    text=tr("{name} has pinned a message.", name=called),
+                )
+                return
+            yield RemoteRoomMessage(room=room, sender=sender, **spoken(message, edit))
+
+    def _speaker(self, message: Message) -> tuple[RemoteUserId, str]:
+        """Administrators may speak as the group, and people as a channel of theirs."""
+        if message.sender_chat is not None:
+            return self._as_chat(message.sender_chat)
+        user = message.from_user
+        if user is None:
+            raise ValueError("nobody has said it")
+        return RemoteUserId(str(user.id)), name_of(user)
+
+    def _as_chat(self, chat: Chat) -> tuple[RemoteUserId, str]:
+        return RemoteUserId(self._groups.room_of(chat.id)), _titled(chat)
+
+    def _left(self, room: RemoteRoomId, message: Message) -> Iterator[RemoteEvent]:
+        user, by = message.left_chat_member, message.from_user
+        assert user is not None
+        actor = user if by is None else by
+        how = Departure.LEFT if actor.id == user.id else Departure.KICKED
+        gone = RemoteUserId(str(user.id))
+        if gone != self._own or self._groups.chat_of(room) == str(message.chat.id):
+            yield from self._groups.gone(room, gone, how, RemoteUserId(str(actor.id)))
+
+    def reacted(self, update: MessageReactionUpdated, number: int) -> Iterator[RemoteEvent]:
+        """Somebody has reacted to something. ``number``: of the update."""
+        if update.user is not None:
+            sender, name = RemoteUserId(str(update.user.id)), name_of(update.user)
+        elif update.actor_chat is not None:
+            sender, name = self._as_chat(update.actor_chat)
+        else:
+            return
+        room = self._groups.room_of(update.chat.id)
+        yield from self._groups.opened(room, _titled(update.chat))
+        yield from self._groups.speaker(room, sender, name)
+        yield from self._reactions.events(update, number, room, sender)
+
+    def changed(self, change: Raw) -> Iterator[RemoteEvent]:
+        """Somebody, perhaps the bot, is something else there: a ChatMemberUpdated, as it came.
+
+        Whoever has put the bot out may let it in again any time: that is no ban."""
+        chat, after = change["chat"], change["new_chat_member"]
+        room, groups = self._groups.room_of(chat["id"]), self._groups
+        user = RemoteUserId(str(after["user"]["id"]))
+        status = after["status"]
+        if user == self._own and groups.chat_of(room) != str(chat["id"]):
+            return  # that is the number that the group had before
+        if status in _GONE or after.get("is_member") is False:
+            actor = RemoteUserId(str(change["from"]["id"]))
+            how = Departure.LEFT if actor == user else Departure.KICKED
+            if status == ChatMember.BANNED and user != self._own:
+                how = Departure.BANNED
+            yield from groups.gone(room, user, how, actor)
+            return
+        yield from groups.opened(room, named(chat))
+        member = ruler(after) or Member(
+            user=user,
+            name=named(after["user"]),
+            may_speak=after.get("can_send_messages") is not False,
+        )
+        yield from groups.member(room, member)
+
+
+def _titled(chat: Chat) -> str:
+    return " ".join(clean(chat.effective_name or "").split())

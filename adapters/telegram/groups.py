@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The groups that a bot is in, as the gateway was told of them. No I/O.
+
+Telegram gives no list of a group's members: those are known who administer it, who have come
+since the bot is there, and who have said something. A group that becomes a supergroup gets another
+number (Bot API, "Message", ``migrate_to_chat_id``); it stays the room that it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import structs
+
+from gateway.events import (
+    Affiliation,
+    Departure,
+    Member,
+    RemoteEvent,
+    RemoteMember,
+    RemoteMemberGone,
+    RemoteRoom,
+    RemoteRoomMoved,
+    RemoteRoomNotice,
+)
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text.wording import tr
+
+_KEY = "group "
+_MOVED = "moved "
+"""Of the state: by the number of a supergroup, the room that it was before."""
+_MOST_PEOPLE = 5_000
+"""Of one group, who need not be told again."""
+_RULERS = (Affiliation.OWNER, Affiliation.ADMIN)
+
+
+class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a group is."""
+
+    name: str = ""
+    about: str = ""
+    username: str = ""
+    """By which anybody finds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What Telegram tells who asks."""
+
+    shape: Shape
+    rulers: tuple[Member, ...]
+    own_name: str
+    hears_all: bool
+    """The bot is told of all that is said there."""
+
+
+class _Stored(msgspec.Struct):
+    shape: Shape
+    kept: list[Member]
+
+
+@dataclass(slots=True)
+class _Group:
+    shape: Shape
+    people: dict[RemoteUserId, Member] = field(default_factory=dict)
+    """Who was told, and as what."""
+
+
+class Groups:
+    """Of one bot."""
+
+    def __init__(self, own: RemoteUserId, state: Mapping[str, str]) -> None:
+        """``own``: the bot."""
+        self._own = own
+        self._groups: dict[RemoteRoomId, _Group] = {}
+        self._moved: dict[str, RemoteRoomId] = {}
+        self._facts: dict[RemoteRoomId, Facts] = {}
+        self._changes: dict[str, str | None] = {}
+        for key, value in state.items():
+            if key.startswith(_KEY):
+                stored = msgspec.json.decode(value, type=_Stored)
+                people = {member.user: member for member in stored.kept}
+                self._groups[RemoteRoomId(key.removeprefix(_KEY))] = _Group(stored.shape, people)
+            elif key.startswith(_MOVED):
+                self._moved[key.removeprefix(_MOVED)] = RemoteRoomId(value)
+
+    def changes(self) -> dict[str, str | None]:
+        """Of the state, since this was asked last."""
+        changes, self._changes = self._changes, {}
+        return changes
+
+    def room_of(self, chat: int) -> RemoteRoomId:
+        """What the gateway calls a group of this number."""
+        return self._moved.get(str(chat), RemoteRoomId(str(chat)))
+
+    def known(self, chat: str) -> RemoteRoomId | None:
+        """The room of this number, if it was told of."""
+        room = self._moved.get(chat, RemoteRoomId(chat))
+        return room if room in self._groups else None
+
+    def chat_of(self, room: RemoteRoomId) -> str:
+        """The number that a room has now."""
+        return next((chat for chat, of in self._moved.items() if of == room), room)
+
+    def learn(self, room: RemoteRoomId, facts: Facts) -> None:
+        """What is told of it when something happens there."""
+        self._facts[room] = facts
+
+    # --- what is told ---------------------------------------------------------------------------
+
+    def opened(self, room: RemoteRoomId, name: str) -> Iterator[RemoteEvent]:
+        """What a group is, as far as it is news; comes before all that happens there. ``name``: as
+        it is now."""
+        facts, group = self._facts.pop(room, None), self._groups.get(room)
+        if group is not None:
+            yield from self._anew(room, group, name, facts)
+            return
+        own = Member(user=self._own, name="" if facts is None else facts.own_name)
+        people = {own.user: own}
+        if facts is not None:
+            people |= {ruler.user: ruler for ruler in facts.rulers}
+        shape = Shape(name) if facts is None else facts.shape
+        self._groups[room] = _Group(shape, people)
+        self._keep(room)
+        yield _room(room, shape, members=tuple(people.values()), is_new=True)
+        is_ruler = people[own.user].affiliation in _RULERS
+        if facts is not None and not facts.hears_all and not is_ruler:
+            yield _privacy(room)
+
+    def _anew(
+        self, room: RemoteRoomId, group: _Group, name: str, facts: Facts | None
+    ) -> Iterator[RemoteEvent]:
+        shape = structs.replace(group.shape, name=name) if facts is None else facts.shape
+        if shape != group.shape:
+            group.shape = shape
+            self._keep(room)
+            yield _room(room, shape)
+        if facts is not None:
+            ruling = {ruler.user for ruler in facts.rulers}
+            for member in list(group.people.values()):
+                if member.affiliation in _RULERS and member.user not in ruling:
+                    yield from self.member(
+                        room, structs.replace(member, affiliation=Affiliation.MEMBER, title="")
+                    )
+            for ruler in facts.rulers:
+                yield from self.member(room, ruler)
+
+    def member(self, room: RemoteRoomId, member: Member) -> Iterator[RemoteEvent]:
+        """Somebody is there, as this."""
+        people = self._groups[room].people
+        before = people.get(member.user)
+        if before == member:
+            return
+        people[member.user] = member
+        if len(people) > _MOST_PEOPLE:
+            self._groups[room].people = dict(self._kept(people.values()))
+        if any(self._kept(filter(None, (before, member)))):
+            self._keep(room)
+        yield RemoteMember(room=room, member=member)
+
+    def speaker(self, room: RemoteRoomId, user: RemoteUserId, name: str) -> Iterator[RemoteEvent]:
+        """Somebody is there, since they do something; as what is not said."""
+        known = self._groups[room].people.get(user) or Member(user=user)
+        yield from self.member(room, structs.replace(known, name=name))
+
+    def gone(
+        self, room: RemoteRoomId, user: RemoteUserId, how: Departure, actor: RemoteUserId
+    ) -> Iterator[RemoteEvent]:
+        """Somebody is not there any more."""
+        group = self._groups.get(room)
+        if group is None:
+            return
+        by = None if actor == user else actor
+        yield RemoteMemberGone(room=room, user=user, how=how, actor=by)
+        was_kept = any(self._kept(filter(None, (group.people.pop(user, None),))))
+        if user == self._own:
+            del self._groups[room]
+            self._changes[_KEY + room] = None
+        elif was_kept:
+            self._keep(room)
+
+    def migrated(self, old: int, new: int) -> Iterator[RemoteEvent]:
+        """It has another number."""
+        if self.moved(self.room_of(old), new) or RemoteRoomId(str(new)) not in self._groups:
+            return
+        room = self.room_of(old)
+        if self._groups.pop(room, None) is not None:  # what it became was told as another room
+            self._changes[_KEY + room] = None
+            yield RemoteRoomMoved(room=room, to=RemoteRoomId(str(new)))
+
+    def moved(self, room: RemoteRoomId, new: int) -> bool:
+        """A room has this number from now on; False if that one has it already, or another."""
+        if str(new) in self._moved or RemoteRoomId(str(new)) in self._groups:
+            return False
+        self._moved[str(new)] = room
+        self._changes[_MOVED + str(new)] = room
+        return True
+
+    # --- what is kept ---------------------------------------------------------------------------
+
+    def _kept(self, people: Iterable[Member]) -> Iterator[tuple[RemoteUserId, Member]]:
+        """Those who are remembered over restarts: of others it does no harm to be told again."""
+        for member in people:
+            if member.user == self._own or member.affiliation in _RULERS:
+                yield member.user, member
+
+    def _keep(self, room: RemoteRoomId) -> None:
+        group = self._groups[room]
+        kept = [member for _, member in self._kept(group.people.values())]
+        stored = _Stored(group.shape, kept)
+        self._changes[_KEY + room] = msgspec.json.encode(stored).decode()
+
+
+def _room(
+    room: RemoteRoomId,
+    shape: Shape,
+    *,
+    members: tuple[Member, ...] | None = None,
+    is_new: bool = False,
+) -> RemoteRoom:
+    return RemoteRoom(
+        room=room,
+        name=shape.name,
+        topic=shape.about,
+        is_private=not shape.username,
+        is_listed=bool(shape.username),
+        members=members,
+        is_new=is_new,
+        may=(),
+    )
+
+
+def _privacy(room: RemoteRoomId) -> RemoteRoomNotice:
+    return RemoteRoomNotice(
+        room=room,
+        id=RemoteMessageId(f"{room}/privacy"),
+        text=tr(
+            "Your bot is in privacy mode: of this group it is told only commands, what answers it "
+            "and what names it. To hear all, send /setprivacy to @BotFather, turn it off, and put "
+            "the bot out of the group and into it again; or make it an administrator of the group."
+        ),
+    )

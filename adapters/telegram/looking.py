@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a group is and who administers it: asked for when something happens there, and once a day,
+since bots are not told when that changes.
+
+Bot API, getChat, getChatAdministrators, getMe. Not by the library, which takes no answer of a
+server that is older than itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from telegram import Bot, ChatMember
+from telegram.constants import ChatType
+from telegram.error import BadRequest, Forbidden, TelegramError
+
+from adapters.telegram.groups import Facts, Groups, Shape
+from adapters.telegram.request import SharedRequest
+from gateway.adapter import Clock
+from gateway.events import Affiliation, Member
+from gateway.ids import RemoteUserId
+from gateway.text import clean
+
+_LOOK_S = 5.0
+_AGAIN_S, _REFUSED_S = 86_400.0, 600.0
+"""After so long it is asked for again."""
+_REST_S = 60.0
+"""So long nothing is asked for when there was no answer: what is said waits for that."""
+_MOST_GROUPS = 1_000
+_RULERS = {ChatMember.OWNER: Affiliation.OWNER, ChatMember.ADMINISTRATOR: Affiliation.ADMIN}
+Raw = Mapping[str, Any]
+
+
+def group_in(update: Raw) -> Raw | None:
+    """The chat that an update is about, if that is a group."""
+    for about in update.values():
+        chat = about.get("chat") if isinstance(about, dict) else None
+        if isinstance(chat, dict) and chat.get("type") in (ChatType.GROUP, ChatType.SUPERGROUP):
+            return chat if isinstance(chat.get("id"), int) else None
+    return None
+
+
+def named(about: Raw) -> str:
+    """What a person or a group calls itself."""
+    names = (about.get("title"), about.get("first_name"), about.get("last_name"))
+    return " ".join(clean(" ".join(filter(None, names))).split())
+
+
+def ruler(about: Raw) -> Member | None:
+    """An administrator who does not hide it; None of anybody else."""
+    affiliation = _RULERS.get(about.get("status", ""))
+    if affiliation is None or about.get("is_anonymous"):
+        return None
+    user = about["user"]
+    return Member(
+        user=RemoteUserId(str(user["id"])),
+        name=named(user),
+        affiliation=affiliation,
+        title=clean(about.get("custom_title") or ""),
+    )
+
+
+class Looks:
+    """Of one bot."""
+
+    def __init__(self, bot: Bot, request: SharedRequest, clock: Clock, groups: Groups) -> None:
+        self._bot = bot
+        self._request = request
+        self._clock = clock
+        self._groups = groups
+        self._due: dict[int, float] = {}
+        self._rests_until = 0.0
+        self._me: Raw | None = None
+
+    async def before(self, update: Raw) -> None:
+        """Ask, if an update is about a group of which that is not known. If it cannot be known,
+        what the update itself says has to do."""
+        chat = group_in(update)
+        if chat is None:
+            return
+        now = self._clock.monotonic()
+        if "my_chat_member" in update:  # it may be told more than before, or anything again
+            self._due.pop(chat["id"], None)
+        if now < max(self._due.get(chat["id"], now), self._rests_until):
+            return
+        if len(self._due) >= _MOST_GROUPS:
+            self._due.clear()
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                facts = await self._facts(chat["id"])
+        except (BadRequest, Forbidden):
+            facts = None
+        except (TelegramError, TimeoutError):
+            self._rests_until = now + _REST_S
+            return
+        if facts is not None:
+            self._groups.learn(self._groups.room_of(chat["id"]), facts)
+        self._due[chat["id"]] = now + (_REFUSED_S if facts is None else _AGAIN_S)
+
+    async def _facts(self, chat: int) -> Facts | None:
+        """None of an answer that nobody understands."""
+        if self._me is None:
+            self._me = await self._ask("getMe", {})
+        about = await self._ask("getChat", {"chat_id": chat})
+        ruling = await self._ask("getChatAdministrators", {"chat_id": chat})
+        try:
+            return Facts(
+                Shape(
+                    named(about),
+                    clean(about.get("description") or ""),
+                    clean(about.get("username") or ""),
+                ),
+                tuple(_rulers(ruling)),
+                named(self._me),
+                bool(self._me.get("can_read_all_group_messages")),
+            )
+        except (AttributeError, KeyError, TypeError):
+            return None
+
+    async def _ask(self, method: str, values: Raw) -> Any:
+        return await self._request.call(f"{self._bot.base_url}/{method}", values, _LOOK_S)
+
+
+def _rulers(found: list[Raw]) -> Iterator[Member]:
+    return (member for each in found if (member := ruler(each)) is not None)
