@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Collection, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -125,8 +125,13 @@ class FileCache:
             return await asyncio.to_thread(work)
 
     async def surely(self, work: Callable[[], None]) -> None:
-        """Likewise, and done even if who waits for it is cancelled before its thread begins."""
-        await asyncio.shield(asyncio.create_task(self.thread(work)))
+        """Likewise, and done even if who waits for it is cancelled before its thread begins, or
+        the loop ends: it is asked for at once."""
+        under_way = ExitStack()
+        under_way.enter_context(self._work)
+        doing = asyncio.get_running_loop().run_in_executor(None, work)
+        doing.add_done_callback(lambda _: under_way.close())
+        await asyncio.shield(doing)
 
     def begin(self, name: str) -> bool:
         """Whether nobody else writes it."""
