@@ -46,6 +46,15 @@ def waits(db: Connection, room: RoomId, archive_id: StanzaId) -> bool:
     return found.fetchone() is not None
 
 
+def is_late(db: Connection, room: RoomId, archive_id: StanzaId) -> bool:
+    """Whether this is not told yet, and what comes after it goes ahead."""
+    found = db.execute(
+        "SELECT 1 FROM archived WHERE room = ? AND archive_id = ? AND level = ?",
+        (room, archive_id, Level.LATE),
+    )
+    return found.fetchone() is not None
+
+
 def is_part(db: Connection, room: RoomId, message: int | None) -> bool:
     """Whether another part of a message is not told yet."""
     found = db.execute(
@@ -59,14 +68,14 @@ def is_part(db: Connection, room: RoomId, message: int | None) -> bool:
 
 
 def of(db: Connection, room: RoomId) -> Iterator[Awaited]:
-    """All of it, in its order."""
+    """All of it, in its order; no more is read than is asked for."""
     found = db.execute(
         "SELECT archived.id, archived.level, archived.payload, message.remote_id"
         f" FROM {_AWAITED} LEFT JOIN message ON message.id = archived.message"
         " WHERE archived.room = ? AND archived.level >= 3 ORDER BY archived.id",
         (room,),
     )
-    for place, level, encoded, remote_id in found.fetchall():
+    for place, level, encoded, remote_id in found:
         said = payload.delivery(encoded)
         if isinstance(said, RoomMessage):
             yield Awaited(place, Level(level), said, remote_id)

@@ -6,15 +6,21 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from gateway.bridge.inbound import aside
 from gateway.bridge.inbound.aside import Aside
+from gateway.bridge.rooms import awaiting
+from gateway.events import RoomMessage
+from gateway.ids import RoomId, RowId
+from gateway.store import Transaction, awaited, journal, rooms
+from gateway.store.awaited import Awaited
 from gateway.store.journal import InboundRow
 from tests.scenario.house import House, Options
 from tests.scenario.test_shared_rooms import Town, _texts
@@ -165,6 +171,111 @@ async def test_req_446_a_file_that_answers_something_is_uploaded_and_told_once(
     assert town.house.server.uploads is not None
     assert len(town.house.server.uploads.wanted) == 1
     assert await town.archive("carol") == ["where is it", "meanwhile", _film(town)]
+
+
+def _sends(town: Town, name: str) -> None:
+    """A file that comes to the upload service when the test wants it."""
+    assert town.house.server.uploads is not None
+    town.house.server.uploads.doings[name] = deque(["held"])
+    town.house.network.files[name] = name.encode()
+    files = [{"reference": name, "name": name}]
+    town.says(["alice", "carol"], "bob", "", name, files=files)
+
+
+async def _come(town: Town, *names: str) -> list[str]:
+    """They are there; what alice is told."""
+    assert town.house.server.uploads is not None
+    for name in names:
+        town.house.server.uploads.go_on(name)
+    return _of_files(town, _texts((await town.settle())["alice"]))
+
+
+def _of_files(town: Town, told: list[str]) -> list[str]:
+    return [text.removeprefix(f"{town.house.web.base}/uploads/") for text in told]
+
+
+async def test_req_446_a_file_that_comes_before_one_that_it_waits_for_is_told_when_that_is_late(
+    town: Town,
+) -> None:
+    for name in ("1.jpg", "2.jpg"):
+        _sends(town, name)
+    await town.house.clock.advance(0.5)
+    await town.settle()
+    assert await _come(town, "2.jpg") == []
+    assert await town.archive("alice") == []
+    town.tell("alice", "room-read", reader="alice", up_to="2.jpg")
+    await town.house.clock.advance(1)
+    told = (await town.settle())["alice"]
+    assert _of_files(town, _texts(told)) == ["2.jpg"]
+    # Read elsewhere, which is told when the message is.
+    assert told[-1].find("{urn:xmpp:chat-markers:0}displayed") is not None
+    assert _of_files(town, await town.archive("alice")) == ["2.jpg"]
+    # So is one that nobody has to wait for.
+    _sends(town, "3.jpg")
+    await town.settle()
+    assert await _come(town, "3.jpg") == ["3.jpg"]
+    assert _of_files(town, await town.archive("alice")) == ["2.jpg", "3.jpg"]
+    assert await _come(town, "1.jpg") == ["1.jpg"]
+    assert _of_files(town, await town.archive("carol")) == ["2.jpg", "3.jpg", "1.jpg"]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_req_446_what_is_about_a_late_file_follows_it_also_from_behind_another(
+    town: Town, *, is_late: bool
+) -> None:
+    """It is told after that, and where the archive has it."""
+    _sends(town, "1.jpg")
+    await town.house.clock.advance(2)
+    await town.settle()
+    _sends(town, "2.jpg")
+    town.says(["alice", "carol"], "bob", "about 1", "about", reply_to="1.jpg")
+    town.says(["alice", "carol"], "bob", "after it", "after")
+    await town.settle()
+    if is_late:
+        await town.house.clock.advance(2)
+        assert _texts((await town.settle())["alice"]) == ["after it"]
+    told = await _come(town, "1.jpg")
+    assert told == (["1.jpg", "> Bob: 📎 1.jpg\nabout 1"] if is_late else [])
+    await town.house.clock.advance(2)
+    await _come(town, "2.jpg")
+    said = ["after it", "1.jpg", "> Bob: 📎 1.jpg\nabout 1", "2.jpg"]
+    assert _of_files(town, await town.archive("alice")) == said
+    assert _of_files(town, await town.archive("carol")) == said
+
+
+async def test_req_446_each_of_many_files_that_wait_does_not_look_at_all_others(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands may wait, and all of the gateway for the one that writes its database."""
+    house, looks, of = town.house, [], awaited.of
+
+    def counted(db: Transaction, room: RoomId) -> Iterator[Awaited]:
+        for each in of(db, room):
+            looks.append(each)
+            yield each
+
+    monkeypatch.setattr(awaited, "of", counted)
+    for number in range(50):
+        _sends(town, f"{number}.jpg")
+    await town.settle()
+
+    def unit(db: Transaction) -> None:
+        ((room_id,),) = db.execute("SELECT DISTINCT room FROM archived WHERE level >= 3")
+        ((conversation,),) = db.execute("SELECT id FROM conversation WHERE room = ?", (room_id,))
+        room = rooms.of_conversation(db, conversation)
+        assert room is not None
+        for row in journal.open_inbound(db, conversation, RowId(0), 100):
+            said = row.delivery
+            if not isinstance(said, RoomMessage) or said.file is None or not said.file.upload:
+                continue  # that somebody has joined is not proved yet
+            told = structs.replace(said, file=structs.replace(said.file, upload=None))
+            awaiting.decide(db, room, row, told, said.file.upload, house.clock.now())
+        assert not awaited.are_any(db, room_id)
+        raise NotImplementedError  # so that nothing has come of it
+
+    with pytest.raises(NotImplementedError):
+        await house.store.write(unit)
+    assert 50 <= len(looks) <= 100
 
 
 async def test_req_571_many_read_marks_that_wait_are_looked_at_no_more_often_than_there_are(

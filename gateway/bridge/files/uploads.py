@@ -192,6 +192,7 @@ class Uploads:
         def passed(_: None) -> None:
             held.may_be_passed = True
             self._look(held.row)
+            self._look_at_marks(held)
 
         self._ground.persist.write(unit, passed)
 
@@ -247,6 +248,10 @@ class Uploads:
     def _done(self, held: _Held, told: WithFile, moved: Moved) -> None:
         self._under_way.pop(held.row.id, None)
         self._decided(held.row, told, moved)
+        self._look_at_marks(held)
+
+    def _look_at_marks(self, held: _Held) -> None:
+        """More of the room may be told by now."""
         for read in self._marks.pop(held.row.conversation, {}).values():
             self._look(read)
 

@@ -10,6 +10,7 @@ Runs inside the writer's transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import structlog
 from msgspec import structs
@@ -76,10 +77,11 @@ def level_of(
 def release(db: Transaction, room: RoomRow, file: FileId) -> None:
     """What comes after a file goes ahead of it."""
     levels = _Levels()
-    for each in awaited.of(db, room.id):
+    for each in list(awaited.of(db, room.id)):
         own = Level.LATE if _is_of(each.message, file) else each.level
-        if levels.of(each.message, each.remote_id, own) is Level.LATE:
-            awaited.set_level(db, each.place, Level.LATE)
+        level = levels.of(each.message, each.remote_id, own)
+        if level is not each.level:
+            awaited.set_level(db, each.place, level)
 
 
 def decide(
@@ -87,16 +89,25 @@ def decide(
 ) -> Moved:
     """It is known what is told of a file. What waited for nothing else is told: in its place, or
     after all that is there if others went ahead."""
+    was_passed = awaited.is_late(db, room.id, told.archive_id)
     _write(db, room, told, file)
     journal.reword(db, row.id, told)
     moved, levels = Moved(), _Levels()
-    for each in awaited.of(db, room.id):
+    waiting = awaited.of(db, room.id)
+    # There may be thousands. Nobody is told nor reads what comes after the next file before that
+    # is looked at itself; but what is about one that others have passed has to follow it.
+    for each in list(waiting if was_passed else takewhile(_goes_on, waiting)):
         level = levels.of(each.message, each.remote_id, each.level)
         if level is Level.SAID and each.level is Level.LATE:
             _move(db, room, row, each, now, moved)
         elif level is not each.level:
             awaited.set_level(db, each.place, level)
     return moved
+
+
+def _goes_on(each: Awaited) -> bool:
+    """Whether what comes after this has not to wait for it."""
+    return each.level is Level.LATE or not is_on_its_way(each.message)
 
 
 def show_forgotten(db: Transaction, network: NetworkName) -> None:
