@@ -307,3 +307,25 @@ async def test_req_571_many_read_marks_that_wait_are_looked_at_no_more_often_tha
         displayed = [each.find("{urn:xmpp:chat-markers:0}displayed") for each in told]
         assert len([each for each in displayed if each is not None]) == 1
     assert len(looks) == 2 * len(names)
+
+
+async def test_req_571_a_read_mark_comes_after_the_file_in_a_room_of_ones_own_too(
+    tmp_path: Path,
+) -> None:
+    async with House(tmp_path, Options(uploads=True)) as house:
+        town = await Town(house).begin()
+        await town.join("alice")
+        assert house.server.uploads is not None
+        house.server.uploads.doings["1.jpg"] = deque(["held"])
+        house.network.files["1.jpg"] = b"1"
+        town.says(["alice"], "bob", "", "f1", files=[{"reference": "1.jpg", "name": "1.jpg"}])
+        await house.clock.advance(2)
+        town.tell("alice", "room-read", reader="alice", up_to="f1")
+        await house.clock.advance(2)
+        assert not (await town.settle())["alice"]
+        house.server.uploads.go_on("1.jpg")
+        told = [
+            [child.tag.rpartition("}")[2] for child in each]
+            for each in (await town.settle())["alice"]
+        ]
+        assert ["body" in told[0], "displayed" in told[1], len(told)] == [True, True, 2]

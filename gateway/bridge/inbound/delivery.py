@@ -47,6 +47,8 @@ _STANZAS = 1_000
 """Stanzas in one go: a row of a room is one for each session, and who joins is told of everybody.
 Some 10 ms."""
 _UNREADABLE_S = 60.0
+_AT_ONCE = RowId(0)
+"""There is no row that anything has to come after."""
 
 
 class Delivery:
@@ -196,14 +198,14 @@ class Delivery:
         queue.reword(row.id, told)
         for new in moved.new:
             queue.add(new)
-        queue.take_up(last=bool(moved.new))
+        queue.take_up(max((new.id for new in moved.new), default=_AT_ONCE))
         self._queues.unblock([queue])
 
     def look(self, row: InboundRow) -> None:
         """The conversation of a row may go on, also with what was aside in it."""
         queue = self._queues.find(row.conversation)
         if queue is not None:
-            queue.take_up(last=False)
+            queue.take_up(_AT_ONCE)
             self._queues.unblock([queue])
 
     def grants_known(self) -> None:

@@ -82,21 +82,24 @@ class Queue:
             # A fresh queue must not believe that the journal has nothing after these rows.
             self.more = True
             self.newest = max(row.id for row in rows)
+        self._line_up(rows)
+
+    def _line_up(self, rows: Sequence[InboundRow]) -> None:
         # What an earlier process wrote may come back before its turn: not ahead of older rows.
-        unread = {row.id: row for row in rows if self.more and row.id > self.newest}
+        unread = {row.id: row for row in rows if self.more and row.turn[0] > self.newest}
         self.returned |= unread
         read = (row for row in rows if row.id not in unread)
-        self.pending = deque(sorted((*read, *self.pending), key=lambda row: row.id))
+        self.pending = deque(sorted((*read, *self.pending), key=lambda row: row.turn))
 
     def read(self, rows: Sequence[InboundRow], *, more: bool) -> list[InboundRow]:
         """The next rows of the journal. Returns them with those that came back meanwhile."""
         self.more = more
         found = {row.id: row for row in rows}
         for row in tuple(self.returned.values()):
-            if not more or row.id <= rows[-1].id:
+            if not more or row.turn[0] <= rows[-1].id:
                 found[row.id] = self.returned.pop(row.id)
         self.newest = max(self.newest, *found, 0)
-        return sorted(found.values(), key=lambda row: row.id)
+        return sorted(found.values(), key=lambda row: row.turn)
 
     def reword(self, row: RowId, delivery: Delivery) -> None:
         """It is known what a row says, which was never written."""
@@ -106,16 +109,14 @@ class Queue:
                 each.delivery = delivery
                 each.resent = False
 
-    def take_up(self, *, last: bool) -> None:
-        """What was aside and waits for nothing any more has its turn before all that is pending,
-        or after it."""
+    def take_up(self, after: RowId) -> None:
+        """What was aside and waits for nothing any more has its turn, but not before this row."""
         ready = self.aside.take()
         for each in ready:
             each.resent = False
-        if last:
-            self.pending.extend(ready)
-        elif ready:
-            self.pending = deque(sorted((*ready, *self.pending), key=lambda each: each.id))
+            each.after = max(each.after, after)
+        if ready:
+            self._line_up(ready)
 
     def drop(self, rows: Collection[RowId]) -> None:
         """They have other turns, under other numbers. `take_up` comes next."""

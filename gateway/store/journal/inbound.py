@@ -58,10 +58,17 @@ class InboundRow:
     """A client of the user has said so."""
     size: int = 0
     """Bytes of its payload."""
+    after: RowId = field(default=RowId(0))
+    """A row that has its turn before it, though it is newer: what it is about was told later."""
     speaker: Speaker | None = None
     """By whom it was written, if it is what the user has done in another app;"""
     told_by: Speaker | None = None
     """and by whom that was told which it is about, as in `MessageRow`."""
+
+    @property
+    def turn(self) -> tuple[RowId, RowId]:
+        """In the order of its conversation."""
+        return max((self.id, RowId(0)), (self.after, self.id))
 
     @property
     def is_of_room(self) -> bool:
