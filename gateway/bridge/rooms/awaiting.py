@@ -9,6 +9,7 @@ Runs inside the writer's transaction.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -76,12 +77,8 @@ def level_of(
 
 def release(db: Transaction, room: RoomRow, file: FileId) -> None:
     """What comes after a file goes ahead of it."""
-    levels = _Levels()
-    for each in list(awaited.of(db, room.id)):
-        own = Level.LATE if _is_of(each.message, file) else each.level
-        level = levels.of(each.message, each.remote_id, own)
-        if level is not each.level:
-            awaited.set_level(db, each.place, level)
+    for each, level in _changes(awaited.of(db, room.id), file):
+        awaited.set_level(db, each.place, level)
 
 
 def decide(
@@ -92,17 +89,30 @@ def decide(
     was_passed = awaited.is_late(db, room.id, told.archive_id)
     _write(db, room, told, file)
     journal.reword(db, row.id, told)
-    moved, levels = Moved(), _Levels()
-    waiting = awaited.of(db, room.id)
+    moved, waiting = Moved(), awaited.of(db, room.id)
     # There may be thousands. Nobody is told nor reads what comes after the next file before that
     # is looked at itself; but what is about one that others have passed has to follow it.
-    for each in list(waiting if was_passed else takewhile(_goes_on, waiting)):
-        level = levels.of(each.message, each.remote_id, each.level)
+    for each, level in _changes(waiting if was_passed else takewhile(_goes_on, waiting)):
         if level is Level.SAID and each.level is Level.LATE:
             _move(db, room, row, each, now, moved)
-        elif level is not each.level:
+        else:
             awaited.set_level(db, each.place, level)
     return moved
+
+
+def _changes(
+    waiting: Iterable[Awaited], passed: FileId | None = None
+) -> list[tuple[Awaited, Level]]:
+    """How long they wait from now on, of those for which that is another time. ``passed``: the
+    file that what comes after it goes ahead of."""
+    levels, changes = _Levels(), []
+    for each in waiting:
+        is_passed = passed is not None and _is_of(each.message, passed)
+        own = Level.LATE if is_passed else each.level
+        level = levels.of(each.message, each.remote_id, own)
+        if level is not each.level:
+            changes.append((each, level))
+    return changes
 
 
 def _goes_on(each: Awaited) -> bool:
