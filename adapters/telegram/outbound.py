@@ -70,6 +70,11 @@ class Outbound:
         self._buckets = Buckets(account.clock)
         self._uploads = Uploads(account, bot)
 
+    async def turn(self, command: Command) -> None:
+        """See `gateway.adapter.Session.turn`."""
+        if isinstance(command, SendText | SendRoomText):
+            await self._buckets.turn(self._chat(command))
+
     async def send(self, command: Command, key: str) -> Sent:
         """See `gateway.adapter.Session.send`. A group that has another number is looked for there;
         nothing was done where it was."""
@@ -115,7 +120,7 @@ class Outbound:
         reply = None
         if answered is not None:  # and if it is gone, the words are not
             reply = ReplyParameters(answered, allow_sending_without_reply=True)
-        await self._buckets.turn(chat)
+        self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=False):
             if command.file is not None:
                 answer = None if reply is None else reply.to_dict()
@@ -131,7 +136,7 @@ class Outbound:
         assert command.edits is not None
         chat, message = self._message(command, command.edits)
         text, entities = written(command.body, command.spans)
-        await self._buckets.turn(chat)
+        self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=True):
             try:
                 await self._change(int(chat), message, text, entities)

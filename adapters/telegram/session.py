@@ -183,6 +183,10 @@ class TelegramSession(Session):
         )
         await self._account.commit([notice])
 
+    async def turn(self, command: Command) -> None:
+        """See `gateway.adapter.Session.turn`."""
+        await self._outbound.turn(command)
+
     async def send(self, command: Command, key: str) -> Sent:
         """See `gateway.adapter.Session.send`."""
         return await self._outbound.send(command, key)

@@ -126,6 +126,14 @@ class Session(ABC):
         that is not known, raise `Uncertain`.
         """
 
+    async def turn(self, command: Command) -> None:  # noqa: B027 - not all networks want a pace
+        """Wait until the network may be asked to carry a command out; `send` comes at once after.
+
+        Nothing goes out here, so that nothing is unclear if the gateway ends meanwhile. It counts
+        as an attempt of its own: as long as ``delivery.attempt_limit``. Raises any `AdapterError`,
+        and ``send`` is not called then.
+        """
+
     @abstractmethod
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """The user types, or stopped. Best effort: errors are ignored."""

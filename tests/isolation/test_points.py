@@ -134,26 +134,30 @@ async def test_a_send_that_fails_for_good(town: Town, way: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "way",
+    ("point", "way"),
     [
-        "Transient",
-        "RateLimited",
-        "RateLimited-nan",
-        "RuntimeError",
-        "StopAsyncIteration",
-        "TimeoutError",
-        "PanicException",
-        "SystemExit",
-        "KeyboardInterrupt",
-        "CancelledError",
-        "cancels-itself",
-        "hangs",
-        "deaf",
-        "returns-nothing",
+        ("send", "Transient"),
+        ("send", "RateLimited"),
+        ("send", "RateLimited-nan"),
+        ("send", "RuntimeError"),
+        ("send", "StopAsyncIteration"),
+        ("send", "TimeoutError"),
+        ("send", "PanicException"),
+        ("send", "SystemExit"),
+        ("send", "KeyboardInterrupt"),
+        ("send", "CancelledError"),
+        ("send", "cancels-itself"),
+        ("send", "hangs"),
+        ("send", "deaf"),
+        ("send", "returns-nothing"),
+        ("turn", "RuntimeError"),
+        ("turn", "cancels-itself"),
+        ("turn", "hangs"),
+        ("turn", "deaf"),
     ],
 )
-async def test_a_send_that_fails_for_now(town: Town, way: str) -> None:
-    name, trouble = town.newcomer("send", way)
+async def test_a_send_that_fails_for_now(town: Town, point: str, way: str) -> None:
+    name, trouble = town.newcomer(point, way)
     before = await town.probe()
     await town.link(name)
     first, second = town.send(name, "first"), town.send(name, "second")

@@ -211,6 +211,10 @@ class TroubledSession(ScriptedSession):
             await self._trouble.meet("converter")
         await super()._take(wire, push)
 
+    async def turn(self, command: Command) -> None:
+        await self._trouble.meet("turn")
+        await super().turn(command)
+
     async def send(self, command: Command, key: str) -> Sent:
         if await self._trouble.meet("send"):
             return None  # type: ignore[return-value]

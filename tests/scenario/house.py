@@ -58,6 +58,7 @@ from tests.scripted.adapter import (
     FilesAdapter,
     ForgetfulAdapter,
     IllustratedAdapter,
+    PacedAdapter,
     ScriptedAdapter,
     ScriptedSettings,
     StepwiseAdapter,
@@ -135,6 +136,7 @@ class UnmadeAdapter(ScriptedAdapter):
 ADAPTERS: dict[str, type[Adapter]] = {
     "scripted": ScriptedAdapter,
     "forgetful": ForgetfulAdapter,
+    "paced": PacedAdapter,
     "silent": SilentAdapter,
     "plain": PlainAdapter,
     "fussy": FussyAdapter,

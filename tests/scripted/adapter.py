@@ -7,6 +7,7 @@ import asyncio
 import base64
 import itertools
 import json
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, get_args
@@ -243,6 +244,14 @@ class ForgetfulAdapter(ScriptedAdapter):
     def session(self, account: AccountContext) -> Session:
         """A session."""
         return ForgetfulSession(account, self.context.settings.port)
+
+
+class PacedAdapter(ForgetfulAdapter):
+    """Likewise without keys, and whoever asks it too soon would be asked to wait."""
+
+    def session(self, account: AccountContext) -> Session:
+        """A session."""
+        return PacedSession(account, self.context.settings.port)
 
 
 _USER = LoginField(name="username", label=tr("User"))
@@ -784,3 +793,11 @@ class ForgetfulSession(ScriptedSession):
             if isinstance(command, SendText | SendRoomText):
                 raise Uncertain("The network hung up before it had confirmed this.") from error
             raise
+
+
+class PacedSession(ForgetfulSession):
+    """Whatever is to be sent waits ten seconds, or for ever if it says so."""
+
+    async def turn(self, command: Command) -> None:
+        never = isinstance(command, SendText) and command.body == "Never"
+        await self._account.clock.sleep(math.inf if never else 10)

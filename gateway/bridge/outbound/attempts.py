@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from gateway.adapter import Adapter, Clock, Sent
+from gateway.adapter import Adapter, Clock, Sent, Session
 from gateway.bridge.chats.anew import instead, of_nothing
 from gateway.bridge.links.link import Link
 from gateway.bridge.outbound import pieces
@@ -254,9 +254,7 @@ class Attempts:
         step: pieces.Step | None,
     ) -> Sent:
         """Give it to the session, unless it has come back since the last attempt."""
-        session = link.session
-        if session is None:
-            raise Transient(tr("The connection to the network was lost."), is_certain=True)
+        session = await self._turn(link, actor, command)
         if again and (there := self._came_back(row, step)) is not None:
             return there
         if row.attempted_at is None and (row.message is not None or not keyed):
@@ -282,11 +280,30 @@ class Attempts:
                 ) from None
             raise Transient(slow) from None
         finally:
-            if actor.overdue and actor.task is not None and not actor.gone:
-                actor.task.uncancel()
-            self._watchdog.ended(actor)
-            if actor.gone:
-                raise asyncio.CancelledError  # its successor has the rows, or nobody
+            self._over(actor)
+
+    async def _turn(self, link: Link, actor: Actor, command: Command) -> Session:
+        """Wait until the network may be asked. Nothing is on its way yet."""
+        session = link.session
+        if session is not None:
+            self._watchdog.began(actor)
+            try:
+                await contained(session.turn, command)
+            except (asyncio.CancelledError, CutOff) as error:
+                raise Transient(self._why_cut(actor, error), is_certain=True) from None
+            finally:
+                self._over(actor)
+        if session is None or link.session is not session:
+            raise Transient(tr("The connection to the network was lost."), is_certain=True)
+        return session
+
+    def _over(self, actor: Actor) -> None:
+        """The watchdog need not look any more."""
+        if actor.overdue and actor.task is not None and not actor.gone:
+            actor.task.uncancel()
+        self._watchdog.ended(actor)
+        if actor.gone:
+            raise asyncio.CancelledError  # its successor has the rows, or nobody
 
     def _came_back(self, row: OutboundRow, step: pieces.Step | None) -> Sent | None:
         """What the network has already."""

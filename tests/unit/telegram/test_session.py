@@ -50,6 +50,19 @@ class _Impatient(Clock):
         await asyncio.sleep(0)
 
 
+class _Still(Clock):
+    """No time passes, and who waits goes on at once."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
 # --- linking ----------------------------------------------------------------------------------
 
 
@@ -351,6 +364,19 @@ async def test_styles_and_an_answer(world: World) -> None:
     assert (made.text, made.reply_to) == ("🙂 yes!", asked)
     assert made.entities == [{"type": "bold", "offset": 3, "length": 4}]
     assert (alone.text, alone.reply_to) == ("to nothing", None)
+
+
+async def test_whoever_waits_for_a_turn_has_sent_nothing(world: World) -> None:
+    """What is on its way after it would be unclear if the gateway were killed."""
+    clock = world.account.clock = _Still()
+    async with world.running() as session:
+        for number in range(7):
+            await session.turn(world.text(f"text {number}"))
+        await session.turn(Retract(contact=world.contact, message=RemoteMessageId("7:1")))
+        assert clock.slept == [1.0, 2.0]
+        assert "sendMessage" not in {each.method for each in world.telegram.asked.items}
+        await session.send(world.text("hello"), "k.1")
+        assert clock.slept == [1.0, 2.0]
 
 
 async def test_who_is_asked_to_wait_waits_alone(world: World) -> None:
