@@ -121,6 +121,9 @@ class LenientPlay(Play):
                 self._unseen.remove(stanza)
                 return
 
+    async def gateway_sends_unordered(self, xml: str) -> None:
+        await self.gateway_sends(xml)
+
     async def gateway_sends_presences(self, number: str, session: str) -> None:
         await self.clock.settle()
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from xml.etree.ElementTree import Element
 
 from tests.scenario.patterns import ACCEPT, Mismatch, fill, match, parse, shown
 from tests.scenario.steps.stage import LIMIT_S, Stage
@@ -68,12 +70,28 @@ class ServerSteps(Stage):
     @step("gateway (?:answers|sends):")
     async def gateway_sends(self, xml: str) -> None:
         for pattern in parse(xml):
-            try:
-                async with asyncio.timeout(LIMIT_S):
-                    actual = await self.server.received.get()
-            except TimeoutError:
-                raise Mismatch(f"nothing came; expected:\n{shown(pattern)}") from None
-            match(pattern, actual, self.names)
+            match(pattern, await self._received(pattern), self.names)
+
+    @step("gateway sends in any order:")
+    async def gateway_sends_unordered(self, xml: str) -> None:
+        """For what different parts of the gateway say at the same time."""
+        patterns = list(parse(xml))
+        while patterns:
+            actual = await self._received(patterns[0])
+            for pattern in patterns:
+                with suppress(Mismatch):
+                    match(pattern, actual, self.names)
+                    patterns.remove(pattern)
+                    break
+            else:
+                match(patterns[0], actual, self.names)
+
+    async def _received(self, expected: Element) -> Element:
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                return await self.server.received.get()
+        except TimeoutError:
+            raise Mismatch(f"nothing came; expected:\n{shown(expected)}") from None
 
     @step("gateway sends <n> times:")
     async def gateway_sends_often(self, times: str, xml: str) -> None:
