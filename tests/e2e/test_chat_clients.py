@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +121,9 @@ async def _files_in_profanity(scene: Scene, terminal: Profanity) -> None:
     assert f"Bob Builder/matrix: {link.body}" in shown
     saved = terminal.directory / "saved.jpg"
     await terminal.types(f"/url save {link.body} {saved}")
-    await terminal.sees("saved.jpg")
+    async with asyncio.timeout(30):
+        while not saved.exists() or saved.stat().st_size < len(photo.data):  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.1)
     assert saved.read_bytes() == photo.data
     path = terminal.directory / document.name
     path.write_bytes(document.data)
