@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from adapters.matrix import MatrixAdapter, MatrixSettings
@@ -26,7 +26,7 @@ from gateway.store.contacts import ContactRow, Subscription
 from gateway.tasks import SystemClock
 from tests.bench import house, stanzas
 from tests.bench.homeserver import friend, homeserver, room, user
-from tests.bench.measure import Figure, Group, settle_garbage
+from tests.bench.measure import Figure, Group
 from tests.bench.peer_process import peers
 from tests.bench.stall import stall_ms
 
@@ -182,14 +182,8 @@ async def _running(directory: Path, port: int, *, encrypted: bool) -> AsyncItera
         store=StoreFiles(database=house.database(directory)),
         networks={NETWORK: network},
     )
-    whole = Gateway(config, SystemClock(), {"matrix": lambda: MatrixAdapter})
-    async with AsyncExitStack() as stack:
-        await whole.start(stack)
-        settle_garbage()
-        try:
-            yield
-        finally:
-            await whole.stop()
+    async with house.started(Gateway(config, SystemClock(), {"matrix": lambda: MatrixAdapter})):
+        yield
 
 
 async def _run(directory: Path, port: int, encrypted: str) -> None:

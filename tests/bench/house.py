@@ -115,7 +115,13 @@ async def running(
     directory: Path, ports: Ports, adapter: type[ScriptedAdapter] = ScriptedAdapter
 ) -> AsyncIterator[None]:
     """The whole gateway on this loop."""
-    whole = gateway(directory, ports, adapter)
+    async with started(gateway(directory, ports, adapter)):
+        yield
+
+
+@asynccontextmanager
+async def started(whole: Gateway) -> AsyncIterator[None]:
+    """A gateway that was made, with nothing left to collect from its start."""
     async with AsyncExitStack() as stack:
         await whole.start(stack)
         settle_garbage()

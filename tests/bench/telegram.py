@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from adapters.telegram import TelegramAdapter, TelegramSettings
@@ -24,7 +24,7 @@ from gateway.tasks import SystemClock
 from tests.bench import house, stanzas
 from tests.bench.bot_api import others
 from tests.bench.house import Ports
-from tests.bench.measure import Figure, Group, settle_garbage
+from tests.bench.measure import Figure, Group
 from tests.bench.stall import stall_ms
 
 _NETWORK = NetworkName("telegram")
@@ -139,14 +139,10 @@ async def _running(directory: Path, ports: Ports) -> AsyncIterator[None]:
         store=StoreFiles(database=house.database(directory)),
         networks={_NETWORK: network},
     )
-    whole = Gateway(config, SystemClock(), {"telegram": lambda: TelegramAdapter})
-    async with AsyncExitStack() as stack:
-        await whole.start(stack)
-        settle_garbage()
-        try:
-            yield
-        finally:
-            await whole.stop()
+    async with house.started(
+        Gateway(config, SystemClock(), {"telegram": lambda: TelegramAdapter})
+    ):
+        yield
 
 
 async def _run(directory: Path, ports: Ports) -> None:

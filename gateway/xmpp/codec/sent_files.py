@@ -66,7 +66,7 @@ class Seen:
                 self.parts.append((place(part.get("start")) or 0, place(part.get("end"))))
 
 
-NONE = Sharing()
+_NOTHING = Sharing()
 
 
 def sharing(body: str, seen: Seen | None, *, is_spoiler: bool = False) -> Sharing:
@@ -76,7 +76,7 @@ def sharing(body: str, seen: Seen | None, *, is_spoiler: bool = False) -> Sharin
     said = body.strip()
     if seen is None:
         if not said.startswith("aesgcm:"):
-            return NONE
+            return _NOTHING
         seen = Seen()
     parts = [body[start:end] for start, end in seen.parts]
     out_of_band = list(_read(seen.shared.get(_OOB, []), _of_oob))
@@ -87,7 +87,7 @@ def sharing(body: str, seen: Seen | None, *, is_spoiler: bool = False) -> Sharin
     if not found and _AESGCM.fullmatch(said):
         found = [{"url": said}]
     if not found:
-        return NONE
+        return _NOTHING
     urls = _urls(found) | _urls(out_of_band)
     stand_ins = {*parts, *(word for word in body.split() if word in urls)} - {""}
     beside: dict[str, Any] = {"kind": FileKind.STICKER} if seen.is_sticker else {}
