@@ -48,3 +48,22 @@ def stanza_id(*scope: str | int) -> StanzaId:
     # With their lengths, so that no remote id can be mistaken for two parts.
     named = "".join(f"{len(text)}:{text}" for text in map(str, scope))
     return StanzaId(str(uuid.uuid5(_NAMESPACE, named)))
+
+
+_VIRTUAL = "xmpp:"
+"""No network has ids that begin so."""
+
+
+def virtual_id(user: UserJid) -> RemoteUserId:
+    """How rooms call somebody for whom the house speaks there."""
+    return RemoteUserId(_VIRTUAL + user)
+
+
+def is_virtual(user: RemoteUserId) -> bool:
+    """Whether the house speaks for somebody in rooms."""
+    return user.startswith(_VIRTUAL)
+
+
+def user_of(virtual: RemoteUserId) -> UserJid:
+    """The inverse of `virtual_id`."""
+    return UserJid(virtual.removeprefix(_VIRTUAL))

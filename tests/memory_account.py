@@ -65,6 +65,13 @@ class AccountInMemory:
         """By their ids."""
         self.files: dict[str, bytes] = {}
         """What is at the addresses of files that are sent."""
+        self.is_house = False
+        self.codes: dict[str, bool] = {}
+        """Those that link a group, and whether only its owner may use each."""
+        self.linked: set[RemoteRoomId] = set()
+        self.virtual: dict[tuple[RemoteRoomId, RemoteMessageId, RemoteUserId], tuple[str, ...]]
+        self.virtual = {}
+        """What those react to a message with for whom the house speaks."""
         self.commits = 0
         self.is_broken = False
         """The disk is full: commits fail."""
@@ -104,6 +111,35 @@ class AccountInMemory:
             if isinstance(reaction, RemoteReaction)
             and (reaction.contact, reaction.message) == (contact, message)
             and reaction.own is not theirs
+        }
+
+    def linked_rooms(self) -> frozenset[RemoteRoomId]:
+        """Those for which a code was sent."""
+        return frozenset(self.linked)
+
+    async def link_room(self, room: RemoteRoomId, code: str, *, is_owner: bool) -> str:
+        """By one of `codes`, once."""
+        if code not in self.codes:
+            return "This code does not count."
+        if self.codes[code] and not is_owner:
+            return "Only the owner can do that."
+        del self.codes[code]
+        self.linked.add(room)
+        return "This group is linked now."
+
+    async def unlink_room(self, room: RemoteRoomId) -> str:
+        """Also if it is not linked."""
+        self.linked.discard(room)
+        return "This group is not linked any more."
+
+    def authors_reactions(
+        self, room: RemoteRoomId, message: RemoteMessageId
+    ) -> Mapping[RemoteUserId, tuple[str, ...]]:
+        """As a test wants them."""
+        return {
+            author: emoji
+            for (there, of, author), emoji in self.virtual.items()
+            if (there, of) == (room, message)
         }
 
     @asynccontextmanager

@@ -11,7 +11,7 @@ import msgspec
 if TYPE_CHECKING:
     from gateway.adapter.capabilities import Capabilities
     from gateway.adapter.context import AccountContext, NetworkContext
-    from gateway.adapter.login import LoginFlow, Relogin
+    from gateway.adapter.login import Linked, LoginFlow, Relogin
     from gateway.adapter.session import Session
     from gateway.ids import RemoteUserId
 
@@ -90,6 +90,14 @@ class Adapter(ABC):
         With ``again`` the user logs in to an account that they had linked: only what proves that
         is asked for, and never who or where they are.
         """
+
+    def house(self) -> Linked | None:
+        """The account of the gateway itself, as the settings have it; None without one. No I/O.
+
+        Through it people without an account here speak in groups that are linked
+        (`Capabilities.relay`). Its realm is that of the rooms which it shares with others.
+        """
+        return None
 
     @abstractmethod
     def session(self, account: AccountContext) -> Session:

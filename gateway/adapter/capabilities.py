@@ -45,6 +45,9 @@ class Capabilities:
     rooms: bool = False
     """The account's groups are reported (`gateway.events.RemoteRoomEvent`), and `SendRoomText`
     works."""
+    relay: bool = False
+    """`Adapter.house` may give an account, which speaks for others: `SendRoomText.author` and
+    `ReactInRoom.author` work."""
     room_actions: frozenset[type[RoomAction]] = frozenset()
     """What of these `Session.manage` can do at all."""
     room_search: bool = False

@@ -110,6 +110,32 @@ class AccountContext(Protocol):
     ) -> Mapping[str, RemoteMessageId]:
         """The same in a chat; or those of the contact, as far as they were handed over."""
 
+    @property
+    def is_house(self) -> bool:
+        """Whether it is that of `gateway.adapter.Adapter.house`. It has no chats, and of its rooms
+        only those count that are linked: events of others are dropped."""
+
+    def linked_rooms(self) -> frozenset[RemoteRoomId]:
+        """Of an account of the house: its groups that people without an account may join."""
+
+    async def link_room(self, room: RemoteRoomId, code: str, *, is_owner: bool) -> str:
+        """Somebody who administers a group has sent the code there that links it; ``is_owner``:
+        it is theirs. Returns what is to be said in the group.
+
+        When the room is in `linked_rooms` then, it is told whole with the next events. Doing it
+        twice is the same. Raises `gateway.errors.StoreUnavailable`.
+        """
+
+    async def unlink_room(self, room: RemoteRoomId) -> str:
+        """Somebody who administers a group wants it to be linked no longer. Returns what is to be
+        said in the group. Raises `gateway.errors.StoreUnavailable`."""
+
+    def authors_reactions(
+        self, room: RemoteRoomId, message: RemoteMessageId
+    ) -> Mapping[RemoteUserId, tuple[str, ...]]:
+        """What those react to a message with for whom an account of the house speaks, as last
+        committed."""
+
     def open(self, file: SentFile) -> AbstractAsyncContextManager[Upload]:
         """Open a file of a command, for `Session.send` to carry it to the network.
 

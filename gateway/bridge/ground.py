@@ -10,6 +10,7 @@ from gateway.adapter import Adapter, Clock
 from gateway.bridge.accounts import Accounts
 from gateway.bridge.addresses import Addresses
 from gateway.bridge.persist import Persist
+from gateway.bridge.portals.portals import Portals
 from gateway.ids import NetworkName
 from gateway.media.uploads import Uploads
 from gateway.store import Store
@@ -33,6 +34,8 @@ class Ground:
     persist: Persist
     uploads: Uploads
     """Of the whole process."""
+    portals: Portals
+    """Groups that are linked for people without an account."""
 
     @property
     def network(self) -> NetworkName:

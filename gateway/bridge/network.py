@@ -32,6 +32,8 @@ from gateway.bridge.muting import Muting
 from gateway.bridge.network_settings import NetworkSettings
 from gateway.bridge.outbound.wanted import Incoming, IncomingText
 from gateway.bridge.persist import Persist
+from gateway.bridge.portals.house import House
+from gateway.bridge.portals.portals import Portals
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.network_rooms import NetworkRooms
 from gateway.bridge.traffic import Traffic
@@ -42,7 +44,7 @@ from gateway.ids import RemoteUserId, UserJid
 from gateway.media.images import Images
 from gateway.media.uploads import Uploads
 from gateway.store import Store
-from gateway.store.accounts import AccountStatus
+from gateway.store.accounts import AccountKind, AccountStatus
 from gateway.store.mutes import Conversation
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained
@@ -75,6 +77,7 @@ class Network:
             hooks=self._hooks,
             begun=lambda account: self._attendance.link_changed(account),
         )
+        self.house = House(ground, self.traffic, self._links)
         self._attendance = Attendance(ground, run=self._links.run, link_changed=self._link_changed)
         self.audience = self._attendance.audience
         self._presences = self._attendance.presences
@@ -90,6 +93,7 @@ class Network:
             ground, self.delivery, self.contacts.subscriptions, self._presences
         )
         self.own_profiles = OwnProfiles(ground, images)
+        self.house.changed = self.rooms.link_changed
         self.muting = Muting(ground)
         self._build_life(ground, box)
 
@@ -98,6 +102,7 @@ class Network:
     ) -> Ground:
         adapter, clock = self.adapter, self.adapter.context.clock
         persist = Persist(store, clock, self._tasks)
+        self.portals = Portals(self.name, store, clock, settings.language)
         self.languages = Languages(settings.language, clock, self._tasks, persist)
         self.accounts = Accounts(
             self.name, store, box, clock, adapter.shares_rooms, self.languages.of_stranger
@@ -113,6 +118,7 @@ class Network:
             tasks=self._tasks,
             persist=persist,
             uploads=uploads,
+            portals=self.portals,
         )
 
     def _build_ways(self, ground: Ground) -> None:
@@ -159,6 +165,7 @@ class Network:
 
     async def settle(self) -> None:
         """What is stored may not be as the configuration wants it now. Before `load`."""
+        await self.house.settle()
         await self.accounts.settle_realms()
 
     def load(self) -> None:
@@ -169,6 +176,7 @@ class Network:
         for account in accounts:
             self._links.prepare(account)
             self._notices.resume(account)
+        self.house.load()
         self.registrations.load()
         self.rooms.load([account.id for account in accounts])
         self._attendance.load()
@@ -195,6 +203,7 @@ class Network:
             account.link.hinder(TROUBLE)
 
     def _connect(self) -> None:
+        self.house.connect()
         self.accounts.each(self.admission.connect)
         self.registrations.start()
 
@@ -223,15 +232,18 @@ class Network:
     # --- what links tell -------------------------------------------------------------------------
 
     def _hooks(self, account: Account) -> LinkHooks:
+        is_own = account.kind is AccountKind.OWN
         return LinkHooks(
             committed=lambda committed: self._committed(account, committed),
-            changed=self._link_changed,
-            expired=self._notices.expired,
+            changed=self._link_changed if is_own else self.house.link_changed,
+            expired=self._notices.expired if is_own else self.house.expired,
             typing=self._types,
             room_typing=self.rooms.types,
             presence=self._presences.told,
             quiet=self._outbound.quiet,
             open=self._outbound.transfers.open,
+            portals=self.portals,
+            house=self.house.link,
             room=self.traffic.room,
         )
 
@@ -259,6 +271,10 @@ class Network:
             self.own_profiles.look(account)
 
     def _committed(self, account: Account, committed: Committed) -> None:
+        if account.kind is not AccountKind.OWN:  # it has no contacts
+            self.traffic.committed(account, committed)
+            self.rooms.committed(account, committed)
+            return
         self.contacts.talked(account, committed.inbound)
         self.traffic.committed(account, committed)
         self.rooms.committed(account, committed)

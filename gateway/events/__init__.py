@@ -37,6 +37,7 @@ from gateway.events.actions import (
 from gateway.events.cards import ContactCard
 from gateway.events.commands import (
     AcceptInvite,
+    Author,
     ChatCommand,
     Command,
     DeclineInvite,
@@ -165,6 +166,7 @@ __all__ = [
     "UNAVAILABLE",
     "AcceptInvite",
     "Affiliation",
+    "Author",
     "Availability",
     "CallInvite",
     "CallOver",

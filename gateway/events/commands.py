@@ -90,6 +90,15 @@ class DeclineInvite(Record, frozen=True, kw_only=True):
     contact: RemoteUserId
 
 
+class Author(Record, frozen=True, kw_only=True):
+    """An XMPP user without an account, for whom an account of the house speaks in a room."""
+
+    user: RemoteUserId
+    """As `gateway.events.Member` calls them there."""
+    name: str
+    """Their nick."""
+
+
 class SendRoomText(Record, frozen=True, kw_only=True):
     """Say ``body`` in a room that the account is in."""
 
@@ -125,6 +134,8 @@ class SendRoomText(Record, frozen=True, kw_only=True):
     shown: str = ""
     """With a file: the body as the user's client has written it. Other users are shown that, and
     it is not for the network."""
+    author: Author | None = None
+    """Who says it, where that is not the account itself."""
 
 
 class ReactInRoom(Record, frozen=True, kw_only=True):
@@ -136,6 +147,9 @@ class ReactInRoom(Record, frozen=True, kw_only=True):
     room: RemoteRoomId
     message: RemoteMessageId
     emoji: tuple[str, ...]
+    author: Author | None = None
+    """Whose reactions they are, where these are not the account's own. What others have for whom
+    the account speaks is in `gateway.adapter.AccountContext.authors_reactions`."""
 
 
 class RetractInRoom(Record, frozen=True, kw_only=True):

@@ -24,6 +24,17 @@ class AccountStatus(enum.StrEnum):
     """The user logged out; contacts and conversations stay."""
 
 
+class AccountKind(enum.StrEnum):
+    """Whose an account is."""
+
+    OWN = "own"
+    """A user's, who has linked it."""
+    HOUSE = "house"
+    """The gateway's own; its user is the component."""
+    VIRTUAL = "virtual"
+    """Of a user who is in linked groups without one: the house speaks for them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRow:
     """One linked account, as stored."""
@@ -43,11 +54,12 @@ class AccountRow:
     gone_since: float | None
     """Since when their server has said that they have no account on it (REQ-461)."""
     is_suspended: bool
+    kind: AccountKind
 
 
 _COLUMNS = (
     "id, network, user, realm, remote_id, secret, cursor, status, settings, language,"
-    " gone_since, suspended"
+    " gone_since, suspended, kind"
 )
 
 
@@ -65,6 +77,7 @@ def _row(values: tuple[object, ...]) -> AccountRow:
         language=str(values[9]),
         gone_since=values[10],  # type: ignore[arg-type]
         is_suspended=bool(values[11]),
+        kind=AccountKind(str(values[12])),
     )
 
 
@@ -98,6 +111,7 @@ def add(
     realm: str,
     remote_id: RemoteUserId,
     now: float,
+    kind: AccountKind = AccountKind.OWN,
 ) -> AccountId:
     """Link an identity; its secret is set next, since it is sealed for the new id.
 
@@ -107,12 +121,13 @@ def add(
     Raises `Forbidden` if the user has an account that is another identity.
     """
     made = db.execute(
-        "INSERT INTO account (network, user, realm, remote_id, status, created_at, active_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (network, user) DO UPDATE"
+        "INSERT INTO account"
+        " (network, kind, user, realm, remote_id, status, created_at, active_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (network, kind, user) DO UPDATE"
         " SET realm = excluded.realm, active_at = excluded.active_at"
         " WHERE remote_id = excluded.remote_id",
-        (network, user, realm, remote_id, AccountStatus.LOGGED_OUT, now, now),
+        (network, kind, user, realm, remote_id, AccountStatus.LOGGED_OUT, now, now),
     )
     if made.rowcount == 0:
         raise Forbidden(
@@ -122,9 +137,32 @@ def add(
             )
         )
     (account,) = db.execute(
-        "SELECT id FROM account WHERE network = ? AND user = ?", (network, user)
+        "SELECT id FROM account WHERE network = ? AND kind = ? AND user = ?", (network, kind, user)
     ).fetchone()
     return AccountId(account)
+
+
+def house(db: Connection, network: NetworkName) -> AccountId | None:
+    """The gateway's own account on a network, if it has ever had one."""
+    found = db.execute(
+        "SELECT id FROM account WHERE network = ? AND kind = ?", (network, AccountKind.HOUSE)
+    ).fetchone()
+    return None if found is None else AccountId(found[0])
+
+
+def replace_identity(
+    db: Transaction, account: AccountId, user: UserJid, realm: str, remote_id: RemoteUserId
+) -> None:
+    """An account is somebody else on the network, of whom nothing is known yet; if it is not the
+    same."""
+    changed = db.execute(
+        "UPDATE account SET realm = ?, remote_id = ?, cursor = NULL"
+        " WHERE id = ? AND (realm, remote_id) <> (?, ?)",
+        (realm, remote_id, account, realm, remote_id),
+    )
+    if changed.rowcount:
+        db.execute("DELETE FROM account_state WHERE account = ?", (account,))
+    db.execute("UPDATE account SET user = ? WHERE id = ?", (user, account))
 
 
 def exists(db: Connection, account: AccountId) -> bool:

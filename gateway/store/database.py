@@ -127,7 +127,13 @@ def migrate(db: sqlite3.Connection) -> None:
     if have < len(steps):
         script = "\n".join(step.read_text() for step in steps[have:])
         version = f"PRAGMA user_version = {len(steps)}"
+        # A table that is made anew is dropped first, and that must not take along what refers to
+        # it (https://www.sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema
+        # Changes").
+        (enforced,) = db.execute("PRAGMA foreign_keys").fetchone()
+        db.execute("PRAGMA foreign_keys = OFF")
         db.executescript(f"BEGIN IMMEDIATE;\n{script}\n{version};\nCOMMIT;")
+        db.execute(f"PRAGMA foreign_keys = {enforced}")
     db.execute("INSERT OR IGNORE INTO meta VALUES ('instance', ?)", (secrets.token_hex(8),))
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.ids import ConversationId, RemoteMessageId, RemoteUserId
+from gateway.ids import ConversationId, RemoteMessageId, RemoteUserId, is_virtual
 from gateway.store.writer import Connection, Transaction
 
 
@@ -30,6 +30,25 @@ def of_sender(
         (conversation, message, sender),
     )
     return {emoji: RemoteMessageId(remote_id) for emoji, remote_id in found}
+
+
+def of_virtual(
+    db: Connection, conversation: ConversationId, message: RemoteMessageId
+) -> dict[RemoteUserId, tuple[str, ...]]:
+    """What those have reacted with to what the network means by an id for whom the house
+    speaks."""
+    found = db.execute(
+        "SELECT reaction.sender, reaction.emoji FROM message"
+        " JOIN reaction ON reaction.message = message.id"
+        " WHERE message.conversation = ? AND message.remote_id = ?"
+        " ORDER BY reaction.sender, reaction.emoji",
+        (conversation, message),
+    )
+    made: dict[RemoteUserId, tuple[str, ...]] = {}
+    for sender, emoji in found:
+        if is_virtual(sender):
+            made[sender] = (*made.get(sender, ()), emoji)
+    return made
 
 
 def emoji_of(db: Connection, message: int, sender: RemoteUserId) -> tuple[str, ...]:

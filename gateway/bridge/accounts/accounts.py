@@ -17,7 +17,7 @@ from gateway.errors import Forbidden, SecretUnreadable, SettingRefused
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.locale import ENGLISH, chosen
 from gateway.store import Store, Transaction, accounts, realms, sealed, sharing
-from gateway.store.accounts import AccountRow, AccountStatus
+from gateway.store.accounts import AccountKind, AccountRow, AccountStatus
 from gateway.store.secrets import SecretBox
 from gateway.text.wording import tr
 
@@ -78,6 +78,7 @@ class Account:
     """Since when the user's server has said that they have no account there (REQ-461),"""
     is_suspended: bool = False
     """and for so long that this one rests until they are heard of."""
+    kind: AccountKind = AccountKind.OWN
 
 
 class Accounts:
@@ -99,25 +100,94 @@ class Accounts:
         self._shares_rooms = shares_rooms
         self._language_of = language_of
         self._by_user: dict[UserJid, Account] = {}
+        self._virtual: dict[UserJid, Account] = {}
         self._by_id: dict[AccountId, Account] = {}
+        self.house: Account | None = None
+        """The gateway's own, which speaks for those without one in linked groups."""
 
     async def settle_realms(self) -> None:
         """What the admin trusts may be another realm than before. Before `load`."""
 
         def unit(db: Transaction) -> None:
             for row in accounts.of_network(db, self._network):
-                self._settle_realm(db, row.id, row.realm)
+                self._settle_realm(db, row.id, row.realm, row.kind)
 
         await self._store.write(unit)
 
-    def _settle_realm(self, db: Transaction, account: AccountId, realm: str) -> None:
-        realms.settle(db, account, realm if self._shares_rooms(realm) else None)
+    def _settle_realm(
+        self, db: Transaction, account: AccountId, realm: str, kind: AccountKind
+    ) -> None:
+        """The house shares its rooms with those for whom it speaks."""
+        is_shared = kind is not AccountKind.OWN or self._shares_rooms(realm)
+        realms.settle(db, account, realm if is_shared else None)
 
     def load(self) -> list[Account]:
-        """Read all accounts, most recently active first."""
+        """Read all accounts, most recently active first; returns those of users."""
         for row in accounts.of_network(self._store.reader, self._network):
             self._keep(self._open(row))
         return list(self._by_user.values())
+
+    async def set_house(self, user: UserJid, linked: Linked | None) -> None:
+        """The account of the house is this one from now on; None: it rests. Before `load`. Raises
+        `Forbidden` if a user has linked that identity."""
+
+        def unit(db: Transaction) -> None:
+            before = accounts.house(db, self._network)
+            if linked is None:
+                if before is not None:
+                    accounts.set_secret(db, before, None, AccountStatus.LOGGED_OUT)
+                return
+            owner = accounts.owner_of(db, self._network, linked.realm, linked.remote_id)
+            if owner not in (None, user):
+                raise Forbidden(
+                    tr("{user} has linked the account of the house as their own.", user=owner)
+                )
+            if before is not None:
+                accounts.replace_identity(db, before, user, linked.realm, linked.remote_id)
+            account = before or accounts.add(
+                db,
+                network=self._network,
+                user=user,
+                realm=linked.realm,
+                remote_id=linked.remote_id,
+                now=self._clock.now(),
+                kind=AccountKind.HOUSE,
+            )
+            sealed = self._box.seal(linked.secret, _context(account))
+            accounts.set_secret(db, account, sealed, AccountStatus.LINKED)
+
+        await self._store.write(unit)
+
+    def virtual(self, user: UserJid) -> Account | None:
+        """That by which the house speaks for a user in linked groups."""
+        return self._virtual.get(user)
+
+    @property
+    def virtuals(self) -> list[Account]:
+        """All of these."""
+        return list(self._virtual.values())
+
+    async def add_virtual(self, user: UserJid, remote_id: RemoteUserId, realm: str) -> Account:
+        """Make that of a user, unless there is one. Raises `StoreUnavailable`."""
+        if (known := self._virtual.get(user)) is not None:
+            return known
+
+        def unit(db: Transaction) -> AccountRow:
+            account = accounts.add(
+                db,
+                network=self._network,
+                user=user,
+                realm=realm,
+                remote_id=remote_id,
+                now=self._clock.now(),
+                kind=AccountKind.VIRTUAL,
+            )
+            accounts.set_status(db, account, AccountStatus.LINKED)
+            self._settle_realm(db, account, realm, AccountKind.VIRTUAL)
+            return accounts.get(db, account)
+
+        row = await self._store.write(unit)
+        return self._virtual.get(user) or self._keep(self._open(row))
 
     def of(self, user: UserJid) -> Account | None:
         """The user's account."""
@@ -133,7 +203,13 @@ class Accounts:
         return account is not None and account.link is not None and bool(account.link.session)
 
     def _keep(self, account: Account) -> Account:
-        self._by_user[account.user] = self._by_id[account.id] = account
+        self._by_id[account.id] = account
+        if account.kind is AccountKind.HOUSE:
+            self.house = account
+        elif account.kind is AccountKind.VIRTUAL:
+            self._virtual[account.user] = account
+        else:
+            self._by_user[account.user] = account
         return account
 
     def __iter__(self) -> Iterator[Account]:
@@ -183,7 +259,7 @@ class Accounts:
             )
             sealed = self._box.seal(linked.secret, _context(account))
             accounts.set_secret(db, account, sealed, AccountStatus.LINKED)
-            self._settle_realm(db, account, linked.realm)
+            self._settle_realm(db, account, linked.realm, AccountKind.OWN)
             also(db)
             return accounts.get(db, account)
 
@@ -243,9 +319,10 @@ class Accounts:
             return accounts.remove(db, account.id), first
 
         swept = await self._store.write(unit)
-        if self._by_user.get(account.user) is account:
-            del self._by_user[account.user]
+        if self._by_id.get(account.id) is account:
             del self._by_id[account.id]
+            of_its_kind = self._virtual if account.kind is AccountKind.VIRTUAL else self._by_user
+            del of_its_kind[account.user]
         return swept
 
     def _open(self, row: AccountRow) -> Account:
@@ -272,6 +349,7 @@ class Accounts:
             blocked=sharing.ignored(self._store.reader, row.id),
             gone_since=row.gone_since,
             is_suspended=row.is_suspended,
+            kind=row.kind,
         )
 
 

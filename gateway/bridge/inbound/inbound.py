@@ -17,6 +17,7 @@ from gateway.bridge.chats.said import ChatsSaid
 from gateway.bridge.contacts.asking import has_asked_enough
 from gateway.bridge.inbound.rows import Committed, Rows
 from gateway.bridge.inbound.wellformed import must_be_whole
+from gateway.bridge.portals.portals import heard
 from gateway.bridge.rooms.intake import RoomIntake
 from gateway.bridge.rooms.lines import not_fetched
 from gateway.bridge.splitting import one_line
@@ -149,6 +150,11 @@ class Intake:
 
     def _apply(self, db: Transaction, event: RemoteEvent, now: float, out: Committed) -> None:
         must_be_whole(event)
+        if self.rows.is_of_house:
+            counts = heard(db, self.rows.network, event)
+            if counts is None:
+                return
+            event = counts
         if not self._is_unheard(db, event):
             self._apply_heard(db, event, now, out)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import structlog
 from msgspec import structs
 
 from gateway.bridge import cards
@@ -35,6 +36,8 @@ from gateway.locale import ENGLISH, in_language
 from gateway.store import Transaction, contacts, conversations, journal
 from gateway.store.journal import InboundRow, OutboundRow
 from gateway.text.wording import Words
+
+log = structlog.get_logger("inbound")
 
 _ROW_DIGITS = 18
 """No database gets that far."""
@@ -122,6 +125,8 @@ class Rows:
     common_language: str = ENGLISH
     """In which several users are spoken to at once."""
     reserved: Reserved
+    is_of_house: bool = False
+    """It is the gateway's own: nobody is told anything but what is said in rooms."""
 
     @property
     def files(self) -> Files:
@@ -184,6 +189,10 @@ class Rows:
         out: Committed,
     ) -> None:
         """Add a row: something that the user is to get from a contact, or from the gateway."""
+        if self.is_of_house:
+            said = getattr(delivery, "text", "")
+            log.warning("house_notice", network=self.network, said=in_language(said, ENGLISH))
+            return
         out.inbound.append(
             journal.add_inbound(
                 db,

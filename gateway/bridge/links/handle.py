@@ -20,6 +20,7 @@ from gateway.errors import StoreUnavailable, Transient
 from gateway.events import Presence, RemoteEvent, RemoteMessage, RemoteUndecryptable, SentFile
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.store import Transaction, accounts, conversations, held, reactions, sealed
+from gateway.store.accounts import AccountKind
 from gateway.text.wording import tr
 
 if TYPE_CHECKING:
@@ -91,6 +92,35 @@ class Handle:
             return {}
         sender = contact if theirs else self.remote_id
         return reactions.of_sender(reader, chat, message, sender)
+
+    @property
+    def is_house(self) -> bool:
+        """See `gateway.adapter.AccountContext.is_house`."""
+        return self._link.account.kind is AccountKind.HOUSE
+
+    def linked_rooms(self) -> frozenset[RemoteRoomId]:
+        """See `gateway.adapter.AccountContext.linked_rooms`."""
+        return self._link.hooks.portals.rooms if self.is_house else frozenset()
+
+    async def link_room(self, room: RemoteRoomId, code: str, *, is_owner: bool) -> str:
+        """See `gateway.adapter.AccountContext.link_room`."""
+        await self._must_count()
+        return await self._link.hooks.portals.link(room, code, is_owner=is_owner)
+
+    async def unlink_room(self, room: RemoteRoomId) -> str:
+        """See `gateway.adapter.AccountContext.unlink_room`."""
+        await self._must_count()
+        return await self._link.hooks.portals.unlink(room)
+
+    def authors_reactions(
+        self, room: RemoteRoomId, message: RemoteMessageId
+    ) -> Mapping[RemoteUserId, tuple[str, ...]]:
+        """See `gateway.adapter.AccountContext.authors_reactions`."""
+        link = self._link
+        found = link.intake.rooms.room_rows.find(link.store.reader, room)
+        if found is None:
+            return {}
+        return reactions.of_virtual(link.store.reader, found.conversation, message)
 
     @asynccontextmanager
     async def open(self, file: SentFile) -> AsyncIterator[Upload]:

@@ -23,6 +23,7 @@ from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.links.handle import Handle
 from gateway.bridge.links.pacing import HEALTHY_S, Breaker, StartGate
 from gateway.bridge.links.sealed import Sealed
+from gateway.bridge.portals.portals import Portals
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable, Transient
 from gateway.events import Presence, SentFile
@@ -71,6 +72,10 @@ class LinkHooks:
     """Awaited before own messages are committed, on networks that do not return the key."""
     open: Callable[[Account, SentFile], AbstractAsyncContextManager[Upload]]
     """Opens a file that the user sends."""
+    portals: Portals
+    """The groups that are linked."""
+    house: Callable[[], Link | None]
+    """The link of the gateway's own account."""
     room: Callable[[AccountId], Awaitable[None]]
     """Awaited before more is fetched: too much may wait for the user (REQ-712)."""
 

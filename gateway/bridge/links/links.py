@@ -13,12 +13,14 @@ from gateway.bridge.ground import Ground
 from gateway.bridge.inbound.backlog import Backlog
 from gateway.bridge.inbound.inbound import Intake
 from gateway.bridge.inbound.rows import Rows
+from gateway.bridge.links.carried import CarriedLink
 from gateway.bridge.links.link import Link, LinkHooks, LinkState
 from gateway.bridge.links.pacing import StartGate
 from gateway.bridge.links.readiness import TROUBLE, Readiness
 from gateway.bridge.links.sealed import Sealed
 from gateway.bridge.rooms.intake import room_intake
 from gateway.errors import AdapterError
+from gateway.store.accounts import AccountKind
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained, within
 from gateway.text.wording import tr
@@ -51,7 +53,8 @@ class Links:
         self._gate = StartGate(ground.clock, self._tasks, ground.settings.login_concurrency)
 
     def prepare(self, account: Account) -> Link:
-        """A link that does nothing yet. It takes the place of the one the account has."""
+        """A link that does nothing yet. It takes the place of the one the account has. That of an
+        account for which the house speaks never does anything itself."""
         ground = self._ground
         rows = Rows(
             network=ground.network,
@@ -64,6 +67,7 @@ class Links:
             language=lambda: account.language,
             common_language=ground.settings.language,
             reserved=ground.settings.reserved,
+            is_of_house=account.kind is AccountKind.HOUSE,
         )
         intake = Intake(
             rows=rows,
@@ -79,7 +83,8 @@ class Links:
             ),
             auto_accept=ground.settings.auto_accept,
         )
-        account.link = link = Link(
+        kind = CarriedLink if account.kind is AccountKind.VIRTUAL else Link
+        account.link = link = kind(
             account,
             ground.adapter,
             intake,
@@ -98,7 +103,8 @@ class Links:
             return
         link.phase = LinkState.CONNECTING
         link.task = self._tasks.spawn(link.run(), f"account {account.id}")
-        self._begun(account)
+        if account.kind is AccountKind.OWN:
+            self._begun(account)
 
     async def revoke(self, link: Link) -> str:
         """Revoke the credentials on the network. Returns what went wrong, or nothing."""

@@ -550,6 +550,23 @@ def _uploads(db: sqlite3.Connection) -> None:
     )
 
 
+def _portals(db: sqlite3.Connection) -> None:
+    """A group is linked; erin is in it without an account, and mallory may not be."""
+    for number, kind, user in (
+        (4, "house", "net.home.example"),
+        (5, "virtual", "erin@far.example"),
+    ):
+        db.execute(
+            "INSERT INTO account (id, network, kind, user, realm, remote_id, status, created_at,"
+            " active_at) VALUES (?, 'net', ?, ?, 'scripted', ?, 'linked', ?, ?)",
+            (number, kind, user, f"{kind}:{user}", NOW, NOW),
+        )
+    _insert(db, "portal", [("net", "!room", 0, "alice@home.example", NOW)])
+    named = [("alice@home.example", "owner"), ("mallory@far.example", "outcast")]
+    _insert(db, "portal_user", [("net", "!room", *each) for each in named])
+    _insert(db, "link_code", [("net", "ABCD-EFGH", "alice@home.example", 0, 1, NOW + 900)])
+
+
 def _uploader(db: sqlite3.Connection) -> None:
     """In its user's name."""
     db.execute("UPDATE file SET uploader = 1 WHERE id = 1")
@@ -596,6 +613,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     39: _muted,
     40: _reactions_to_what_waits,
     42: _uploader,
+    43: _portals,
 }
 """What a migration's new tables hold, by its number."""
 

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which groups of one network are linked for people without an account, and how they come to be.
+
+Somebody who may use the gateway asks for a code; whoever administers the group sends it there. So
+both sides have agreed, and the gateway knows of which group it is told.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+
+import structlog
+from msgspec import structs
+
+from gateway.adapter import Clock
+from gateway.events import RemoteEvent, RemoteNotice, RemoteRoom, RemoteUnreadable
+from gateway.ids import NetworkName, RemoteRoomId, UserJid
+from gateway.locale import in_language
+from gateway.store import Store, Transaction, portals
+from gateway.store.portals import Code, Portal
+from gateway.text.wording import tr
+
+log = structlog.get_logger("portals")
+
+CODE_S = 900.0
+"""How long a code counts."""
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+"""Without those that look like others."""
+
+_WRONG = tr(
+    "This code does not count any more. Whoever wants to link this group gets a new one from the "
+    "gateway."
+)
+_NOT_YOURS = tr("Only the owner of this group can link it with this code.")
+_IS_LINKED = tr("This group is linked already.")
+_LINKED = tr("This group is linked now. People on XMPP join it at the address that {user} knows.")
+_UNLINKED = tr("This group is not linked any more.")
+_NOT_LINKED = tr("This group is not linked.")
+
+
+class Portals:
+    """Those of one network."""
+
+    def __init__(self, network: NetworkName, store: Store, clock: Clock, language: str) -> None:
+        """``language``: in which something is said to groups."""
+        self._network = network
+        self._store = store
+        self._clock = clock
+        self._language = language
+        self._by_room: dict[RemoteRoomId, Portal] = {}
+        self.unlinked: Callable[[RemoteRoomId], None] = lambda _: None
+        """Called when a group is linked no longer."""
+        self.linked: Callable[[Portal], None] = lambda _: None
+        """Called when one is from now on."""
+
+    def load(self) -> None:
+        """Read which there are."""
+        found = portals.of_network(self._store.reader, self._network)
+        self._by_room = {portal.room: portal for portal in found}
+
+    @property
+    def rooms(self) -> frozenset[RemoteRoomId]:
+        """All that are linked."""
+        return frozenset(self._by_room)
+
+    def of(self, room: RemoteRoomId) -> Portal | None:
+        """What a group is to people without an account, if it is linked."""
+        return self._by_room.get(room)
+
+    async def new_code(self, user: UserJid, *, by_admin: bool, members_only: bool) -> Code:
+        """What links the group in which it is sent. Raises `StoreUnavailable`."""
+        now = self._clock.now()
+        drawn = "".join(secrets.choice(_LETTERS) for _ in range(8))
+        code = Code(
+            code=f"{drawn[:4]}-{drawn[4:]}",
+            user=user,
+            by_admin=by_admin,
+            members_only=members_only,
+            until=now + CODE_S,
+        )
+        await self._store.write(lambda db: portals.put_code(db, self._network, code, now))
+        return code
+
+    async def link(self, room: RemoteRoomId, typed: str, *, is_owner: bool) -> str:
+        """See `gateway.adapter.AccountContext.link_room`."""
+        now, said = self._clock.now(), typed.strip().upper()
+
+        def unit(db: Transaction) -> tuple[str, Portal | None]:
+            code = portals.code(db, self._network, said, now)
+            if portals.find(db, self._network, room) is not None:
+                return _IS_LINKED, None
+            if code is None:
+                return _WRONG, None
+            if not (is_owner or code.by_admin):
+                return _NOT_YOURS, None
+            portal = Portal(room=room, members_only=code.members_only, linked_by=code.user)
+            portals.link(db, self._network, portal, now)
+            portals.drop_code(db, self._network, said)
+            return _LINKED.format(user=code.user), portal
+
+        def committed(done: tuple[str, Portal | None]) -> None:
+            portal = done[1]
+            if portal is not None:
+                self._by_room[room] = portal
+                log.info("group_linked", network=self._network, by=portal.linked_by)
+                self.linked(portal)
+
+        text, _ = await self._store.write(unit, committed)
+        return self._in_words(text)
+
+    async def unlink(self, room: RemoteRoomId) -> str:
+        """A group is linked no longer, and nobody is in it. Returns what is to be said there.
+        Raises `StoreUnavailable`."""
+        is_linked = room in self._by_room
+
+        def committed(_: None) -> None:
+            if self._by_room.pop(room, None) is not None:
+                log.info("group_unlinked", network=self._network)
+                self.unlinked(room)
+
+        await self._store.write(lambda db: portals.unlink(db, self._network, room), committed)
+        return self._in_words(_UNLINKED if is_linked else _NOT_LINKED)
+
+    async def open_up(self, room: RemoteRoomId, *, members_only: bool) -> None:
+        """Change who may come in. Raises `StoreUnavailable`."""
+
+        def unit(db: Transaction) -> None:
+            portals.open_up(db, self._network, room, members_only=members_only)
+
+        def committed(_: None) -> None:
+            if (known := self._by_room.get(room)) is not None:
+                self._by_room[room] = Portal(
+                    room=room, members_only=members_only, linked_by=known.linked_by
+                )
+
+        await self._store.write(unit, committed)
+
+    def affiliation(self, room: RemoteRoomId, user: UserJid) -> str:
+        """See `gateway.store.portals.affiliation`."""
+        return portals.affiliation(self._store.reader, self._network, room, user)
+
+    def _in_words(self, text: str) -> str:
+        return in_language(text, self._language)
+
+
+def heard(db: Transaction, network: NetworkName, event: RemoteEvent) -> RemoteEvent | None:
+    """What counts of what the session of the house tells: nothing of chats, and of groups only
+    those that are linked. Who may come in there is decided here, and not on the network."""
+    if isinstance(event, RemoteNotice):
+        return event if event.contact is None else None
+    room: RemoteRoomId | None = getattr(event, "room", None)
+    if room is None:
+        return event if isinstance(event, RemoteUnreadable) else None
+    portal = portals.find(db, network, room)
+    if portal is None:
+        return None
+    if isinstance(event, RemoteRoom):
+        return _as_portal(event, portal)
+    return event
+
+
+def _as_portal(event: RemoteRoom, portal: Portal) -> RemoteRoom:
+    return structs.replace(
+        event, is_private=portal.members_only, takes_private=False, is_new=False
+    )

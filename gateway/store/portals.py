@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups that are linked for people without an account, and what those people are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.ids import NetworkName, RemoteRoomId, UserJid
+from gateway.store.writer import Connection, Transaction
+
+OUTCAST = "outcast"
+"""Who may not come in (XEP-0045 §5.2)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """A linked group."""
+
+    room: RemoteRoomId
+    members_only: bool
+    """Only who was named comes in."""
+    linked_by: UserJid
+
+
+_PORTAL = "remote_id, members_only, linked_by"
+
+
+def _portal(values: tuple[str, int, str]) -> Portal:
+    room, members_only, linked_by = values
+    return Portal(
+        room=RemoteRoomId(room), members_only=bool(members_only), linked_by=UserJid(linked_by)
+    )
+
+
+def of_network(db: Connection, network: NetworkName) -> list[Portal]:
+    """All of a network."""
+    found = db.execute(f"SELECT {_PORTAL} FROM portal WHERE network = ?", (network,))
+    return [_portal(values) for values in found]
+
+
+def find(db: Connection, network: NetworkName, room: RemoteRoomId) -> Portal | None:
+    """That of a group, if it is linked."""
+    found = db.execute(
+        f"SELECT {_PORTAL} FROM portal WHERE network = ? AND remote_id = ?", (network, room)
+    ).fetchone()
+    return None if found is None else _portal(found)
+
+
+def link(db: Transaction, network: NetworkName, portal: Portal, now: float) -> None:
+    """Link a group; whoever wanted that owns it here."""
+    db.execute(
+        "INSERT INTO portal VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (network, portal.room, portal.members_only, portal.linked_by, now),
+    )
+    set_affiliation(db, network, portal.room, portal.linked_by, "owner")
+
+
+def unlink(db: Transaction, network: NetworkName, room: RemoteRoomId) -> None:
+    """A group is linked no longer."""
+    db.execute("DELETE FROM portal WHERE network = ? AND remote_id = ?", (network, room))
+
+
+def open_up(
+    db: Transaction, network: NetworkName, room: RemoteRoomId, *, members_only: bool
+) -> None:
+    """Change who comes in."""
+    db.execute(
+        "UPDATE portal SET members_only = ? WHERE network = ? AND remote_id = ?",
+        (members_only, network, room),
+    )
+
+
+# --- what people are there ----------------------------------------------------------------------
+
+
+def affiliation(db: Connection, network: NetworkName, room: RemoteRoomId, user: UserJid) -> str:
+    """What somebody is there: one of `gateway.events.Affiliation`, or `OUTCAST`; empty if nothing
+    is said of them."""
+    found = db.execute(
+        "SELECT affiliation FROM portal_user WHERE network = ? AND remote_id = ? AND user = ?",
+        (network, room, user),
+    ).fetchone()
+    return "" if found is None else str(found[0])
+
+
+def set_affiliation(
+    db: Transaction, network: NetworkName, room: RemoteRoomId, user: UserJid, wanted: str
+) -> None:
+    """What somebody is from now on; empty if nothing is to be said of them."""
+    if wanted:
+        db.execute(
+            "INSERT INTO portal_user VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+            " SET affiliation = excluded.affiliation",
+            (network, room, user, wanted),
+        )
+    else:
+        db.execute(
+            "DELETE FROM portal_user WHERE network = ? AND remote_id = ? AND user = ?",
+            (network, room, user),
+        )
+
+
+def named(
+    db: Connection, network: NetworkName, room: RemoteRoomId, affiliation: str
+) -> list[UserJid]:
+    """Who is that there."""
+    found = db.execute(
+        "SELECT user FROM portal_user WHERE network = ? AND remote_id = ? AND affiliation = ?"
+        " ORDER BY user",
+        (network, room, affiliation),
+    )
+    return [UserJid(user) for (user,) in found]
+
+
+# --- codes --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What links the group in which it is sent."""
+
+    code: str
+    user: UserJid
+    """Who wants that."""
+    by_admin: bool
+    """An admin of the gateway, who need not own the group."""
+    members_only: bool
+    until: float
+
+
+def put_code(db: Transaction, network: NetworkName, code: Code, now: float) -> None:
+    """A new one, in place of those that the same user has not used; what is over goes."""
+    db.execute(
+        "DELETE FROM link_code WHERE network = ? AND (user = ? OR until <= ?)",
+        (network, code.user, now),
+    )
+    db.execute(
+        "INSERT INTO link_code VALUES (?, ?, ?, ?, ?, ?)",
+        (network, code.code, code.user, code.by_admin, code.members_only, code.until),
+    )
+
+
+def code(db: Connection, network: NetworkName, typed: str, now: float) -> Code | None:
+    """What a code says, while it counts."""
+    found = db.execute(
+        "SELECT code, user, by_admin, members_only, until FROM link_code"
+        " WHERE network = ? AND code = ? AND until > ?",
+        (network, typed, now),
+    ).fetchone()
+    if found is None:
+        return None
+    said, user, by_admin, members_only, until = found
+    return Code(
+        code=said,
+        user=UserJid(user),
+        by_admin=bool(by_admin),
+        members_only=bool(members_only),
+        until=until,
+    )
+
+
+def drop_code(db: Transaction, network: NetworkName, said: str) -> None:
+    """It was used."""
+    db.execute("DELETE FROM link_code WHERE network = ? AND code = ?", (network, said))
