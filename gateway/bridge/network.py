@@ -33,6 +33,7 @@ from gateway.bridge.network_settings import NetworkSettings
 from gateway.bridge.outbound.wanted import Incoming, IncomingText
 from gateway.bridge.persist import Persist
 from gateway.bridge.portals.house import House
+from gateway.bridge.portals.people import People
 from gateway.bridge.portals.portals import Portals
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.network_rooms import NetworkRooms
@@ -94,6 +95,7 @@ class Network:
         )
         self.own_profiles = OwnProfiles(ground, images)
         self.house.changed = self.rooms.link_changed
+        self.people = People(ground, self._links, self.rooms)
         self.muting = Muting(ground)
         self._build_life(ground, box)
 

@@ -165,6 +165,12 @@ def replace_identity(
     db.execute("UPDATE account SET user = ? WHERE id = ?", (user, account))
 
 
+def remote_id(db: Connection, account: AccountId) -> RemoteUserId | None:
+    """Who an account is on the network."""
+    found = db.execute("SELECT remote_id FROM account WHERE id = ?", (account,)).fetchone()
+    return None if found is None else RemoteUserId(found[0])
+
+
 def exists(db: Connection, account: AccountId) -> bool:
     """Whether it was not removed."""
     return db.execute("SELECT 1 FROM account WHERE id = ?", (account,)).fetchone() is not None

@@ -366,6 +366,14 @@ def beyond(db: Connection, room: RoomId, jid: str, account: AccountId, most: int
     return [other for (other,) in found]
 
 
+def account_of(db: Connection, room: RoomId, jid: str) -> AccountId | None:
+    """By which account a session is in a room."""
+    found = db.execute(
+        "SELECT account FROM occupant WHERE room = ? AND jid = ?", (room, jid)
+    ).fetchone()
+    return None if found is None or found[0] is None else AccountId(found[0])
+
+
 def is_in(db: Connection, room: RoomId, jid: str) -> bool:
     """Whether a session is in a room."""
     found = db.execute("SELECT 1 FROM occupant WHERE room = ? AND jid = ?", (room, jid))

@@ -173,6 +173,11 @@ class Component:
         """The user's account, if the admin still admits them (REQ-705)."""
         return self.network.accounts.of(user) if self.access.permits(user) else None
 
+    def account_at(self, user: UserJid, local: str) -> Account | None:
+        """By which account somebody is in the room at an address, or might be, if the admin still
+        admits them."""
+        return self.network.people.account_at(user, local) if self.access.permits(user) else None
+
     def _consents(self, user: UserJid, permission: Permission) -> bool:
         """Whether a user wants what their server lets us do in their name (REQ-1003)."""
         account = self.network.accounts.of(user)

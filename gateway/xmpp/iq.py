@@ -62,7 +62,7 @@ class IqService:
             payload=children[0],
             sender=element.get("from", ""),
             to=to,
-            account=self._component.account_of(sender.bare),
+            account=self._component.account_at(sender.bare, to.local),
             contact=self._network.addresses.contact(to.local) if to.local else None,
         )
         later = self._answered_later(request)

@@ -53,6 +53,14 @@ class Profiled(NamedTuple):
     """There is another picture, or none any more; not set while a new one is not there yet."""
 
 
+class Frozen(NamedTuple):
+    """A session that is out of a room which is still there (REQ-512)."""
+
+    room: RemoteRoomId
+    nick: str
+    session: str
+
+
 @dataclass(slots=True)
 class Committed:
     """What a unit has added to the journals."""
@@ -76,6 +84,7 @@ class Committed:
     """Rooms in which sessions have to be told of somebody."""
     outcasts: list[RoomId] = field(default_factory=list)
     """Rooms into which somebody may not come from now on, or may again."""
+    frozen: list[Frozen] = field(default_factory=list)
 
     blocked: tuple[RemoteUserId, ...] | None = None
     """Whom the account blocks from now on, if that has changed."""
@@ -94,6 +103,7 @@ class Committed:
         self.profiled += other.profiled
         self.untold += other.untold
         self.outcasts += other.outcasts
+        self.frozen += other.frozen
         self.listed |= other.listed
         if other.blocked is not None:
             self.blocked = other.blocked

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from gateway.bridge.inbound.rows import Committed, Rows
 from gateway.bridge.inbound.wellformed import honest_time
-from gateway.bridge.rooms import topics
+from gateway.bridge.rooms import topics, virtual
 from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.invitations import InvitationIntake
 from gateway.bridge.rooms.knocking import KnockIntake
@@ -107,7 +107,7 @@ class RoomIntake:
             case RemoteMember():
                 self.membership.member(db, room, event.member, now, out)
             case RemoteMemberGone():
-                self.membership.gone(db, room, event, now, out)
+                self._gone(db, room, event, now, out)
             case RemoteRoomKnock() | RemoteRoomKnockGone():
                 self.knocks.apply(db, room, event, now, out)
             case RemoteRoomMoved():
@@ -117,6 +117,13 @@ class RoomIntake:
                 self.gaps.named(db, room, event, now, out, is_said=is_said)
             case _:
                 self.said.apply(db, room, event, now, out)
+
+    def _gone(
+        self, db: Transaction, room: RoomRow, event: RemoteMemberGone, now: float, out: Committed
+    ) -> None:
+        self.membership.gone(db, room, event, now, out)
+        if self.room_rows.rows.is_of_house and event.user == self.room_rows.own:
+            virtual.freeze(db, room, out)
 
     def stand_in(
         self, db: Transaction, event: RemoteUndecryptable, reason: str, now: float, out: Committed

@@ -119,6 +119,8 @@ class NetworkRooms(Rooms):
         self.outcasts.changed(committed.outcasts)
         self._crowds.committed(committed.inbound)
         self._crowds.came(committed.untold)
+        for frozen in committed.frozen:
+            self._port.frozen(*frozen)
 
     def _tell(self, committed: Committed) -> None:
         """What was decided here is stored."""

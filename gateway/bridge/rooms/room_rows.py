@@ -25,6 +25,7 @@ from gateway.ids import (
     RemoteUserId,
     StanzaId,
     UserJid,
+    is_virtual,
     stanza_id,
 )
 from gateway.store import (
@@ -125,6 +126,8 @@ class RoomRows:
             found = members.by_nick(db, room.id, folded)
             if found is not None:
                 return found.user != user
+            if is_virtual(user):  # who may choose any
+                return self.rows.reserved.is_gateways(folded)
             return user != self.own and self._is_reserved(db, room, user, folded)
 
         return nick(name, user, is_taken)

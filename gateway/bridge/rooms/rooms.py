@@ -111,6 +111,7 @@ class Rooms:
         self._network = ground.network
         self._store = ground.store
         self._addresses = ground.addresses
+        self._accounts_by_id = ground.accounts.by_id
         self._clock = ground.clock
         self._persist = ground.persist
         self._cutoffs = ground.settings.cutoffs
@@ -213,6 +214,11 @@ class Rooms:
         """Whether somebody asks to be let in."""
         return knocks.has(self._store.reader, account.id, room.id, user)
 
+    def account_of(self, room: RoomRow, jid: str) -> Account | None:
+        """By which account a session has joined."""
+        found = rooms.account_of(self._store.reader, room.id, jid)
+        return None if found is None else self._accounts_by_id(found)
+
     def is_in(self, room: RoomRow, jid: str) -> bool:
         """Whether a session has joined."""
         return rooms.is_in(self._store.reader, room.id, jid)
@@ -224,19 +230,24 @@ class Rooms:
         jid: str,
         asked: Asked,
         refused: Callable[[], None],
+        *,
+        comes: Callable[[Transaction, Committed], None] | None = None,
     ) -> None:
         """Let a session in. What it is told is a row, before those of what is said from now on;
-        ``refused`` is called if it may not."""
+        ``refused`` is called if it may not. ``comes``: its user comes in with it."""
         now = self._clock.now()
         online: list[RemoteUserId] = []
         if members.has_more(self._store.reader, room.id, self._cutoffs.members):
             online += islice(self._online(account), _MOST_ONLINE)
 
         def unit(db: Transaction) -> tuple[Committed, list[str]] | None:
+            out = Committed()
+            occupants.begin(db, room.id, self._cutoffs, online, now)
+            if comes is not None:
+                comes(db, out)
             if members.find(db, room.id, account.remote_id) is None:
                 return None
-            occupants.begin(db, room.id, self._cutoffs, online, now)
-            return self._enter(db, account, room, jid, asked, now)
+            return out, self._enter(db, account, room, jid, asked, now, out)
 
         def committed(entered: tuple[Committed, list[str]] | None) -> None:
             if entered is None:
@@ -249,11 +260,27 @@ class Rooms:
 
         self._persist.write(unit, committed)
 
+    def change(self, do: Callable[[Transaction, Committed], None]) -> None:
+        """Something of a room is otherwise from now on, and told."""
+
+        def unit(db: Transaction) -> Committed:
+            out = Committed()
+            do(db, out)
+            return out
+
+        self._persist.write(unit, self._told)
+
     def _enter(
-        self, db: Transaction, account: Account, room: RoomRow, jid: str, asked: Asked, now: float
-    ) -> tuple[Committed, list[str]]:
+        self,
+        db: Transaction,
+        account: Account,
+        room: RoomRow,
+        jid: str,
+        asked: Asked,
+        now: float,
+        out: Committed,
+    ) -> list[str]:
         """A session is in from now on. Returns which others are out for that."""
-        out = Committed()
         with Changing(db, account, room.id, now, out, without=jid):
             rooms.come_in(db, room.id, jid, account.id, account.user, now)
             sessions.show(db, room.id, jid, asked.shown)
@@ -271,7 +298,7 @@ class Rooms:
         )
         sid = stanza_id(self._network, account.user, "room", room.id, "joined", jid)
         out.inbound.append(add_row(db, room, account.id, account.user, sid, told, now))
-        return out, displaced
+        return displaced
 
     def joined(self, account: Account, room: RoomRow, told: RoomJoined) -> Joined | None:
         """What a session is told that has joined; None if it is not in any more."""

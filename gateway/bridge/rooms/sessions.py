@@ -14,7 +14,7 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.ground import Ground
 from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.rooms import crowd
+from gateway.bridge.rooms import crowd, virtual
 from gateway.bridge.rooms.crowd import presence_of
 from gateway.ids import RemoteUserId, RoomId, UserJid
 from gateway.store import Transaction, members, rooms, sessions, sharing
@@ -103,6 +103,7 @@ class Sessions:
             out = Committed()
             with Changing(db, account, room, now, out):
                 rooms.leave(db, room, jid)
+                virtual.went_out(db, room, account.id, out)
             return out
 
         self._persist.write(unit, self._told)
@@ -112,13 +113,15 @@ class Sessions:
     def put_out(self, jid: str) -> None:
         """A session is not there any more: out of all rooms (REQ-557)."""
 
-        def unit(db: Transaction) -> list[RoomId]:
-            places = sessions.places(db, self._network, jid)
+        def unit(db: Transaction) -> tuple[list[RoomId], Committed]:
+            out, places = Committed(), sessions.places(db, self._network, jid)
             for room in places:
-                rooms.leave(db, room, jid)
-            return places
+                self._put_out(db, room, jid, out)
+            return places, out
 
-        def committed(places: list[RoomId]) -> None:
+        def committed(done: tuple[list[RoomId], Committed]) -> None:
+            places, out = done
+            self._told(out)
             for room in places:
                 self.tell_out(jid, room)
 
@@ -129,24 +132,34 @@ class Sessions:
     ) -> None:
         """These are not told what is told in a room, so they are out of it (REQ-556)."""
 
-        def unit(db: Transaction) -> None:
+        def unit(db: Transaction) -> Committed:
+            out = Committed()
             for jid in jids:
-                rooms.leave(db, room, jid)
+                self._put_out(db, room, jid, out)
+            return out
 
-        def committed(_: None) -> None:
+        def committed(out: Committed) -> None:
+            self._told(out)
             for jid in jids:
                 missed(jid, room)
 
         self._persist.write(unit, committed)
 
+    def _put_out(self, db: Transaction, room: RoomId, jid: str, out: Committed) -> None:
+        account = rooms.account_of(db, room, jid)
+        rooms.leave(db, room, jid)
+        if account is not None:
+            virtual.went_out(db, room, account, out)
+
     def tell_out(self, jid: str, number: RoomId) -> None:
         """A session is out of a room, which is still there (REQ-512). Not if it is in again."""
         reader = self._store.reader
-        account = self._accounts.of(UserJid(jid.partition("/")[0]))
-        room = rooms.by_id(reader, number)
-        if account is None or room is None or rooms.is_in(reader, number, jid):
+        user, room = UserJid(jid.partition("/")[0]), rooms.by_id(reader, number)
+        if room is None or rooms.is_in(reader, number, jid):
             return
-        me = members.find(reader, number, account.remote_id)
+        known = (self._accounts.of(user), self._accounts.virtual(user))
+        mine = (members.find(reader, number, one.remote_id) for one in known if one is not None)
+        me = next(filter(None, mine), None)
         self._port.frozen(room.remote_id, me.nick if me is not None else "", jid)
 
 

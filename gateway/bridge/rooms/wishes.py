@@ -28,6 +28,7 @@ from gateway.bridge.rooms import enclosures, quotes, references, slow_mode, thre
 from gateway.bridge.rooms.addressing import Addressing, Pointer, once, within
 from gateway.bridge.traffic import Traffic
 from gateway.events import (
+    Author,
     Enclosed,
     FailureReason,
     MarkRoomRead,
@@ -37,7 +38,8 @@ from gateway.events import (
     SendRoomText,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
-from gateway.store import Transaction, conversations, journal, rooms, texts
+from gateway.store import Transaction, conversations, journal, members, rooms, texts
+from gateway.store.accounts import AccountKind
 from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
 from gateway.store.rooms import RoomRow
@@ -132,6 +134,7 @@ class RoomWishes:
             previews=previews.shown(text.previews, body, spans),
             file=next(iter(files), None),
             files=files[1:],
+            author=_author(db, account, room),
         )
         return Planned(command, None if reply is None else reply.id)
 
@@ -181,6 +184,7 @@ class RoomWishes:
             enclosed=enclosures.within(text.enclosed, text.body, body),
             spans=spans,
             previews=previews.shown(text.previews, body, spans),
+            author=_author(db, account, room),
         )
         return Planned(command, target.id, is_edit=True)
 
@@ -216,7 +220,8 @@ class RoomWishes:
         if target is None:
             return Declined(FailureReason.NOT_FOUND, _UNKNOWN)
         emoji = self._reacting.newest(db, target.id, account.remote_id, wanted.emoji)
-        command = ReactInRoom(room=room.remote_id, message=LATER, emoji=emoji)
+        author = _author(db, account, room)
+        command = ReactInRoom(room=room.remote_id, message=LATER, emoji=emoji, author=author)
         return Planned(command, target.id)
 
     def _retraction(
@@ -269,6 +274,14 @@ class RoomWishes:
                 self._send(account, row)
 
         self._store.write(unit, committed)
+
+
+def _author(db: Transaction, account: Account, room: RoomRow) -> Author | None:
+    """For whom the house speaks, if it does."""
+    if account.kind is not AccountKind.VIRTUAL:
+        return None
+    me = members.find(db, room.id, account.remote_id)
+    return Author(user=account.remote_id, name="" if me is None else me.nick)
 
 
 def _is_by(db: Transaction, account: Account, room: RoomRow, target: MessageRow) -> bool:

@@ -13,6 +13,7 @@ from gateway.store.accounts import AccountStatus
 from gateway.store.archive import Wanted
 from gateway.store.invitations import Invitation
 from gateway.store.members import MemberRow
+from gateway.store.portals import Portal
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import tr
 from gateway.xmpp import disco
@@ -110,9 +111,17 @@ class RoomAnswers:
         found = self._component.rooms.find(split(request.sender), request.to)
         if found is not None:
             return found
+        if self._portal(request) is not None:
+            raise Refused(errors.NOT_IN_ROOM, NOT_IN)
         if request.account is None:
             raise Refused(errors.ITEM_NOT_FOUND, NO_ROOM)
         raise Refused(*self._component.rooms.doors.absence(request.account, request.to.local))
+
+    def _portal(self, request: Request) -> Portal | None:
+        """The linked group of a request of somebody who may come in, or ask why not."""
+        component = self._component
+        is_permitted = component.access.permits(split(request.sender).bare)
+        return component.network.people.portal(request.to.local) if is_permitted else None
 
     def _occupant(self, request: Request) -> tuple[Account, RoomRow, MemberRow]:
         """Occupants answer those alone who are in the room (REQ-128, REQ-552)."""
@@ -134,6 +143,8 @@ class RoomAnswers:
             return self._described(waiting.name, is_private=True)
         if waiting is not None and node == _OWN_NAME:
             return _own_name(self._expected(request, waiting))
+        if not node and (shown := self._info_of_portal(request)):
+            return shown
         account, room = self._room(request)
         if node == _OWN_NAME:
             return self._own_name(account, room)
@@ -145,6 +156,17 @@ class RoomAnswers:
             is_private=room.private,
             is_listed=room.is_listed,
             is_moderated=self._rooms.has_visitors(room),
+        )
+
+    def _info_of_portal(self, request: Request) -> str:
+        """What a linked group is to who is not in it; empty if it is none, or they are."""
+        portal = self._portal(request)
+        is_in = self._component.rooms.find(split(request.sender), request.to) is not None
+        room = None if portal is None or is_in else self._component.network.people.room(portal)
+        if portal is None or room is None:
+            return ""
+        return self._described(
+            room.name, is_private=portal.members_only, is_listed=not portal.members_only
         )
 
     def _target(self, request: Request, room: RoomRow) -> Target:

@@ -20,7 +20,7 @@ from gateway.events import (
     RoomPresences,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
-from gateway.store.accounts import AccountStatus
+from gateway.store.accounts import AccountKind, AccountStatus
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import RoomRow
 from gateway.store.sessions import Shown
@@ -40,6 +40,7 @@ from gateway.xmpp.rooms.pulse import GHOST, UNREACHABLE
 from gateway.xmpp.rooms.speaking import Speaking
 from gateway.xmpp.rooms.stanzas import MUC, SELF, TECHNICAL
 from gateway.xmpp.rooms.subject import Subjects
+from gateway.xmpp.rooms.visits import Visits
 from gateway.xmpp.stream import MAX_STANZA_BYTES
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class RoomService:
         """Sessions, and rooms of which they were told lately that they are not in."""
         self.doors = Doors(component, self.refuse_join, self._join)
         self.inviting = Inviting(component, self._refuse)
+        self._visits = Visits(component, self.refuse_join)
 
     # --- addresses ------------------------------------------------------------------------------
 
@@ -109,7 +111,7 @@ class RoomService:
 
     def find(self, sender: Address, to: Address) -> tuple[Account, RoomRow] | None:
         """The room at an address, for a user who is a member of it."""
-        account = self._component.account_of(sender.bare)
+        account = self._component.account_at(sender.bare, to.local)
         room = self._rooms.find(account, to.local) if account is not None else None
         if account is None or room is None or room.moved_to is not None:
             return None
@@ -136,6 +138,8 @@ class RoomService:
         if found is None:
             if join is not None:
                 self._join_unknown(element, sender, to, join)
+            elif self._component.network.people.portal(to.local) is not None:
+                self._tell_out(element.get("from", ""), element.get("to", ""))
             return
         account, room = found
         session = element.get("from", "")
@@ -172,6 +176,9 @@ class RoomService:
         me = self._rooms.me(account, room)
         if me is None or nick == me.nick:
             return
+        if account.kind is AccountKind.VIRTUAL:
+            self._component.network.people.rename(account, room, nick)
+            return
         told = stanzas.presence(
             self._place(
                 room.remote_id,
@@ -203,7 +210,7 @@ class RoomService:
 
     def _leave(self, element: Element, sender: Address, to: Address) -> None:
         """REQ-510: answered whether or not it was in."""
-        account = self._component.account_of(sender.bare)
+        account = self._component.account_at(sender.bare, to.local)
         room = self._rooms.find(account, to.local) if account is not None else None
         session, occupant = element.get("from", ""), element.get("to", "")
         has_waited = self.doors.gives_up(session, to.local)
@@ -220,8 +227,11 @@ class RoomService:
         return self.place(account, room).occupant(me.nick) if me is not None else ""
 
     def _join_unknown(self, element: Element, sender: Address, to: Address, join: Asked) -> None:
-        account = self._component.account_of(sender.bare)
-        if account is None:
+        account = self._component.account_at(sender.bare, to.local)
+        portal = self._component.network.people.portal(to.local)
+        if portal is not None and (account is None or account.kind is AccountKind.VIRTUAL):
+            self._visits.come(portal, element, sender, join)
+        elif account is None:
             said = _NO_ACCOUNT.format(gateway=self._component.domain)
             self.refuse_join(element, errors.REGISTRATION_REQUIRED, said)
         elif not self._may_join(account):
@@ -247,7 +257,7 @@ class RoomService:
 
     def unreachable(self, session: str, sender: Address, to: Address, condition: str) -> None:
         """Something came back from a session: it may be gone (REQ-557). It has missed that."""
-        account = self._component.account_of(sender.bare)
+        account = self._component.account_at(sender.bare, to.local)
         room = self._rooms.find(account, to.local) if account is not None else None
         if account is None or room is None or condition not in GHOST:
             return
@@ -278,6 +288,9 @@ class RoomService:
         if not message.has_content:  # then nobody waits for an answer
             if found is not None and self._rooms.is_in(found[1], message.sender):
                 self._speaking.signals(*found, message)
+            return
+        if found is None and self._component.network.people.portal(to.local) is not None:
+            refuse(errors.NOT_IN_ROOM, NOT_IN)
             return
         if found is None:
             refuse(errors.ITEM_NOT_FOUND, NO_ROOM)
@@ -337,7 +350,7 @@ class RoomService:
         return replace(told, to=to)
 
     def _joined(self, told: RoomJoined, room: RoomRow, place: Place, to: str) -> Iterator[Stanza]:
-        account = self._component.account_of(split(to).bare)
+        account = self._rooms.account_of(room, to)
         joined = self._rooms.joined(account, room, told) if account is not None else None
         return sequence(place, joined, told, to) if joined is not None else iter(())
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Those who are in linked groups without an account: the house speaks for them."""
+
+from __future__ import annotations
+
+import enum
+from functools import partial
+
+from gateway.bridge.accounts import Account
+from gateway.bridge.ground import Ground
+from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.links.links import Links
+from gateway.bridge.rooms import virtual
+from gateway.bridge.rooms.network_rooms import NetworkRooms
+from gateway.bridge.rooms.rooms import Asked
+from gateway.errors import Unsupported
+from gateway.events import Affiliation, Member
+from gateway.ids import RemoteRoomId, UserJid, virtual_id
+from gateway.store import Transaction
+from gateway.store.portals import OUTCAST, Portal
+from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
+
+
+class Refusal(enum.Enum):
+    """Why somebody may not come into a linked group."""
+
+    AWAY = enum.auto()
+    """The house is not in it now."""
+    BANNED = enum.auto()
+    NOT_NAMED = enum.auto()
+    """Only who was named comes in."""
+
+
+class People:
+    """Those of one network."""
+
+    def __init__(self, ground: Ground, links: Links, network_rooms: NetworkRooms) -> None:
+        self._store = ground.store
+        self._clock = ground.clock
+        self._accounts = ground.accounts
+        self._addresses = ground.addresses
+        self._portals = ground.portals
+        self._links = links
+        self._rooms = network_rooms
+
+    def portal(self, local: str) -> Portal | None:
+        """The linked group at an address."""
+        room = self._addresses.room(local)
+        return None if room is None else self._portals.of(room)
+
+    def account_at(self, user: UserJid, local: str) -> Account | None:
+        """By which account somebody is in the room at an address, or might be: by their own, if
+        that is in it; else by that by which the house speaks for them."""
+        own = self._accounts.of(user)
+        if self.portal(local) is None or (own is not None and self._is_in(own, local)):
+            return own
+        return self._accounts.virtual(user)
+
+    def _is_in(self, account: Account, local: str) -> bool:
+        room = self._rooms.find(account, local)
+        return room is not None and self._rooms.me(account, room) is not None
+
+    def room(self, portal: Portal) -> RoomRow | None:
+        """The room of a linked group, while the house is in it."""
+        house = self._accounts.house
+        room = None if house is None else self._rooms.known(house, portal.room)
+        if house is None or room is None or self._rooms.me(house, room) is None:
+            return None
+        return room
+
+    def refusal(self, user: UserJid, portal: Portal) -> Refusal | None:
+        """Why somebody may not come in now, if so."""
+        affiliation = self._portals.affiliation(portal.room, user)
+        if affiliation == OUTCAST:
+            return Refusal.BANNED
+        if portal.members_only and not affiliation:
+            return Refusal.NOT_NAMED
+        return Refusal.AWAY if self.room(portal) is None else None
+
+    async def account_for(self, user: UserJid) -> Account:
+        """That by which the house speaks for somebody, made if there is none. Raises `Unsupported`
+        and `StoreUnavailable`."""
+        house = self._accounts.house
+        if house is None:
+            raise Unsupported(tr("There are no linked groups here."))
+        account = await self._accounts.add_virtual(user, virtual_id(user), house.realm)
+        if account.link is None:
+            self._links.prepare(account)
+        return account
+
+    def join(self, account: Account, room: RoomRow, session: str, asked: Asked) -> None:
+        """A session comes in, and with it its user, under the nick that it asks for."""
+        comes = partial(self._come_in, account, room, asked.nick)
+        self._rooms.join(account, room, session, asked, lambda: None, comes=comes)
+
+    def rename(self, account: Account, room: RoomRow, nick: str) -> None:
+        """Somebody wants to be called otherwise (XEP-0045 §7.6)."""
+        self._rooms.change(partial(self._come_in, account, room, nick))
+
+    def _come_in(
+        self, account: Account, room: RoomRow, nick: str, db: Transaction, out: Committed
+    ) -> None:
+        assert account.link is not None
+        member = Member(
+            user=account.remote_id,
+            name=nick,
+            affiliation=self._affiliation(room.remote_id, account.user),
+        )
+        intake = account.link.intake.rooms
+        virtual.come_in(intake, db, room, member, self._clock.now(), out)
+
+    def _affiliation(self, room: RemoteRoomId, user: UserJid) -> Affiliation:
+        stored = self._portals.affiliation(room, user)
+        return Affiliation(stored) if stored and stored != OUTCAST else Affiliation.NONE

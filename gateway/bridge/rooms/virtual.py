@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Members of linked groups for whom the house speaks: they are there while a session of theirs is.
+
+What was said while they were away is for them as well, as it is in any room of XMPP: so a stay of
+theirs begins with the first time that they come, and does not end when they go.
+
+Runs inside the writer's transaction.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from gateway.bridge.inbound.rows import Committed, Frozen
+from gateway.bridge.rooms import crowd
+from gateway.bridge.rooms.crowd import presence_of
+from gateway.events import Departure, Member
+from gateway.ids import AccountId, RemoteUserId, RoomId, is_virtual
+from gateway.store import Transaction, accounts, members, rooms, sharing
+from gateway.store.rooms import RoomRow
+
+if TYPE_CHECKING:
+    from gateway.bridge.rooms.intake import RoomIntake
+
+
+def come_in(
+    intake: RoomIntake, db: Transaction, room: RoomRow, member: Member, now: float, out: Committed
+) -> None:
+    """Somebody is there from now on, as this; or is something else there. ``intake``: of their
+    account."""
+    known = intake.room_rows.enter(db, room.remote_id)
+    intake.membership.member(db, known, member, now, out)
+
+
+def went_out(
+    db: Transaction,
+    room: RoomId,
+    account: AccountId,
+    out: Committed,
+    *,
+    how: Departure = Departure.LEFT,
+    actor: str = "",
+    reason: str = "",
+) -> None:
+    """A session of an account is not there any more. With the last one of somebody for whom the
+    house speaks they have gone, and others are told."""
+    user = accounts.remote_id(db, account)
+    if user is None or not is_virtual(user) or rooms.sessions(db, room, account):
+        return
+    member = members.find(db, room, user)
+    if member is None:
+        return
+    members.remove(db, room, user)
+    if rooms.occupants(db, room):
+        crowd.note(db, room, user, member, None, out, how=how, actor=actor, reason=reason)
+
+
+def put_out(
+    intake: RoomIntake,
+    db: Transaction,
+    room: RoomRow,
+    user: RemoteUserId,
+    how: Departure,
+    now: float,
+    out: Committed,
+    *,
+    actor: str = "",
+    reason: str = "",
+) -> None:
+    """Somebody is removed by a moderator, or with the room: their sessions are told so.
+    ``intake``: of their account."""
+    account = intake.room_rows.rows.account
+    member = members.find(db, room.id, user)
+    own = rooms.sessions(db, room.id, account)
+    if member is not None and own:
+        gone = presence_of(room, member)
+        gone = structs.replace(gone, gone=how, actor=actor, reason=reason, to=own)
+        crowd.tell_own(intake.room_rows, db, room, gone, now, out)
+    for jid in own:
+        rooms.leave(db, room.id, jid)
+    went_out(db, room.id, account, out, how=how, actor=actor, reason=reason)
+
+
+def freeze(db: Transaction, room: RoomRow, out: Committed) -> None:
+    """The house is not in a group any more: nobody for whom it speaks is, until it is back."""
+    for member in members.of_room(db, room.id):
+        if not is_virtual(member.user):
+            continue
+        account = sharing.account_of(db, room.id, member.user)
+        members.remove(db, room.id, member.user)
+        for jid in () if account is None else rooms.sessions(db, room.id, account):
+            rooms.leave(db, room.id, jid)
+            out.frozen.append(Frozen(room.remote_id, member.nick, jid))
