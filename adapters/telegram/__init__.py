@@ -10,6 +10,7 @@ contact, and a group in which it is is a room.
                       ``unseen`` edits that change nothing
 ``groups``            which ones there are and who is there; ``group_events`` what happens there,
                       ``looking`` asks what they are
+``topics``            topics of groups, and of chats, as threads
 ``outbound``          commands as requests; ``buckets`` says when
 ``files``             what is shared, and its bytes: ``downloads``; ``uploads`` sends some
 ``entities``          styles of texts, both ways
@@ -63,6 +64,7 @@ class TelegramAdapter(Adapter):
         rooms=True,
         edits=True,
         replies=True,
+        threads=True,
         reactions=True,
         reactions_per_message=1,
         reactions_allowed=ALLOWED,

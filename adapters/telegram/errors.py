@@ -69,6 +69,10 @@ _SENTENCES: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
         lambda: Unsupported(tr("Telegram takes no file with nothing in it.")),
     ),
     ("too long", lambda: TooLarge(tr("The message is too long for Telegram."))),
+    (
+        "message thread not found",
+        lambda: NotFound(tr("This topic is not there any more: it was deleted.")),
+    ),
     ("file is too big", lambda: TooLarge(tr("Bots cannot fetch files of more than 20 MB."))),
     (
         "temporarily unavailable",  # which is said of files that are gone for good, too

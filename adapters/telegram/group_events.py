@@ -17,6 +17,7 @@ from adapters.telegram.groups import Groups
 from adapters.telegram.looking import Raw, named, ruler
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.spoken import name_of, spoken
+from adapters.telegram.topics import Topics, root_of
 from gateway.events import (
     Departure,
     Member,
@@ -49,9 +50,12 @@ _SILENT: Final = (
 class GroupEvents:
     """Of one bot."""
 
-    def __init__(self, own: RemoteUserId, groups: Groups, reactions: Reactions) -> None:
+    def __init__(
+        self, own: RemoteUserId, groups: Groups, topics: Topics, reactions: Reactions
+    ) -> None:
         self._own = own
         self._groups = groups
+        self._topics = topics
         self._reactions = reactions
 
     def said(self, message: Message, edit: int | None) -> Iterator[RemoteEvent]:
@@ -68,20 +72,23 @@ class GroupEvents:
             yield from self._left(room, message)
             return
         yield from groups.opened(room, _titled(chat))
+        sender, called = self._speaker(message)
+        yield from self._topics.lines(room, message, called)
         if message.new_chat_members:
             for user in message.new_chat_members:
                 yield from groups.speaker(room, RemoteUserId(str(user.id)), name_of(user))
         elif not any(getattr(message, kind) for kind in _SILENT):
-            sender, called = self._speaker(message)
             yield from groups.speaker(room, sender, called)
             if message.pinned_message is not None:
                 yield RemoteRoomNotice(
                     room=room,
                     id=ids.message_id(chat.id, message.message_id),
                     text=tr("{name} has pinned a message.", name=called),
+                    thread=root_of(message),
                 )
                 return
-            yield RemoteRoomMessage(room=room, sender=sender, **spoken(message, edit))
+            said = spoken(message, edit) | self._topics.place(message)
+            yield RemoteRoomMessage(room=room, sender=sender, **said)
 
     def _speaker(self, message: Message) -> tuple[RemoteUserId, str]:
         """Administrators may speak as the group, and people as a channel of theirs."""

@@ -19,6 +19,7 @@ from adapters.telegram.groups import Groups
 from adapters.telegram.looking import group_in
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.spoken import name_of, spoken
+from adapters.telegram.topics import Topics
 from gateway.events import (
     RemoteEvent,
     RemoteMessage,
@@ -37,12 +38,20 @@ _MOST_CONTENT = 16_000
 class Inbound:
     """Of one bot."""
 
-    def __init__(self, bot: Bot, own: RemoteUserId, groups: Groups, reactions: Reactions) -> None:
+    def __init__(
+        self,
+        bot: Bot,
+        own: RemoteUserId,
+        groups: Groups,
+        topics: Topics,
+        reactions: Reactions,
+    ) -> None:
         """``own``: the bot."""
         self._bot = bot
         self._reactions = reactions
+        self._topics = topics
         self._groups = groups
-        self._of_groups = GroupEvents(own, groups, reactions)
+        self._of_groups = GroupEvents(own, groups, topics, reactions)
 
     def events(self, raw: Mapping[str, Any]) -> list[RemoteEvent]:
         """What an update says. Never raises: what cannot be converted is one event's trouble."""
@@ -71,7 +80,19 @@ class Inbound:
         elif message is not None and is_group:
             yield from self._of_groups.said(message, None if edited is None else number)
         elif message is not None and message.chat.type == ChatType.PRIVATE:
-            yield from _of_chat(message, None if edited is None else number)
+            yield from self._of_chat(message, None if edited is None else number)
+
+    def _of_chat(self, message: Message, edit: int | None) -> Iterator[RemoteEvent]:
+        """What somebody says to the bot. ``edit``: as in `spoken`."""
+        contact, sender = RemoteUserId(str(message.chat.id)), message.from_user
+        own = sender is not None and str(sender.id) != contact
+        name = "" if sender is None else name_of(sender)
+        if sender is not None and not own:
+            yield RemoteProfile(contact=contact, name=name)
+        said = spoken(message, edit)
+        if of_topic := self._topics.told(message, name):
+            said["body"] = of_topic
+        yield RemoteMessage(contact=contact, own=own, **said, **self._topics.place(message))
 
     def _unreadable(self, raw: Mapping[str, Any], error: Exception) -> list[RemoteEvent]:
         """Told in the chat or the group, if it is known which one that is; kept in any case."""
@@ -90,15 +111,6 @@ class Inbound:
                 reason=f"{type(error).__name__}: {error}",
             )
         ]
-
-
-def _of_chat(message: Message, edit: int | None) -> Iterator[RemoteEvent]:
-    """What somebody says to the bot. ``edit``: as in `spoken`."""
-    contact, sender = RemoteUserId(str(message.chat.id)), message.from_user
-    own = sender is not None and str(sender.id) != contact
-    if sender is not None and not own:
-        yield RemoteProfile(contact=contact, name=name_of(sender))
-    yield RemoteMessage(contact=contact, own=own, **spoken(message, edit))
 
 
 def _of_membership(change: ChatMemberUpdated, number: int) -> Iterator[RemoteEvent]:

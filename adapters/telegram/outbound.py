@@ -117,17 +117,22 @@ class Outbound:
         chat = self._chat(command)
         text, entities = written(command.body, command.spans)
         answered = ids.number_of(command.reply_to, chat)
+        topic = ids.number_of(command.thread, chat)
         reply = None
-        if answered is not None:  # and if it is gone, the words are not
+        if answered not in (None, topic):  # and if it is gone, the words are not
             reply = ReplyParameters(answered, allow_sending_without_reply=True)
         self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=False):
             if command.file is not None:
                 answer = None if reply is None else reply.to_dict()
-                sent = await self._uploads.send(int(chat), command, command.file, answer)
+                sent = await self._uploads.send(int(chat), command, command.file, answer, topic)
                 return Sent(remote_id=ids.message_id(int(chat), int(sent["message_id"])))
             made = await self._bot.send_message(
-                int(chat), text, entities=entities, reply_parameters=reply
+                int(chat),
+                text,
+                entities=entities,
+                reply_parameters=reply,
+                message_thread_id=topic,
             )
         return Sent(remote_id=ids.message_id(made.chat.id, made.message_id))
 

@@ -26,6 +26,7 @@ from adapters.telegram.polling import Cursor, Polling, Raw
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.request import SharedRequest, TooMany
 from adapters.telegram.settings import TelegramSettings
+from adapters.telegram.topics import Topics
 from adapters.telegram.unseen import Unseen
 from gateway.adapter import AccountContext, Contact, Download, Sent, Session
 from gateway.errors import AuthExpired, NotFound, Transient, Unsupported
@@ -91,8 +92,13 @@ class TelegramSession(Session):
         return Groups(self._account.remote_id, self._account.state())
 
     @cached_property
+    def _topics(self) -> Topics:
+        return Topics(self._account.state())
+
+    @cached_property
     def _inbound(self) -> Inbound:
-        return Inbound(self._bot, self._account.remote_id, self._groups, self._reactions)
+        own = self._account.remote_id
+        return Inbound(self._bot, own, self._groups, self._topics, self._reactions)
 
     @cached_property
     def _looks(self) -> Looks:
@@ -139,7 +145,7 @@ class TelegramSession(Session):
             await asyncio.sleep(0)  # many long ones take a while, and others want their turns
         if found or updates or moment >= self._note_at:
             news, names = self._news(found)
-            changes = self._reactions.changes() | self._groups.changes()
+            changes = self._reactions.changes() | self._groups.changes() | self._topics.changes()
             await self._account.commit(news, cursor=after.written(), state=changes)
             self._names.update(names)
             self._note_at = moment + _NOTED_EVERY_S

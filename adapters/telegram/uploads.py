@@ -53,6 +53,7 @@ class Uploads:
         command: SendText | SendRoomText,
         file: SentFile,
         reply_to: dict[str, Any] | None,
+        topic: int | None,
     ) -> dict[str, Any]:
         """The message that Telegram has made. Raises `TelegramError`, and any `AdapterError`."""
         words, entities = written(command.body, command.spans)
@@ -63,6 +64,8 @@ class Uploads:
             fields |= {"caption": words, "caption_entities": [e.to_dict() for e in entities]}
         if reply_to is not None:
             fields["reply_parameters"] = reply_to
+        if topic is not None:
+            fields["message_thread_id"] = topic
         try:
             return await self._sent(file, fields, is_shown=not file.as_file)
         except BadRequest as error:

@@ -243,6 +243,8 @@ class RemoteRoomNotice(Record, frozen=True, kw_only=True):
     is_important: bool = True
     """It changes what the room is, or what people can do there, or calls for them. Users may want
     to hear of nothing else."""
+    thread: RemoteMessageId | None = None
+    """The thread that it belongs to. Then it can be answered, as a message of the network."""
 
 
 class RemoteRoomTopic(Record, frozen=True, kw_only=True):

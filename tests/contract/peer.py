@@ -313,6 +313,10 @@ class Peer(ABC):
         """Wait until the network notifies alice no more of what bob says, or again."""
         raise NotImplementedError
 
+    async def begins_thread(self, group: Place) -> RemoteMessageId:
+        """Bob begins a thread; returns the message with which it begins."""
+        return await (self.says("tea?") if group is None else self.says_in_group(group, "tea?"))
+
     async def says_in_thread(
         self, group: Place, root: RemoteMessageId, after: RemoteMessageId, body: str
     ) -> RemoteMessageId:

@@ -39,7 +39,7 @@ class TelegramPeer(Peer):
         self.adapter = TelegramAdapter(context)
         self.http = http
         self._telegram = telegram
-        self._bot = telegram.bot("Alice", "alice_bot")
+        self._bot = telegram.bot("Alice", "alice_bot", has_topics=True)
         self._bob, self._carol = telegram.person("Bob"), telegram.person("Carol")
         for person in (self._bob, self._carol):
             person.start(self._bot)
@@ -69,8 +69,8 @@ class TelegramPeer(Peer):
         return await _heard(self._chat, body)
 
     async def makes_group(self, name: str) -> RemoteRoomId:
-        """Only of administrators who are bots Telegram tells reactions."""
-        group = self._telegram.groups.create(name, self._bob, self._bot)
+        """Only bots who are administrators are told reactions by Telegram."""
+        group = self._telegram.groups.create(name, self._bob, self._bot, is_forum=True)
         self._telegram.groups.promote(group, self._bot)
         room = RemoteRoomId(str(group.id))
         self._groups[room] = group
@@ -103,6 +103,30 @@ class TelegramPeer(Peer):
     async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
         (answer,) = (each for each in self._groups[group].seen.items if each.text == body)
         assert answer.reply_to is self._message(message)
+
+    async def begins_thread(self, group: Place) -> RemoteMessageId:
+        chat = self._groups[group]
+        if isinstance(chat, Group):
+            return _of(chat, self._telegram.groups.open_topic(chat, "Tea"))
+        return _of(chat, self._bob.open_topic(self._bot, "Tea"))
+
+    async def says_in_thread(
+        self, group: Place, root: RemoteMessageId, after: RemoteMessageId, body: str
+    ) -> RemoteMessageId:
+        return _named(self._bob.say(self._groups[group], body, topic=_number(root)))
+
+    async def sees_in_thread(
+        self,
+        group: Place,
+        root: RemoteMessageId,
+        after: RemoteMessageId,
+        body: str,
+        *,
+        is_answer: bool,
+    ) -> None:
+        (said,) = (each for each in self._groups[group].seen.items if each.text == body)
+        assert said.thread_id == _number(root)
+        assert (said.reply_to is self._message(after)) is is_answer
 
     async def reacts(
         self, group: Place, message: RemoteMessageId, emoji: str, *, elsewhere: bool = False
@@ -174,7 +198,11 @@ class TelegramPeer(Peer):
 
 
 def _named(message: Message) -> RemoteMessageId:
-    return RemoteMessageId(f"{message.chat.id}:{message.id}")
+    return _of(message.chat, message.id)
+
+
+def _of(chat: Chat, message: int) -> RemoteMessageId:
+    return RemoteMessageId(f"{chat.id}:{message}")
 
 
 async def _heard(chat: Chat, body: str) -> list[RemoteMessageId]:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.timeout(120)
 
 _MANY = 15
 _MUC = "http://jabber.org/protocol/muc"
+_REPLY, _SID = "urn:xmpp:reply:0", "urn:xmpp:sid:0"
 
 
 def _gateway(prosody: Prosody, directory: Path, telegram: BotApi) -> GatewayProcess:
@@ -142,6 +143,53 @@ async def _enter(alice: XmppClient, anna: Person, group: Group) -> str:
     return room
 
 
+async def test_req_578_topics_of_a_group_are_threads(prosody: Prosody, tmp_path: Path) -> None:
+    """What is said in a topic answers the line that names it, and who answers that line, without
+    any thread, says something in the topic."""
+    prosody.add_user("alice-of-topics", PASSWORD)
+    client = XmppClient(
+        "alice-of-topics",
+        PASSWORD,
+        port=prosody.c2s_port,
+        ca_file=prosody.ca_file,
+        domain=prosody.domain,
+    )
+    async with (
+        BotApi() as telegram,
+        _gateway(prosody, tmp_path / "gateway", telegram),
+        client as alice,
+    ):
+        bot, anna = telegram.bot(), telegram.person("Anna")
+        await _link(alice, bot)
+        group = telegram.groups.create("Teas", anna, bot, is_forum=True)
+        room = await _enter(alice, anna, group)
+        topic = telegram.groups.open_topic(group, "Green")
+        told = await alice.wait_for(_is_said(room, "Topic “Green”, opened by Anna."), timeout=30)
+        assert told.sender == room
+        anna.say(group, "with milk?", topic=topic)
+        quote = "> Topic “Green”, opened by Anna.\n"
+        said = await alice.wait_for(_is_said(room, f"{quote}with milk?"), timeout=30)
+        thread, line, answered = (
+            told.text("thread"), told.child(_SID, "stanza-id"), said.child(_REPLY, "reply"),
+        )  # fmt: skip
+        assert thread == said.text("thread") != ""
+        assert line is not None
+        assert answered is not None
+        assert answered.get("id") == line.get("id")
+        _says(alice, room, "never", f"<reply xmlns='{_REPLY}' id='{line.get('id')}'/>")
+        back = await alice.wait_for(_is_said(room, "never"), timeout=30)
+        assert back.text("thread") == thread
+        _says(alice, room, "Well", f"<thread>{thread}</thread>")
+        await alice.wait_for(_is_said(room, "Well"), timeout=30)
+        telegram.groups.close_topic(group, topic)
+        await alice.wait_for(_is_said(room, "Anna has closed the topic “Green”."), timeout=30)
+        _says(alice, room, "too late", f"<thread>{thread}</thread>")
+        error = await alice.wait_error("too late", timeout=30)
+        assert "This topic of the group is closed." in str(error)
+    there = [(message.text, message.thread_id) for message in group.seen.items]
+    assert there == [("Hello Anna", None), ("never", topic), ("Well", topic)]
+
+
 async def _invited(alice: XmppClient) -> str:
     """Address of the room of which she is told."""
     told = await alice.wait_for(
@@ -163,10 +211,10 @@ async def _join(alice: XmppClient, room: str) -> None:
     )
 
 
-def _says(alice: XmppClient, room: str, body: str) -> None:
+def _says(alice: XmppClient, room: str, body: str, beside: str = "") -> None:
     """Under an id of these words."""
     alice.send_raw(
-        f"<message to='{room}' type='groupchat' id='{body}'><body>{body}</body></message>"
+        f"<message to='{room}' type='groupchat' id='{body}'><body>{body}</body>{beside}</message>"
     )
 
 

@@ -18,6 +18,7 @@ from tests.scenario.test_rooms import PHONE, _club, _join
 from tests.scenario.test_shared_rooms import Town, _groupchat
 
 THREAD = f"{ACCEPT}thread"
+_BODY = f"{ACCEPT}body"
 _REPLY = "{urn:xmpp:reply:0}reply"
 
 
@@ -83,6 +84,31 @@ async def test_req_578_clients_without_threads_see_what_was_said_before(house: H
     reply = fourth.find(_REPLY)
     assert reply is not None
     assert reply.get("id") == _id(second)
+
+
+async def test_req_578_577_a_line_of_a_thread_is_a_message_there(house: House) -> None:
+    """Clients without threads see what follows as an answer to it, such as the name of a topic;
+    who answers it says something in the thread."""
+    room = await _club(house)
+    await _join(house, room)
+    lines = []
+    for _ in range(2):  # what is told twice is one line
+        _tell(house, "notice", id="r1", text="Topic “Tea”.", thread="r1")
+        lines += await _settled(house)
+    (line,) = lines
+    assert (line.get("from"), line.findtext(_BODY)) == (room, "Topic “Tea”.")
+    said = await _heard(house, "r2", "green", thread="r1", thread_after="r1")
+    assert line.findtext(THREAD) == said.findtext(THREAD)
+    reply = said.find(_REPLY)
+    assert reply is not None
+    assert (reply.get("id"), reply.get("to")) == (_id(line), room)
+    assert said.findtext(_BODY) == "> Topic “Tea”.\ngreen"
+    back = await _says(house, room, "g1", "black", _answering(line))
+    assert house.network.sent[-1].about["thread"] == "r1"
+    assert back.findtext(THREAD) == said.findtext(THREAD)
+    _tell(house, "notice", id="r3", text="A message was pinned.")
+    (other,) = await _settled(house)
+    assert other.find(THREAD) is None
 
 
 async def test_req_578_what_is_said_in_a_thread_goes_into_it(house: House) -> None:

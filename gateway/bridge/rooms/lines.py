@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.rooms import threads
 from gateway.bridge.rooms.room_rows import THE_ROOM, RoomRows
 from gateway.bridge.splitting import brief
-from gateway.events import RoomMessage
+from gateway.events import RemoteRoomNotice, RoomMessage
+from gateway.ids import RemoteMessageId
 from gateway.locale import in_language
 from gateway.store import Transaction, archive, conversations
 from gateway.store.archive import Level
@@ -56,6 +58,34 @@ class Lines:
     ) -> None:
         """Once for each ``about``. ``level``: who wants to hear of it; what is missing, everybody
         has to."""
+        self._line(db, room, about, text, now, out, level)
+
+    def notice(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        event: RemoteRoomNotice,
+        now: float,
+        out: Committed,
+        level: Level,
+    ) -> None:
+        """What the network tells. In a thread it is one of the messages there: what follows may
+        answer it."""
+        about = f"notice {event.id}"
+        self._line(db, room, about, event.text, now, out, level, event.thread, event.id)
+
+    def _line(
+        self,
+        db: Transaction,
+        room: RoomRow,
+        about: str,
+        text: str,
+        now: float,
+        out: Committed,
+        level: Level,
+        thread: RemoteMessageId | None = None,
+        remote_id: RemoteMessageId | None = None,
+    ) -> None:
         archive_id = self.room_rows.id(room, "archive", "line", about)
         if not text or archive.get(db, room.id, archive_id) is not None:
             return
@@ -66,6 +96,7 @@ class Lines:
             occupant="",
             body=brief(in_language(text, self.room_rows.language(room))),
             sent_at=now,
+            thread=threads.id_of(room, thread),
         )
         message = conversations.add_message(
             db,
@@ -73,6 +104,7 @@ class Lines:
             stanza_id=said.id,
             origin=Origin.CONTACT,
             sent_at=now,
+            remote_id=None if thread is None else remote_id,
             number=self.room_rows.place(),
         )
         self.room_rows.say(db, room, THE_ROOM, said, now, out, message, level=level)

@@ -82,7 +82,7 @@ class Said:
                 self.reading.read(db, room, event, now, out)
             case RemoteRoomNotice():
                 level = Level.IMPORTANT if event.is_important else Level.OTHER
-                self.lines.line(db, room, f"notice {event.id}", event.text, now, out, level)
+                self.lines.notice(db, room, event, now, out, level)
             case RemoteRoomTopic():
                 topic, at = topics.topic(event.topic), honest_time(event.sent_at, now)
                 self.topics.changed(db, room, topic, event.by, at, now, out)

@@ -97,7 +97,7 @@ class PersonalChat(Chat):
         """All, also what the bot has written."""
         return self.connection.is_enabled
 
-    def topic(self, thread_id: int | None) -> int | None:
+    def topic(self, bot: Bot, thread_id: int | None) -> int | None:
         """There are none."""
         return None
 

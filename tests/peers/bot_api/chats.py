@@ -134,9 +134,14 @@ class Chat:
         """Whether this bot is told of a message."""
         raise NotImplementedError
 
-    def topic(self, thread_id: int | None) -> int | None:
-        """The thread in which a message goes that was meant for this one."""
+    def topic(self, bot: Bot, thread_id: int | None) -> int | None:
+        """The thread in which a message of a bot goes that was meant for this one."""
         raise NotImplementedError
+
+    @property
+    def has_chains(self) -> bool:
+        """Answers say with which message that which they answer began; that is no topic."""
+        return False
 
     def speaker(self, bot: Bot) -> User:
         """In whose name a bot writes here."""
@@ -208,7 +213,7 @@ class PrivateChat(Chat):
         """All but its own."""
         return bot is self.bot and message.sender is not bot
 
-    def topic(self, thread_id: int | None) -> int | None:
+    def topic(self, bot: Bot, thread_id: int | None) -> int | None:
         """The topic, if there is such a one."""
         if thread_id is not None and thread_id not in self.topics:
             raise bad("message thread not found")
@@ -228,7 +233,8 @@ class Group(Chat):
     """By the id of the user; the owner comes first."""
     topics: dict[int, str] = field(default_factory=dict)
     """The names of topics by the ids of the messages that made them."""
-    closed_topics: set[int] = field(default_factory=set)
+    closed_topics: set[int | None] = field(default_factory=set)
+    """None is the general one."""
     became: Group | None = None
     """The supergroup that it is now."""
 
@@ -282,12 +288,16 @@ class Group(Chat):
             or (words[0][0] == "/" and words[0].partition("@")[2] in ("", bot.username))
         )
 
-    def topic(self, thread_id: int | None) -> int | None:
-        """The topic, if there are any; None is the general one."""
-        if thread_id is None or not self.is_forum:
-            return None
-        if thread_id not in self.topics:
+    def topic(self, bot: Bot, thread_id: int | None) -> int | None:
+        """The topic, if there are any; None is the general one. Administrators with the right to
+        manage topics may write to those that are closed."""
+        if thread_id is not None and thread_id not in self.topics:
             raise bad("message thread not found")
-        if thread_id in self.closed_topics:
+        if thread_id in self.closed_topics and not self.member(bot).may("can_manage_topics"):
             raise bad("TOPIC_CLOSED")
         return thread_id
+
+    @property
+    def has_chains(self) -> bool:
+        """In supergroups; in forums too, where it is the general topic."""
+        return self.is_super

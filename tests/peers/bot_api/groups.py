@@ -86,17 +86,36 @@ class Groups:
         content = {"forum_topic_edited": {"name": name}}
         self._world.post(group, self._owner(group), content, thread_id=topic)
 
-    def close_topic(self, group: Group, topic: int, *, again: bool = False) -> None:
-        """The owner closes a topic for others, or opens it `again`."""
+    def close_topic(self, group: Group, topic: int | None, *, again: bool = False) -> None:
+        """The owner closes a topic for others, or opens it `again`. None is the general one."""
         (group.closed_topics.discard if again else group.closed_topics.add)(topic)
         content: Json = {f"forum_topic_{'reopened' if again else 'closed'}": {}}
         self._world.post(group, self._owner(group), content, thread_id=topic)
+
+    def hide_general(self, group: Group, *, again: bool = False) -> None:
+        """The owner hides the general topic, which closes it, or shows it `again`."""
+        (group.closed_topics.discard if again else group.closed_topics.add)(None)
+        content: Json = {f"general_forum_topic_{'unhidden' if again else 'hidden'}": {}}
+        self._world.post(group, self._owner(group), content)
+
+    def rename_general(self, group: Group, name: str) -> None:
+        """The owner gives the general topic another name."""
+        content = {"forum_topic_edited": {"name": name}}
+        self._world.post(group, self._owner(group), content)
+
+    def delete_topic(self, group: Group, topic: int) -> None:
+        """The owner deletes a topic with all that is in it. Bots are not told."""
+        del group.topics[topic]
+        for message in list(group.messages.values()):
+            if message.thread_id == topic:
+                del group.messages[message.id]
 
     def pin(self, message: Message, *, by: User | None = None) -> None:
         """Somebody puts a message above all others."""
         assert isinstance(message.chat, Group)
         content = {"pinned_message": message.json(with_reply=False)}
-        self._world.post(message.chat, by or self._owner(message.chat), content)
+        who = by or self._owner(message.chat)
+        self._world.post(message.chat, who, content, thread_id=message.thread_id)
 
     def upgrade(self, group: Group) -> Group:
         """A group becomes a supergroup, which has another id and begins without messages."""

@@ -27,6 +27,8 @@ _SERVICE = {
     "forum_topic_edited",
     "forum_topic_closed",
     "forum_topic_reopened",
+    "general_forum_topic_hidden",
+    "general_forum_topic_unhidden",
 }
 _ANONYMOUS = {
     "id": 1087968824,
@@ -93,6 +95,8 @@ class Message:
         if self.thread_id is not None:
             made["message_thread_id"] = self.thread_id
             made["is_topic_message"] = True
+        elif self.reply_to is not None and self.chat.has_chains:
+            made["message_thread_id"] = self._first_answered().id
         if self.forward_origin is not None:
             made["forward_origin"] = self.forward_origin
         answered = self.reply_to or self._root()
@@ -103,6 +107,10 @@ class Message:
         if self.album:
             made["media_group_id"] = self.album
         return {**made, **self.content}
+
+    def _first_answered(self) -> Message:
+        """The message with which the answers to answers began."""
+        return self if self.reply_to is None else self.reply_to._first_answered()
 
     def _root(self) -> Message | None:
         """In a topic of a group what answers nothing answers the creation of the topic."""

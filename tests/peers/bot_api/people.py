@@ -41,6 +41,16 @@ class Person(User):
         """Send a text. `more`: as in `send`."""
         return self.send(where, self._world.text(text, entities), **more)
 
+    def open_topic(self, bot: Bot, name: str) -> int:
+        """Begin a topic in the chat with a bot that has them. Returns its id."""
+        assert bot.has_topics, f"{bot.name} has no topics"
+        chat = self._world.private(bot, self)
+        topic = chat.next_message_id
+        chat.topics[topic] = name
+        content = {"forum_topic_created": {"name": name, "icon_color": 7322096}}
+        self.send(chat, content, topic=topic)
+        return topic
+
     def send(
         self,
         where: Chat | Bot,

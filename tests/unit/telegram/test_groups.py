@@ -243,24 +243,14 @@ async def test_privacy_mode_is_told_once_where_it_counts(world: World) -> None:
     assert (notice.room, "privacy mode" in notice.text) == (_room(first), True)
 
 
-async def test_who_speaks_as_the_group_and_what_opens_a_topic(world: World) -> None:
-    """What answers nothing in a topic answers nothing."""
-    groups = world.telegram.groups
-    group = groups.create("Tea", world.anna, world.bot, is_forum=True)
-    async with world.running() as session:
+async def test_who_speaks_as_the_group(world: World) -> None:
+    group = world.telegram.groups.create("Tea", world.anna, world.bot, is_super=True)
+    async with world.running():
         world.anna.say(group, "we say", is_anonymous=True)
         hidden = await _heard(world, "we say")
-        topic = groups.open_topic(group, "Green")
-        world.anna.say(group, "in it", topic=topic)
-        said = await _heard(world, "in it")
-        assert said.reply_to is None
-        await session.send(_text(_room(group), "there too", reply_to=said.id), "k.1")
-    (sent,) = group.seen.items
-    assert sent.thread_id == topic
     assert hidden.sender == str(group.id)
     names = {each.member.user: each.member.name for each in world.account.of(RemoteMember)}
     assert names[hidden.sender] == "Tea"
-    assert len(world.account.of(RemoteRoomMessage)) == 2
 
 
 async def test_reactions_of_several_people(world: World) -> None:

@@ -51,7 +51,7 @@ def send_chat_action(call: Call) -> bool:
     check_known(call, {"chat_id", "action"})
     if call.arguments["action"] not in _TYPING_IS:
         raise bad("wrong parameter action in request")
-    call.chat().topic(call.arguments.get("message_thread_id"))
+    call.chat().topic(call.bot, call.arguments.get("message_thread_id"))
     return True
 
 
@@ -63,10 +63,11 @@ def check_known(call: Call, names: set[str]) -> None:
 
 def post(call: Call, chat: Chat, content: Json, *, album: str = "") -> Message:
     """Send it: into the topic and as the answer that were asked for."""
-    thread_id = chat.topic(call.arguments.get("message_thread_id"))
+    thread_id = call.arguments.get("message_thread_id")
     reply_to, quote = _answered(call, chat)
     if reply_to is not None and thread_id is None:
         thread_id = reply_to.thread_id
+    thread_id = chat.topic(call.bot, thread_id)
     call.world.limits.check(chat, call.world.clock())
     speaker = chat.speaker(call.bot)
     return call.world.post(
