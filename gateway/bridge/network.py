@@ -35,6 +35,7 @@ from gateway.bridge.persist import Persist
 from gateway.bridge.portals.house import House
 from gateway.bridge.portals.people import People
 from gateway.bridge.portals.portals import Portals
+from gateway.bridge.portals.ruling import Ruling
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.network_rooms import NetworkRooms
 from gateway.bridge.traffic import Traffic
@@ -96,6 +97,7 @@ class Network:
         self.own_profiles = OwnProfiles(ground, images)
         self.house.changed = self.rooms.link_changed
         self.people = People(ground, self._links, self.rooms)
+        self.rooms.management.of_virtual = Ruling(ground, self.rooms).do
         self.muting = Muting(ground)
         self._build_life(ground, box)
 

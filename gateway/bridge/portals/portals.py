@@ -140,6 +140,10 @@ class Portals:
         """See `gateway.store.portals.affiliation`."""
         return portals.affiliation(self._store.reader, self._network, room, user)
 
+    def named(self, room: RemoteRoomId, affiliation: str) -> list[UserJid]:
+        """See `gateway.store.portals.named`."""
+        return portals.named(self._store.reader, self._network, room, affiliation)
+
     def _in_words(self, text: str) -> str:
         return in_language(text, self._language)
 

@@ -14,6 +14,7 @@ from gateway.bridge.waiting import answered, live
 from gateway.errors import Unsupported
 from gateway.events import FoundRoom, FoundRooms, LiftBan, RoomAction, SearchRooms
 from gateway.ids import RemoteRoomId, RemoteUserId
+from gateway.store.accounts import AccountKind
 from gateway.tasks import contained
 from gateway.text.wording import tr
 
@@ -27,6 +28,8 @@ class Management:
         self._possible = adapter.capabilities.room_actions
         self.can_search = adapter.capabilities.room_search
         self._clock = adapter.context.clock
+        self.of_virtual = self.on_network
+        """Carries out what those want for whom the house speaks (`gateway.bridge.portals`)."""
 
     def is_possible(self, kind: type[RoomAction]) -> bool:
         """Whether the network knows such a thing at all."""
@@ -34,6 +37,12 @@ class Management:
 
     async def do(self, account: Account, action: RoomAction) -> RemoteRoomId | None:
         """Carry it out, within 20 s. Raises any `AdapterError`, with a sentence for the user."""
+        if account.kind is AccountKind.VIRTUAL:
+            return await self.of_virtual(account, action)
+        return await self.on_network(account, action)
+
+    async def on_network(self, account: Account, action: RoomAction) -> RemoteRoomId | None:
+        """Have the network do it, for whoever wants it. Raises as `do`."""
         kind = type(action)
         session = self._session(account, kind)
         return await answered(

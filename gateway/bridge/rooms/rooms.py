@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -260,7 +260,7 @@ class Rooms:
 
         self._persist.write(unit, committed)
 
-    def change(self, do: Callable[[Transaction, Committed], None]) -> None:
+    def change(self, do: Callable[[Transaction, Committed], None]) -> Awaitable[object]:
         """Something of a room is otherwise from now on, and told."""
 
         def unit(db: Transaction) -> Committed:
@@ -268,7 +268,7 @@ class Rooms:
             do(db, out)
             return out
 
-        self._persist.write(unit, self._told)
+        return self._persist.write(unit, self._told)
 
     def _enter(
         self,

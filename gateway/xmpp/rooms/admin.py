@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
@@ -11,6 +11,8 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.rooms.rooms import is_ruler
 from gateway.errors import AdapterError
 from gateway.events import Affiliation, LiftBan
+from gateway.ids import is_virtual, user_of, virtual_id
+from gateway.store.accounts import AccountKind
 from gateway.store.member_lists import Listed
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
@@ -89,9 +91,27 @@ class Administration:
         # Converse.js 14 takes a role in a list of affiliations for what the nick is.
         has_role = asked[0] == "role"
         place = self._component.rooms.place(account, room)
-        return _query(
-            self._item(account, room, place, me, one, has_role=has_role) for one in found
-        )
+        here = [self._item(account, room, place, me, one, has_role=has_role) for one in found]
+        return _query([*here, *self._elsewhere(account, room, me, asked, found)])
+
+    def _elsewhere(
+        self,
+        account: Account,
+        room: RoomRow,
+        me: MemberRow,
+        asked: tuple[str, str],
+        found: Iterable[MemberRow],
+    ) -> Iterator[str]:
+        """In a linked group: people on XMPP who are that, and are not there now."""
+        kind, wanted = asked
+        is_told = kind == "affiliation" and (room.private or is_ruler(me))
+        if account.kind is not AccountKind.VIRTUAL or not is_told:
+            return
+        here = {member.user for member in found}
+        portals = self._component.network.portals
+        for user in portals.named(room.remote_id, wanted):
+            if virtual_id(user) not in here:
+                yield _written(affiliation=wanted, jid=user)
 
     def _item(
         self,
@@ -106,6 +126,8 @@ class Administration:
         jid = ""
         if member.user == account.remote_id:
             jid = account.user
+        elif is_virtual(member.user):
+            jid = user_of(member.user) if room.private or is_ruler(me) else ""
         elif room.private:
             jid = place.jid_of(member.user)
         elif is_ruler(me):
@@ -123,14 +145,16 @@ class Administration:
         account, room, me = self._room(request)
         if not room.private and not is_ruler(me):
             raise Refused(errors.FORBIDDEN, ONLY_RULERS)
+        outcasts = list(self._elsewhere(account, room, me, ("affiliation", "outcast"), ()))
         if not self._management.is_possible(LiftBan):
-            return _query(())
+            return _query(outcasts)
         try:
             users = await self._component.network.rooms.outcasts.of(account, room)
         except AdapterError as error:
             raise refused(error) from error
         puppet = self._component.puppet
-        return _query(_written(affiliation="outcast", jid=puppet(user)) for user in users)
+        banned = (_written(affiliation="outcast", jid=puppet(user)) for user in users)
+        return _query([*outcasts, *banned])
 
     # --- changes --------------------------------------------------------------------------------
 

@@ -22,7 +22,8 @@ from gateway.events import (
     SetAffiliation,
     SetVoice,
 )
-from gateway.ids import RemoteUserId
+from gateway.ids import RemoteUserId, is_virtual, virtual_id
+from gateway.store.accounts import AccountKind
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import tr
@@ -115,7 +116,7 @@ class Changes:
         action = self._role(item, target) if item.role else self._affiliation(item, target)
         if action is None:
             return  # they are that already
-        if not self._management.is_possible(type(action)):
+        if not is_virtual(target.user) and not self._management.is_possible(type(action)):
             raise Refused(errors.NOT_ALLOWED, NOT_POSSIBLE)
         yield action
 
@@ -144,6 +145,9 @@ class Changes:
         if address.bare == self._account.user:
             return self._account.remote_id
         network = self._component.network
+        is_virtual_here = self._account.kind is AccountKind.VIRTUAL
+        if is_virtual_here and address.domain != self._component.domain:
+            return virtual_id(address.bare)
         guest = network.accounts.of(address.bare)
         if guest is not None and (is_invited or self._knows(guest)):
             return guest.remote_id
@@ -210,7 +214,8 @@ class Changes:
             return self._of_absent(item, target, wanted)
         if target.member.affiliation is wanted:
             return None
-        if wanted is Affiliation.NONE and self._room.private:  # XEP-0045 §9.4: then they are out
+        is_out = wanted is Affiliation.NONE and self._room.private and not is_virtual(target.user)
+        if is_out:  # XEP-0045 §9.4: then they are out
             self._spare_self(target)
             self._spare_rulers(target.member)
             return self._removal(item, target)
@@ -221,6 +226,8 @@ class Changes:
 
     def _of_absent(self, item: Item, target: _Target, wanted: Affiliation) -> RoomAction:
         room = self._room.remote_id
+        if is_virtual(target.user):  # of whom it is known here, wherever they are
+            return SetAffiliation(room=room, user=target.user, affiliation=wanted)
         if wanted is Affiliation.NONE and self._rooms.has_knocked(
             self._account, self._room, target.user
         ):

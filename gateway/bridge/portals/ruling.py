@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people do with linked groups for whom the house speaks: about one another it is decided
+here, and about people of the network there, by the rights that the house has.
+
+The network would do for the house whatever it may, so who may ask for it is checked here.
+"""
+
+from __future__ import annotations
+
+from msgspec import structs
+
+from gateway.bridge.accounts import Account
+from gateway.bridge.ground import Ground
+from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.rooms import virtual
+from gateway.bridge.rooms.network_rooms import NetworkRooms
+from gateway.bridge.rooms.rooms import is_ruler
+from gateway.errors import Forbidden, NotFound, Unsupported
+from gateway.events import (
+    Affiliation,
+    Departure,
+    DescribeRoom,
+    DestroyRoom,
+    InviteToRoom,
+    LeaveRoom,
+    LiftBan,
+    Member,
+    RemoveFromRoom,
+    RoomAction,
+    SetAffiliation,
+    SetVoice,
+)
+from gateway.ids import RemoteRoomId, RemoteUserId, is_virtual, user_of
+from gateway.store import Transaction, members, portals
+from gateway.store.members import MemberRow
+from gateway.store.portals import OUTCAST
+from gateway.store.rooms import RoomRow
+from gateway.text.wording import tr
+
+_NOT_IN = tr("You are not in this group.")
+_ONLY_RULERS = tr("Only owners and admins of this group may do that.")
+_NO_VOICE = tr("People on XMPP cannot be silenced in this group. They can be put out of it.")
+_NO_INVITATION = tr(
+    "Only people on XMPP can be invited from here. Others are invited in the network's app."
+)
+
+
+class Ruling:
+    """Of the linked groups of one network."""
+
+    def __init__(self, ground: Ground, rooms: NetworkRooms) -> None:
+        self._network = ground.network
+        self._store = ground.store
+        self._accounts = ground.accounts
+        self._portals = ground.portals
+        self._now = ground.clock.now
+        self._rooms = rooms
+
+    async def do(self, account: Account, action: RoomAction) -> RemoteRoomId | None:
+        """Carry something out that somebody wants for whom the house speaks. Raises any
+        `AdapterError`, and `StoreUnavailable`."""
+        room_id: RemoteRoomId | None = getattr(action, "room", None)
+        room = None if room_id is None else self._rooms.known(account, room_id)
+        me = None if room is None else self._rooms.me(account, room)
+        if room is None or me is None:
+            raise NotFound(_NOT_IN)
+        user: RemoteUserId | None = getattr(action, "user", None)
+        match action:
+            case LeaveRoom():
+                await self._put_out(room, account.remote_id, Departure.LEFT, me, "")
+                return None
+            case InviteToRoom():
+                await self._invite(room, me, action)
+                return None
+        if not is_ruler(me):
+            raise Forbidden(_ONLY_RULERS)
+        if user is not None and is_virtual(user):
+            await self._do_here(room, me, user, action)
+            return None
+        match action:
+            case DestroyRoom():
+                if me.affiliation is not Affiliation.OWNER:
+                    raise Forbidden(_ONLY_RULERS)
+                await self._portals.unlink(room.remote_id)
+                return None
+            case DescribeRoom(is_private=bool(is_private)):
+                await self._portals.open_up(room.remote_id, members_only=is_private)
+                action = structs.replace(action, is_private=None)
+                if action.name is None and action.topic is None:
+                    return None
+        return await self._rooms.management.on_network(account, action)
+
+    async def _do_here(
+        self, room: RoomRow, me: MemberRow, user: RemoteUserId, action: RoomAction
+    ) -> None:
+        """About somebody for whom the house speaks, too."""
+        match action:
+            case RemoveFromRoom(is_ban=True):
+                await self._affiliate(room, user, OUTCAST)
+                await self._put_out(room, user, Departure.BANNED, me, action.reason)
+            case RemoveFromRoom():
+                await self._put_out(room, user, Departure.KICKED, me, action.reason)
+            case LiftBan():
+                await self._affiliate(room, user, "")
+            case SetAffiliation(affiliation=Affiliation.NONE) if room.private:
+                await self._affiliate(room, user, "")
+                await self._put_out(room, user, Departure.KICKED, me, "")
+            case SetAffiliation(affiliation=wanted):
+                await self._affiliate(room, user, "" if wanted is Affiliation.NONE else wanted)
+                await self._show(room, user, wanted)
+            case SetVoice():
+                raise Unsupported(_NO_VOICE)
+            case _:
+                raise Unsupported(tr("This cannot be done with people on XMPP."))
+
+    async def _invite(self, room: RoomRow, me: MemberRow, action: InviteToRoom) -> None:
+        """Where only who was named comes in, an invitation names somebody."""
+        if not is_virtual(action.user):
+            raise Unsupported(_NO_INVITATION)
+        stored = self._portals.affiliation(room.remote_id, user_of(action.user))
+        portal = self._portals.of(room.remote_id)
+        if stored == OUTCAST and not is_ruler(me):
+            raise Forbidden(_ONLY_RULERS)
+        if portal is not None and portal.members_only and stored in ("", OUTCAST):
+            if not is_ruler(me):
+                raise Forbidden(_ONLY_RULERS)
+            await self._affiliate(room, action.user, Affiliation.MEMBER)
+
+    async def _affiliate(self, room: RoomRow, user: RemoteUserId, wanted: str) -> None:
+        await self._store.write(
+            lambda db: portals.set_affiliation(
+                db, self._network, room.remote_id, user_of(user), wanted
+            )
+        )
+
+    async def _put_out(
+        self, room: RoomRow, user: RemoteUserId, how: Departure, by: MemberRow, reason: str
+    ) -> None:
+        account = self._accounts.virtual(user_of(user))
+        if account is None or account.link is None:
+            return
+        intake = account.link.intake.rooms
+        actor = "" if by.user == user else by.nick
+
+        def put_out(db: Transaction, out: Committed) -> None:
+            virtual.put_out(
+                intake, db, room, user, how, self._now(), out, actor=actor, reason=reason
+            )
+
+        await self._rooms.change(put_out)
+
+    async def _show(self, room: RoomRow, user: RemoteUserId, wanted: Affiliation) -> None:
+        account = self._accounts.virtual(user_of(user))
+        if account is None or account.link is None:
+            return
+        intake = account.link.intake.rooms
+
+        def become(db: Transaction, out: Committed) -> None:
+            before = members.find(db, room.id, user)
+            if before is None:
+                return
+            member = Member(
+                user=user,
+                name=before.name,
+                affiliation=wanted,
+                may_speak=before.may_speak,
+                title=before.title,
+                avatar=before.avatar,
+            )
+            virtual.come_in(intake, db, room, member, self._now(), out)
+
+        await self._rooms.change(become)
