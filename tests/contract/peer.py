@@ -15,7 +15,7 @@ import pytest
 
 from gateway.adapter import Adapter, Linked, LoginFlow, LoginStep
 from gateway.errors import Unsupported
-from gateway.events import Availability, ContactCard, LinkPreview, Presence, RoomAction
+from gateway.events import Author, Availability, ContactCard, LinkPreview, Presence, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Running
 
@@ -214,6 +214,19 @@ class Peer(ABC):
 
     async def heard_in_group(self, group: RemoteRoomId, body: str) -> list[RemoteMessageId]:
         """All that alice has said there in these words, once she has said something."""
+        raise NotImplementedError
+
+    async def links_group(self, name: str, code: str) -> RemoteRoomId:
+        """Bob makes a group with the account of the house, and sends a code there that links
+        it."""
+        raise NotImplementedError
+
+    async def unlinks_group(self, group: RemoteRoomId) -> None:
+        """He wants it to be linked no longer."""
+        raise NotImplementedError
+
+    async def sees_said_for(self, group: RemoteRoomId, author: Author, body: str) -> None:
+        """The account of the house has said there what somebody without an account says."""
         raise NotImplementedError
 
     async def makes_own_group(self, name: str) -> RemoteRoomId:

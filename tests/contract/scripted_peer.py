@@ -10,12 +10,15 @@ import aiohttp
 import msgspec
 
 from gateway.adapter import Adapter
-from gateway.events import Availability, ContactCard, LinkPreview, Presence, RoomAction
+from gateway.events import Author, Availability, ContactCard, LinkPreview, Presence, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context
 from tests.contract.peer import Peer, Place
-from tests.scripted.adapter import ScriptedSettings, fields_of
+from tests.scripted.adapter import ScriptedSettings, fields_of, token_of_house
 from tests.scripted.server import ScriptedNetwork, SentText
+
+_RELAY = "relay"
+"""The account of the house."""
 
 
 class ScriptedPeer(Peer):
@@ -29,12 +32,14 @@ class ScriptedPeer(Peer):
     def __init__(
         self, kind: type[Adapter], network: ScriptedNetwork, http: aiohttp.ClientSession
     ) -> None:
-        context: Any = Context(http, ScriptedSettings(port=network.port))
+        settings = ScriptedSettings(port=network.port, house=_RELAY)
+        context: Any = Context(http, settings)
         self.adapter = kind(context)
         self.http = http
         self.network = network
         network.people = {"bob": "Bob", "carol": "Carol"}
         network.contacts = [{"id": "bob", "name": "Bob", "was_talked_with": True}]
+        network.tokens[token_of_house(_RELAY)] = _RELAY
         network.idempotent = kind.capabilities.idempotent_send
 
     def answers(self) -> Mapping[str, str]:
@@ -132,6 +137,21 @@ class ScriptedPeer(Peer):
         members = [{"user": "alice"}, {"user": "bob", "name": "Bob", "affiliation": "owner"}]
         self.network.event("alice", "room", room="!g", name=name, is_new=True, members=members)
         return RemoteRoomId("!g")
+
+    async def links_group(self, name: str, code: str) -> RemoteRoomId:
+        self.network.event(_RELAY, "link", room="!h", code=code, is_owner=True)
+        members = [{"user": _RELAY}, {"user": "bob", "name": "Bob", "affiliation": "owner"}]
+        self.network.event(_RELAY, "room", room="!h", name=name, members=members)
+        return RemoteRoomId("!h")
+
+    async def unlinks_group(self, group: RemoteRoomId) -> None:
+        self.network.event(_RELAY, "unlink", room=group)
+
+    async def sees_said_for(self, group: RemoteRoomId, author: Author, body: str) -> None:
+        await self.network.until(lambda: any(text.body == body for text in self.network.sent))
+        (said,) = self.network.sent
+        assert (said.sender, said.to) == (_RELAY, group)
+        assert said.about["author"] == fields_of(author)
 
     async def had_group(
         self, name: str, said: Sequence[str]

@@ -63,7 +63,7 @@ from gateway.events import (
     SetVoice,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId
-from tests.contract import group_speech, sent_files, speech
+from tests.contract import group_speech, relaying, sent_files, speech
 from tests.contract.account import Account
 from tests.contract.files import files
 from tests.contract.group_speech import PNG
@@ -710,6 +710,7 @@ _EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "profile": _profile,
     "rooms": _rooms,
     **group_speech.EXERCISES,
+    **relaying.EXERCISES,
     **speech.EXERCISES,
     "files": files,
     "history": history,

@@ -63,6 +63,7 @@ from tests.scripted.adapter import (
     ScriptedSettings,
     StepwiseAdapter,
     TrustedAdapter,
+    token_of_house,
 )
 from tests.scripted.addressed import AddressedAdapter
 from tests.scripted.sealed import SealedAdapter
@@ -74,6 +75,8 @@ NEIGHBOUR = "other.example"
 HOME = "home.example"
 """Domain of our own server; users elsewhere are remote."""
 _PLAYERS = ("tests.scenario.server", "tests.scenario.web", "tests.scripted.server")
+RELAY = "relay"
+"""The account of the gateway itself, for tests that want one."""
 SECRET = "component-secret"
 PASSWORD = "user-secret"
 
@@ -170,6 +173,8 @@ class Options:
     inbound_rows: int | str = 50_000
     outbound_rows: int | str = 10_000
     ask: tuple[str, ...] = ()
+    house: bool = False
+    """The gateway has an account of its own on the network."""
     neighbour: str = ""
     """Adapter of a second network."""
     has_pages: bool = False
@@ -217,6 +222,8 @@ class House:
         self.network.passwords = dict.fromkeys(("alice", "carol", "dave"), PASSWORD)
         self.network.people = {"bob": "Bob", "eve": "Eve", "alice": "Alice", "Mixed Case": ""}
         self.network.idempotent = self.options.capabilities.idempotent_send
+        if self.options.house:
+            self.network.tokens[token_of_house(RELAY)] = RELAY
         await self.network.start()
         if self.options.uploads:
             self.server.uploads = FakeUploads(self.web)
@@ -292,7 +299,9 @@ class House:
             domain=Domain(domain),
             secret=Secret(SECRET),
             auto_accept_invites=self.options.auto_accept,
-            settings=ScriptedSettings(port=self.network.port),
+            settings=ScriptedSettings(
+                port=self.network.port, house=RELAY if self.options.house else ""
+            ),
         )
 
     # --- the gateway's life ---------------------------------------------------------------------

@@ -51,6 +51,7 @@ from gateway.errors import (
 )
 from gateway.events import (
     AcceptInvite,
+    Author,
     Command,
     ContactCard,
     DeclineInvite,
@@ -124,6 +125,13 @@ class ScriptedSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """Where the scripted network listens."""
 
     port: int
+    house: str = ""
+    """The account of the gateway itself; its token is called after it."""
+
+
+def token_of_house(name: str) -> str:
+    """By which an account of the house logs in."""
+    return f"token-{name}"
 
 
 class ScriptedAdapter(Adapter):
@@ -143,6 +151,7 @@ class ScriptedAdapter(Adapter):
         muting=True,
         reporting=True,
         rooms=True,
+        relay=True,
         room_actions=frozenset(get_args(RoomAction)),
         room_search=True,
         people_search=True,
@@ -187,6 +196,14 @@ class ScriptedAdapter(Adapter):
     def login(self, again: Relogin | None = None) -> LoginFlow:
         """User and password."""
         return _Login(self.context.settings.port, again)
+
+    def house(self) -> Linked | None:
+        """As the settings have it."""
+        name = self.context.settings.house
+        if not name:
+            return None
+        secret = token_of_house(name).encode()
+        return Linked(realm="scripted", remote_id=RemoteUserId(name), secret=secret)
 
     def session(self, account: AccountContext) -> Session:
         """A session."""
@@ -411,7 +428,14 @@ def _checked(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def fields_of(
-    record: Command | RoomAction | SearchRooms | SearchPeople | Mention | LinkPreview | FileFacts,
+    record: Command
+    | RoomAction
+    | SearchRooms
+    | SearchPeople
+    | Mention
+    | Author
+    | LinkPreview
+    | FileFacts,
 ) -> dict[str, Any]:
     """What is not left at its default."""
     fields = dict(msgspec.to_builtins(record))
@@ -428,6 +452,7 @@ def _text(command: SendText | SendRoomText) -> dict[str, Any]:
         about |= {"continues": command.continues, "attention": command.attention or None}
     else:
         where = {"op": "say", "to": command.room}
+        about["author"] = command.author and fields_of(command.author)
     about["mentions"] = list(map(fields_of, command.mentions)) or None
     about["previews"] = list(map(fields_of, command.previews)) or None
     # Only where it says how a text is meant.
@@ -489,6 +514,10 @@ class ScriptedSession(Session):
         elif "presence" in push:
             presence = msgspec.convert(push["is"], Presence)
             self._account.presence(RemoteUserId(push["presence"]), presence)
+        elif push["event"] and push["event"]["type"] in ("link", "unlink"):
+            await self._links(wire, push["event"])
+            await self._account.commit([], cursor=str(push["pos"]))
+            wire.write({"op": "ack", "pos": push["pos"]})
         else:
             event = push["event"]
             kinds = ("room", "member", "react", "retract", "call")
@@ -497,6 +526,16 @@ class ScriptedSession(Session):
             events = [] if event is None else [convert(event)]
             await self._account.commit(events, cursor=str(push["pos"]))
             wire.write({"op": "ack", "pos": push["pos"]})
+
+    async def _links(self, wire: _Wire, event: dict[str, Any]) -> None:
+        """Somebody has sent a code in a group, or wants it to be linked no longer."""
+        room = RemoteRoomId(event["room"])
+        if event["type"] == "unlink":
+            answer = await self._account.unlink_room(room)
+        else:
+            is_owner = event["is_owner"]
+            answer = await self._account.link_room(room, event["code"], is_owner=is_owner)
+        await wire.request({"op": "announce", "room": room, "text": answer})
 
     def _event(self, event: dict[str, Any]) -> RemoteEvent:
         contact = RemoteUserId(event["contact"])
@@ -597,7 +636,10 @@ class ScriptedSession(Session):
                 reply = await wire.request(said)
                 return Sent(remote_id=RemoteMessageId(reply["id"]))
             case React() | ReactInRoom():
-                reply = await wire.request({"op": "react", "key": key, **fields_of(command)})
+                wanted = fields_of(command)
+                if isinstance(command, ReactInRoom) and command.author is not None:
+                    wanted["author"] = fields_of(command.author)
+                reply = await wire.request({"op": "react", "key": key, **wanted})
                 return Sent(reactions=reply["reactions"])
             case Retract() | RetractInRoom():
                 await wire.request({"op": "retract", "key": key, **fields_of(command)})

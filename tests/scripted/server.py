@@ -398,6 +398,7 @@ class ScriptedNetwork:
                 "thread_after",
                 "attention",
                 "is_further",
+                "author",
             )
             if name in request
         }
@@ -412,6 +413,7 @@ class ScriptedNetwork:
             text.file = {**request["file"], "size": len(data), "sha256": checksum}
         self.sent.append(text)
         said = {"id": text.id, "body": text.body, **({"key": text.key} if self.idempotent else {})}
+        about = {name: value for name, value in about.items() if name != "author"}
         if request["op"] == "say":
             self.event(account, "room-message", room=text.to, sender=account, **said, **about)
         else:
@@ -466,7 +468,10 @@ class ScriptedNetwork:
             self.event(account, "retraction", contact=request["contact"], own=True, **taken)
 
     def _react(self, request: dict[str, Any], account: str) -> dict[str, str]:
-        """All reactions of an account to a message are others now."""
+        """All reactions of an account to a message are others now; those of people for whom it
+        speaks are only noted."""
+        if "author" in request:
+            return {}
         own: dict[str, Any]
         if "room" in request:
             kind, place, own = "room-reaction", "room", {"sender": account}

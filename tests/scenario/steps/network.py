@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image
 
+from tests.scenario.house import RELAY
 from tests.scenario.patterns import fill
 from tests.scenario.steps.stage import LIMIT_S, Stage
 from tests.scenario.steps.vocabulary import said, step
@@ -212,6 +213,19 @@ class NetworkSteps(Stage):
     @step("network has banned <who>")
     async def bans(self, user: str) -> None:
         self.network.banned.append(user)
+
+    @step("network sends the code (\\S+) in (\\S+) by (its owner|an admin)")
+    async def sends_code(self, code: str, room: str, who: str) -> None:
+        """That which links a group, as the gateway's own account sees it."""
+        code, is_owner = fill(code, self.names), who == "its owner"
+        self.network.event(RELAY, "link", room=room, code=code, is_owner=is_owner)
+        await self.clock.settle()
+
+    @step("network unlinks (\\S+)")
+    async def unlinks(self, room: str) -> None:
+        """An admin of a group wants that."""
+        self.network.event(RELAY, "unlink", room=room)
+        await self.clock.settle()
 
     @step("network lists <json>")
     async def lists(self, fields: str) -> None:
