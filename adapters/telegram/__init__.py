@@ -13,7 +13,7 @@ contact, and a group in which it is is a room.
 ``topics``            topics of groups, and of chats, as threads
 ``outbound``          commands as requests; ``buckets`` says when
 ``files``             what is shared, and its bytes: ``downloads``; ``uploads`` sends some
-``entities``          styles of texts, both ways
+``entities``          styles of texts, both ways; ``naming`` is who is named in them
 ``request``           requests of python-telegram-bot over the gateway's own connections
 ``errors``            what Telegram refuses, in words for users
 ``ids``               how people and messages are called
@@ -65,6 +65,7 @@ class TelegramAdapter(Adapter):
         edits=True,
         replies=True,
         threads=True,
+        mentions=True,
         reactions=True,
         reactions_per_message=1,
         reactions_allowed=ALLOWED,

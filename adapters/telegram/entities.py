@@ -14,8 +14,10 @@ from itertools import accumulate
 from typing import Final
 
 from msgspec import structs
-from telegram import MessageEntity
+from telegram import MessageEntity, User
 
+from adapters.telegram.naming import Usernames, link_to, linked, with_people
+from gateway.events import Mention
 from gateway.text import Span, Style, clean, tree
 
 _STYLES: Final = {
@@ -53,20 +55,25 @@ def _places(text: str) -> list[int]:
 # --- from the network -------------------------------------------------------------------------
 
 
-def told(text: str, entities: Iterable[MessageEntity]) -> tuple[str, tuple[Span, ...]]:
-    """The text with its styles. Blocks get lines of their own, as apps show them."""
+def told(
+    text: str, entities: Iterable[MessageEntity], usernames: Usernames
+) -> tuple[str, tuple[Span, ...]]:
+    """The text with its styles; people whom it names are links, as in `adapters.telegram.naming`.
+    Blocks get lines of their own, as apps show them."""
     text = clean(text)
     places = _places(text)
     spans = []
     for entity in entities:
-        style = _STYLES.get(entity.type)
-        if style is None:
-            continue
         begin = max(bisect_right(places, entity.offset) - 1, 0)
         end = min(bisect_left(places, entity.offset + entity.length), len(text))
+        style = _STYLES.get(entity.type)
         if style in _BLOCKS:
             begin, end = _lines(text, begin, end)
-        spans.append(Span(style, begin, end, _value(entity, style)))
+        if style is not None:
+            spans.append(Span(style, begin, end, _value(entity, style)))
+        elif (user := usernames.named(entity, text[begin:end])) is not None:
+            begin += text.startswith("@", begin, end)
+            spans.append(Span(Style.LINK, begin, end, link_to(user)))
     return _on_lines(text, tree(spans, len(text)))
 
 
@@ -111,25 +118,32 @@ def _on_lines(text: str, spans: tuple[Span, ...]) -> tuple[str, tuple[Span, ...]
 # --- to the network ---------------------------------------------------------------------------
 
 
-def written(text: str, spans: Sequence[Span]) -> tuple[str, tuple[MessageEntity, ...]]:
+def written(
+    text: str, spans: Sequence[Span], mentions: Iterable[Mention] = ()
+) -> tuple[str, tuple[MessageEntity, ...]]:
     """The text without the marks of styles that Telegram shows, and its entities. ``spans``: a
     tree."""
     writer = _Writer(text)
-    for span in spans:
+    for span in with_people(text, spans, mentions):
         writer.take(span)
     plain, kept = writer.end()
     places = _places(plain)
-    entities = (
-        MessageEntity(
-            type=_KINDS[span.style],
-            offset=places[span.begin],
-            length=places[span.end] - places[span.begin],
-            url=span.value if span.style is Style.LINK else None,
-            language=(span.value or None) if span.style is Style.CODE_BLOCK else None,
-        )
-        for span in kept
+    return plain, tuple(_entity(span, plain, places) for span in kept)
+
+
+def _entity(span: Span, text: str, places: Sequence[int]) -> MessageEntity:
+    offset = places[span.begin]
+    length = places[span.end] - offset
+    if span.style is Style.LINK and (user := linked(span.value)) is not None:
+        person = User(int(user), text[span.begin : span.end], is_bot=False)
+        return MessageEntity(MessageEntity.TEXT_MENTION, offset, length, user=person)
+    return MessageEntity(
+        type=_KINDS[span.style],
+        offset=offset,
+        length=length,
+        url=span.value if span.style is Style.LINK else None,
+        language=(span.value or None) if span.style is Style.CODE_BLOCK else None,
     )
-    return plain, tuple(entities)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from telegram import Chat, ChatMember, Message, MessageReactionUpdated
 from adapters.telegram import ids
 from adapters.telegram.groups import Groups
 from adapters.telegram.looking import Raw, named, ruler
+from adapters.telegram.naming import Usernames
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.spoken import name_of, spoken
 from adapters.telegram.topics import Topics, root_of
@@ -51,11 +52,17 @@ class GroupEvents:
     """Of one bot."""
 
     def __init__(
-        self, own: RemoteUserId, groups: Groups, topics: Topics, reactions: Reactions
+        self,
+        own: RemoteUserId,
+        groups: Groups,
+        topics: Topics,
+        usernames: Usernames,
+        reactions: Reactions,
     ) -> None:
         self._own = own
         self._groups = groups
         self._topics = topics
+        self._usernames = usernames
         self._reactions = reactions
 
     def said(self, message: Message, edit: int | None) -> Iterator[RemoteEvent]:
@@ -87,7 +94,7 @@ class GroupEvents:
                     thread=root_of(message),
                 )
                 return
-            said = spoken(message, edit) | self._topics.place(message)
+            said = spoken(message, edit, self._usernames) | self._topics.place(message)
             yield RemoteRoomMessage(room=room, sender=sender, **said)
 
     def _speaker(self, message: Message) -> tuple[RemoteUserId, str]:

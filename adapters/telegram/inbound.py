@@ -17,6 +17,7 @@ from adapters.telegram import ids
 from adapters.telegram.group_events import GroupEvents
 from adapters.telegram.groups import Groups
 from adapters.telegram.looking import group_in
+from adapters.telegram.naming import Usernames
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.spoken import name_of, spoken
 from adapters.telegram.topics import Topics
@@ -44,14 +45,16 @@ class Inbound:
         own: RemoteUserId,
         groups: Groups,
         topics: Topics,
+        usernames: Usernames,
         reactions: Reactions,
     ) -> None:
         """``own``: the bot."""
         self._bot = bot
         self._reactions = reactions
         self._topics = topics
+        self._usernames = usernames
         self._groups = groups
-        self._of_groups = GroupEvents(own, groups, topics, reactions)
+        self._of_groups = GroupEvents(own, groups, topics, usernames, reactions)
 
     def events(self, raw: Mapping[str, Any]) -> list[RemoteEvent]:
         """What an update says. Never raises: what cannot be converted is one event's trouble."""
@@ -70,6 +73,8 @@ class Inbound:
         update = Update.de_json(dict(raw), self._bot)
         number, edited = update.update_id, update.edited_message
         message = update.message or edited
+        if message is not None:
+            self._usernames.learn_of(message)
         if (reacted := update.message_reaction) is not None:
             if is_group:
                 yield from self._of_groups.reacted(reacted, number)
@@ -89,7 +94,7 @@ class Inbound:
         name = "" if sender is None else name_of(sender)
         if sender is not None and not own:
             yield RemoteProfile(contact=contact, name=name)
-        said = spoken(message, edit)
+        said = spoken(message, edit, self._usernames)
         if of_topic := self._topics.told(message, name):
             said["body"] = of_topic
         yield RemoteMessage(contact=contact, own=own, **said, **self._topics.place(message))

@@ -17,6 +17,7 @@ from telegram.constants import ChatType
 from telegram.error import BadRequest, Forbidden, TelegramError
 
 from adapters.telegram.groups import Facts, Groups, Shape
+from adapters.telegram.naming import Usernames
 from adapters.telegram.request import SharedRequest
 from gateway.adapter import Clock
 from gateway.events import Affiliation, Member
@@ -65,11 +66,19 @@ def ruler(about: Raw) -> Member | None:
 class Looks:
     """Of one bot."""
 
-    def __init__(self, bot: Bot, request: SharedRequest, clock: Clock, groups: Groups) -> None:
+    def __init__(
+        self,
+        bot: Bot,
+        request: SharedRequest,
+        clock: Clock,
+        groups: Groups,
+        usernames: Usernames,
+    ) -> None:
         self._bot = bot
         self._request = request
         self._clock = clock
         self._groups = groups
+        self._usernames = usernames
         self._due: dict[int, float] = {}
         self._rests_until = 0.0
         self._me: Raw | None = None
@@ -106,6 +115,8 @@ class Looks:
         about = await self._ask("getChat", {"chat_id": chat})
         ruling = await self._ask("getChatAdministrators", {"chat_id": chat})
         try:
+            for user in (self._me, *(each["user"] for each in ruling)):
+                self._usernames.learn(user["id"], user.get("username"))
             return Facts(
                 Shape(
                     named(about),

@@ -115,7 +115,7 @@ class Outbound:
 
     async def _say(self, command: SendText | SendRoomText) -> Sent:
         chat = self._chat(command)
-        text, entities = written(command.body, command.spans)
+        text, entities = written(command.body, command.spans, command.mentions)
         answered = ids.number_of(command.reply_to, chat)
         topic = ids.number_of(command.thread, chat)
         reply = None
@@ -140,7 +140,7 @@ class Outbound:
         """Edits have no ids of their own."""
         assert command.edits is not None
         chat, message = self._message(command, command.edits)
-        text, entities = written(command.body, command.spans)
+        text, entities = written(command.body, command.spans, command.mentions)
         self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=True):
             try:

@@ -21,6 +21,7 @@ from adapters.telegram.errors import STRANGER, error_of, spoken
 from adapters.telegram.groups import Groups
 from adapters.telegram.inbound import Inbound
 from adapters.telegram.looking import Looks
+from adapters.telegram.naming import Usernames
 from adapters.telegram.outbound import Outbound
 from adapters.telegram.polling import Cursor, Polling, Raw
 from adapters.telegram.reactions import Reactions
@@ -68,6 +69,7 @@ class TelegramSession(Session):
         self._names: dict[RemoteUserId, str] = {}
         """What the gateway was told, so that it is not told with each message."""
         self._unseen = Unseen()
+        self._usernames = Usernames()
         self._note_at = 0.0
         """When it is stored again that Telegram has answered, if nothing comes before."""
 
@@ -98,11 +100,14 @@ class TelegramSession(Session):
     @cached_property
     def _inbound(self) -> Inbound:
         own = self._account.remote_id
-        return Inbound(self._bot, own, self._groups, self._topics, self._reactions)
+        return Inbound(
+            self._bot, own, self._groups, self._topics, self._usernames, self._reactions
+        )
 
     @cached_property
     def _looks(self) -> Looks:
-        return Looks(self._bot, self._request, self._account.clock, self._groups)
+        clock, names = self._account.clock, self._usernames
+        return Looks(self._bot, self._request, clock, self._groups, names)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""

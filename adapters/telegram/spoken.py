@@ -13,6 +13,7 @@ from telegram import Message, User
 from adapters.telegram import described, ids
 from adapters.telegram.entities import told
 from adapters.telegram.files import shared
+from adapters.telegram.naming import Usernames, mentions_in, without_people
 from gateway.ids import RemoteMessageId
 from gateway.text import Span, Style, clean, moved
 from gateway.text.wording import Words, joined
@@ -23,13 +24,13 @@ def name_of(user: User) -> str:
     return " ".join(clean(user.full_name).split())
 
 
-def spoken(message: Message, edit: int | None) -> dict[str, Any]:
+def spoken(message: Message, edit: int | None, usernames: Usernames) -> dict[str, Any]:
     """What `RemoteMessage` and `RemoteRoomMessage` have in common. ``edit``: the number of the
     update, if it is one; edits have none of their own, and numbers of updates begin anew after a
     silent week."""
     message_id = ids.message_id(message.chat.id, message.message_id)
     files = shared(message)
-    body, spans = _words(message, has_file=bool(files))
+    body, spans = _words(message, usernames, has_file=bool(files))
     sent_at = message.date
     edits: RemoteMessageId | None = None
     if edit is not None:
@@ -42,7 +43,8 @@ def spoken(message: Message, edit: int | None) -> dict[str, Any]:
         "sent_at": sent_at.timestamp(),
         "reply_to": _answered(message),
         "edits": edits,
-        "spans": spans,
+        "spans": without_people(spans),
+        "mentions": mentions_in(spans, notify=edit is None),
         "files": files,
         "cards": described.cards(message),
         "is_ongoing": edits is not None and described.is_moving(message),
@@ -57,13 +59,15 @@ def _answered(message: Message) -> RemoteMessageId | None:
     return ids.message_id(message.chat.id, answered.message_id)
 
 
-def _words(message: Message, *, has_file: bool) -> tuple[str, tuple[Span, ...]]:
+def _words(
+    message: Message, usernames: Usernames, *, has_file: bool
+) -> tuple[str, tuple[Span, ...]]:
     """The words first, since places of styles are counted from there and what else is said may be
     in another language."""
     text = message.text if message.text is not None else (message.caption or "")
-    body, spans = told(text, message.entities or message.caption_entities)
+    body, spans = told(text, message.entities or message.caption_entities, usernames)
     if (quote := message.quote) is not None and quote.is_manual:
-        cited, within = told(quote.text.rstrip("\n"), quote.entities or ())
+        cited, within = told(quote.text.rstrip("\n"), quote.entities or (), usernames)
         by = len(cited) + 1
         body, spans = (
             f"{cited}\n{body}",

@@ -23,7 +23,8 @@ class Unseen:
         if not isinstance(event, RemoteMessage | RemoteRoomMessage):
             return True
         message = event.edits or event.id
-        said = hash((str.__str__(event.body), event.spans, event.files, event.cards))
+        named = tuple((each.user, each.begin, each.end) for each in event.mentions)
+        said = hash((str.__str__(event.body), event.spans, event.files, event.cards, named))
         is_same = event.edits is not None and self._said.pop(message, None) == said
         self._said[message] = said
         if len(self._said) > _MOST:

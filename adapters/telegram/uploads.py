@@ -56,7 +56,7 @@ class Uploads:
         topic: int | None,
     ) -> dict[str, Any]:
         """The message that Telegram has made. Raises `TelegramError`, and any `AdapterError`."""
-        words, entities = written(command.body, command.spans)
+        words, entities = written(command.body, command.spans, command.mentions)
         if units(words) > _LONGEST_CAPTION:
             raise TooLarge(tr("What is said about a file may have 1,024 characters in Telegram."))
         fields: dict[str, Any] = {"chat_id": chat}

@@ -128,6 +128,17 @@ class TelegramPeer(Peer):
         assert said.thread_id == _number(root)
         assert (said.reply_to is self._message(after)) is is_answer
 
+    async def mentions(self, group: Place, before: str, after: str) -> None:
+        entity = {"type": "text_mention", "offset": len(before), "length": len("Alice")}
+        entity |= {"user": self._bot.json()}
+        self._bob.say(self._groups[group], f"{before}Alice{after}", [entity])
+
+    async def sees_mention(self, group: Place, body: str) -> None:
+        (said,) = (each for each in self._groups[group].seen.items if each.text == body)
+        (entity,) = said.entities
+        assert (entity["type"], entity["user"]) == ("text_mention", self._bob.json())
+        assert (entity["offset"], entity["length"]) == (body.index("bob"), len("bob"))
+
     async def reacts(
         self, group: Place, message: RemoteMessageId, emoji: str, *, elsewhere: bool = False
     ) -> RemoteMessageId:

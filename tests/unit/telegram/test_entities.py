@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Styles of texts as the Bot API has them: UTF-16 there, code points here (REQ-437, REQ-438)."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -8,12 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from telegram import MessageEntity
 
-from adapters.telegram.entities import MOST_ENTITIES, told, written
+from adapters.telegram import entities as styles
+from adapters.telegram.entities import MOST_ENTITIES, written
+from adapters.telegram.naming import Usernames
 from gateway.text import Span, Style, tree
 from gateway.xmpp.codec.styling import styled
 
 _WORDS = st.text(st.sampled_from("ab 🙂é\n"), max_size=30)
 _INLINE = (Style.BOLD, Style.ITALIC, Style.STRIKE, Style.UNDERLINE, Style.SPOILER)
+
+
+def told(text: str, entities: Iterable[MessageEntity]) -> tuple[str, tuple[Span, ...]]:
+    """By somebody who has heard of nobody."""
+    return styles.told(text, entities, Usernames())
 
 
 def _utf16(text: str, begin: int, length: int) -> str:

@@ -9,6 +9,7 @@ from telegram import Bot
 
 from adapters.telegram.groups import Groups
 from adapters.telegram.inbound import Inbound
+from adapters.telegram.naming import Usernames
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.request import SharedRequest
 from adapters.telegram.topics import Topics
@@ -57,7 +58,9 @@ def _events(raw: dict[str, Any], reactions: Reactions | None = None) -> list[Rem
 
 def _inbound(reactions: Reactions | None = None) -> Inbound:
     own = RemoteUserId("123")
-    return Inbound(_bot(), own, Groups(own, {}), Topics({}), reactions or _reactions({}))
+    return Inbound(
+        _bot(), own, Groups(own, {}), Topics({}), Usernames(), reactions or _reactions({})
+    )
 
 
 def _message(**content: Any) -> RemoteMessage:
