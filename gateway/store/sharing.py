@@ -24,20 +24,29 @@ from gateway.ids import (
 from gateway.store import put_out
 from gateway.store.writer import Connection, Transaction
 
+_HOUSE, _VIRTUAL = "house", "virtual"
+"""Of `gateway.store.accounts.AccountKind`, which needs what is here."""
+
 
 def accounts_of(db: Connection, room: RoomId) -> dict[RemoteUserId, AccountId]:
     """Whose room it is, or was, each as the member that they are."""
-    return {member: account for member, account, _ in _sharers(db, room)}
+    return dict(_sharers(db, room))
 
 
 def users(db: Connection, room: RoomId) -> dict[RemoteUserId, UserJid]:
     """The members of a room who are users of this gateway."""
-    return {member: user for member, _, user in _sharers(db, room)}
+    found = db.execute(
+        "SELECT account.remote_id, account.user FROM account_room"
+        " JOIN account ON account.id = account_room.account"
+        f" WHERE account_room.room = ? AND account.kind <> '{_HOUSE}'",
+        (room,),
+    )
+    return {RemoteUserId(member): UserJid(user) for member, user in found}
 
 
-def _sharers(db: Connection, room: RoomId) -> list[tuple[RemoteUserId, AccountId, UserJid]]:
+def _sharers(db: Connection, room: RoomId) -> list[tuple[RemoteUserId, AccountId]]:
     return db.execute(
-        "SELECT account.remote_id, account.id, account.user FROM account_room"
+        "SELECT account.remote_id, account.id FROM account_room"
         " JOIN account ON account.id = account_room.account WHERE account_room.room = ?",
         (room,),
     ).fetchall()
@@ -151,10 +160,12 @@ def end_stay(db: Transaction, room: RoomId, account: AccountId) -> None:
 
 
 def staying(db: Connection, room: RoomId) -> list[AccountId]:
-    """The accounts that are in a shared room, the most recently active first."""
+    """The accounts that are in a shared room with a session of their own, or may be; the most
+    recently active first."""
     found = db.execute(
         "SELECT account.id FROM stay JOIN account ON account.id = stay.account"
-        " WHERE stay.room = ? AND stay.up_to IS NULL ORDER BY account.active_at DESC",
+        " WHERE stay.room = ? AND stay.up_to IS NULL"
+        f" AND account.kind <> '{_VIRTUAL}' ORDER BY account.active_at DESC",
         (room,),
     )
     return [AccountId(account) for (account,) in found]

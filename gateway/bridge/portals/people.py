@@ -14,9 +14,9 @@ from gateway.bridge.rooms import virtual
 from gateway.bridge.rooms.network_rooms import NetworkRooms
 from gateway.bridge.rooms.rooms import Asked
 from gateway.errors import Unsupported
-from gateway.events import Affiliation, Member
+from gateway.events import Affiliation, Departure, Member
 from gateway.ids import RemoteRoomId, UserJid, virtual_id
-from gateway.store import Transaction
+from gateway.store import Transaction, members
 from gateway.store.portals import OUTCAST, Portal
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import tr
@@ -43,6 +43,7 @@ class People:
         self._portals = ground.portals
         self._links = links
         self._rooms = network_rooms
+        ground.portals.unlinked.append(self._put_all_out)
 
     def portal(self, local: str) -> Portal | None:
         """The linked group at an address."""
@@ -113,3 +114,23 @@ class People:
     def _affiliation(self, room: RemoteRoomId, user: UserJid) -> Affiliation:
         stored = self._portals.affiliation(room, user)
         return Affiliation(stored) if stored and stored != OUTCAST else Affiliation.NONE
+
+    def _put_all_out(self, portal: Portal) -> None:
+        """A group is linked no longer: to those who were in it, it is no more."""
+        room = self.room(portal)
+        house = self._accounts.house
+        if room is None or house is None:
+            return
+        intakes = [
+            (account.remote_id, account.link.intake.rooms)
+            for account in self._accounts.virtuals
+            if account.link is not None
+        ]
+        now = self._clock.now()
+
+        def unit(db: Transaction, out: Committed) -> None:
+            for user, intake in intakes:
+                virtual.put_out(intake, db, room, user, Departure.DESTROYED, now, out)
+            members.remove(db, room.id, house.remote_id)
+
+        self._rooms.change(unit)

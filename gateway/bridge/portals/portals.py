@@ -49,10 +49,10 @@ class Portals:
         self._clock = clock
         self._language = language
         self._by_room: dict[RemoteRoomId, Portal] = {}
-        self.unlinked: Callable[[RemoteRoomId], None] = lambda _: None
-        """Called when a group is linked no longer."""
-        self.linked: Callable[[Portal], None] = lambda _: None
-        """Called when one is from now on."""
+        self.linked: list[Callable[[Portal], None]] = []
+        """Called when a group is linked."""
+        self.unlinked: list[Callable[[Portal], None]] = []
+        """Called when one is linked no longer."""
 
     def load(self) -> None:
         """Read which there are."""
@@ -104,7 +104,8 @@ class Portals:
             if portal is not None:
                 self._by_room[room] = portal
                 log.info("group_linked", network=self._network, by=portal.linked_by)
-                self.linked(portal)
+                for tell in self.linked:
+                    tell(portal)
 
         text, _ = await self._store.write(unit, committed)
         return self._in_words(text)
@@ -115,9 +116,11 @@ class Portals:
         is_linked = room in self._by_room
 
         def committed(_: None) -> None:
-            if self._by_room.pop(room, None) is not None:
+            portal = self._by_room.pop(room, None)
+            if portal is not None:
                 log.info("group_unlinked", network=self._network)
-                self.unlinked(room)
+                for tell in self.unlinked:
+                    tell(portal)
 
         await self._store.write(lambda db: portals.unlink(db, self._network, room), committed)
         return self._in_words(_UNLINKED if is_linked else _NOT_LINKED)

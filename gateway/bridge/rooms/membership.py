@@ -27,7 +27,7 @@ from gateway.events import (
     RemoteRoomEvent,
     RoomMoved,
 )
-from gateway.ids import AccountId, RemoteUserId
+from gateway.ids import AccountId, RemoteUserId, is_virtual
 from gateway.store import Transaction, avatars, knocks, members, put_out, rooms, sharing
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
@@ -70,6 +70,8 @@ class Membership:
         occupants.show_if_small(self.room_rows, db, room, out)
 
     def _tells_itself(self, db: Transaction, room: RoomRow, user: RemoteUserId) -> bool:
+        if is_virtual(user):  # of whom no network tells
+            return True
         account = sharing.account_of(db, room.id, user) if room.is_shared else None
         is_other = account is not None and account != self.leads.account
         return is_other and account is not None and self.leads.is_live(account)

@@ -16,7 +16,7 @@ from msgspec import structs
 from gateway.bridge.inbound.rows import Committed, Frozen
 from gateway.bridge.rooms import crowd
 from gateway.bridge.rooms.crowd import presence_of
-from gateway.events import Departure, Member
+from gateway.events import Departure, Member, RoomMoved
 from gateway.ids import AccountId, RemoteUserId, RoomId, is_virtual
 from gateway.store import Transaction, accounts, members, rooms, sharing
 from gateway.store.rooms import RoomRow
@@ -74,7 +74,11 @@ def put_out(
     account = intake.room_rows.rows.account
     member = members.find(db, room.id, user)
     own = rooms.sessions(db, room.id, account)
-    if member is not None and own:
+    if member is not None and how is Departure.DESTROYED:
+        sid = intake.room_rows.id(room, "destroyed", user, str(now))
+        told = RoomMoved(nick=member.nick, reason=reason, to=own)
+        intake.room_rows.tell(db, room, sid, told, now, out)
+    elif member is not None and own:
         gone = presence_of(room, member)
         gone = structs.replace(gone, gone=how, actor=actor, reason=reason, to=own)
         crowd.tell_own(intake.room_rows, db, room, gone, now, out)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import structlog
 
@@ -15,8 +16,9 @@ from gateway.bridge.accounts import Account
 from gateway.bridge.splitting import brief, in_line
 from gateway.errors import AdapterError, StoreUnavailable, Transient
 from gateway.events import InviteToRoom, RoomInvitation, RoomKnock, RoomNews
-from gateway.ids import RemoteUserId, StanzaId, UserJid
+from gateway.ids import RemoteUserId, StanzaId, UserJid, is_virtual, user_of, virtual_id
 from gateway.locale import in_language, said_in
+from gateway.store.accounts import AccountKind
 from gateway.store.journal import InboundRow
 from gateway.store.rooms import RoomRow
 from gateway.tasks import is_cancelled
@@ -28,7 +30,7 @@ from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.jid import Address, split
 from gateway.xmpp.rooms.doors import NO_ROOM
 from gateway.xmpp.rooms.refusals import refused
-from gateway.xmpp.rooms.stanzas import uri
+from gateway.xmpp.rooms.stanzas import MUC, uri
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -104,7 +106,9 @@ class Inviting:
         try:
             actions = [
                 InviteToRoom(
-                    room=room.remote_id, user=self.invited(guest.jid), reason=brief(guest.reason)
+                    room=room.remote_id,
+                    user=self.invited(guest.jid, account),
+                    reason=brief(guest.reason),
                 )
                 for guest in guests
             ]
@@ -126,6 +130,8 @@ class Inviting:
                 if is_over:
                     raise failed[-1][1]
                 await self._network.rooms.management.do(account, action)
+                if is_virtual(action.user):
+                    self._pass_on(account, action)
             except AdapterError as error:
                 failed.append((split(guest.jid).bare, error))
         if not failed:
@@ -146,18 +152,33 @@ class Inviting:
         )
         raise Refused(first.error, said)
 
-    def invited(self, jid: str) -> RemoteUserId:
-        """Whom an address means. Raises `Refused`."""
+    def _pass_on(self, account: Account, action: InviteToRoom) -> None:
+        """To somebody who comes into a linked group without an account (XEP-0045 §7.8.2)."""
+        room = self._component.rooms.address_of(action.room)
+        reason = f"<reason>{text(action.reason)}</reason>" if action.reason else ""
+        said = f" reason='{attribute(action.reason)}'" if action.reason else ""
+        inner = (
+            f"<x xmlns='{MUC}#user'><invite from='{attribute(account.user)}'>{reason}</invite></x>"
+            f"<x xmlns='jabber:x:conference' jid='{attribute(room)}'{said}/>"
+        )
+        self._component.stream.send(
+            Stanza("message", room, user_of(action.user), id=uuid4().hex, inner=inner)
+        )
+
+    def invited(self, jid: str, account: Account) -> RemoteUserId:
+        """Whom an address means that the user of an account invites. Raises `Refused`."""
         guest = split(jid)
+        if account.kind is AccountKind.VIRTUAL and guest.domain != self._component.domain:
+            return virtual_id(guest.bare)
         if guest.domain == self._component.domain:
             contact = self._network.addresses.contact(guest.local)
             if contact is None:
                 raise Refused(errors.ITEM_NOT_FOUND, _NOBODY)
             return contact
-        account = self._network.accounts.of(guest.bare)
-        if account is None:
+        theirs = self._network.accounts.of(guest.bare)
+        if theirs is None:
             raise Refused(errors.NOT_ACCEPTABLE, _STRANGER)
-        return account.remote_id
+        return theirs.remote_id
 
     def _decline(self, message: IncomingMessage, account: Account, to: Address) -> None:
         invitation = self._network.rooms.coming.invitation(account, to.local)
