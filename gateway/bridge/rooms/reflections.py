@@ -57,6 +57,7 @@ class Reflections:
             return False
         conversations.set_remote_id(db, message, event.id)
         sent = journal.command_of(db, key.row)
+        author = sent.author if isinstance(sent, SendRoomText) else None
         command = SendRoomText(
             room=event.room,
             body=event.body,
@@ -69,7 +70,8 @@ class Reflections:
             enclosed=sent.enclosed if isinstance(sent, SendRoomText) else (),
             shown=sent.shown if isinstance(sent, SendRoomText) else "",
         )
-        self.reflect(db, room, message, event.sender, command, now, out)
+        sender = event.sender if author is None else author.user
+        self.reflect(db, room, message, sender, command, now, out)
         return True
 
     def reflect(

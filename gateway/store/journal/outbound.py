@@ -246,6 +246,14 @@ def readdress(db: Transaction, row: OutboundRow) -> None:
     )
 
 
+_IS_BY = (
+    "? IN (account.remote_id, CASE account.kind WHEN 'virtual' THEN"
+    " (SELECT house.remote_id FROM account AS house"
+    " WHERE house.network = account.network AND house.kind = 'house') END)"
+)
+"""SQL: whether a row is of whom the network names as its sender. Others speak by the house."""
+
+
 def echoed_message(
     db: Connection,
     conversation: ConversationId,
@@ -262,7 +270,7 @@ def echoed_message(
         "SELECT message.id FROM outbound JOIN message ON message.id = outbound.message"
         " JOIN conversation ON conversation.id = outbound.conversation"
         " JOIN account ON account.id = conversation.account"
-        " WHERE outbound.id = ? AND message.conversation = ? AND account.remote_id = ?"
+        f" WHERE outbound.id = ? AND message.conversation = ? AND {_IS_BY}"
         " AND coalesce(message.remote_id, ?) = ?",
         (row, conversation, sender, remote_id, remote_id),
     ).fetchone()
@@ -279,7 +287,7 @@ def sent_by(
         " JOIN message ON message.id = outbound.message"
         " JOIN conversation ON conversation.id = outbound.conversation"
         " JOIN account ON account.id = conversation.account"
-        " WHERE outbound.id = ? AND message.conversation = ? AND account.remote_id = ?",
+        f" WHERE outbound.id = ? AND message.conversation = ? AND {_IS_BY}",
         (row, conversation, sender),
     ).fetchone()
     return None if found is None else (found[0], found[1])

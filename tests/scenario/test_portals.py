@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups that are linked for people without an account: the house speaks for them (DESIGN §6)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Self
+from xml.etree.ElementTree import Element
+
+import pytest_asyncio
+
+from gateway.ids import UserJid
+from tests.scenario.house import GATEWAY, HOME, RELAY, House, Options
+from tests.scenario.test_rooms import MAM, MUC_USER, _received
+
+ERIN, FRED = f"erin@{HOME}", "fred@far.example"
+USERS = {"erin": ERIN, "fred": FRED, "alice": f"alice@{HOME}"}
+STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
+
+
+class Portal:
+    """A group with Bob and Eve in it, of which the house is told."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.members = ["relay", "bob", "eve"]
+        self.room = ""
+
+    async def begin(self, *, members_only: bool = False, by: str = ERIN) -> Self:
+        await self.house.start()
+        await self.house.connected()
+        await self.house.clock.settle()
+        await self.link(members_only=members_only, by=by)
+        await self.describe()
+        return self
+
+    async def link(self, *, members_only: bool = False, by: str = ERIN) -> None:
+        portals = self.house.bridge.portals
+        code = await portals.new_code(UserJid(by), by_admin=False, members_only=members_only)
+        self.house.network.event(RELAY, "link", room="!tea", code=code.code, is_owner=True)
+        await self.house.clock.settle()
+
+    async def describe(self, **fields: Any) -> None:
+        """The session of the house tells the whole group."""
+        members = [{"user": name, "name": name.title()} for name in self.members]
+        fields = {"name": "Tea", "members": members, "may": [], "shows_past": True, **fields}
+        self.house.network.event(RELAY, "room", room="!tea", **fields)
+        await self.settle()
+        ((address,),) = self.house.query("SELECT localpart FROM address WHERE remote_id='!tea'")
+        self.room = f"{address}@{GATEWAY}"
+
+    async def says(self, sender: str, body: str, id: str, **more: Any) -> dict[str, list[Element]]:
+        """Somebody of the network does."""
+        now = self.house.clock.now()
+        fields = {"sender": sender, "id": id, "body": body, "sent_at": now, **more}
+        self.house.network.event(RELAY, "room-message", room="!tea", **fields)
+        return await self.settle()
+
+    async def settle(self) -> dict[str, list[Element]]:
+        """What has been sent until now, by the local part of the addressee."""
+        await self.house.clock.settle()
+        found: dict[str, list[Element]] = {name: [] for name in USERS}
+        for element in _received(self.house):
+            found.setdefault(element.get("to", "").partition("@")[0], []).append(element)
+        return found
+
+    async def join(self, name: str, nick: str = "", device: str = "phone") -> list[Element]:
+        self.send(
+            f"<presence from='{USERS[name]}/{device}' to='{self.room}/{nick or name.title()}'>"
+            "<x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        )
+        return (await self.settle())[name]
+
+    async def leave(self, name: str, device: str = "phone") -> dict[str, list[Element]]:
+        self.send(
+            f"<presence type='unavailable' from='{USERS[name]}/{device}' "
+            f"to='{self.room}/{name.title()}'/>"
+        )
+        return await self.settle()
+
+    async def speak(self, name: str, body: str, id: str, inner: str = "") -> dict[str, Any]:
+        self.send(
+            f"<message type='groupchat' id='{id}' from='{USERS[name]}/phone' to='{self.room}'>"
+            f"<body>{body}</body>{inner}</message>"
+        )
+        return await self.settle()
+
+    async def ask(self, name: str, kind: str, inner: str, to: str = "") -> list[Element]:
+        self.send(
+            f"<iq type='{kind}' id='q' from='{USERS[name]}/phone' to='{to or self.room}'>"
+            f"{inner}</iq>"
+        )
+        return (await self.settle())[name]
+
+    def send(self, stanza: str) -> None:
+        self.house.server.send(stanza)
+
+
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with House(tmp_path, Options(house=True)) as one:
+        yield one
+
+
+@pytest_asyncio.fixture
+async def portal(house: House) -> Portal:
+    return await Portal(house).begin()
+
+
+def _bodies(stanzas: list[Element]) -> list[tuple[str, str]]:
+    """Who says what."""
+    return [
+        (each.get("from", "").partition("/")[2], child.text or "")
+        for each in stanzas
+        if each.get("type") == "groupchat"
+        for child in each
+        if child.tag.endswith("}body")
+    ]
+
+
+def _codes(stanzas: list[Element]) -> set[str | None]:
+    return {status.get("code") for each in stanzas for status in each.iter(f"{MUC_USER}status")}
+
+
+def _there(stanzas: list[Element]) -> list[str]:
+    return [
+        each.get("from", "").partition("/")[2]
+        for each in stanzas
+        if each.tag.endswith("}presence") and each.get("type") is None
+    ]
+
+
+async def test_anybody_who_is_permitted_comes_in_and_is_seen(portal: Portal) -> None:
+    assert _there(await portal.join("erin"))[-1] == "Erin"
+    told = await portal.join("fred")
+    assert set(_there(told)) == {"Relay", "Bob", "Eve", "Erin", "Fred"}
+
+
+async def test_what_they_say_is_said_by_the_house_and_reflected(portal: Portal) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    told = await portal.speak("erin", "hello", "e1")
+    assert _bodies(told["erin"]) == _bodies(told["fred"]) == [("Erin", "hello")]
+    assert told["erin"][0].get("id") == "e1"
+    (text,) = portal.house.network.sent
+    assert (text.to, text.body) == ("!tea", "hello")
+    assert text.about["author"] == {"user": f"xmpp:{ERIN}", "name": "Erin"}
+
+
+async def test_what_the_network_says_reaches_all(portal: Portal) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    told = await portal.says("bob", "tea?", "m1")
+    assert _bodies(told["erin"]) == _bodies(told["fred"]) == [("Bob", "tea?")]
+
+
+async def test_who_leaves_is_gone_for_others_and_reads_later_what_was_missed(
+    portal: Portal,
+) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    told = await portal.leave("erin")
+    (gone,) = [each for each in told["fred"] if each.get("type") == "unavailable"]
+    assert gone.get("from") == f"{portal.room}/Erin"
+    await portal.says("bob", "while she was away", "m1")
+    told = {"erin": await portal.join("erin")}
+    assert ("Bob", "while she was away") in _bodies(told["erin"])
+    answers = await portal.ask("erin", "set", "<query xmlns='urn:xmpp:mam:2'/>")
+    found = [
+        body.text
+        for answer in answers
+        if (result := answer.find(f"{MAM}result")) is not None
+        for body in result.iter("{jabber:client}body")
+    ]
+    assert found == ["while she was away"]
+
+
+async def test_a_restart_is_not_seen(portal: Portal) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    await portal.house.stop()
+    await portal.house.start()
+    await portal.house.connected()
+    told = await portal.settle()
+    assert not told["erin"]
+    assert not told["fred"]
+    await portal.describe()
+    told = await portal.speak("erin", "still here", "e1")
+    assert _bodies(told["fred"]) == [("Erin", "still here")]
+
+
+def _error(stanzas: list[Element]) -> str:
+    (failed,) = [each for each in stanzas if each.get("type") == "error"]
+    (error,) = [child for child in failed if child.tag.endswith("}error")]
+    return next(child.tag.removeprefix(STANZAS) for child in error if STANZAS in child.tag)
+
+
+async def test_only_who_is_named_comes_in_where_it_is_so(house: House) -> None:
+    portal = await Portal(house).begin(members_only=True)
+    assert _there(await portal.join("erin"))[-1] == "Erin"
+    assert _error(await portal.join("fred")) == "registration-required"
+    admin = "http://jabber.org/protocol/muc#admin"
+    named = f"<query xmlns='{admin}'><item affiliation='member' jid='{FRED}'/></query>"
+    (answer,) = await portal.ask("erin", "set", named)
+    assert answer.get("type") == "result"
+    assert _there(await portal.join("fred"))[-1] == "Fred"
+
+
+async def test_owners_put_people_on_xmpp_out_and_ban_them(portal: Portal) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    admin = "http://jabber.org/protocol/muc#admin"
+    kick = f"<query xmlns='{admin}'><item role='none' nick='Fred'/></query>"
+    portal.send(f"<iq type='set' id='k' from='{ERIN}/phone' to='{portal.room}'>{kick}</iq>")
+    told = await portal.settle()
+    codes = [
+        status.get("code") for each in told["fred"] for status in each.iter(f"{MUC_USER}status")
+    ]
+    assert "307" in codes
+    assert _error((await portal.speak("fred", "may I?", "f1"))["fred"]) == "not-acceptable"
+    assert _there(await portal.join("fred"))[-1] == "Fred"
+    ban = f"<query xmlns='{admin}'><item affiliation='outcast' jid='{FRED}'/></query>"
+    await portal.ask("erin", "set", ban)
+    assert _error(await portal.join("fred")) == "forbidden"
+    listed = f"<query xmlns='{admin}'><item affiliation='outcast'/></query>"
+    (answer,) = await portal.ask("erin", "get", listed)
+    assert [item.get("jid") for item in answer.iter(f"{{{admin}}}item")] == [FRED]
+
+
+async def test_others_rule_nothing(portal: Portal) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    admin = "http://jabber.org/protocol/muc#admin"
+    for item in ("role='none' nick='Bob'", "affiliation='outcast' jid='erin@home.example'"):
+        asked = f"<query xmlns='{admin}'><item {item}/></query>"
+        (answer,) = await portal.ask("fred", "set", asked)
+        assert answer.get("type") == "error"
+    assert not [each for each in portal.house.network.commands if each["op"] == "manage"]
+
+
+async def test_the_house_is_put_out_and_comes_back(portal: Portal) -> None:
+    await portal.join("erin")
+    portal.house.network.event(RELAY, "member-gone", room="!tea", user="relay", how="kicked")
+    told = await portal.settle()
+    codes = [
+        status.get("code") for each in told["erin"] for status in each.iter(f"{MUC_USER}status")
+    ]
+    assert set(codes) == {"110", "333"}
+    assert _error(await portal.join("erin")) == "remote-server-timeout"
+    await portal.describe()
+    assert _there(await portal.join("erin"))[-1] == "Erin"
+
+
+async def test_a_group_that_is_unlinked_is_no_more(portal: Portal) -> None:
+    await portal.join("erin")
+    portal.house.network.event(RELAY, "unlink", room="!tea")
+    told = await portal.settle()
+    (gone,) = [each for each in told["erin"] if each.get("type") == "unavailable"]
+    assert gone.find(f".//{MUC_USER}destroy") is not None
+    assert _error(await portal.join("erin")) == "registration-required"
+    assert not (await portal.says("bob", "alone", "m9"))["erin"]
+
+
+async def test_groups_that_are_not_linked_are_not_heard_of(portal: Portal) -> None:
+    members = [{"user": "relay"}, {"user": "bob"}]
+    portal.house.network.event(RELAY, "room", room="!other", name="Other", members=members)
+    await portal.settle()
+    assert not portal.house.query("SELECT 1 FROM address WHERE remote_id = '!other'")
+
+
+async def test_a_code_of_a_user_is_for_the_owner_of_the_group(house: House) -> None:
+    portal = Portal(house)
+    await house.start()
+    await house.connected()
+    portals = house.bridge.portals
+    code = await portals.new_code(UserJid(ERIN), by_admin=False, members_only=False)
+    house.network.event(RELAY, "link", room="!tea", code=code.code, is_owner=False)
+    await portal.settle()
+    assert not portals.rooms
+    house.network.event(RELAY, "link", room="!tea", code=code.code.lower(), is_owner=True)
+    await portal.settle()
+    assert portals.rooms == {"!tea"}
