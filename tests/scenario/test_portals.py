@@ -151,7 +151,7 @@ async def test_what_they_say_is_said_by_the_house_and_reflected(portal: Portal) 
 async def test_what_the_network_says_reaches_all(portal: Portal) -> None:
     await portal.join("erin")
     await portal.join("fred")
-    told = await portal.says("bob", "tea?", "m1")
+    told = await portal.says("bob", "tea?", "b1")
     assert _bodies(told["erin"]) == _bodies(told["fred"]) == [("Bob", "tea?")]
 
 
@@ -163,7 +163,7 @@ async def test_who_leaves_is_gone_for_others_and_reads_later_what_was_missed(
     told = await portal.leave("erin")
     (gone,) = [each for each in told["fred"] if each.get("type") == "unavailable"]
     assert gone.get("from") == f"{portal.room}/Erin"
-    await portal.says("bob", "while she was away", "m1")
+    await portal.says("bob", "while she was away", "b1")
     told = {"erin": await portal.join("erin")}
     assert ("Bob", "while she was away") in _bodies(told["erin"])
     answers = await portal.ask("erin", "set", "<query xmlns='urn:xmpp:mam:2'/>")
@@ -259,7 +259,7 @@ async def test_a_group_that_is_unlinked_is_no_more(portal: Portal) -> None:
     (gone,) = [each for each in told["erin"] if each.get("type") == "unavailable"]
     assert gone.find(f".//{MUC_USER}destroy") is not None
     assert _error(await portal.join("erin")) == "registration-required"
-    assert not (await portal.says("bob", "alone", "m9"))["erin"]
+    assert not (await portal.says("bob", "alone", "b9"))["erin"]
 
 
 async def test_groups_that_are_not_linked_are_not_heard_of(portal: Portal) -> None:
@@ -281,3 +281,120 @@ async def test_a_code_of_a_user_is_for_the_owner_of_the_group(house: House) -> N
     house.network.event(RELAY, "link", room="!tea", code=code.code.lower(), is_owner=True)
     await portal.settle()
     assert portals.rooms == {"!tea"}
+
+
+async def test_edits_and_reactions_say_for_whom_they_are(portal: Portal) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    await portal.speak("erin", "helo", "e1")
+    edit = "<replace xmlns='urn:xmpp:message-correct:0' id='e1'/>"
+    told = await portal.speak("erin", "hello", "e2", edit)
+    assert _bodies(told["fred"]) == [("Erin", "hello")]
+    assert portal.house.network.sent[-1].about["author"]["name"] == "Erin"
+    reactions = (
+        "<reactions xmlns='urn:xmpp:reactions:0' id='e1'><reaction>👍</reaction></reactions>"
+    )
+    portal.send(
+        f"<message type='groupchat' id='f1' from='{FRED}/phone' to='{portal.room}'>{reactions}"
+        "</message>"
+    )
+    await portal.settle()
+    (reaction,) = [each for each in portal.house.network.commands if each["op"] == "react"]
+    assert reaction["author"] == {"user": f"xmpp:{FRED}", "name": "Fred"}
+
+
+async def test_req_424_nobody_edits_what_others_say_through_the_same_house(
+    portal: Portal,
+) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    await portal.speak("erin", "mine", "e1")
+    edit = "<replace xmlns='urn:xmpp:message-correct:0' id='e1'/>"
+    told = await portal.speak("fred", "not yours", "f1", edit)
+    assert _error(told["fred"]) == "forbidden"
+    assert not _bodies(told["erin"])
+    taken = "<retract xmlns='urn:xmpp:message-retract:1' id='e1'/>"
+    portal.send(
+        f"<message type='groupchat' id='f2' from='{FRED}/phone' to='{portal.room}'>{taken}"
+        "</message>"
+    )
+    assert _error((await portal.settle())["fred"]) == "forbidden"
+
+
+async def test_nobody_moderates_by_the_rights_of_the_house(portal: Portal) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    told = await portal.says("bob", "rude", "b1")
+    (said,) = [each for each in told["fred"] if each.get("type") == "groupchat"]
+    (sid,) = said.iter("{urn:xmpp:sid:0}stanza-id")
+    moderate = (
+        f"<moderate xmlns='urn:xmpp:message-moderate:1' id='{sid.get('id')}'>"
+        "<retract xmlns='urn:xmpp:message-retract:1'/></moderate>"
+    )
+    (answer,) = await portal.ask("fred", "set", moderate)
+    assert answer.get("type") == "error"
+    assert not [each for each in portal.house.network.commands if each["op"] == "manage"]
+    (answer,) = await portal.ask("erin", "set", moderate)  # she has linked the group
+    assert answer.get("type") == "result"
+    (asked,) = [each for each in portal.house.network.commands if each["op"] == "manage"]
+    assert asked["do"] == "ModerateMessage"
+
+
+async def test_one_may_be_called_otherwise_and_not_as_the_gateway(portal: Portal) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    portal.send(f"<presence from='{ERIN}/phone' to='{portal.room}/Rin'/>")
+    await portal.settle()
+    told = await portal.speak("erin", "new name", "e1")
+    assert _bodies(told["fred"]) == [("Rin", "new name")]
+    assert portal.house.network.sent[-1].about["author"]["name"] == "Rin"
+    told = {"fred": await portal.join("fred", "Bob", "laptop")}
+    mine = _there(told["fred"])[-1]
+    assert mine == "Fred"  # by which his other device is known
+    portal.send(f"<presence from='{FRED}/phone' to='{portal.room}/Dragoman'/>")
+    await portal.settle()
+    told = await portal.speak("fred", "who am I", "f1")
+    assert _bodies(told["erin"]) == [("Dragoman (2)", "who am I")]
+
+
+async def test_people_on_xmpp_invite_one_another(portal: Portal) -> None:
+    await portal.join("erin")
+    portal.send(
+        f"<message from='{ERIN}/phone' to='{portal.room}'>"
+        f"<x xmlns='http://jabber.org/protocol/muc#user'><invite to='{FRED}'/></x></message>"
+    )
+    (invitation,) = (await portal.settle())["fred"]
+    assert invitation.get("from") == portal.room
+    (by,) = invitation.iter(f"{MUC_USER}invite")
+    assert by.get("from") == ERIN
+
+
+async def test_private_messages_are_refused_in_words(portal: Portal) -> None:
+    await portal.join("erin")
+    portal.send(
+        f"<message type='chat' id='p1' from='{ERIN}/phone' to='{portal.room}/Bob'>"
+        "<body>psst</body></message>"
+    )
+    assert _error((await portal.settle())["erin"]) == "not-acceptable"
+
+
+async def test_what_waits_is_said_when_the_house_is_back(portal: Portal) -> None:
+    await portal.join("erin")
+    portal.house.network.faults.append({"error": "transient", "text": "not now"})
+    told = await portal.speak("erin", "once", "e1")
+    assert not _bodies(told["erin"])
+    await portal.house.clock.advance(5)
+    told = await portal.settle()
+    assert _bodies(told["erin"]) == [("Erin", "once")]
+    assert [text.body for text in portal.house.network.sent] == ["once"]
+
+
+async def test_who_is_not_in_is_told_what_it_is(portal: Portal) -> None:
+    info = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
+    (answer,) = await portal.ask("fred", "get", info)
+    (identity,) = answer.iter("{http://jabber.org/protocol/disco#info}identity")
+    assert identity.get("name") == "Tea"
+    ping = "<ping xmlns='urn:xmpp:ping'/>"
+    asked = await portal.ask("fred", "get", ping, f"{portal.room}/Fred")
+    assert _error(asked) == "not-acceptable"
+    assert _error(await portal.ask("fred", "set", "<query xmlns='urn:xmpp:mam:2'/>"))
