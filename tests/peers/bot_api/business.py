@@ -50,6 +50,7 @@ class Connection:
 
     def chat(self, other: User) -> PersonalChat:
         """The owner lets the bot into the chat with somebody."""
+        assert other is not self.owner, "chats with oneself are not shown to bots"
         if other.id not in self.chats:
             self.chats[other.id] = PersonalChat(other.id, connection=self, other=other)
         return self.chats[other.id]
@@ -105,9 +106,11 @@ class PersonalChat(Chat):
         """The owner."""
         return self.connection.owner
 
-    def may_edit(self, bot: Bot, message: Message) -> bool:
-        """What the owner has said, too."""
-        return message.sender is self.connection.owner
+    def may_edit(self, bot: Bot, message: Message, now: int) -> bool:
+        """What the owner has said, too, for two days."""
+        if message.written_by is bot:
+            return True
+        return message.sender is self.connection.owner and now - message.date < 2 * _DAY
 
     def marks(self, message: Message) -> Json:
         """By which connection, and whether by the bot."""

@@ -70,7 +70,10 @@ class Call:
         return found
 
     def _personal_chat(self) -> Chat:
-        chat = self.connection().chats.get(self.arguments["chat_id"])
+        connection = self.connection()
+        if self.arguments["chat_id"] == connection.owner.id:
+            raise bad("Messages must not be sent to self")
+        chat = connection.chats.get(self.arguments["chat_id"])
         if chat is None:
             raise bad("BUSINESS_PEER_INVALID")
         chat.check_open_to(self.bot)

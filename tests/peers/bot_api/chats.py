@@ -147,7 +147,7 @@ class Chat:
         """In whose name a bot writes here."""
         return bot
 
-    def may_edit(self, bot: Bot, message: Message) -> bool:
+    def may_edit(self, bot: Bot, message: Message, now: int) -> bool:
         """Whether a bot can change what this says."""
         return message.sender is bot
 

@@ -81,9 +81,12 @@ class World:
         raise bad("chat not found")
 
     def _meets(self, bot: Bot, user_id: int) -> bool:
-        """Whether a bot knows somebody from a group."""
+        """Whether a bot knows somebody from a group, or from a chat that it was let into."""
         groups = self._groups.values()
-        return any({bot.id, user_id} <= group.members.keys() for group in groups)
+        if any({bot.id, user_id} <= group.members.keys() for group in groups):
+            return True
+        connections = (each for each in self.connections.values() if each.bot is bot)
+        return any(user_id in (each.owner.id, *each.chats) for each in connections)
 
     def text(self, text: str, entities: Sequence[Entity] = ()) -> Json:
         """What a text message holds."""
@@ -149,6 +152,7 @@ class World:
 
     def connect(self, owner: User, bot: Bot, *rights: str) -> Connection:
         """Somebody lets a bot into chats of theirs; which ones, see `Connection.chat`."""
+        assert bot.is_secretary, "BOT_BUSINESS_MISSING: @BotFather has to turn this on first"
         connection = Connection(owner, bot, set(rights), self.now)
         self.connections[connection.id] = connection
         bot.updates.add("business_connection", connection.json())

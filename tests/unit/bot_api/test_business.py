@@ -7,7 +7,7 @@ import pytest
 import telegram
 from telegram import ReplyParameters
 from telegram.constants import ChatAction
-from telegram.error import BadRequest
+from telegram.error import BadRequest, Forbidden
 
 from tests.peers.bot_api import Bot, BotApi, Person
 from tests.peers.bot_api.business import PersonalChat
@@ -103,13 +103,51 @@ async def test_what_it_may_not(
     await fails("bot_access_forbidden")
     own = anna.say(chat, "mine")
     with pytest.raises(BadRequest, match="Bot_access_forbidden"):
-        await client.delete_business_messages(by, [said.id, own.id])
-    assert await client.delete_business_messages(by, [own.id])
-    assert own.is_deleted
+        await client.delete_business_messages(by, [own.id])
     chat.connection.change("can_delete_all_messages")
-    assert await client.delete_business_messages(by, [said.id])
+    assert await client.delete_business_messages(by, [said.id, own.id])
+    assert own.is_deleted
     chat.connection.change("can_reply", is_enabled=False)
     await fails("business_connection_invalid")
     before = len(await client.get_updates())
     bob.say(chat, "among ourselves")
     assert len(await client.get_updates()) == before
+
+
+async def test_what_it_has_said_it_may_take_back(
+    client: telegram.Bot, bot: Bot, chat: PersonalChat, bob: Person
+) -> None:
+    chat.connection.change("can_reply", "can_delete_outgoing_messages")
+    by = chat.connection.id
+    said = bob.say(chat, "hi")
+    sent = await client.send_message(bob.id, "hello", business_connection_id=by)
+    with pytest.raises(BadRequest, match="Bot_access_forbidden"):
+        await client.delete_business_messages(by, [said.id, sent.message_id])
+    bot.updates.expire()
+    assert await client.delete_business_messages(by, [sent.message_id])
+    (deleted,) = await client.get_updates()
+    assert deleted.deleted_business_messages is not None
+    assert list(deleted.deleted_business_messages.message_ids) == [sent.message_id]
+    assert list(chat.messages) == [said.id]
+
+
+async def test_what_its_owner_has_said_it_may_change_for_two_days(
+    client: telegram.Bot, chat: PersonalChat, anna: Person, bob: Person
+) -> None:
+    by = chat.connection.id
+    bob.say(chat, "hi")
+    old, own = anna.say(chat, "before"), anna.say(chat, "now")
+    old.date -= 48 * 3600
+    assert await client.edit_message_text("now!", bob.id, own.id, business_connection_id=by)
+    with pytest.raises(BadRequest, match="can't be edited"):
+        await client.edit_message_text("before!", bob.id, old.id, business_connection_id=by)
+    with pytest.raises(BadRequest, match="sent to self"):
+        await client.send_message(anna.id, "note", business_connection_id=by)
+
+
+async def test_who_is_known_by_it_is_not_written_to_without_it(
+    client: telegram.Bot, chat: PersonalChat, bob: Person
+) -> None:
+    assert (await client.get_chat(bob.id)).first_name == "Bob"
+    with pytest.raises(Forbidden, match="can't initiate conversation"):
+        await client.send_message(bob.id, "hello")

@@ -35,16 +35,20 @@ def read_business_message(call: Call) -> bool:
 
 @method
 def delete_business_messages(call: Call) -> bool:
-    """Take up to 100 back, which are all of one chat."""
+    """Take up to 100 back, which are all of one chat. The bot is told of that as of what others
+    delete: that is not documented, and the harder case."""
     connection = call.connection()
     wanted = call.arguments["message_ids"]
+    if not 0 < len(wanted) <= 100:
+        raise bad("too many message identifiers specified")
+    if not connection.is_enabled:
+        raise bad("BUSINESS_CONNECTION_INVALID")
     for chat in connection.chats.values():
         found = [chat.messages[each] for each in wanted if each in chat.messages]
         if found:
-            is_own = all(message.sender is connection.owner for message in found)
-            _check_right(chat, is_own=is_own)
+            _check_right(chat, is_own=all(each.written_by is call.bot for each in found))
             for message in found:
-                del chat.messages[message.id]
+                call.world.delete(message)
             return True
     raise bad("message to delete not found")
 

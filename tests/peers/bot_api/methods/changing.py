@@ -89,7 +89,7 @@ def _own(call: Call, more: set[str]) -> Message:
     if unknown := call.arguments.keys() - more - _WHICH:
         raise Misuse(f"{call.method}: this server can't do {', '.join(sorted(unknown))}")
     message = call.message("message to edit")
-    if not message.chat.may_edit(call.bot, message):
+    if not message.chat.may_edit(call.bot, message, call.world.now):
         raise bad("message can't be edited")
     return message
 
