@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Telegram, by the official Bot API: a user links a bot of their own. Whoever writes to it is a
-contact, and a group in which it is is a room.
+contact, and a group in which it is is a room. A user who lets the bot into chats of their own
+Telegram account has these here, too.
 
 ====================  ==========================================================================
 ``login``             linking a bot by its token
@@ -11,6 +12,9 @@ contact, and a group in which it is is a room.
 ``groups``            which ones there are and who is there; ``group_events`` what happens there,
                       ``looking`` asks what they are
 ``topics``            topics of groups, and of chats, as threads
+``connected``         whose own chats the bot was let into; ``connected_events`` what happens
+                      there, ``connected_outbound`` what the user does there,
+                      ``connected_looks`` asks what a connection is
 ``outbound``          commands as requests; ``buckets`` says when
 ``files``             what is shared, and its bytes: ``downloads``; ``uploads`` sends some
 ``entities``          styles of texts, both ways; ``naming`` is who is named in them
@@ -79,12 +83,16 @@ class TelegramAdapter(Adapter):
     )
 
     def address_of(self, remote_id: RemoteUserId) -> str | None:
-        """Its number."""
-        return remote_id if ids.is_person(remote_id) else None
+        """Their number, and ``me.`` before it if they write to the user and not to the bot."""
+        return ids.address_of(remote_id)
 
     def contact_at(self, address: str) -> RemoteUserId | None:
         """Numbers alone: bots cannot find people by their names."""
         return ids.contact_at(address)
+
+    def takes_read_marks(self, contact: RemoteUserId) -> bool:
+        """Only in the user's own chats, and only the user's: nobody tells bots what was read."""
+        return ids.person_of(contact) is not None
 
     def login(self, again: Relogin | None = None) -> LoginFlow:
         """By the token of a bot."""

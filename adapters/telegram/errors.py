@@ -36,6 +36,12 @@ from gateway.text import clean
 from gateway.text.wording import Words, tr, trn
 
 _LONGEST = 200
+_MESSAGE_GONE = tr("Telegram does not have the message any more.")
+_NOT_DELETED = tr("Telegram does not let the bot delete this message any more.")
+OUTSIDE = tr(
+    "You have not let your bot into a chat with this person, or nothing was said there since. In "
+    "Telegram you choose the chats in the settings of your account (chat automation)."
+)
 _TOO_LARGE = 413
 STRANGER = tr(
     "Nobody with this number has written to your bot, and Telegram lets bots write only to people "
@@ -80,7 +86,7 @@ _SENTENCES: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
     ),
     (
         "not found",
-        lambda: NotFound(tr("Telegram does not have the message any more.")),
+        lambda: NotFound(_MESSAGE_GONE),
     ),
     (
         "message can't be edited",
@@ -88,7 +94,7 @@ _SENTENCES: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
     ),
     (
         "message can't be deleted",
-        lambda: Forbidden(tr("Telegram does not let the bot delete this message any more.")),
+        lambda: Forbidden(_NOT_DELETED),
     ),
     (
         "reaction",
@@ -106,6 +112,37 @@ _IN_GROUPS: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
     ("write_forbidden", lambda: Forbidden(tr("Your bot may not say this in this group."))),
 )
 """Before the others."""
+DISCONNECTED = tr(
+    "Your bot is not connected to your Telegram account. In Telegram you can connect it in the "
+    "settings of your account (chat automation)."
+)
+MAY_NOT = tr(
+    "You have not allowed your bot to do this in your chats. In Telegram you can allow it in the "
+    "settings of your account (chat automation)."
+)
+_IN_OWN_CHATS: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
+    (
+        "peer_usage_missing",
+        lambda: Forbidden(
+            tr(
+                "Telegram lets bots write in this chat only within 24 hours after the other side "
+                "has said something there. Please write in the Telegram app; when they have "
+                "answered you can go on here."
+            )
+        ),
+    ),
+    ("connection_invalid", lambda: Forbidden(DISCONNECTED)),
+    ("connection not found", lambda: Forbidden(DISCONNECTED)),
+    ("access_forbidden", lambda: Forbidden(MAY_NOT)),
+    ("connection_not_allowed", lambda: Forbidden(MAY_NOT)),
+    ("business_peer_invalid", lambda: NotFound(OUTSIDE)),
+    ("peer_id_invalid", lambda: NotFound(OUTSIDE)),
+    ("chat not found", lambda: NotFound(OUTSIDE)),
+    ("message_id_invalid", lambda: NotFound(_MESSAGE_GONE)),
+    ("delete_forbidden", lambda: Forbidden(_NOT_DELETED)),
+    ("blocked by the user", lambda: Forbidden(tr("They have blocked you in Telegram."))),
+)
+"""Before the others, in chats of the user's own Telegram account."""
 _CONFLICT = tr(
     "Another program fetches the messages of your bot, and Telegram gives each to one of you "
     "only. Stop it, or give this gateway a bot of its own."
@@ -118,10 +155,15 @@ _WEBHOOK = tr(
 
 
 def error_of(
-    error: TelegramError, *, is_repeatable: bool = True, is_group: bool = False
+    error: TelegramError,
+    *,
+    is_repeatable: bool = True,
+    is_group: bool = False,
+    is_own_chat: bool = False,
 ) -> AdapterError:
     """What it is for the gateway. ``is_repeatable``: to do the same twice is no more than once;
-    otherwise what was not answered is `Uncertain`. ``is_group``: it is about a group."""
+    otherwise what was not answered is `Uncertain`. ``is_group``: it is about a group;
+    ``is_own_chat``: about a chat of the user's own Telegram account."""
     match error:
         case TooMany():
             return rate_limited(error.seconds)
@@ -140,7 +182,8 @@ def error_of(
         case InvalidToken():  # 404: an address that is none, or a server that is too old
             return Unsupported(tr("The Bot API server does not know how to do this."))
         case Refused() | NetworkError() | ChatMigrated():
-            return _refused(error, _IN_GROUPS + _SENTENCES if is_group else _SENTENCES)
+            first = _IN_GROUPS if is_group else ()
+            return _refused(error, (_IN_OWN_CHATS if is_own_chat else first) + _SENTENCES)
     return _unanswered(Unanswered(""), is_repeatable)
 
 

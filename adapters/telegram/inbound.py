@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Updates of a bot, as events of the gateway. No I/O.
 
-Bot API, "Update". Here are chats with people; for groups see `adapters.telegram.group_events`.
+Bot API, "Update". Here are chats with people; for groups see `adapters.telegram.group_events`, and
+for chats of the user's own Telegram account `adapters.telegram.connected_events`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 from telegram import Bot, ChatMember, ChatMemberUpdated, Message, Update
 from telegram.constants import ChatType
 
-from adapters.telegram import ids
+from adapters.telegram import connected_events, ids
+from adapters.telegram.connected_events import ConnectedEvents
 from adapters.telegram.group_events import GroupEvents
 from adapters.telegram.groups import Groups
 from adapters.telegram.looking import group_in
@@ -31,7 +33,8 @@ from gateway.events import (
 from gateway.ids import RemoteMessageId, RemoteUserId
 from gateway.text.wording import tr
 
-KINDS = ("message", "edited_message", "message_reaction", "my_chat_member", "chat_member")
+_OF_BOTS = ("message", "edited_message", "message_reaction", "my_chat_member", "chat_member")
+KINDS = (*_OF_BOTS, *connected_events.KINDS)
 """What is asked for; see "allowed_updates"."""
 _MOST_CONTENT = 16_000
 
@@ -47,6 +50,7 @@ class Inbound:
         topics: Topics,
         usernames: Usernames,
         reactions: Reactions,
+        in_own_chats: ConnectedEvents,
     ) -> None:
         """``own``: the bot."""
         self._bot = bot
@@ -55,6 +59,7 @@ class Inbound:
         self._usernames = usernames
         self._groups = groups
         self._of_groups = GroupEvents(own, groups, topics, usernames, reactions)
+        self._in_own_chats = in_own_chats
 
     def events(self, raw: Mapping[str, Any]) -> list[RemoteEvent]:
         """What an update says. Never raises: what cannot be converted is one event's trouble."""
@@ -64,6 +69,9 @@ class Inbound:
             return self._unreadable(raw, error)
 
     def _events(self, raw: Mapping[str, Any]) -> Iterator[RemoteEvent]:
+        if self._in_own_chats.takes(raw):
+            yield from self._in_own_chats.events(raw)
+            return
         is_group = group_in(raw) is not None
         changed = raw.get("my_chat_member") or raw.get("chat_member")
         if is_group and changed is not None:
@@ -106,6 +114,8 @@ class Inbound:
         number = chat.get("id") if isinstance(chat, dict) else None
         place = str(number) if isinstance(number, int) else ""
         contact = RemoteUserId(place) if ids.is_person(place) else None
+        if self._in_own_chats.takes(raw):
+            contact = self._in_own_chats.contact(raw)
         room = self._groups.known(place)
         return [
             RemoteUnreadable(

@@ -18,6 +18,8 @@ from telegram.error import ChatMigrated, TelegramError
 
 from adapters.telegram import ids
 from adapters.telegram.buckets import Buckets
+from adapters.telegram.connected import Connected
+from adapters.telegram.connected_outbound import ConnectedOutbound, is_in_own_chat
 from adapters.telegram.entities import written
 from adapters.telegram.errors import STRANGER, error_of, is_caption, is_gone, is_unchanged
 from adapters.telegram.groups import Groups
@@ -63,21 +65,30 @@ MAX_TEXT_BYTES = 4096
 class Outbound:
     """Carries out the commands of one account."""
 
-    def __init__(self, account: AccountContext, bot: Bot, groups: Groups) -> None:
+    def __init__(
+        self, account: AccountContext, bot: Bot, groups: Groups, connected: Connected
+    ) -> None:
         self._account = account
         self._bot = bot
         self._groups = groups
         self._buckets = Buckets(account.clock)
         self._uploads = Uploads(account, bot)
+        self._in_own_chats = ConnectedOutbound(
+            bot, account.remote_id, connected, self._buckets, self._uploads
+        )
 
     async def turn(self, command: Command) -> None:
         """See `gateway.adapter.Session.turn`."""
-        if isinstance(command, SendText | SendRoomText):
+        if isinstance(command, SendText) and is_in_own_chat(command):
+            await self._buckets.turn(command.contact)
+        elif isinstance(command, SendText | SendRoomText):
             await self._buckets.turn(self._chat(command))
 
     async def send(self, command: Command, key: str) -> Sent:
         """See `gateway.adapter.Session.send`. A group that has another number is looked for there;
         nothing was done where it was."""
+        if is_in_own_chat(command):
+            return await self._in_own_chats.send(command, key)
         try:
             return await self._carry_out(command, key)
         except ChatMigrated as error:

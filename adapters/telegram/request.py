@@ -114,7 +114,7 @@ class SharedRequest(BaseRequest):
     async def call(self, url: str, values: Mapping[str, Any], read_timeout: float) -> Any:
         """The result of a method as JSON, which Bot would have made objects of. Raises
         `telegram.error.TelegramError`."""
-        query = urlencode({name: json.dumps(value) for name, value in values.items()})
+        query = urlencode({name: _written(value) for name, value in values.items()})
         timeout: Any = read_timeout
         return await self.post(f"{url}?{query}", read_timeout=timeout)
 
@@ -139,6 +139,11 @@ class Upload(SharedRequest):
 
     def _body(self, request_data: RequestData | None) -> Any:
         return self._form
+
+
+def _written(value: object) -> str:
+    """Bot API, "Making requests": all but texts is JSON."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

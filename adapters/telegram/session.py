@@ -16,6 +16,9 @@ from telegram import Bot
 from telegram.error import Conflict, TelegramError
 
 from adapters.telegram import ids
+from adapters.telegram.connected import Connected
+from adapters.telegram.connected_events import ConnectedEvents
+from adapters.telegram.connected_looks import ConnectionLooks
 from adapters.telegram.downloads import opened
 from adapters.telegram.errors import STRANGER, error_of, spoken
 from adapters.telegram.groups import Groups
@@ -82,7 +85,7 @@ class TelegramSession(Session):
 
     @cached_property
     def _outbound(self) -> Outbound:
-        return Outbound(self._account, self._bot, self._groups)
+        return Outbound(self._account, self._bot, self._groups, self._connected)
 
     @cached_property
     def _reactions(self) -> Reactions:
@@ -98,16 +101,30 @@ class TelegramSession(Session):
         return Topics(self._account.state())
 
     @cached_property
+    def _connected(self) -> Connected:
+        return Connected(self._account.state(), self._account.clock)
+
+    @cached_property
     def _inbound(self) -> Inbound:
-        own = self._account.remote_id
+        own, clock = self._account.remote_id, self._account.clock
         return Inbound(
-            self._bot, own, self._groups, self._topics, self._usernames, self._reactions
+            self._bot,
+            own,
+            self._groups,
+            self._topics,
+            self._usernames,
+            self._reactions,
+            ConnectedEvents(self._bot, own, self._connected, self._usernames, clock),
         )
 
     @cached_property
     def _looks(self) -> Looks:
         clock, names = self._account.clock, self._usernames
         return Looks(self._bot, self._request, clock, self._groups, names)
+
+    @cached_property
+    def _connection_looks(self) -> ConnectionLooks:
+        return ConnectionLooks(self._bot, self._request, self._connected)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
@@ -146,11 +163,13 @@ class TelegramSession(Session):
         found = self._gap(cursor, now)
         for each in updates:
             await self._looks.before(each)
+            await self._connection_looks.before(each)
             found += filter(self._unseen.is_news, self._inbound.events(each))
             await asyncio.sleep(0)  # many long ones take a while, and others want their turns
         if found or updates or moment >= self._note_at:
             news, names = self._news(found)
             changes = self._reactions.changes() | self._groups.changes() | self._topics.changes()
+            changes |= self._connected.changes()
             await self._account.commit(news, cursor=after.written(), state=changes)
             self._names.update(names)
             self._note_at = moment + _NOTED_EVERY_S
@@ -210,18 +229,20 @@ class TelegramSession(Session):
         return await opened(self._account.http, self._bot, reference, start)
 
     async def find(self, contact: RemoteUserId) -> Contact:
-        """Bot API, getChat: of people who have written to the bot. Not by the library, which takes
-        no answer of a server that is older than itself."""
-        if not ids.is_person(contact):
+        """Bot API, getChat: of people who have written to the bot, or to the user. Not by the
+        library, which takes no answer of a server that is older than itself."""
+        person = ids.person_of(contact)
+        if person is None and not ids.is_person(contact):
             raise NotFound(STRANGER)
         try:
             async with asyncio.timeout(_FIND_S):
-                url, about = f"{self._bot.base_url}/getChat", {"chat_id": int(contact)}
+                about = {"chat_id": int(contact) if person is None else person}
+                url = f"{self._bot.base_url}/getChat"
                 chat = await self._request.call(url, about, _FIND_S)
         except TimeoutError:
             raise Transient(tr("Telegram did not answer in time. Please try again.")) from None
         except TelegramError as error:
-            raise error_of(error) from None
+            raise error_of(error, is_own_chat=person is not None) from None
         names = (chat.get("first_name"), chat.get("last_name")) if isinstance(chat, dict) else ()
         return Contact(name=" ".join(clean(" ".join(filter(None, names))).split()))
 

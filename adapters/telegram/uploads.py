@@ -53,13 +53,18 @@ class Uploads:
         command: SendText | SendRoomText,
         file: SentFile,
         reply_to: dict[str, Any] | None,
-        topic: int | None,
+        topic: int | None = None,
+        *,
+        connection: str = "",
     ) -> dict[str, Any]:
-        """The message that Telegram has made. Raises `TelegramError`, and any `AdapterError`."""
+        """The message that Telegram has made. ``connection``: by which the bot was let into the
+        chat, if it was. Raises `TelegramError`, and any `AdapterError`."""
         words, entities = written(command.body, command.spans, command.mentions)
         if units(words) > _LONGEST_CAPTION:
             raise TooLarge(tr("What is said about a file may have 1,024 characters in Telegram."))
         fields: dict[str, Any] = {"chat_id": chat}
+        if connection:
+            fields["business_connection_id"] = connection
         if words:
             fields |= {"caption": words, "caption_entities": [e.to_dict() for e in entities]}
         if reply_to is not None:

@@ -55,6 +55,15 @@ class Adapter(ABC):
         clients make addresses of what people type (REQ-227).
         """
 
+    def takes_read_marks(self, contact: RemoteUserId) -> bool:
+        """Whether `gateway.events.MarkRead` works in the chat with somebody. No I/O.
+
+        Where `Capabilities.read_marks` says so it does in all. An adapter says it here of chats in
+        which what the user has read can be told, though nobody tells what was read by others: then
+        clients are asked for read marks there, and are promised none.
+        """
+        return self.capabilities.read_marks
+
     def page_of(self, remote_id: RemoteUserId) -> str | None:
         """The address of a web page where anybody may look at a contact. No I/O."""
         return None

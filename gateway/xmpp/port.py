@@ -122,7 +122,7 @@ class Port:
             resource=self._component.resource,
             user=getattr(row.delivery, "to", "") or row.user,
             gateway=self._component.domain,
-            read_marks=self._network.adapter.capabilities.read_marks,
+            read_marks=self._network.adapter.takes_read_marks(row.contact),
             wants_receipt=not self.is_local(row.user),
             may_send_as_user=self._component.privileges.may_send_as(row.user),
             shows_as_you=account is None or account.settings.show_as_you,

@@ -23,10 +23,11 @@ _SERVER = st.one_of(
     st.sampled_from(["example.org", "example.org:8448", "[::1]:8448", "1.2.3.4", "EXAMPLE.org"]),
     st.from_regex(r"[a-z0-9.-]{1,20}(:[0-9]{1,5})?", fullmatch=True),
 )
+_NUMBER = st.integers(-(10**13), 10**17).map(str)
 _IDS: dict[type[Adapter], tuple[Any, st.SearchStrategy[str]]] = {
     ScriptedAdapter: (ScriptedSettings(port=1), st.text(min_size=1)),
     ForgetfulAdapter: (ScriptedSettings(port=1), st.text(min_size=1)),
-    TelegramAdapter: (TelegramSettings(), st.integers(-(10**13), 10**17).map(str)),
+    TelegramAdapter: (TelegramSettings(), st.one_of(_NUMBER, _NUMBER.map("me.{}".format))),
     MatrixAdapter: (MatrixSettings(), st.builds("@{}:{}".format, _LOCAL, _SERVER)),
 }
 

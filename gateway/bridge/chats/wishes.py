@@ -53,6 +53,7 @@ class ChatWishes:
 
     def __init__(self, ground: Ground, traffic: Traffic) -> None:
         self._capabilities = ground.adapter.capabilities
+        self._takes_read_marks = ground.adapter.takes_read_marks
         self._store = ground.store
         self._clock = ground.clock
         self._intents = traffic.intents
@@ -243,7 +244,7 @@ class ChatWishes:
 
     def displayed(self, account: Account, contact: RemoteUserId, message: StanzaId) -> None:
         """The user has read everything up to a message (REQ-414)."""
-        if not self._capabilities.read_marks or not account.settings.send_read_marks:
+        if not self._takes_read_marks(contact) or not account.settings.send_read_marks:
             return
         now = self._clock.now()
 

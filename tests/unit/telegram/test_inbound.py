@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from telegram import Bot
 
+from adapters.telegram.connected import Connected
+from adapters.telegram.connected_events import ConnectedEvents
 from adapters.telegram.groups import Groups
 from adapters.telegram.inbound import Inbound
 from adapters.telegram.naming import Usernames
@@ -27,6 +29,7 @@ from gateway.events import (
     RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.tasks import SystemClock
 from gateway.text import Style
 
 ANNA = {"id": 7_000_000_001, "is_bot": False, "first_name": "Anna", "last_name": "Bauer"}
@@ -57,9 +60,16 @@ def _events(raw: dict[str, Any], reactions: Reactions | None = None) -> list[Rem
 
 
 def _inbound(reactions: Reactions | None = None) -> Inbound:
-    own = RemoteUserId("123")
+    own, bot, clock, usernames = RemoteUserId("123"), _bot(), SystemClock(), Usernames()
+    in_own_chats = ConnectedEvents(bot, own, Connected({}, clock), usernames, clock)
     return Inbound(
-        _bot(), own, Groups(own, {}), Topics({}), Usernames(), reactions or _reactions({})
+        bot,
+        own,
+        Groups(own, {}),
+        Topics({}),
+        usernames,
+        reactions or _reactions({}),
+        in_own_chats,
     )
 
 
