@@ -67,7 +67,7 @@ class MatrixAdapter(Adapter):
 
     display_name: ClassVar[str] = "Matrix"
     settings_type: ClassVar[type[MatrixSettings]] = MatrixSettings
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    capabilities: Capabilities = Capabilities(
         idempotent_send=True,
         echoes_key=True,
         typing=True,

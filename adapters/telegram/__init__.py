@@ -16,7 +16,8 @@ Telegram account has these here, too.
                       there, ``connected_outbound`` what the user does there,
                       ``connected_looks`` asks what a connection is
 ``outbound``          commands as requests; ``buckets`` says when
-``files``             what is shared, and its bytes: ``downloads``; ``uploads`` sends some
+``files``             what is shared, and its bytes: ``downloads``, and ``local_files`` from a
+                      server's own disk; ``uploads`` sends some
 ``entities``          styles of texts, both ways; ``naming`` is who is named in them
 ``request``           requests of python-telegram-bot over the gateway's own connections
 ``errors``            what Telegram refuses, in words for users
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -39,12 +41,13 @@ from adapters.telegram.outbound import ALLOWED, MAX_TEXT_BYTES
 from adapters.telegram.request import SharedRequest
 from adapters.telegram.session import TelegramSession, bot_with
 from adapters.telegram.settings import TelegramSettings
-from adapters.telegram.uploads import LARGEST, VOICE_TYPE
+from adapters.telegram.uploads import LARGEST, LARGEST_LOCAL, VOICE_TYPE
 from gateway.adapter import (
     AccountContext,
     Adapter,
     Capabilities,
     LoginFlow,
+    NetworkContext,
     Relogin,
     Session,
 )
@@ -63,7 +66,7 @@ class TelegramAdapter(Adapter):
 
     display_name: ClassVar[str] = "Telegram"
     settings_type: ClassVar[type[TelegramSettings]] = TelegramSettings
-    capabilities: ClassVar[Capabilities] = Capabilities(
+    capabilities: Capabilities = Capabilities(
         idempotent_send=False,
         rooms=True,
         edits=True,
@@ -81,6 +84,11 @@ class TelegramAdapter(Adapter):
         cards=True,
         max_text_bytes=MAX_TEXT_BYTES,
     )
+
+    def __init__(self, context: NetworkContext) -> None:
+        super().__init__(context)
+        if context.settings.local_files is not None:
+            self.capabilities = replace(self.capabilities, max_file_bytes=LARGEST_LOCAL)
 
     def address_of(self, remote_id: RemoteUserId) -> str | None:
         """Their number, and ``me.`` before it if they write to the user and not to the bot."""

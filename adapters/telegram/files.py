@@ -34,9 +34,10 @@ _MOST_TYPE = 100
 
 
 def shared(message: Message) -> tuple[RemoteFile, ...]:
-    """The file of a message; none if it has none, or one that bots may not fetch."""
+    """The file of a message; none if it has none, or one that bots may not fetch: by a server with
+    ``--local`` they may fetch any."""
     file = _file(message)
-    if file is None or (file.size or 0) > LARGEST:
+    if file is None or ((file.size or 0) > LARGEST and not message.get_bot().local_mode):
         return ()
     return (file,)
 

@@ -19,7 +19,7 @@ from adapters.telegram import ids
 from adapters.telegram.connected import Connected
 from adapters.telegram.connected_events import ConnectedEvents
 from adapters.telegram.connected_looks import ConnectionLooks
-from adapters.telegram.downloads import opened
+from adapters.telegram.downloads import Downloads
 from adapters.telegram.errors import STRANGER, error_of, spoken
 from adapters.telegram.groups import Groups
 from adapters.telegram.inbound import Inbound
@@ -57,6 +57,7 @@ def bot_with(token: str, request: SharedRequest, settings: TelegramSettings) -> 
         base_file_url=files,
         request=request,
         get_updates_request=request,
+        local_mode=settings.local_files is not None,
     )
 
 
@@ -116,6 +117,11 @@ class TelegramSession(Session):
             self._reactions,
             ConnectedEvents(self._bot, own, self._connected, self._usernames, clock),
         )
+
+    @cached_property
+    def _downloads(self) -> Downloads:
+        local = self._settings.local_files
+        return Downloads(self._account, self._bot, self._request, local)
 
     @cached_property
     def _looks(self) -> Looks:
@@ -226,7 +232,7 @@ class TelegramSession(Session):
 
     async def download(self, reference: str, start: int = 0, *, in_part: bool = False) -> Download:
         """See `gateway.adapter.Session.download`."""
-        return await opened(self._account.http, self._bot, reference, start)
+        return await self._downloads.open(reference, start)
 
     async def find(self, contact: RemoteUserId) -> Contact:
         """Bot API, getChat: of people who have written to the bot, or to the user. Not by the

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+from pathlib import Path
 from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -39,13 +41,19 @@ class ServerUrl(str):
             return True
 
 
+TELEGRAM = ServerUrl("https://api.telegram.org")
+
+
 class TelegramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``networks.<name>.settings`` of the configuration."""
 
-    api_url: ServerUrl = ServerUrl("https://api.telegram.org")
+    api_url: ServerUrl = TELEGRAM
     """The Bot API server; one of your own (``telegram-bot-api``) if you run it."""
     tunnelled: bool = False
     """The way to an ``api_url`` without encryption is protected otherwise."""
+    local_files: Path | None = None
+    """The directory of a Bot API server with ``--local`` (its ``--dir``), as it is called on the
+    machine of the gateway: files are there, of any size."""
     poll_timeout: Annotated[int, msgspec.Meta(ge=1, le=50)] = 30
     """Seconds for which the server may hold a request while nothing happens."""
 
@@ -56,4 +64,17 @@ class TelegramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 f"api_url: tokens of bots would travel to {urlsplit(self.api_url).hostname} "
                 "without encryption; expected https, or an IP address of this machine or of a "
                 'private network; or protect the way yourself and set "tunnelled: true"'
+            )
+        if self.local_files is None:
+            return
+        expected = "expected the directory in which telegram-bot-api --local keeps its files"
+        if self.api_url == TELEGRAM:
+            raise ValueError(
+                f"local_files: {expected}, and api_url the address of that server; that of "
+                "Telegram itself has no files here"
+            )
+        if not os.access(self.local_files, os.R_OK | os.X_OK) or not self.local_files.is_dir():
+            raise ValueError(
+                f"local_files: {self.local_files} is no directory that the gateway may read; "
+                f"{expected} (its --dir), as it is called on this machine"
             )

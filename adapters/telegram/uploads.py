@@ -25,7 +25,8 @@ from gateway.events import FileFacts, FileKind, SendRoomText, SendText, SentFile
 from gateway.text.wording import tr
 
 LARGEST: Final = 50 * 1000 * 1000
-"""Bytes; the documents say MB."""
+LARGEST_LOCAL: Final = 2_000 * 1000 * 1000
+"""Bytes; the documents say MB. By a server of the admin's own with ``--local``, the latter."""
 VOICE_TYPE: Final = "audio/ogg"
 _LONGEST_CAPTION = 1024
 _PHOTO, _PHOTO_SIDES, _PHOTO_RATIO = 10 * 1000 * 1000, 10_000, 20

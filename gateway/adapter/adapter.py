@@ -27,7 +27,8 @@ class Adapter(ABC):
     """For people: "Matrix"."""
     settings_type: ClassVar[type[msgspec.Struct]] = NoSettings
     """The type of ``networks.<name>.settings`` in the configuration."""
-    capabilities: ClassVar[Capabilities]
+    capabilities: Capabilities
+    """Of the class; where the settings decide on one of them, of the object."""
 
     def __init__(self, context: NetworkContext) -> None:
         self.context = context

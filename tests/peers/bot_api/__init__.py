@@ -14,6 +14,7 @@ from .accounts import Bot, User
 from .chats import Chat, Group, PrivateChat
 from .errors import ApiError, bad, forbidden, too_many
 from .faults import Fault
+from .files import LocalDisk
 from .messages import Message
 from .people import Person
 from .server import Asked, BotApi
@@ -26,6 +27,7 @@ __all__ = [
     "Chat",
     "Fault",
     "Group",
+    "LocalDisk",
     "Message",
     "Person",
     "PrivateChat",

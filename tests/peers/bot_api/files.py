@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files: on Telegram's servers for ever, below an address for an hour."""
+"""Files: on Telegram's servers for ever, below an address for an hour; or on the disk of a server
+that somebody runs for themselves."""
 
 from __future__ import annotations
 
 import hashlib
 import io
+import os
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -18,6 +21,7 @@ Json = dict[str, Any]
 
 LARGEST_DOWNLOAD = 20 * 1024**2
 LARGEST_UPLOAD = 50 * 1024**2
+LARGEST_UPLOAD_LOCAL = 2000 * 1024**2
 LARGEST_PHOTO = 10 * 1024**2
 _SIDES = (90, 320, 800, 1280)
 """The longer sides of the sizes in which a photo is kept."""
@@ -64,11 +68,33 @@ class Stored:
         return {**self.json(with_name=False), "width": self.width, "height": self.height}
 
 
+@dataclass(frozen=True)
+class LocalDisk:
+    """Where a server with ``--local`` has its files (its ``--dir``)."""
+
+    directory: Path
+    called: str = ""
+    """What the server calls it, if that is something else: it may run in a container."""
+
+    def put(self, token: str, stored: Stored, number: int) -> str:
+        """As the vendor's server does it: below a directory that is called like the token of the
+        bot. Returns where it is, as the server says it."""
+        ending = stored.name.rpartition(".")[2] if "." in stored.name else "bin"
+        place = f"{token}/{stored.kind or 'document'}s/file_{number}.{ending}"
+        path = self.directory / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(stored.data)
+        os.truncate(path, stored.size)
+        return f"{self.called or self.directory}/{place}"
+
+
 class Files:
     """All files, by their ids and by the addresses that are valid now."""
 
     def __init__(self) -> None:
         """Nothing is there yet."""
+        self.local: LocalDisk | None = None
+        """With one, the server runs with ``--local``."""
         self._by_id: dict[str, Stored] = {}
         self._addresses: dict[tuple[int, str], Stored] = {}
 
@@ -90,9 +116,17 @@ class Files:
             return self._photo([_copy(size) for size in old.sizes])[-1]
         return self.keep(_copy(old))
 
-    def address(self, bot_id: int, file_id: str) -> Json:
-        """A File, whose address is valid until `expire`."""
+    @property
+    def largest_upload(self) -> int:
+        """Bytes."""
+        return LARGEST_UPLOAD if self.local is None else LARGEST_UPLOAD_LOCAL
+
+    def address(self, bot_id: int, token: str, file_id: str) -> Json:
+        """A File, whose address is valid until `expire`; or its absolute path."""
         stored = self.find(file_id)
+        if self.local is not None:
+            path = self.local.put(token, stored, len(self._by_id))
+            return {**stored.json(with_name=False), "file_path": path}
         if stored.size > LARGEST_DOWNLOAD:
             raise bad("file is too big")
         ending = stored.name.rpartition(".")[2] if "." in stored.name else "bin"

@@ -145,7 +145,8 @@ class BotApi:
             bot = self._bot(request.match_info["token"])
             if vendor().parameters(method) is None:
                 raise ApiError(404, "Not Found: method not found")
-            asked = Asked(bot, method, *await _parts(request))
+            given, files = await _parts(request, self.world.files.largest_upload)
+            asked = Asked(bot, method, given, files)
         except ApiError as error:
             return _json(error.code, error.json())
         self._read(asked)
@@ -218,6 +219,8 @@ class BotApi:
         raise ApiError(401, "Unauthorized")
 
     async def _send_file(self, request: web.Request) -> web.StreamResponse:
+        if self.world.files.local is not None:  # such a server knows methods alone
+            return _json(404, ApiError(404, "Not Found").json())
         try:
             bot = self._bot(request.match_info["token"])
         except ApiError as error:
@@ -232,7 +235,7 @@ class BotApi:
         return web.Response(body=stored.data, content_type="application/octet-stream")
 
 
-async def _parts(request: web.Request) -> tuple[Json, dict[str, Stored]]:
+async def _parts(request: web.Request, largest: int) -> tuple[Json, dict[str, Stored]]:
     """The arguments as they came, and the files that came with them."""
     given: Json = dict(request.query)
     files: dict[str, Stored] = {}
@@ -246,7 +249,7 @@ async def _parts(request: web.Request) -> tuple[Json, dict[str, Stored]]:
             assert isinstance(part, BodyPartReader)
             assert part.name
             data = bytes(await part.read())
-            if len(data) > LARGEST_UPLOAD:
+            if len(data) > largest:
                 raise ApiError(413, "Request Entity Too Large")
             if part.filename is None:
                 given[part.name] = data.decode()

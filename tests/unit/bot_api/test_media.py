@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from telegram import (
 )
 from telegram.error import BadRequest, InvalidToken, TelegramError
 
-from tests.peers.bot_api import Bot, BotApi, Group, Person
+from tests.peers.bot_api import Bot, BotApi, Group, LocalDisk, Person
 from tests.peers.bot_api.files import LARGEST_DOWNLOAD, LARGEST_PHOTO, LARGEST_UPLOAD
 
 _OGG = b"OggS" + bytes(60)
@@ -196,3 +197,19 @@ async def test_addresses_are_of_one_bot_and_of_one_hour(
 def int_or_text(value: Any) -> Any:
     """Durations are timedeltas."""
     return int(value.total_seconds()) if hasattr(value, "total_seconds") else value
+
+
+async def test_a_server_of_ones_own_has_files_on_its_disk(
+    client: telegram.Bot, api: BotApi, anna: Person, bot: Bot, friends: Group, tmp_path: Path
+) -> None:
+    """Bot API, "Using a Local Bot API Server"."""
+    api.world.files.local = LocalDisk(tmp_path, "/var/lib/telegram-bot-api")
+    said = anna.send_file(bot, "document", b"a", name="a.pdf", size=LARGEST_DOWNLOAD + 1)
+    file = await client.get_file(said.content["document"]["file_id"])
+    assert file.file_path is not None
+    place = file.file_path.partition("/var/lib/telegram-bot-api/")[2]
+    assert place.startswith(f"{bot.token}/documents/")
+    assert (tmp_path / place).stat().st_size == LARGEST_DOWNLOAD + 1
+    with pytest.raises(TelegramError, match="Not Found"):
+        await client.request.retrieve(f"{api.url}/file/bot{place}")
+    await client.send_document(friends.id, bytes(LARGEST_UPLOAD + 1))

@@ -77,3 +77,33 @@ def test_tokens_travel_in_clear_only_where_the_admin_says_so(tmp_path: Path) -> 
     assert "expected https" in problem.message
     allowed = _settings(tmp_path, _CONFIG.format(settings=f"api_url: '{url}', tunnelled: true"))
     assert allowed == TelegramSettings(api_url=ServerUrl(url), tunnelled=True)
+
+
+def test_where_files_are_on_the_disk(tmp_path: Path) -> None:
+    """Relative to the configuration, as all paths are."""
+    (tmp_path / "bots").mkdir()
+    url = "http://127.0.0.1:8081"
+    found = _settings(tmp_path, _CONFIG.format(settings=f"api_url: '{url}', local_files: bots"))
+    bots = tmp_path / "bots"
+    assert found == TelegramSettings(api_url=ServerUrl(url), local_files=bots)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("local_files: bots", "api_url the address of that server"),
+        ("api_url: 'http://127.0.0.1:8081', local_files: nothing", "nothing is no directory"),
+        ("api_url: 'http://127.0.0.1:8081', local_files: config.yaml", "yaml is no directory"),
+    ],
+)
+def test_files_are_in_a_directory_of_a_server_of_ones_own(
+    tmp_path: Path, settings: str, said: str
+) -> None:
+    (tmp_path / "bots").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        _settings(tmp_path, _CONFIG.format(settings=settings))
+    (problem,) = caught.value.problems
+    assert problem.where == "networks.telegram.settings"
+    assert problem.message.startswith("local_files: ")
+    assert "expected the directory in which telegram-bot-api --local" in problem.message
+    assert said in problem.message

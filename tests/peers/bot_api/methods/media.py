@@ -70,8 +70,9 @@ def send_contact(call: Call) -> Json:
 
 @method
 def get_file(call: Call) -> Json:
-    """From where a file can be fetched for the next hour."""
-    return call.world.files.address(call.bot.id, call.arguments["file_id"])
+    """From where a file can be fetched for the next hour; or where it lies."""
+    bot = call.bot
+    return call.world.files.address(bot.id, bot.token, call.arguments["file_id"])
 
 
 def _content(call: Call, kind: str, where: str, facts: Json) -> Json:
