@@ -13,6 +13,7 @@ import aiohttp
 from gateway.adapter import Clock, Linked, Logger, Upload
 from gateway.errors import NotFound, StoreUnavailable
 from gateway.events import (
+    Departure,
     FileFacts,
     Presence,
     RemoteEvent,
@@ -72,6 +73,8 @@ class AccountInMemory:
         self.virtual: dict[tuple[RemoteRoomId, RemoteMessageId, RemoteUserId], tuple[str, ...]]
         self.virtual = {}
         """What those react to a message with for whom the house speaks."""
+        self.verdicts: list[tuple[RemoteRoomId, RemoteMessageId, Departure]] = []
+        """Who was to be put out of groups, by what they have said."""
         self.commits = 0
         self.is_broken = False
         """The disk is full: commits fail."""
@@ -131,6 +134,11 @@ class AccountInMemory:
         """Also if it is not linked."""
         self.linked.discard(room)
         return "This group is not linked any more."
+
+    async def put_out(self, room: RemoteRoomId, message: RemoteMessageId, how: Departure) -> str:
+        """Kept in `verdicts`."""
+        self.verdicts.append((room, message, how))
+        return f"{how} it is."
 
     def authors_reactions(
         self, room: RemoteRoomId, message: RemoteMessageId

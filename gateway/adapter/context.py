@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import aiohttp
 
     from gateway.adapter.files import Upload
-    from gateway.events import Presence, RemoteEvent, RemoteUndecryptable, SentFile
+    from gateway.events import Departure, Presence, RemoteEvent, RemoteUndecryptable, SentFile
     from gateway.ids import NetworkName, RemoteMessageId, RemoteRoomId, RemoteUserId
 
 
@@ -129,6 +129,13 @@ class AccountContext(Protocol):
     async def unlink_room(self, room: RemoteRoomId) -> str:
         """Somebody who administers a group wants it to be linked no longer. Returns what is to be
         said in the group. Raises `gateway.errors.StoreUnavailable`."""
+
+    async def put_out(self, room: RemoteRoomId, message: RemoteMessageId, how: Departure) -> str:
+        """Somebody who administers a group wants whoever has said this through the account of the
+        house to be out of it: kicked, or banned; or, as `gateway.events.RemoteMemberGone` says it,
+        left: they may come again. Returns what is to be said in the group. Raises
+        `gateway.errors.StoreUnavailable`.
+        """
 
     def authors_reactions(
         self, room: RemoteRoomId, message: RemoteMessageId

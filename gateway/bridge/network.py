@@ -97,7 +97,8 @@ class Network:
         self.own_profiles = OwnProfiles(ground, images)
         self.house.changed = self.rooms.link_changed
         self.people = People(ground, self._links, self.rooms)
-        self.rooms.management.of_virtual = Ruling(ground, self.rooms).do
+        self._ruling = Ruling(ground, self.rooms)
+        self.rooms.management.of_virtual = self._ruling.do
         self.muting = Muting(ground)
         self._build_life(ground, box)
 
@@ -247,6 +248,7 @@ class Network:
             quiet=self._outbound.quiet,
             open=self._outbound.transfers.open,
             portals=self.portals,
+            put_out=lambda *about: self._ruling.put_out(*about),
             house=self.house.link,
             room=self.traffic.room,
         )

@@ -398,3 +398,31 @@ async def test_who_is_not_in_is_told_what_it_is(portal: Portal) -> None:
     asked = await portal.ask("fred", "get", ping, f"{portal.room}/Fred")
     assert _error(asked) == "not-acceptable"
     assert _error(await portal.ask("fred", "set", "<query xmlns='urn:xmpp:mam:2'/>"))
+
+
+async def test_admins_of_the_network_put_people_on_xmpp_out(portal: Portal) -> None:
+    await portal.join("fred")
+    await portal.speak("fred", "rude", "f1")
+    said = portal.house.network.sent[-1].id
+
+    def decide(how: str, message: str = said) -> None:
+        portal.house.network.event(RELAY, "put-out", room="!tea", message=message, how=how)
+
+    decide("kicked")
+    assert "307" in _codes((await portal.settle())["fred"])
+    await portal.join("fred")
+    decide("banned")
+    assert "301" in _codes((await portal.settle())["fred"])
+    assert _error(await portal.join("fred")) == "forbidden"
+    decide("left")
+    await portal.settle()
+    assert _there(await portal.join("fred"))[-1] == "Fred"
+    decide("banned", "nothing that was said")
+    assert not _codes((await portal.settle())["fred"])
+    told = [each["text"] for each in portal.house.network.commands if each["op"] == "announce"]
+    assert told[-4:] == [
+        "Fred is out of the room on XMPP, and may come again.",
+        "Fred is banned from the room on XMPP.",
+        "Fred may come into the room on XMPP again.",
+        "Nobody on XMPP has said this.",
+    ]

@@ -55,6 +55,7 @@ from gateway.events import (
     Command,
     ContactCard,
     DeclineInvite,
+    Departure,
     FileFacts,
     FoundPerson,
     FoundRooms,
@@ -514,7 +515,7 @@ class ScriptedSession(Session):
         elif "presence" in push:
             presence = msgspec.convert(push["is"], Presence)
             self._account.presence(RemoteUserId(push["presence"]), presence)
-        elif push["event"] and push["event"]["type"] in ("link", "unlink"):
+        elif push["event"] and push["event"]["type"] in ("link", "unlink", "put-out"):
             await self._links(wire, push["event"])
             await self._account.commit([], cursor=str(push["pos"]))
             wire.write({"op": "ack", "pos": push["pos"]})
@@ -528,10 +529,13 @@ class ScriptedSession(Session):
             wire.write({"op": "ack", "pos": push["pos"]})
 
     async def _links(self, wire: _Wire, event: dict[str, Any]) -> None:
-        """Somebody has sent a code in a group, or wants it to be linked no longer."""
+        """Somebody has sent a code in a group, or something else that the core decides."""
         room = RemoteRoomId(event["room"])
         if event["type"] == "unlink":
             answer = await self._account.unlink_room(room)
+        elif event["type"] == "put-out":
+            message, how = RemoteMessageId(event["message"]), Departure(event["how"])
+            answer = await self._account.put_out(room, message, how)
         else:
             is_owner = event["is_owner"]
             answer = await self._account.link_room(room, event["code"], is_owner=is_owner)

@@ -17,7 +17,14 @@ import aiohttp
 from gateway.adapter import Clock, Logger, Session, Upload
 from gateway.bridge.inbound.rows import Committed
 from gateway.errors import StoreUnavailable, Transient
-from gateway.events import Presence, RemoteEvent, RemoteMessage, RemoteUndecryptable, SentFile
+from gateway.events import (
+    Departure,
+    Presence,
+    RemoteEvent,
+    RemoteMessage,
+    RemoteUndecryptable,
+    SentFile,
+)
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.store import Transaction, accounts, conversations, held, reactions, sealed
 from gateway.store.accounts import AccountKind
@@ -111,6 +118,11 @@ class Handle:
         """See `gateway.adapter.AccountContext.unlink_room`."""
         await self._must_count()
         return await self._link.hooks.portals.unlink(room)
+
+    async def put_out(self, room: RemoteRoomId, message: RemoteMessageId, how: Departure) -> str:
+        """See `gateway.adapter.AccountContext.put_out`."""
+        await self._must_count()
+        return await self._link.hooks.put_out(room, message, how)
 
     def authors_reactions(
         self, room: RemoteRoomId, message: RemoteMessageId

@@ -26,8 +26,8 @@ from gateway.bridge.links.sealed import Sealed
 from gateway.bridge.portals.portals import Portals
 from gateway.bridge.splitting import brief
 from gateway.errors import AdapterError, AuthExpired, RateLimited, StoreUnavailable, Transient
-from gateway.events import Presence, SentFile
-from gateway.ids import AccountId, RemoteRoomId, RemoteUserId
+from gateway.events import Departure, Presence, SentFile
+from gateway.ids import AccountId, RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.store import Store, Transaction, dead_events
 from gateway.tasks import CutOff, Tasks, contained, forget, is_cancelled
 from gateway.text.wording import tr
@@ -74,6 +74,8 @@ class LinkHooks:
     """Opens a file that the user sends."""
     portals: Portals
     """The groups that are linked."""
+    put_out: Callable[[RemoteRoomId, RemoteMessageId, Departure], Awaitable[str]]
+    """See `gateway.adapter.AccountContext.put_out`."""
     house: Callable[[], Link | None]
     """The link of the gateway's own account."""
     room: Callable[[AccountId], Awaitable[None]]

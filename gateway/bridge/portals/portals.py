@@ -108,7 +108,7 @@ class Portals:
                     tell(portal)
 
         text, _ = await self._store.write(unit, committed)
-        return self._in_words(text)
+        return self.in_words(text)
 
     async def unlink(self, room: RemoteRoomId) -> str:
         """A group is linked no longer, and nobody is in it. Returns what is to be said there.
@@ -123,7 +123,7 @@ class Portals:
                     tell(portal)
 
         await self._store.write(lambda db: portals.unlink(db, self._network, room), committed)
-        return self._in_words(_UNLINKED if is_linked else _NOT_LINKED)
+        return self.in_words(_UNLINKED if is_linked else _NOT_LINKED)
 
     async def open_up(self, room: RemoteRoomId, *, members_only: bool) -> None:
         """Change who may come in. Raises `StoreUnavailable`."""
@@ -147,7 +147,8 @@ class Portals:
         """See `gateway.store.portals.named`."""
         return portals.named(self._store.reader, self._network, room, affiliation)
 
-    def _in_words(self, text: str) -> str:
+    def in_words(self, text: str) -> str:
+        """As it is said in groups."""
         return in_language(text, self._language)
 
 

@@ -30,8 +30,9 @@ from gateway.events import (
     SetAffiliation,
     SetVoice,
 )
-from gateway.ids import RemoteRoomId, RemoteUserId, is_virtual, user_of
-from gateway.store import Transaction, members, portals
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId, is_virtual, user_of
+from gateway.store import Transaction, conversations, members, portals, texts
+from gateway.store.archive import Archived
 from gateway.store.members import MemberRow
 from gateway.store.portals import OUTCAST
 from gateway.store.rooms import RoomRow
@@ -43,6 +44,10 @@ _NO_VOICE = tr("People on XMPP cannot be silenced in this group. They can be put
 _NO_INVITATION = tr(
     "Only people on XMPP can be invited from here. Others are invited in the network's app."
 )
+_NOBODY = tr("Nobody on XMPP has said this.")
+_KICKED = tr("{nick} is out of the room on XMPP, and may come again.")
+_BANNED = tr("{nick} is banned from the room on XMPP.")
+_MAY_COME = tr("{nick} may come into the room on XMPP again.")
 
 
 class Ruling:
@@ -90,6 +95,32 @@ class Ruling:
                     return None
         return await self._rooms.management.on_network(account, action)
 
+    async def put_out(
+        self, remote_id: RemoteRoomId, message: RemoteMessageId, how: Departure
+    ) -> str:
+        """See `gateway.adapter.AccountContext.put_out`."""
+        house = self._accounts.house
+        room = None if house is None else self._rooms.known(house, remote_id)
+        said = None if room is None else self._said(room, message)
+        if room is None or said is None or not is_virtual(said.sender):
+            return self._portals.in_words(_NOBODY)
+        user, nick = said.sender, said.message.nick
+        if how is not Departure.KICKED:
+            await self._affiliate(room, user, OUTCAST if how is Departure.BANNED else "")
+        if how is Departure.LEFT:
+            return self._portals.in_words(_MAY_COME.format(nick=nick))
+        await self._put_out(room, user, how, None, "")
+        text = _BANNED if how is Departure.BANNED else _KICKED
+        return self._portals.in_words(text.format(nick=nick))
+
+    def _said(self, room: RoomRow, message: RemoteMessageId) -> Archived | None:
+        """What the network calls so, as the archive has it."""
+        reader = self._store.reader
+        found = conversations.by_remote_id(reader, room.conversation, message)
+        if found is None:
+            return None
+        return texts.first(reader, room.id, found.id if found.about is None else found.about)
+
     async def _do_here(
         self, room: RoomRow, me: MemberRow, user: RemoteUserId, action: RoomAction
     ) -> None:
@@ -134,13 +165,18 @@ class Ruling:
         )
 
     async def _put_out(
-        self, room: RoomRow, user: RemoteUserId, how: Departure, by: MemberRow, reason: str
+        self,
+        room: RoomRow,
+        user: RemoteUserId,
+        how: Departure,
+        by: MemberRow | None,
+        reason: str,
     ) -> None:
         account = self._accounts.virtual(user_of(user))
         if account is None or account.link is None:
             return
         intake = account.link.intake.rooms
-        actor = "" if by.user == user else by.nick
+        actor = "" if by is None or by.user == user else by.nick
 
         def put_out(db: Transaction, out: Committed) -> None:
             virtual.put_out(
