@@ -15,6 +15,7 @@ Telegram account has these here, too.
 ``connected``         whose own chats the bot was let into; ``connected_events`` what happens
                       there, ``connected_outbound`` what the user does there,
                       ``connected_looks`` asks what a connection is
+``ruling``            what users do with groups; ``rights`` who may do what
 ``outbound``          commands as requests; ``buckets`` says when
 ``files``             what is shared, and its bytes: ``downloads``, and ``local_files`` from a
                       server's own disk; ``uploads`` sends some
@@ -39,6 +40,7 @@ from adapters.telegram import ids
 from adapters.telegram.login import TelegramLogin
 from adapters.telegram.outbound import ALLOWED, MAX_TEXT_BYTES
 from adapters.telegram.request import SharedRequest
+from adapters.telegram.ruling import ACTIONS
 from adapters.telegram.session import TelegramSession, bot_with
 from adapters.telegram.settings import TelegramSettings
 from adapters.telegram.uploads import LARGEST, LARGEST_LOCAL, VOICE_TYPE
@@ -69,6 +71,7 @@ class TelegramAdapter(Adapter):
     capabilities: Capabilities = Capabilities(
         idempotent_send=False,
         rooms=True,
+        room_actions=ACTIONS,
         edits=True,
         replies=True,
         threads=True,

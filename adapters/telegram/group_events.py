@@ -17,6 +17,7 @@ from adapters.telegram.groups import Groups
 from adapters.telegram.looking import Raw, named, ruler
 from adapters.telegram.naming import Usernames
 from adapters.telegram.reactions import Reactions
+from adapters.telegram.rights import rights_in
 from adapters.telegram.spoken import name_of, spoken
 from adapters.telegram.topics import Topics, root_of
 from gateway.events import (
@@ -31,6 +32,9 @@ from gateway.text import clean
 from gateway.text.wording import tr
 
 _GONE = (ChatMember.LEFT, ChatMember.BANNED)
+_KICK_S = 90
+"""Who is banned for a minute was put out: Telegram has no other way (TDLib,
+``restrict_channel_participant``)."""
 _SILENT: Final = (
     "new_chat_title",  # the name that comes with each message is the new one
     "group_chat_created",
@@ -138,23 +142,40 @@ class GroupEvents:
         chat, after = change["chat"], change["new_chat_member"]
         room, groups = self._groups.room_of(chat["id"]), self._groups
         user = RemoteUserId(str(after["user"]["id"]))
-        status = after["status"]
         if user == self._own and groups.chat_of(room) != str(chat["id"]):
             return  # that is the number that the group had before
-        if status in _GONE or after.get("is_member") is False:
-            actor = RemoteUserId(str(change["from"]["id"]))
-            how = Departure.LEFT if actor == user else Departure.KICKED
-            if status == ChatMember.BANNED and user != self._own:
-                how = Departure.BANNED
-            yield from groups.gone(room, user, how, actor)
+        if after["status"] in _GONE or after.get("is_member") is False:
+            yield from self._out(room, user, change)
             return
+        may_speak = after.get("can_send_messages") is not False
+        is_asked = user == self._own and groups.is_learned(room)
         yield from groups.opened(room, named(chat))
-        member = ruler(after) or Member(
-            user=user,
-            name=named(after["user"]),
-            may_speak=after.get("can_send_messages") is not False,
+        groups.lift_ban(room, user)
+        if is_asked:  # what it may do now, and not what it could when this was said
+            yield from groups.speaks(room, may_speak=may_speak)
+            return
+        if user == self._own:
+            yield from groups.allowed(room, rights_in(after))
+        member = ruler(after, self._own) or Member(
+            user=user, name=named(after["user"]), may_speak=may_speak
         )
         yield from groups.member(room, member)
+
+    def _out(self, room: RemoteRoomId, user: RemoteUserId, change: Raw) -> Iterator[RemoteEvent]:
+        """Somebody is not there any more, or may come in again."""
+        after, actor = change["new_chat_member"], RemoteUserId(str(change["from"]["id"]))
+        how = Departure.LEFT if actor == user else Departure.KICKED
+        is_lifted = change["old_chat_member"]["status"] == ChatMember.BANNED
+        if after["status"] == ChatMember.BANNED and user != self._own:
+            until = after.get("until_date") or 0
+            if not 0 < until - change["date"] <= _KICK_S:
+                how = Departure.BANNED
+                self._groups.ban(room, user, until)
+        elif is_lifted and user != self._own:
+            if not self._groups.lift_ban(room, user):
+                return
+            how, actor = Departure.LEFT, user
+        yield from self._groups.gone(room, user, how, actor)
 
 
 def _titled(chat: Chat) -> str:

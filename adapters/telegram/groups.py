@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import structs
 
+from adapters.telegram.rights import room_rights
 from gateway.events import (
     Affiliation,
     Departure,
@@ -26,6 +27,7 @@ from gateway.events import (
     RemoteRoomNotice,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.text import clean
 from gateway.text.wording import tr
 
 _KEY = "group "
@@ -33,6 +35,8 @@ _MOVED = "moved "
 """Of the state: by the number of a supergroup, the room that it was before."""
 _MOST_PEOPLE = 5_000
 """Of one group, who need not be told again."""
+_MOST_BANNED = 1_000
+"""Of one group, the last of whom the bot has heard."""
 _RULERS = (Affiliation.OWNER, Affiliation.ADMIN)
 
 
@@ -43,6 +47,8 @@ class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
     about: str = ""
     username: str = ""
     """By which anybody finds it."""
+    rights: tuple[str, ...] = ()
+    """Those of the bot as an administrator; see `adapters.telegram.rights`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class Facts:
 
     shape: Shape
     rulers: tuple[Member, ...]
+    """The bot too, if it is an administrator."""
     own_name: str
     hears_all: bool
     """The bot is told of all that is said there."""
@@ -59,6 +66,7 @@ class Facts:
 class _Stored(msgspec.Struct):
     shape: Shape
     kept: list[Member]
+    banned: dict[RemoteUserId, int] = {}
 
 
 @dataclass(slots=True)
@@ -66,6 +74,8 @@ class _Group:
     shape: Shape
     people: dict[RemoteUserId, Member] = field(default_factory=dict)
     """Who was told, and as what."""
+    banned: dict[RemoteUserId, int] = field(default_factory=dict)
+    """Those of whom the bot has heard, and until when; 0: for ever. Bots are given no list."""
 
 
 class Groups:
@@ -82,7 +92,8 @@ class Groups:
             if key.startswith(_KEY):
                 stored = msgspec.json.decode(value, type=_Stored)
                 people = {member.user: member for member in stored.kept}
-                self._groups[RemoteRoomId(key.removeprefix(_KEY))] = _Group(stored.shape, people)
+                room = RemoteRoomId(key.removeprefix(_KEY))
+                self._groups[room] = _Group(stored.shape, people, stored.banned)
             elif key.startswith(_MOVED):
                 self._moved[key.removeprefix(_MOVED)] = RemoteRoomId(value)
 
@@ -108,6 +119,10 @@ class Groups:
         """What is told of it when something happens there."""
         self._facts[room] = facts
 
+    def is_learned(self, room: RemoteRoomId) -> bool:
+        """Something was learned that is not told yet."""
+        return room in self._facts
+
     # --- what is told ---------------------------------------------------------------------------
 
     def opened(self, room: RemoteRoomId, name: str) -> Iterator[RemoteEvent]:
@@ -125,18 +140,14 @@ class Groups:
         self._groups[room] = _Group(shape, people)
         self._keep(room)
         yield _room(room, shape, members=tuple(people.values()), is_new=True)
-        is_ruler = people[own.user].affiliation in _RULERS
-        if facts is not None and not facts.hears_all and not is_ruler:
+        if facts is not None and not facts.hears_all and not shape.rights:
             yield _privacy(room)
 
     def _anew(
         self, room: RemoteRoomId, group: _Group, name: str, facts: Facts | None
     ) -> Iterator[RemoteEvent]:
         shape = structs.replace(group.shape, name=name) if facts is None else facts.shape
-        if shape != group.shape:
-            group.shape = shape
-            self._keep(room)
-            yield _room(room, shape)
+        yield from self._reshaped(room, shape)
         if facts is not None:
             ruling = {ruler.user for ruler in facts.rulers}
             for member in list(group.people.values()):
@@ -146,6 +157,35 @@ class Groups:
                     )
             for ruler in facts.rulers:
                 yield from self.member(room, ruler)
+
+    def described(
+        self, room: RemoteRoomId, *, name: str | None = None, about: str | None = None
+    ) -> Iterator[RemoteEvent]:
+        """The bot has called it so, or said this about it. What is None has not changed."""
+        group = self._groups.get(room)
+        if group is None:
+            return
+        shape = group.shape
+        name = shape.name if name is None else " ".join(clean(name).split())
+        about = shape.about if about is None else clean(about)
+        yield from self._reshaped(room, structs.replace(shape, name=name, about=about))
+
+    def allowed(self, room: RemoteRoomId, rights: tuple[str, ...]) -> Iterator[RemoteEvent]:
+        """The bot has these rights as an administrator."""
+        shape = structs.replace(self._groups[room].shape, rights=rights)
+        yield from self._reshaped(room, shape)
+
+    def speaks(self, room: RemoteRoomId, *, may_speak: bool) -> Iterator[RemoteEvent]:
+        """Whether the bot may say something there."""
+        own = self._groups[room].people.get(self._own) or Member(user=self._own)
+        yield from self.member(room, structs.replace(own, may_speak=may_speak))
+
+    def _reshaped(self, room: RemoteRoomId, shape: Shape) -> Iterator[RemoteEvent]:
+        group = self._groups[room]
+        if shape != group.shape:
+            group.shape = shape
+            self._keep(room)
+            yield _room(room, shape)
 
     def member(self, room: RemoteRoomId, member: Member) -> Iterator[RemoteEvent]:
         """Somebody is there, as this."""
@@ -181,6 +221,61 @@ class Groups:
         elif was_kept:
             self._keep(room)
 
+    def left(self, room: RemoteRoomId) -> Iterator[RemoteEvent]:
+        """The bot has gone."""
+        yield from self.gone(room, self._own, Departure.LEFT, self._own)
+
+    # --- who may do what ------------------------------------------------------------------------
+
+    def rights(self, room: RemoteRoomId) -> tuple[str, ...]:
+        """Those of the bot as an administrator."""
+        group = self._groups.get(room)
+        return () if group is None else group.shape.rights
+
+    def is_ruler(self, room: RemoteRoomId, user: RemoteUserId) -> bool:
+        """Whether somebody administers it, as far as that is known."""
+        group = self._groups.get(room)
+        member = None if group is None else group.people.get(user)
+        return member is not None and member.affiliation in _RULERS
+
+    def ruled(
+        self, room: RemoteRoomId, user: RemoteUserId, *, is_admin: bool
+    ) -> Iterator[RemoteEvent]:
+        """The bot has made somebody an administrator, or no more."""
+        group = self._groups.get(room)
+        member = None if group is None else group.people.get(user)
+        if member is not None:
+            affiliation = Affiliation.ADMIN if is_admin else Affiliation.MEMBER
+            now = structs.replace(member, affiliation=affiliation, title="")
+            yield from self.member(room, now)
+
+    def banned(self, room: RemoteRoomId, now: float) -> list[RemoteUserId]:
+        """Of whom it is known that they may not come in."""
+        group = self._groups.get(room)
+        if group is None:
+            return []
+        return [user for user, until in group.banned.items() if not until or until > now]
+
+    def ban(self, room: RemoteRoomId, user: RemoteUserId, until: int = 0) -> None:
+        """Somebody may not come in, until then or for ever."""
+        group = self._groups.get(room)
+        if group is None or group.banned.get(user) == until:
+            return
+        group.banned[user] = until
+        if len(group.banned) > _MOST_BANNED:
+            del group.banned[next(iter(group.banned))]
+        self._keep(room)
+
+    def lift_ban(self, room: RemoteRoomId, user: RemoteUserId) -> bool:
+        """Somebody may come in; False if it was not known that they may not."""
+        group = self._groups.get(room)
+        if group is None or group.banned.pop(user, None) is None:
+            return False
+        self._keep(room)
+        return True
+
+    # --- numbers --------------------------------------------------------------------------------
+
     def migrated(self, old: int, new: int) -> Iterator[RemoteEvent]:
         """It has another number."""
         if self.moved(self.room_of(old), new) or RemoteRoomId(str(new)) not in self._groups:
@@ -209,7 +304,7 @@ class Groups:
     def _keep(self, room: RemoteRoomId) -> None:
         group = self._groups[room]
         kept = [member for _, member in self._kept(group.people.values())]
-        stored = _Stored(group.shape, kept)
+        stored = _Stored(group.shape, kept, group.banned)
         self._changes[_KEY + room] = msgspec.json.encode(stored).decode()
 
 
@@ -228,7 +323,7 @@ def _room(
         is_listed=bool(shape.username),
         members=members,
         is_new=is_new,
-        may=(),
+        may=room_rights(shape.rights),
     )
 
 

@@ -20,6 +20,8 @@ _PERSON = re.compile(r"[1-9]\d{0,15}", re.ASCII)
 """Chats with people have their number; those of groups are below zero."""
 _IN_OWN_CHAT = re.compile(r"me\.([1-9]\d{0,15})", re.ASCII)
 _GROUP = re.compile(r"-[1-9]\d{0,15}", re.ASCII)
+_SUPERGROUPS = -(10**12)
+"""The numbers of supergroups are below this, those of basic groups above (TDLib, ``DialogId``)."""
 _MESSAGE = re.compile(r"(-?\d{1,20}):(\d{1,20})", re.ASCII)
 _TOKEN = re.compile(r"([1-9]\d{2,15}):[\w-]{20,120}", re.ASCII)
 """Bot API, "Authorizing your bot": the number of the bot, and what proves that it is ours."""
@@ -44,6 +46,11 @@ def person_of(contact: str) -> int | None:
 def is_group(number: str) -> bool:
     """Whether a group may be called so."""
     return _GROUP.fullmatch(number) is not None
+
+
+def is_supergroup(number: str) -> bool:
+    """Whether a group of this number is one of those that can do all that groups can."""
+    return is_group(number) and int(number) < _SUPERGROUPS
 
 
 def address_of(contact: RemoteUserId) -> str | None:

@@ -9,7 +9,7 @@ server that is older than itself.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from telegram import Bot, ChatMember
@@ -19,6 +19,7 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 from adapters.telegram.groups import Facts, Groups, Shape
 from adapters.telegram.naming import Usernames
 from adapters.telegram.request import SharedRequest
+from adapters.telegram.rights import affiliation_of, rights_in
 from gateway.adapter import Clock
 from gateway.events import Affiliation, Member
 from gateway.ids import RemoteUserId
@@ -49,14 +50,16 @@ def named(about: Raw) -> str:
     return " ".join(clean(" ".join(filter(None, names))).split())
 
 
-def ruler(about: Raw) -> Member | None:
-    """An administrator who does not hide it; None of anybody else."""
+def ruler(about: Raw, own: RemoteUserId) -> Member | None:
+    """An administrator who does not hide it; None of anybody else. ``own``: the bot."""
     affiliation = _RULERS.get(about.get("status", ""))
     if affiliation is None or about.get("is_anonymous"):
         return None
-    user = about["user"]
+    user, id = about["user"], RemoteUserId(str(about["user"]["id"]))
+    if id == own:
+        affiliation = affiliation_of(rights_in(about))
     return Member(
-        user=RemoteUserId(str(user["id"])),
+        user=id,
         name=named(user),
         affiliation=affiliation,
         title=clean(about.get("custom_title") or ""),
@@ -73,8 +76,11 @@ class Looks:
         clock: Clock,
         groups: Groups,
         usernames: Usernames,
+        own: RemoteUserId,
     ) -> None:
+        """``own``: the bot."""
         self._bot = bot
+        self._own = own
         self._request = request
         self._clock = clock
         self._groups = groups
@@ -122,17 +128,17 @@ class Looks:
                     named(about),
                     clean(about.get("description") or ""),
                     clean(about.get("username") or ""),
+                    next(filter(None, map(self._own_rights, ruling)), ()),
                 ),
-                tuple(_rulers(ruling)),
+                tuple(filter(None, (ruler(each, self._own) for each in ruling))),
                 named(self._me),
                 bool(self._me.get("can_read_all_group_messages")),
             )
         except (AttributeError, KeyError, TypeError):
             return None
 
+    def _own_rights(self, about: Raw) -> tuple[str, ...]:
+        return rights_in(about) if str(about["user"]["id"]) == self._own else ()
+
     async def _ask(self, method: str, values: Raw) -> Any:
         return await self._request.call(f"{self._bot.base_url}/{method}", values, _LOOK_S)
-
-
-def _rulers(found: list[Raw]) -> Iterator[Member]:
-    return (member for each in found if (member := ruler(each)) is not None)

@@ -8,7 +8,7 @@ it may forget.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
@@ -29,13 +29,14 @@ from adapters.telegram.outbound import Outbound
 from adapters.telegram.polling import Cursor, Polling, Raw
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.request import SharedRequest, TooMany
+from adapters.telegram.ruling import Ruling
 from adapters.telegram.settings import TelegramSettings
 from adapters.telegram.topics import Topics
 from adapters.telegram.unseen import Unseen
 from gateway.adapter import AccountContext, Contact, Download, Sent, Session
 from gateway.errors import AuthExpired, NotFound, Transient, Unsupported
-from gateway.events import Command, RemoteEvent, RemoteNotice, RemoteProfile
-from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.events import Command, RemoteEvent, RemoteNotice, RemoteProfile, RoomAction
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.text import clean
 from gateway.text.wording import tr
 
@@ -74,6 +75,9 @@ class TelegramSession(Session):
         """What the gateway was told, so that it is not told with each message."""
         self._unseen = Unseen()
         self._usernames = Usernames()
+        self._telling = asyncio.Lock()
+        """What is known of groups is stored together with what was told of them."""
+        self._failed: Exception | None = None
         self._note_at = 0.0
         """When it is stored again that Telegram has answered, if nothing comes before."""
 
@@ -125,8 +129,13 @@ class TelegramSession(Session):
 
     @cached_property
     def _looks(self) -> Looks:
-        clock, names = self._account.clock, self._usernames
-        return Looks(self._bot, self._request, clock, self._groups, names)
+        account, names = self._account, self._usernames
+        own = account.remote_id
+        return Looks(self._bot, self._request, account.clock, self._groups, names, own)
+
+    @cached_property
+    def _ruling(self) -> Ruling:
+        return Ruling(self._account, self._bot, self._groups, self._tell)
 
     @cached_property
     def _connection_looks(self) -> ConnectionLooks:
@@ -160,6 +169,12 @@ class TelegramSession(Session):
 
     async def _take(self, updates: Sequence[Raw], cursor: Cursor | None) -> Cursor:
         """Make updates durable; returns the cursor after them."""
+        async with self._telling:
+            if self._failed is not None:
+                raise self._failed
+            return await self._taken(updates, cursor)
+
+    async def _taken(self, updates: Sequence[Raw], cursor: Cursor | None) -> Cursor:
         now, moment = self._account.clock.now(), self._account.clock.monotonic()
         if updates or cursor is None:
             last = max((update["update_id"] for update in updates), default=-1)
@@ -173,13 +188,26 @@ class TelegramSession(Session):
             found += filter(self._unseen.is_news, self._inbound.events(each))
             await asyncio.sleep(0)  # many long ones take a while, and others want their turns
         if found or updates or moment >= self._note_at:
-            news, names = self._news(found)
-            changes = self._reactions.changes() | self._groups.changes() | self._topics.changes()
-            changes |= self._connected.changes()
-            await self._account.commit(news, cursor=after.written(), state=changes)
-            self._names.update(names)
+            await self._commit(found, after.written())
             self._note_at = moment + _NOTED_EVERY_S
         return after
+
+    async def _tell(self, events: Callable[[], Iterable[RemoteEvent]]) -> None:
+        """Make durable what no update says. If that fails, nobody knows what the gateway was told,
+        so the session ends."""
+        async with self._telling:
+            try:
+                await self._commit(list(events()))
+            except Exception as error:
+                self._failed = error
+                raise
+
+    async def _commit(self, found: Sequence[RemoteEvent], cursor: str | None = None) -> None:
+        news, names = self._news(found)
+        changes = self._reactions.changes() | self._groups.changes() | self._topics.changes()
+        changes |= self._connected.changes()
+        await self._account.commit(news, cursor=cursor, state=changes)
+        self._names.update(names)
 
     def _gap(self, cursor: Cursor | None, now: float) -> list[RemoteEvent]:
         """What was lost is said, since nobody can fetch it any more."""
@@ -226,6 +254,15 @@ class TelegramSession(Session):
     async def send(self, command: Command, key: str) -> Sent:
         """See `gateway.adapter.Session.send`."""
         return await self._outbound.send(command, key)
+
+    async def manage(self, action: RoomAction) -> RemoteRoomId | None:
+        """See `gateway.adapter.Session.manage`."""
+        await self._ruling.do(action)
+        return None
+
+    async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
+        """Those of whom the bot has heard: Telegram gives bots no list."""
+        return self._groups.banned(room, self._account.clock.now())
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """Not claimed: bots are not told of it, and what they show lasts five seconds."""

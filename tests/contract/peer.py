@@ -46,6 +46,8 @@ class Peer(ABC):
     """Files with nothing in them can be sent."""
     tells_reasons = True
     """Who removes somebody from a group can say why."""
+    opens_groups = True
+    """Groups can be made such as anybody may come into."""
     plain_texts: Sequence[str] = (
         "<b>&amp;</b>", " blanks ", "two\nlines\n", "é e\u0301 漢 🙂 👩\u200d👧", "\u202edlrow",
         "/hm", "*a*",

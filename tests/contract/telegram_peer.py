@@ -11,7 +11,18 @@ import aiohttp
 
 from adapters.telegram import TelegramAdapter, TelegramSettings
 from adapters.telegram.settings import ServerUrl
-from gateway.events import ContactCard
+from gateway.events import (
+    Affiliation,
+    ContactCard,
+    DescribeRoom,
+    LiftBan,
+    ModerateMessage,
+    RemoveFromRoom,
+    RoomAction,
+    SetAffiliation,
+    SetRoomAvatar,
+    SetVoice,
+)
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from tests.contract.account import Account, Context, Running
 from tests.contract.peer import Peer, Place
@@ -19,6 +30,12 @@ from tests.crash.victim import FastClock
 from tests.peers.bot_api import BotApi, Chat, Group, Message
 
 _FILES = {"document", "voice"}
+_RIGHTS = (
+    "can_restrict_members",
+    "can_delete_messages",
+    "can_promote_members",
+    "can_change_info",
+)
 
 
 class TelegramPeer(Peer):
@@ -31,6 +48,7 @@ class TelegramPeer(Peer):
     ends_logins = False
     takes_empty_files = False
     tells_reasons = False
+    opens_groups = False
     plain_texts = ("<b>&amp;</b>", "two\nlines", "é e\u0301 漢 🙂 👩\u200d👧", "/hm", "*a*")
 
     def __init__(self, telegram: BotApi, http: aiohttp.ClientSession) -> None:
@@ -75,6 +93,38 @@ class TelegramPeer(Peer):
         room = RemoteRoomId(str(group.id))
         self._groups[room] = group
         return room
+
+    async def makes_own_group(self, name: str) -> RemoteRoomId:
+        """Bots cannot make groups, but rule those of others."""
+        people = self._telegram.person("Dora"), self._bot, self._bob
+        group = self._telegram.groups.create(name, *people, is_super=True)
+        self._telegram.groups.promote(group, self._bot, *_RIGHTS)
+        room = RemoteRoomId(str(group.id))
+        self._groups[room] = group
+        return room
+
+    async def sees_action(self, action: RoomAction) -> None:
+        group = self._groups[RemoteRoomId(getattr(action, "room", ""))]
+        assert isinstance(group, Group)
+        match action:
+            case ModerateMessage(message=message):
+                assert _number(message) not in group.messages
+            case SetAffiliation(affiliation=affiliation):
+                is_admin = group.member(self._bob).is_admin
+                assert is_admin is (affiliation is Affiliation.ADMIN)
+            case SetVoice(may_speak=may_speak):
+                assert (group.member(self._bob).status == "member") is may_speak
+            case DescribeRoom(name=name, topic=topic):
+                assert (group.title, group.description) == (name, topic)
+            case SetRoomAvatar(data=data):
+                assert bool(group.photo) is bool(data)
+            case RemoveFromRoom(user=user, is_ban=is_ban):
+                member = group.members[int(user)]
+                assert member.status == ("kicked" if is_ban else "left")
+            case LiftBan(user=user):
+                assert group.members[int(user)].status == "left"
+            case _:
+                raise AssertionError(f"nobody can do this here: {action}")
 
     async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
         return _named(self._bob.say(self._groups[group], body))

@@ -30,7 +30,23 @@ _RIGHTS = (
     "can_edit_stories",
     "can_delete_stories",
     "can_send_welcome_messages",
+    "can_pin_messages",
 )
+_IN_SUPERGROUPS = ("can_manage_topics",)
+BASIC_RIGHTS = frozenset(
+    {
+        "can_manage_chat",
+        "can_change_info",
+        "can_delete_messages",
+        "can_invite_users",
+        "can_restrict_members",
+        "can_pin_messages",
+        "can_manage_video_chats",
+    }
+)
+"""All administrators of a basic group have these, and no others."""
+RIGHTS = frozenset((*_RIGHTS, *_IN_SUPERGROUPS))
+"""Those of administrators of supergroups."""
 PERMISSIONS = (
     "can_send_messages",
     "can_send_audios",
@@ -64,6 +80,12 @@ class Member:
     """Of an administrator."""
     reads_all: bool = True
     """Of a bot: privacy mode was off when it came."""
+    promoted_by: User | None = None
+    """Who has made them an administrator, and may change that."""
+    permissions: frozenset[str] = frozenset()
+    """Of who is restricted: what they still may do."""
+    until: int = 0
+    """When a ban ends; 0: never."""
 
     @property
     def is_present(self) -> bool:
@@ -87,12 +109,14 @@ class Member:
         if self.status == "administrator":
             made["can_be_edited"] = False
             made |= {right: right in self.rights for right in _RIGHTS}
+            made |= {right: True for right in _IN_SUPERGROUPS if right in self.rights}
         if self.is_admin and self.title:
             made["custom_title"] = self.title
         if self.status == "kicked":
-            made["until_date"] = 0
+            made["until_date"] = self.until
         if self.status == "restricted":
-            made |= dict.fromkeys(PERMISSIONS, False) | {"is_member": True, "until_date": 0}
+            made |= {each: each in self.permissions for each in PERMISSIONS}
+            made |= {"is_member": True, "until_date": 0}
         return made
 
 
@@ -270,7 +294,7 @@ class Group(Chat):
             raise forbidden(f"bot was kicked from the {kind} chat")
         if not member.is_present:
             raise forbidden(f"bot is not a member of the {kind} chat")
-        if member.status == "restricted":
+        if member.status == "restricted" and "can_send_messages" not in member.permissions:
             raise bad("not enough rights to send text messages to the chat")
 
     def shown_to(self, bot: Bot, message: Message) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from .accounts import Bot, User
-from .chats import Group, Member
+from .chats import BASIC_RIGHTS, Group, Member
 from .messages import Message
 from .world import World
 
@@ -49,10 +49,12 @@ class Groups:
         return message
 
     def promote(self, group: Group, user: User, *rights: str, title: str = "") -> None:
-        """The owner makes somebody an administrator with these rights."""
-        old = group.member(user)
-        new = Member(user, "administrator", title, {"can_manage_chat", *rights}, old.reads_all)
-        self._world.change_member(group, old, new, self._owner(group))
+        """The owner makes somebody an administrator with these rights; in a basic group with those
+        that all of them have."""
+        old, owner = group.member(user), self._owner(group)
+        given = {"can_manage_chat", *rights} if group.is_super else set(BASIC_RIGHTS)
+        new = Member(user, "administrator", title, given, old.reads_all, promoted_by=owner)
+        self._world.change_member(group, old, new, owner)
 
     def demote(self, group: Group, user: User) -> None:
         """The owner takes the rights of an administrator away."""
@@ -70,6 +72,20 @@ class Groups:
         """The owner gives it another name."""
         group.title = title
         return self._world.post(group, self._owner(group), {"new_chat_title": title})
+
+    def picture(self, group: Group, data: bytes) -> Message:
+        """The owner gives it a picture, or takes it away if there is no data."""
+        group.photo = self._world.files.photo(data, sides=(160, 640)) if data else []
+        content: Json = {"delete_chat_photo": True}
+        if group.photo:
+            content = {"new_chat_photo": [size.photo_size() for size in group.photo]}
+        return self._world.post(group, self._owner(group), content)
+
+    def unban(self, group: Group, user: User, *, by: User | None = None) -> None:
+        """Somebody who is banned may come again."""
+        old = group.member(user)
+        assert old.status == "kicked", f"{user.name} is not banned"
+        self._world.change_member(group, old, Member(user, "left"), by or self._owner(group))
 
     def open_topic(self, group: Group, name: str, *, by: User | None = None) -> int:
         """Somebody begins a topic in a forum. Returns its id."""

@@ -244,8 +244,11 @@ def test_who_stops_the_bot_is_told_of() -> None:
 def test_an_older_server_says_less_of_what_an_administrator_may() -> None:
     """Than the library wants to hear."""
     about = {"chat": GROUP, "from": ANNA, "date": 1_700_000_000}
-    come = {"old_chat_member": _member("left"), "new_chat_member": _member("administrator")}
-    room, own = _events({"update_id": 4, "my_chat_member": {**about, **come}})
+    rights = {"can_restrict_members": True, "can_delete_messages": True}
+    now = {**_member("administrator"), **rights}
+    come = {"old_chat_member": _member("left"), "new_chat_member": now}
+    first, room, own = _events({"update_id": 4, "my_chat_member": {**about, **come}})
+    assert isinstance(first, RemoteRoom)
     assert isinstance(room, RemoteRoom)
     assert isinstance(own, RemoteMember)
     assert (room.name, own.member.affiliation) == ("Tea", Affiliation.ADMIN)
