@@ -150,6 +150,10 @@ class AccountInMemory:
             if (there, of) == (room, message)
         }
 
+    def worded(self, text: str) -> str:
+        """In English."""
+        return text
+
     @asynccontextmanager
     async def open(self, file: SentFile) -> AsyncIterator[Upload]:
         """In pieces of 64 KiB. Raises `NotFound` where there is nothing."""

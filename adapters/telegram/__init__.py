@@ -22,6 +22,8 @@ Telegram account has these here, too.
 ``entities``          styles of texts, both ways; ``naming`` is who is named in them
 ``request``           requests of python-telegram-bot over the gateway's own connections
 ``errors``            what Telegram refuses, in words for users
+``relay``             what the gateway's own bot hears of people; ``speaking`` says what others say
+                      and ``votes`` shows what they react with
 ``ids``               how people and messages are called
 ====================  ==========================================================================
 """
@@ -37,8 +39,9 @@ from typing import ClassVar
 from telegram import Bot
 
 from adapters.telegram import ids
-from adapters.telegram.login import TelegramLogin
-from adapters.telegram.outbound import ALLOWED, MAX_TEXT_BYTES
+from adapters.telegram.emoji import ALLOWED
+from adapters.telegram.login import REALM, TelegramLogin
+from adapters.telegram.outbound import MAX_TEXT_BYTES
 from adapters.telegram.request import SharedRequest
 from adapters.telegram.ruling import ACTIONS
 from adapters.telegram.session import TelegramSession, bot_with
@@ -48,6 +51,7 @@ from gateway.adapter import (
     AccountContext,
     Adapter,
     Capabilities,
+    Linked,
     LoginFlow,
     NetworkContext,
     Relogin,
@@ -71,6 +75,7 @@ class TelegramAdapter(Adapter):
     capabilities: Capabilities = Capabilities(
         idempotent_send=False,
         rooms=True,
+        relay=True,
         room_actions=ACTIONS,
         edits=True,
         replies=True,
@@ -108,6 +113,16 @@ class TelegramAdapter(Adapter):
     def login(self, again: Relogin | None = None) -> LoginFlow:
         """By the token of a bot."""
         return TelegramLogin(self._bot, again)
+
+    def house(self) -> Linked | None:
+        """The bot of the settings."""
+        if self.context.settings.relay_token is None:
+            return None
+        token = self.context.settings.relay_token.reveal()
+        bot = ids.bot_of(token)
+        if bot is None:
+            return None
+        return Linked(realm=REALM, remote_id=bot, secret=token.encode(), ours=False)
 
     def session(self, account: AccountContext) -> Session:
         """One bot."""

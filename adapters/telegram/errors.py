@@ -101,15 +101,16 @@ _SENTENCES: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
         lambda: Unsupported(tr("Telegram does not let bots react with this.")),
     ),
 )
-_OUT = tr("Your bot is not in this group any more.")
+OUT = tr("The bot is not in this group any more.")
+_MAY_NOT_SPEAK = tr("The bot may not say this in this group.")
 _IN_GROUPS: Final[tuple[tuple[str, Callable[[], AdapterError]], ...]] = (
-    ("bot was kicked", lambda: Forbidden(_OUT)),
-    ("not a member", lambda: Forbidden(_OUT)),
-    ("chat not found", lambda: NotFound(_OUT)),
+    ("bot was kicked", lambda: Forbidden(OUT)),
+    ("not a member", lambda: Forbidden(OUT)),
+    ("chat not found", lambda: NotFound(OUT)),
     ("group chat was d", lambda: NotFound(tr("This group was deleted."))),
     ("topic_closed", lambda: Forbidden(tr("This topic of the group is closed."))),
-    ("rights to send", lambda: Forbidden(tr("Your bot may not say this in this group."))),
-    ("write_forbidden", lambda: Forbidden(tr("Your bot may not say this in this group."))),
+    ("rights to send", lambda: Forbidden(_MAY_NOT_SPEAK)),
+    ("write_forbidden", lambda: Forbidden(_MAY_NOT_SPEAK)),
 )
 """Before the others."""
 DISCONNECTED = tr(
@@ -240,6 +241,11 @@ def is_unchanged(error: TelegramError) -> bool:
 def is_caption(error: TelegramError) -> bool:
     """What is to be edited is what was said about a file."""
     return isinstance(error, BadRequest) and "no text in the message" in error.message.lower()
+
+
+def is_no_reaction(error: TelegramError) -> bool:
+    """The group does not have this reaction, or has none."""
+    return isinstance(error, BadRequest) and "reaction" in error.message.lower()
 
 
 def is_gone(error: TelegramError) -> bool:

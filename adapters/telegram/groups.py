@@ -37,6 +37,21 @@ _MOST_PEOPLE = 5_000
 """Of one group, who need not be told again."""
 _MOST_BANNED = 1_000
 """Of one group, the last of whom the bot has heard."""
+_PRIVACY = tr(
+    "Your bot is in privacy mode: of this group it is told only commands, what answers it "
+    "and what names it. To hear all, send /setprivacy to @BotFather, turn it off, and put "
+    "the bot out of the group and into it again; or make it an administrator of the group."
+)
+_PRIVACY_OF_HOUSE = tr(
+    "The bot is in privacy mode: of this group it carries only commands, what answers it and what "
+    "names it. Make it an administrator of the group; or let whoever has made it turn privacy "
+    "mode off (/setprivacy at @BotFather), and put it out of the group and into it again."
+)
+_NO_RIGHTS = tr(
+    "The bot is no administrator of this group, so it is not told of reactions, nor of all who "
+    "come and go. Make it one to have these; it needs no right beyond those that an administrator "
+    "has in any case."
+)
 _RULERS = (Affiliation.OWNER, Affiliation.ADMIN)
 
 
@@ -49,6 +64,8 @@ class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
     """By which anybody finds it."""
     rights: tuple[str, ...] = ()
     """Those of the bot as an administrator; see `adapters.telegram.rights`."""
+    shows_past: bool = False
+    """Who comes later sees what was said before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +98,12 @@ class _Group:
 class Groups:
     """Of one bot."""
 
-    def __init__(self, own: RemoteUserId, state: Mapping[str, str]) -> None:
-        """``own``: the bot."""
+    def __init__(
+        self, own: RemoteUserId, state: Mapping[str, str], *, is_house: bool = False
+    ) -> None:
+        """``own``: the bot. ``is_house``: it is that of the gateway."""
         self._own = own
+        self._is_house = is_house
         self._groups: dict[RemoteRoomId, _Group] = {}
         self._moved: dict[str, RemoteRoomId] = {}
         self._facts: dict[RemoteRoomId, Facts] = {}
@@ -123,6 +143,14 @@ class Groups:
         """Something was learned that is not told yet."""
         return room in self._facts
 
+    def forget(self, room: RemoteRoomId) -> bool:
+        """Be as if it was never told. Returns whether it was."""
+        self._facts.pop(room, None)
+        if self._groups.pop(room, None) is None:
+            return False
+        self._changes[_KEY + room] = None
+        return True
+
     # --- what is told ---------------------------------------------------------------------------
 
     def opened(self, room: RemoteRoomId, name: str) -> Iterator[RemoteEvent]:
@@ -140,8 +168,16 @@ class Groups:
         self._groups[room] = _Group(shape, people)
         self._keep(room)
         yield _room(room, shape, members=tuple(people.values()), is_new=True)
-        if facts is not None and not facts.hears_all and not shape.rights:
-            yield _privacy(room)
+        if facts is not None and not shape.rights:
+            yield from self._lacks(room, hears_all=facts.hears_all)
+
+    def _lacks(self, room: RemoteRoomId, *, hears_all: bool) -> Iterator[RemoteEvent]:
+        """What the bot is not told, since it is no administrator. Whoever has linked a bot of
+        their own is spared the smaller part of it."""
+        if not hears_all:
+            yield _lack(room, "privacy", _PRIVACY_OF_HOUSE if self._is_house else _PRIVACY)
+        elif self._is_house:
+            yield _lack(room, "rights", _NO_RIGHTS)
 
     def _anew(
         self, room: RemoteRoomId, group: _Group, name: str, facts: Facts | None
@@ -321,19 +357,12 @@ def _room(
         topic=shape.about,
         is_private=not shape.username,
         is_listed=bool(shape.username),
+        shows_past=shape.shows_past or bool(shape.username),
         members=members,
         is_new=is_new,
         may=room_rights(shape.rights),
     )
 
 
-def _privacy(room: RemoteRoomId) -> RemoteRoomNotice:
-    return RemoteRoomNotice(
-        room=room,
-        id=RemoteMessageId(f"{room}/privacy"),
-        text=tr(
-            "Your bot is in privacy mode: of this group it is told only commands, what answers it "
-            "and what names it. To hear all, send /setprivacy to @BotFather, turn it off, and put "
-            "the bot out of the group and into it again; or make it an administrator of the group."
-        ),
-    )
+def _lack(room: RemoteRoomId, what: str, text: str) -> RemoteRoomNotice:
+    return RemoteRoomNotice(room=room, id=RemoteMessageId(f"{room}/{what}"), text=text)

@@ -89,6 +89,10 @@ class Looks:
         self._rests_until = 0.0
         self._me: Raw | None = None
 
+    def again(self, chat: int) -> None:
+        """What is known of a group does not count any more."""
+        self._due.pop(chat, None)
+
     async def before(self, update: Raw) -> None:
         """Ask, if an update is about a group of which that is not known. If it cannot be known,
         what the update itself says has to do."""
@@ -97,7 +101,7 @@ class Looks:
             return
         now = self._clock.monotonic()
         if "my_chat_member" in update:  # it may be told more than before, or anything again
-            self._due.pop(chat["id"], None)
+            self.again(chat["id"])
         if now < max(self._due.get(chat["id"], now), self._rests_until):
             return
         if len(self._due) >= _MOST_GROUPS:
@@ -129,6 +133,7 @@ class Looks:
                     clean(about.get("description") or ""),
                     clean(about.get("username") or ""),
                     next(filter(None, map(self._own_rights, ruling)), ()),
+                    shows_past=bool(about.get("has_visible_history")),
                 ),
                 tuple(filter(None, (ruler(each, self._own) for each in ruling))),
                 named(self._me),

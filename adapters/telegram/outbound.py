@@ -7,27 +7,36 @@ one that was not answered is `Uncertain`. To edit, delete or react twice is the 
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
 
 from telegram import Bot, MessageEntity, ReactionTypeEmoji, ReplyParameters
-from telegram.constants import ReactionEmoji
 from telegram.error import ChatMigrated, TelegramError
 
 from adapters.telegram import ids
 from adapters.telegram.buckets import Buckets
 from adapters.telegram.connected import Connected
 from adapters.telegram.connected_outbound import ConnectedOutbound, is_in_own_chat
+from adapters.telegram.emoji import bare
 from adapters.telegram.entities import written
-from adapters.telegram.errors import STRANGER, error_of, is_caption, is_gone, is_unchanged
+from adapters.telegram.errors import (
+    OUT,
+    STRANGER,
+    error_of,
+    is_caption,
+    is_gone,
+    is_no_reaction,
+    is_unchanged,
+)
 from adapters.telegram.groups import Groups
 from adapters.telegram.request import TooMany
+from adapters.telegram.speaking import as_said
 from adapters.telegram.uploads import Uploads
+from adapters.telegram.votes import Votes, made_by
 from gateway.adapter import AccountContext, Sent
 from gateway.errors import NotFound, Unsupported
 from gateway.events import (
+    Author,
     ChatCommand,
     Command,
     React,
@@ -41,23 +50,7 @@ from gateway.events import (
 from gateway.ids import RemoteMessageId
 from gateway.text.wording import tr
 
-_SHORT = re.compile("[❤🕊✍☃♂♀]")
-"""These are letters in some fonts; clients put a selector after them that says that they are not,
-and Telegram does not (Unicode TS #51, "Emoji Presentation")."""
-
-
-def _bare(emoji: str) -> str:
-    return emoji.replace("\ufe0f", "")
-
-
-ALLOWED: Final = tuple(
-    dict.fromkeys(
-        form
-        for emoji in map(_bare, ReactionEmoji)
-        for form in (_SHORT.sub("\\g<0>\ufe0f", emoji), emoji)
-    )
-)
-"""What bots may react with, as clients write it and as Telegram does."""
+_MOST_TRIED = 5
 MAX_TEXT_BYTES = 4096
 """Telegram has 4,096 units of UTF-16, and no text has more of these than bytes."""
 
@@ -76,6 +69,7 @@ class Outbound:
         self._in_own_chats = ConnectedOutbound(
             bot, account.remote_id, connected, self._buckets, self._uploads
         )
+        self._votes = Votes(account)
 
     async def turn(self, command: Command) -> None:
         """See `gateway.adapter.Session.turn`."""
@@ -83,6 +77,10 @@ class Outbound:
             await self._buckets.turn(command.contact)
         elif isinstance(command, SendText | SendRoomText):
             await self._buckets.turn(self._chat(command))
+        elif isinstance(command, ReactInRoom) and command.author is not None:
+            vote = self._votes.counted(command, command.author)
+            if vote.told(next(iter(vote.shown), None)):
+                await self._buckets.turn(self._chat(command))
 
     async def send(self, command: Command, key: str) -> Sent:
         """See `gateway.adapter.Session.send`. A group that has another number is looked for there;
@@ -100,11 +98,15 @@ class Outbound:
             raise error_of(error) from None
 
     async def _carry_out(self, command: Command, key: str) -> Sent:
+        if isinstance(command, SendRoomText):
+            command = as_said(command)
         match command:
             case SendText(edits=None) | SendRoomText(edits=None):
                 return await self._say(command)
             case SendText() | SendRoomText():
                 return await self._edit(command, key)
+            case ReactInRoom(author=Author() as author):
+                return await self._vote(command, author, key)
             case React() | ReactInRoom():
                 return await self._react(command, key)
             case Retract() | RetractInRoom():
@@ -187,11 +189,40 @@ class Outbound:
             emoji: known.get(emoji) or ids.about(command.message, f"{key} {emoji}")
             for emoji in command.emoji[-1:]
         }
-        reactions = [ReactionTypeEmoji(_bare(emoji)) for emoji in made]
+        reactions = [ReactionTypeEmoji(bare(emoji)) for emoji in made]
         self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=True):
             await self._bot.set_message_reaction(int(chat), message, reactions)
         return Sent(reactions=made)
+
+    async def _vote(self, command: ReactInRoom, author: Author, key: str) -> Sent:
+        """Of several people. A line that may not have arrived is uncertain, and so is the command:
+        what somebody reacts with is nowhere else to be seen."""
+        chat, message = self._message(command, command.message)
+        vote = self._votes.counted(command, author)
+        self._buckets.heed(chat)
+        async with self._asking(chat, is_repeatable=True):
+            shown = await self._shown(int(chat), message, vote.shown)
+        self._votes.shows(command.message, shown)
+        if told := vote.told(shown):
+            words, spans = self._votes.line(author, told)
+            await self._say(
+                SendRoomText(room=command.room, body=words, spans=spans, reply_to=command.message)
+            )
+        return Sent(reactions=made_by(command, key))
+
+    async def _shown(self, chat: int, message: int, emoji: Sequence[str]) -> str | None:
+        """The first of these that the group has; none is shown if it has none of them."""
+        for each in emoji[:_MOST_TRIED]:
+            try:
+                await self._bot.set_message_reaction(chat, message, [ReactionTypeEmoji(each)])
+            except TelegramError as error:
+                if not is_no_reaction(error):
+                    raise
+            else:
+                return each
+        await self._bot.set_message_reaction(chat, message, [])
+        return None
 
     async def _delete(self, command: Retract | RetractInRoom) -> Sent:
         chat, message = self._message(command, command.message)
@@ -209,7 +240,7 @@ class Outbound:
         if isinstance(command, RoomCommand):
             chat = self._groups.chat_of(command.room)
             if not ids.is_group(chat):
-                raise NotFound(tr("Your bot is not in this group any more."))
+                raise NotFound(OUT)
             return chat
         if not ids.is_person(command.contact):
             raise NotFound(STRANGER)

@@ -22,7 +22,7 @@ from telegram.error import Forbidden as Refused
 
 from adapters.telegram import ids
 from adapters.telegram.entities import units
-from adapters.telegram.errors import error_of, is_gone
+from adapters.telegram.errors import OUT, error_of, is_gone
 from adapters.telegram.groups import Groups
 from adapters.telegram.request import Upload
 from adapters.telegram.rights import given_by, to_speak
@@ -65,8 +65,8 @@ _ONLY_SUPER = tr(
     "in Telegram, by making it public or letting new members read what was said before."
 )
 _NO_RIGHT = tr(
-    "Your bot has not the right to do this in the group. Who administers it can give that to the "
-    "bot in Telegram."
+    "The bot has not the right to do this in the group. Who administers it can give that to it "
+    "in Telegram."
 )
 _OF_OTHERS = tr("Telegram lets bots change only those administrators whom they have made.")
 Sentences = tuple[tuple[str, Callable[[], AdapterError]], ...]
@@ -75,7 +75,7 @@ _SENTENCES: Final[Sentences] = (
     ("chat owner", lambda: Forbidden(tr("Telegram lets nobody do this to the owner of a group."))),
     (
         "administrator of the chat",
-        lambda: Forbidden(tr("They administer the group, and your bot may not do this to them.")),
+        lambda: Forbidden(tr("They administer the group, and the bot may not do this to them.")),
     ),
     (
         "kick group administrators",
@@ -263,7 +263,7 @@ class Ruling:
         """Its number. Raises `NotFound`."""
         chat = self._groups.chat_of(_room(action))
         if not ids.is_group(chat):
-            raise NotFound(tr("Your bot is not in this group any more."))
+            raise NotFound(OUT)
         return chat
 
     def _supergroup(self, action: RoomAction) -> str:

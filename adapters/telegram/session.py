@@ -23,11 +23,12 @@ from adapters.telegram.downloads import Downloads
 from adapters.telegram.errors import STRANGER, error_of, spoken
 from adapters.telegram.groups import Groups
 from adapters.telegram.inbound import Inbound
-from adapters.telegram.looking import Looks
+from adapters.telegram.looking import Looks, group_in, named
 from adapters.telegram.naming import Usernames
 from adapters.telegram.outbound import Outbound
 from adapters.telegram.polling import Cursor, Polling, Raw
 from adapters.telegram.reactions import Reactions
+from adapters.telegram.relay import Heard, Relay
 from adapters.telegram.request import SharedRequest, TooMany
 from adapters.telegram.ruling import Ruling
 from adapters.telegram.settings import TelegramSettings
@@ -99,7 +100,8 @@ class TelegramSession(Session):
 
     @cached_property
     def _groups(self) -> Groups:
-        return Groups(self._account.remote_id, self._account.state())
+        account = self._account
+        return Groups(account.remote_id, account.state(), is_house=account.is_house)
 
     @cached_property
     def _topics(self) -> Topics:
@@ -141,6 +143,12 @@ class TelegramSession(Session):
     def _connection_looks(self) -> ConnectionLooks:
         return ConnectionLooks(self._bot, self._request, self._connected)
 
+    @cached_property
+    def _relay(self) -> Relay | None:
+        if not self._account.is_house:
+            return None
+        return Relay(self._account, self._bot, self._request, self._groups)
+
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
         polling = Polling(self._bot, self._request)
@@ -172,7 +180,10 @@ class TelegramSession(Session):
         async with self._telling:
             if self._failed is not None:
                 raise self._failed
-            return await self._taken(updates, cursor)
+            after = await self._taken(updates, cursor)
+        if self._relay is not None:
+            await self._relay.answer()
+        return after
 
     async def _taken(self, updates: Sequence[Raw], cursor: Cursor | None) -> Cursor:
         now, moment = self._account.clock.now(), self._account.clock.monotonic()
@@ -183,14 +194,25 @@ class TelegramSession(Session):
             after = replace(cursor, asked=now)
         found = self._gap(cursor, now)
         for each in updates:
-            await self._looks.before(each)
-            await self._connection_looks.before(each)
-            found += filter(self._unseen.is_news, self._inbound.events(each))
+            found += await self._events(each)
             await asyncio.sleep(0)  # many long ones take a while, and others want their turns
         if found or updates or moment >= self._note_at:
             await self._commit(found, after.written())
             self._note_at = moment + _NOTED_EVERY_S
         return after
+
+    async def _events(self, update: Raw) -> Iterable[RemoteEvent]:
+        """What an update says, as far as that counts."""
+        heard = Heard.ALL if self._relay is None else await self._relay.heard(update)
+        if heard is Heard.NOTHING:
+            return ()
+        if heard is Heard.GROUP and (chat := group_in(update)) is not None:
+            self._looks.again(chat["id"])
+            await self._looks.before(update)
+            return self._groups.opened(self._groups.room_of(chat["id"]), named(chat))
+        await self._looks.before(update)
+        await self._connection_looks.before(update)
+        return filter(self._unseen.is_news, self._inbound.events(update))
 
     async def _tell(self, events: Callable[[], Iterable[RemoteEvent]]) -> None:
         """Make durable what no update says. If that fails, nobody knows what the gateway was told,

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from adapters.telegram import ids
+from gateway.adapter import Secret
+
 
 class ServerUrl(str):
     """Where a Bot API server is."""
@@ -56,6 +59,8 @@ class TelegramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     machine of the gateway: files are there, of any size."""
     poll_timeout: Annotated[int, msgspec.Meta(ge=1, le=50)] = 30
     """Seconds for which the server may hold a request while nothing happens."""
+    relay_token: Secret | None = None
+    """Of the bot that speaks in linked groups for people without an account."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError`."""
@@ -64,6 +69,11 @@ class TelegramSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 f"api_url: tokens of bots would travel to {urlsplit(self.api_url).hostname} "
                 "without encryption; expected https, or an IP address of this machine or of a "
                 'private network; or protect the way yourself and set "tunnelled: true"'
+            )
+        if self.relay_token is not None and ids.bot_of(self.relay_token.reveal()) is None:
+            raise ValueError(
+                "relay_token: no token of a bot; expected what @BotFather gives, which looks like "
+                "123456:ABC-DEF and is longer"
             )
         if self.local_files is None:
             return

@@ -57,7 +57,7 @@ from gateway.adapter.addresses import (
     named_connector,
     public_connector,
 )
-from gateway.adapter.capabilities import Capabilities
+from gateway.adapter.capabilities import AUTHOR_BYTES, Capabilities
 from gateway.adapter.context import AccountContext, Clock, Logger, NetworkContext
 from gateway.adapter.files import Download, Thumbnail, Upload
 from gateway.adapter.login import (
@@ -79,8 +79,10 @@ from gateway.adapter.session import (
     Sent,
     Session,
 )
+from gateway.secret import Secret
 
 __all__ = [
+    "AUTHOR_BYTES",
     "AccountContext",
     "Adapter",
     "Capabilities",
@@ -103,6 +105,7 @@ __all__ = [
     "Poll",
     "PrivateAddress",
     "Relogin",
+    "Secret",
     "Sent",
     "Session",
     "Thumbnail",

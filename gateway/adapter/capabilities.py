@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gateway.events import RoomAction
 
+AUTHOR_BYTES = 256
+"""So much is left of a text with an author for the adapter to say who that is."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
@@ -109,4 +112,5 @@ class Capabilities:
     encryption: bool = False
     """`Session.encryption` lets the user set up end-to-end encryption."""
     max_text_bytes: int = 65536
-    """Longest text in UTF-8. Longer ones are cut into several before they reach the adapter."""
+    """Longest text in UTF-8. Longer ones are cut into several before they reach the adapter; those
+    with an author are shorter by `AUTHOR_BYTES`."""

@@ -143,6 +143,9 @@ class AccountContext(Protocol):
         """What those react to a message with for whom an account of the house speaks, as last
         committed."""
 
+    def worded(self, text: str) -> str:
+        """A sentence for people of the network, in the language of the gateway."""
+
     def open(self, file: SentFile) -> AbstractAsyncContextManager[Upload]:
         """Open a file of a command, for `Session.send` to carry it to the network.
 

@@ -18,9 +18,9 @@ from gateway.config.values import (
     Domain,
     Duration,
     Host,
-    Secret,
     Size,
 )
+from gateway.secret import Secret
 
 __all__ = [
     "Access",

@@ -31,7 +31,8 @@ from gateway.config.problems import (
     suggestion,
     tag_of,
 )
-from gateway.config.values import FromText, Secret, SizeOrNone
+from gateway.config.values import FromText, SizeOrNone
+from gateway.secret import Secret
 
 if TYPE_CHECKING:
     from gateway.config.secrets import SecretSource

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from yaml.nodes import Node, ScalarNode
 
 from gateway.config.problems import Place, Problems, kind, tag_of
-from gateway.config.values import Secret
+from gateway.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,7 +27,6 @@ from gateway.config.values import (
     Proxy,
     Rate,
     Reachable,
-    Secret,
     Service,
     Size,
     SizeOrNone,
@@ -35,6 +34,7 @@ from gateway.config.values import (
 )
 from gateway.ids import NetworkName
 from gateway.locale import ENGLISH
+from gateway.secret import Secret
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Way = Literal["user", "component", "gateway"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values that a configuration file writes as text: durations, addresses, secrets.
+"""Values that a configuration file writes as text: durations, addresses.
 
 Each type has ``expected``, what an error says is wanted there, and ``parse``, which raises
 `ValueError` for any other text. Settings of adapters may use these types, and their own of the
@@ -8,7 +8,6 @@ same shape.
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import re
 import unicodedata
@@ -345,27 +344,3 @@ class ContactUri(str):
         if not _CONTACT_URI.fullmatch(text):
             raise ValueError(text)
         return cls(text)
-
-
-class Secret:
-    """A password or token. Only `reveal` shows it: not ``repr``, ``str`` or an f-string."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret itself, for the moment of its use."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
-
-    def __hash__(self) -> int:
-        return hash(self._value)

@@ -11,8 +11,10 @@ import aiohttp
 
 from adapters.telegram import TelegramAdapter, TelegramSettings
 from adapters.telegram.settings import ServerUrl
+from gateway.adapter import Secret
 from gateway.events import (
     Affiliation,
+    Author,
     ContactCard,
     DescribeRoom,
     LiftBan,
@@ -52,7 +54,12 @@ class TelegramPeer(Peer):
     plain_texts = ("<b>&amp;</b>", "two\nlines", "é e\u0301 漢 🙂 👩\u200d👧", "/hm", "*a*")
 
     def __init__(self, telegram: BotApi, http: aiohttp.ClientSession) -> None:
-        settings = TelegramSettings(api_url=ServerUrl(telegram.url), poll_timeout=1)
+        self._relay = telegram.bot("Relay", "relay_bot")
+        settings = TelegramSettings(
+            api_url=ServerUrl(telegram.url),
+            poll_timeout=1,
+            relay_token=Secret(self._relay.token),
+        )
         context: Any = Context(http, settings)
         self.adapter = TelegramAdapter(context)
         self.http = http
@@ -125,6 +132,22 @@ class TelegramPeer(Peer):
                 assert group.members[int(user)].status == "left"
             case _:
                 raise AssertionError(f"nobody can do this here: {action}")
+
+    async def links_group(self, name: str, code: str) -> RemoteRoomId:
+        group = self._telegram.groups.create(name, self._bob, self._relay)
+        room = RemoteRoomId(str(group.id))
+        self._groups[room] = group
+        self._bob.say(group, f"/link {code}")
+        return room
+
+    async def unlinks_group(self, group: RemoteRoomId) -> None:
+        self._bob.say(self._groups[group], "/unlink")
+
+    async def sees_said_for(self, group: RemoteRoomId, author: Author, body: str) -> None:
+        (said,) = await _heard(self._groups[group], f"{author.name}: {body}")
+        message = self._message(said)
+        name = {"type": "bold", "offset": 0, "length": len(author.name)}
+        assert (message.sender, message.entities) == (self._relay, [name])
 
     async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
         return _named(self._bob.say(self._groups[group], body))

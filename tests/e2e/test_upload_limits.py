@@ -28,11 +28,11 @@ from gateway.config.values import (
     Domain,
     Listen,
     Reachable,
-    Secret,
     Service,
     WebAddress,
 )
 from gateway.ids import NetworkName, RemoteUserId, UserJid
+from gateway.secret import Secret
 from gateway.tasks import SystemClock
 from tests.e2e.house import GATEWAY, PASSWORD
 from tests.peers.ejabberd import Ejabberd

@@ -13,8 +13,9 @@ from gateway.adapter import Linked
 from gateway.app import Gateway
 from gateway.config import Config
 from gateway.config.tree import Access, Files, Network, Server, Store, Xmpp
-from gateway.config.values import AccessEntry, Domain, Secret, Service
+from gateway.config.values import AccessEntry, Domain, Service
 from gateway.ids import NetworkName, RemoteUserId, UserJid
+from gateway.secret import Secret
 from gateway.tasks import SystemClock
 from tests.e2e.house import GATEWAY, PASSWORD
 from tests.peers.prosody import Prosody

@@ -26,8 +26,9 @@ from gateway.config import Config
 from gateway.config.tree import Delivery, Server, Xmpp
 from gateway.config.tree import Network as NetworkConfig
 from gateway.config.tree import Store as StoreConfig
-from gateway.config.values import Domain, Duration, Secret
+from gateway.config.values import Domain, Duration
 from gateway.ids import NetworkName, RemoteUserId, UserJid
+from gateway.secret import Secret
 from tests.isolation.switch import Switch
 from tests.isolation.trouble import Trouble, TroubledAdapter
 from tests.scenario.patterns import ACCEPT

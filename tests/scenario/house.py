@@ -40,12 +40,12 @@ from gateway.config.values import (
     Language,
     Listen,
     Reachable,
-    Secret,
     Service,
     SizeOrNone,
     WebAddress,
 )
 from gateway.ids import NetworkName, RemoteUserId, UserJid
+from gateway.secret import Secret
 from gateway.store import Store
 from gateway.xmpp.component import Component
 from tests.clock import VirtualClock

@@ -26,6 +26,7 @@ from gateway.events import (
     SentFile,
 )
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.locale import in_language
 from gateway.store import Transaction, accounts, conversations, held, reactions, sealed
 from gateway.store.accounts import AccountKind
 from gateway.text.wording import tr
@@ -133,6 +134,10 @@ class Handle:
         if found is None:
             return {}
         return reactions.of_virtual(link.store.reader, found.conversation, message)
+
+    def worded(self, text: str) -> str:
+        """See `gateway.adapter.AccountContext.worded`."""
+        return in_language(text, self._link.intake.rows.common_language)
 
     @asynccontextmanager
     async def open(self, file: SentFile) -> AsyncIterator[Upload]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from gateway.adapter import Capabilities, Sent
+from gateway.adapter import AUTHOR_BYTES, Capabilities, Sent
 from gateway.bridge import previews
 from gateway.bridge.inbound.rows import SentKey
 from gateway.bridge.rooms.mentions import of_part
@@ -69,7 +69,7 @@ def plan(
     match command:
         case SendText() | SendRoomText():
             there = [] if command.edits is None else _there(db, row)
-            texts = list(_cut(command, capabilities.max_text_bytes))
+            texts = list(_cut(command, _limit(command, capabilities)))
             if len(texts) == 1 and len(there) <= 1:
                 return []
             done = journal.pieces_done(db, row.id)
@@ -96,6 +96,12 @@ def _there(db: Connection, row: OutboundRow) -> list[RemoteMessageId]:
 
 def _at(there: list[RemoteMessageId], number: int) -> RemoteMessageId | None:
     return there[number] if number < len(there) else None
+
+
+def _limit(command: Text, capabilities: Capabilities) -> int:
+    if isinstance(command, SendRoomText) and command.author is not None:
+        return capabilities.max_text_bytes - AUTHOR_BYTES
+    return capabilities.max_text_bytes
 
 
 def _cut(command: Text, limit: int) -> Iterator[Text]:

@@ -86,6 +86,8 @@ class Member:
     """Of who is restricted: what they still may do."""
     until: int = 0
     """When a ban ends; 0: never."""
+    is_anonymous: bool = False
+    """An administrator who does not want to be seen."""
 
     @property
     def is_present(self) -> bool:
@@ -105,7 +107,7 @@ class Member:
         """A ChatMember."""
         made: Json = {"user": self.user.json(), "status": self.status}
         if self.is_admin:
-            made["is_anonymous"] = False
+            made["is_anonymous"] = self.is_anonymous
         if self.status == "administrator":
             made["can_be_edited"] = False
             made |= {right: right in self.rights for right in _RIGHTS}
@@ -253,6 +255,8 @@ class Group(Chat):
     is_forum: bool = False
     username: str = ""
     description: str = ""
+    shows_past: bool = False
+    """Who comes later sees what was said before."""
     members: dict[int, Member] = field(default_factory=dict)
     """By the id of the user; the owner comes first."""
     topics: dict[int, str] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from .accounts import Bot, User
@@ -55,6 +56,12 @@ class Groups:
         given = {"can_manage_chat", *rights} if group.is_super else set(BASIC_RIGHTS)
         new = Member(user, "administrator", title, given, old.reads_all, promoted_by=owner)
         self._world.change_member(group, old, new, owner)
+
+    def hide(self, group: Group, user: User) -> None:
+        """An administrator is seen no more; what they say is said by the group."""
+        old = group.member(user)
+        assert old.is_admin, "members cannot hide"
+        self._world.change_member(group, old, replace(old, is_anonymous=True), user)
 
     def demote(self, group: Group, user: User) -> None:
         """The owner takes the rights of an administrator away."""

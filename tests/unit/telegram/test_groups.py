@@ -64,6 +64,7 @@ async def test_what_a_group_is_and_who_rules_it(world: World) -> None:
         topic="All about it",
         is_private=False,
         is_listed=True,
+        shows_past=True,
         is_new=True,
         may=(),
         members=(

@@ -36,7 +36,8 @@ def test_the_example_shows_every_setting_with_its_default(tmp_path: Path) -> Non
     server = "xmpp: {server: {domain: example.org}}\n"
     assert _settings(tmp_path, f"{server}networks:\n{shown}") == TelegramSettings()
     written = yaml.safe_load(shown)["telegram"]["settings"]
-    assert list(written) == list(TelegramSettings.__struct_fields__)
+    assert [*written, "relay_token"] == list(TelegramSettings.__struct_fields__)
+    assert "# relay_token: " in shown
 
 
 @pytest.mark.parametrize(

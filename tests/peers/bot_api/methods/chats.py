@@ -38,6 +38,8 @@ def get_chat(call: Call) -> Json:
         made["permissions"] = dict.fromkeys(PERMISSIONS, True)
         if chat.description:
             made["description"] = chat.description
+        if chat.is_super and chat.shows_past and chat.member(call.bot).is_admin:
+            made["has_visible_history"] = True
     if isinstance(chat, PrivateChat) and chat.person.bio:
         made["bio"] = chat.person.bio
     sizes = _photo(chat)

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateway's own bot: which groups it hears, and how they are linked."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from adapters.telegram.groups import Groups
+from adapters.telegram.relay import Heard, Relay
+from adapters.telegram.request import SharedRequest
+from gateway.events import (
+    Affiliation,
+    RemoteMemberGone,
+    RemoteRoom,
+    RemoteRoomMessage,
+    RemoteRoomMoved,
+    RemoteRoomNotice,
+    RemoteRoomReaction,
+)
+from gateway.ids import RemoteUserId
+from tests.peers.bot_api import forbidden
+from tests.unit.telegram.relay import House, house
+from tests.unit.telegram.world import World
+
+
+@pytest.fixture
+async def at() -> AsyncIterator[House]:
+    async with house() as made:
+        yield made
+
+
+def test_a_gateway_without_a_token_has_no_bot(world: World) -> None:
+    assert world.adapter.house() is None
+
+
+def test_whose_bot_it_is(at: House) -> None:
+    linked = at.adapter.house()
+    assert linked is not None
+    assert (linked.realm, linked.remote_id) == ("telegram", str(at.bot.id))
+    assert linked.secret == at.bot.token.encode()
+    assert not linked.ours
+    assert at.bot.token not in repr(linked) + repr(at.adapter.context.settings)
+
+
+# --- what it hears ----------------------------------------------------------------------------
+
+
+async def test_of_groups_that_are_not_linked_nothing_is_told(at: House) -> None:
+    """Nor of those who write to the bot, and nobody is asked what such a group is."""
+    carol = at.telegram.person("Carol")
+    async with at.running():
+        at.anna.say(at.group, "hello")
+        at.telegram.groups.add(at.group, carol)
+        at.telegram.groups.promote(at.group, at.bot)
+        carol.react(at.anna.say(at.group, "tea?"), "👍")
+        at.anna.block(at.bot)
+        at.anna.say(at.bot, "psst")
+        await at.polled()
+    assert at.account.events == []
+    assert not [each for each in at.telegram.asked.items if each.method == "getChat"]
+    assert not [key for key in at.account.stored if key.startswith("group ")]
+
+
+async def test_a_linked_group_is_a_room(at: House) -> None:
+    at.link()
+    carol = at.telegram.person("Carol")
+    at.telegram.groups.promote(at.group, at.bot)
+    async with at.running() as session:
+        at.telegram.groups.add(at.group, carol)
+        carol.say(at.group, "hello")
+        heard = await at.heard("hello")
+        sent = await session.send(at.text("hi"), "k.1")
+        (said,) = at.answers()
+        carol.say(at.group, "good", reply_to=said)
+        carol.react(said, "👍")
+        reacted = await at.account.first(RemoteRoomReaction)
+    assert (heard.room, heard.sender) == (at.room, str(carol.id))
+    answer = await at.heard("good")
+    assert (answer.reply_to, reacted.message) == (sent.remote_id, sent.remote_id)
+    (room,) = at.account.of(RemoteRoom)
+    assert (room.room, room.name, room.shows_past) == (at.room, "Tea", False)
+    assert not at.account.of(RemoteRoomNotice)
+
+
+@pytest.mark.parametrize("reads_all", [True, False])
+async def test_what_the_bot_is_not_told_is_said_once(at: House, reads_all: bool) -> None:
+    """As it is no administrator; what is in the way of all else comes first."""
+    at.link()
+    at.bot.reads_all = reads_all
+    for _ in range(2):
+        async with at.running():
+            at.anna.say(at.group, "/hello")
+            await at.polled()
+    (notice,) = at.account.of(RemoteRoomNotice)
+    assert notice.text.startswith(
+        "The bot is no administrator" if reads_all else "The bot is in privacy mode"
+    )
+
+
+async def test_who_comes_later_may_see_what_was_said_before(at: House) -> None:
+    """If the group is so, or anybody can look at it."""
+    shown = at.telegram.groups.create("Shown", at.anna, at.bot, is_super=True)
+    public = at.telegram.groups.create("Public", at.anna, at.bot, is_super=True)
+    hidden = at.telegram.groups.create("Hidden", at.anna, at.bot, is_super=True)
+    shown.shows_past, public.username = True, "teatime"
+    for group in (shown, public, hidden):
+        at.telegram.groups.promote(group, at.bot)
+        at.account.linked.add(type(at.room)(str(group.id)))
+    async with at.running():
+        for group in (shown, public, hidden):
+            at.anna.say(group, "hello")
+        await at.account.until(lambda: len(at.account.of(RemoteRoom)) == 3)
+    found = {room.name: room.shows_past for room in at.account.of(RemoteRoom)}
+    assert found == {"Shown": True, "Public": True, "Hidden": False}
+
+
+async def test_a_linked_group_that_becomes_a_supergroup_stays_linked(at: House) -> None:
+    at.link()
+    async with at.running() as session:
+        at.anna.say(at.group, "before")
+        await at.heard("before")
+        new = at.telegram.groups.upgrade(at.group)
+        at.anna.say(new, "after")
+        assert (await at.heard("after")).room == at.room
+        await session.send(at.text("yes"), "k.1")
+    assert [each.text for each in new.seen.items] == ["alice: yes"]
+    assert not at.account.of(RemoteRoomMoved)
+
+
+# --- linking ----------------------------------------------------------------------------------
+
+
+async def _codes(at: House, *said: str, **how: Any) -> None:
+    """Anna sends these, with some time between."""
+    for each in said:
+        at.clock.ahead += 10
+        at.anna.say(at.group, each, **how)
+        await at.polled()
+
+
+async def test_an_administrator_links_a_group_by_a_code(at: House) -> None:
+    """All of it is told then; the code is in no room."""
+    at.account.codes["ABCD-EFGH"] = True
+    async with at.running():
+        await _codes(at, "/link", "/link WRONG", "/LINK  ABCD-EFGH ", "hello")
+        await at.heard("hello")
+    (room,) = at.account.of(RemoteRoom)
+    assert {each.user: each.affiliation for each in room.members or ()} == {
+        RemoteUserId(str(at.bot.id)): Affiliation.MEMBER,
+        RemoteUserId(str(at.anna.id)): Affiliation.OWNER,
+    }
+    assert [event.body for event in at.account.of(RemoteRoomMessage)] == ["hello"]
+    missing, wrong, done = at.answers()
+    assert missing.text.startswith("Send /link and after it the code")
+    assert (wrong.text, done.text) == ("This code does not count.", "This group is linked now.")
+    assert done.reply_to is not None
+    assert done.reply_to.text == "/LINK  ABCD-EFGH"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["/link@relay_bot ABCD-EFGH", "/link@Relay_Bot ABCD-EFGH", "/start@relay_bot ABCD-EFGH"],
+)
+async def test_the_bot_is_named_where_there_are_several(at: House, said: str) -> None:
+    """A link to put the bot into a group sends the last of them."""
+    at.account.codes["ABCD-EFGH"] = False
+    async with at.running():
+        await _codes(at, said)
+    assert at.account.linked == {at.room}
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["/link@other_bot ABCD-EFGH", "/start ABCD-EFGH", "/linked ABCD-EFGH", "x /link ABCD-EFGH"],
+)
+async def test_what_is_meant_for_others_is_a_message(at: House, said: str) -> None:
+    at.account.codes["ABCD-EFGH"] = False
+    async with at.running():
+        await _codes(at, said)
+        assert not at.account.linked
+        at.link()
+        await _codes(at, said)
+    assert [event.body for event in at.account.of(RemoteRoomMessage)] == [said]
+    assert at.answers() == []
+
+
+async def test_what_is_said_to_the_bot_is_no_message(at: House) -> None:
+    at.link()
+    async with at.running():
+        await _codes(at, "/help@relay_bot", "/start@relay_bot", "end")
+        await at.heard("end")
+    assert [event.body for event in at.account.of(RemoteRoomMessage)] == ["end"]
+
+
+async def test_nobody_else_can_link_and_nobody_else_gets_an_answer(at: House) -> None:
+    at.account.codes["ABCD-EFGH"] = False
+    carol = at.telegram.person("Carol")
+    at.telegram.groups.add(at.group, carol)
+    async with at.running():
+        carol.say(at.group, "/link ABCD-EFGH")
+        at.anna.say(at.group, "/link ABCD-EFGH", forwarded_from=carol)
+        await at.polled()
+        assert (at.account.linked, at.answers()) == (set(), [])
+        at.link()
+        carol.say(at.group, "/unlink")
+        await at.polled()
+    assert (at.account.linked, at.answers()) == ({at.room}, [])
+    assert not at.account.of(RemoteRoomMessage)
+
+
+async def test_what_only_the_owner_may_do(at: House) -> None:
+    at.account.codes["ABCD-EFGH"] = True
+    carol = at.telegram.person("Carol")
+    at.telegram.groups.add(at.group, carol)
+    at.telegram.groups.promote(at.group, carol)
+    async with at.running():
+        carol.say(at.group, "/link ABCD-EFGH")
+        await at.polled()
+        assert not at.account.linked
+        await _codes(at, "/link ABCD-EFGH")
+    assert at.account.linked == {at.room}
+    assert at.answers()[0].text == "Only the owner can do that."
+
+
+@pytest.mark.parametrize("hidden", [("anna",), ("carol",), ("anna", "carol"), ()])
+async def test_an_administrator_who_hides(at: House, hidden: tuple[str, ...]) -> None:
+    """Is the owner if nobody else can be meant."""
+    at.account.codes["ABCD-EFGH"] = True
+    carol = at.telegram.person("Carol")
+    at.telegram.groups.add(at.group, carol)
+    at.telegram.groups.promote(at.group, carol)
+    for name in hidden:
+        at.telegram.groups.hide(at.group, {"anna": at.anna, "carol": carol}[name])
+    async with at.running():
+        await _codes(at, "/link ABCD-EFGH", is_anonymous=True)
+    assert at.account.linked == ({at.room} if hidden == ("anna",) else set())
+    assert len(at.answers()) == 1
+
+
+async def test_a_channel_of_somebody_administers_nothing(at: House) -> None:
+    """Whoever has it may administer the group, and may not."""
+    at.account.codes["ABCD-EFGH"] = False
+    channel = {"id": -1001234567890, "type": "channel", "title": "News"}
+    async with at.running():
+        at.anna.send(at.group, {"text": "/link ABCD-EFGH", "sender_chat": channel})
+        await at.polled()
+    assert (at.account.linked, at.answers()) == (set(), [])
+
+
+async def test_a_code_that_comes_again_does_no_harm(at: House) -> None:
+    """As after a crash: linked, and what is told then not committed."""
+    at.account.codes["ABCD-EFGH"] = False
+    at.anna.say(at.group, "/link ABCD-EFGH")
+    await at.account.link_room(at.room, "ABCD-EFGH", is_owner=True)
+    async with at.running():
+        await at.account.first(RemoteRoom)
+        await at.polled()
+    (answer,) = at.answers()
+    assert answer.text == "This code does not count."
+    assert len(at.account.of(RemoteRoom)) == 1
+    assert not at.account.of(RemoteRoomMessage)
+
+
+async def test_a_group_is_linked_no_longer_and_then_again(at: House) -> None:
+    """By its administrators, or by somebody on XMPP; what it is is told anew."""
+    carol = at.telegram.person("Carol")
+    at.link()
+    async with at.running():
+        at.telegram.groups.add(at.group, carol)
+        await _codes(at, "one")
+        await at.heard("one")
+        await _codes(at, "/unlink", "not heard")
+        assert at.account.linked == set()
+        at.account.codes["ABCD-EFGH"] = at.account.codes["IJKL-MNOP"] = False
+        await _codes(at, "/link ABCD-EFGH", "two")
+        await at.heard("two")
+        at.account.linked.clear()
+        await _codes(at, "/link IJKL-MNOP", "three")
+        await at.heard("three")
+    assert [event.body for event in at.account.of(RemoteRoomMessage)] == ["one", "two", "three"]
+    told = [{each.user for each in room.members or ()} for room in at.account.of(RemoteRoom)]
+    assert told == [{str(at.bot.id), str(at.anna.id)}] * 3
+    assert at.answers()[0].text == "This group is not linked any more."
+
+
+async def test_many_commands_of_one_person_are_one(at: House) -> None:
+    async with at.running():
+        for _ in range(5):
+            at.anna.say(at.group, "/link WRONG")
+        await at.polled()
+    assert len(at.answers()) == 1
+
+
+async def test_a_bot_that_cannot_answer_links_all_the_same(at: House) -> None:
+    """And says nothing twice; where nobody can tell who administers the group, nothing is done."""
+    at.account.codes["ABCD-EFGH"] = False
+    async with at.running():
+        fault = at.telegram.faults.fail(method="getChatAdministrators", times=1)
+        await _codes(at, "/link ABCD-EFGH")
+        assert (fault.hits, at.account.linked) == (1, set())
+        at.telegram.faults.refuse(forbidden("no"), method="sendMessage")
+        await _codes(at, "/link ABCD-EFGH", "hello")
+        await at.heard("hello")
+    assert (at.account.linked, at.answers()) == ({at.room}, [])
+
+
+async def test_the_bot_is_put_out_and_comes_again(at: House) -> None:
+    at.link()
+    async with at.running():
+        at.anna.say(at.group, "one")
+        await at.heard("one")
+        at.telegram.groups.remove(at.group, at.bot, by=at.anna)
+        await at.account.first(RemoteMemberGone)
+        at.telegram.groups.add(at.group, at.bot, by=at.anna)
+        at.anna.say(at.group, "two")
+        await at.heard("two")
+    assert len(at.account.of(RemoteRoom)) == 2
+
+
+# --- people who write to the bot --------------------------------------------------------------
+
+
+async def test_who_writes_to_the_bot_is_told_once_what_it_is_for(at: House) -> None:
+    chat = at.telegram.world.private(at.bot, at.anna)
+    carol = at.telegram.person("Carol")
+    async with at.running():
+        at.anna.start(at.bot)
+        at.anna.say(at.bot, "hello?")
+        carol.start(at.bot)
+        await at.polled()
+        assert [len(chat.seen.items)] == [1]
+        at.clock.ahead += 3_601
+        at.anna.say(at.bot, "hello??")
+        await at.polled()
+    first, second = chat.seen.items
+    assert first.text == second.text
+    assert "people on XMPP" in first.text
+    assert len(at.telegram.world.private(at.bot, carol).seen.items) == 1
+    assert at.account.events == []
+
+
+@pytest.mark.parametrize(
+    "update",
+    [{"message": {"chat": 4}}, {"message": {"chat": {"type": "private"}}}],
+)
+async def test_what_nobody_understands_is_told_as_ever(at: House, update: Any) -> None:
+    bot: Any = SimpleNamespace(base_url=at.telegram.url)
+    groups = Groups(at.account.remote_id, {})
+    relay = Relay(at.account, bot, SharedRequest(at.account.http), groups)
+    assert await relay.heard({"update_id": 7, **update}) is Heard.ALL
