@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from gateway.text.wording import tr
+
 if TYPE_CHECKING:
     from gateway.adapter.capabilities import Capabilities
     from gateway.adapter.context import AccountContext, NetworkContext
@@ -108,6 +110,15 @@ class Adapter(ABC):
         (`Capabilities.relay`). Its realm is that of the rooms which it shares with others.
         """
         return None
+
+    def how_to_link(self, code: str) -> str:
+        """What somebody does in a group to link it with this code, as a sentence for them: how the
+        account of the house comes into it, and what to send there. No I/O.
+        """
+        return tr(
+            "Take the gateway's own account into the group, and send there: /link {code}",
+            code=code,
+        )
 
     @abstractmethod
     def session(self, account: AccountContext) -> Session:

@@ -33,6 +33,7 @@ from gateway.bridge.network_settings import NetworkSettings
 from gateway.bridge.outbound.wanted import Incoming, IncomingText
 from gateway.bridge.persist import Persist
 from gateway.bridge.portals.house import House
+from gateway.bridge.portals.notices import PortalNotices
 from gateway.bridge.portals.people import People
 from gateway.bridge.portals.portals import Portals
 from gateway.bridge.portals.ruling import Ruling
@@ -97,6 +98,7 @@ class Network:
         self.own_profiles = OwnProfiles(ground, images)
         self.house.changed = self.rooms.link_changed
         self.people = People(ground, self._links, self.rooms)
+        self._portal_notices = PortalNotices(ground, self.delivery, self.people, self.rooms)
         self._ruling = Ruling(ground, self.rooms)
         self.rooms.management.of_virtual = self._ruling.do
         self.muting = Muting(ground)
@@ -146,6 +148,7 @@ class Network:
             self.contacts.subscriptions,
             self._attendance,
             self.rooms,
+            self.people,
             withdraw=lambda user: self.registrations.drop(user),
         )
         self.suspension = Suspension(ground, self.delivery, self._attendance.following)
@@ -163,6 +166,7 @@ class Network:
         self.contacts.attach(port)
         self.own_profiles.attach(port)
         self._notices.attach(port)
+        self._portal_notices.attach(port)
         self._attendance.attach(port)
         self.rooms.attach(port)
 
@@ -182,6 +186,7 @@ class Network:
             self._links.prepare(account)
             self._notices.resume(account)
         self.house.load()
+        self._portal_notices.load()
         self.registrations.load()
         self.rooms.load([account.id for account in accounts])
         self._attendance.load()
@@ -197,6 +202,7 @@ class Network:
         self.contacts.start()
         self.rooms.start()
         self.suspension.start()
+        self._portal_notices.look()
         self._tasks.spawn(self.muting.watch(), "ends of mutes")
         self._tasks.spawn(
             self._readiness.run(self._connect, lambda: self.accounts.each(self._hinder)),
@@ -280,6 +286,7 @@ class Network:
         if account.kind is not AccountKind.OWN:  # it has no contacts
             self.traffic.committed(account, committed)
             self.rooms.committed(account, committed)
+            self._portal_notices.look()
             return
         self.contacts.talked(account, committed.inbound)
         self.traffic.committed(account, committed)

@@ -11,6 +11,7 @@ from typing import Protocol
 from gateway.events import FailureReason, Presence, Through
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid
 from gateway.store.journal import InboundRow
+from gateway.store.rooms import RoomRow
 
 
 class Ping(enum.Enum):
@@ -197,6 +198,9 @@ class XmppPort(Protocol):
     ) -> None:
         """An error stanza that is not journalled, because the message is not either. ``through``:
         the message was sent to this occupant."""
+
+    def room_uri(self, room: RoomRow) -> str:
+        """What joins a room when it is clicked (XEP-0147)."""
 
     def say(self, user: UserJid, text: str) -> None:
         """A line from the gateway itself that is not worth a journal row."""

@@ -20,6 +20,7 @@ class Portal:
     members_only: bool
     """Only who was named comes in."""
     linked_by: UserJid
+    """Empty if they have left the gateway since."""
 
 
 _PORTAL = "remote_id, members_only, linked_by"
@@ -49,10 +50,28 @@ def find(db: Connection, network: NetworkName, room: RemoteRoomId) -> Portal | N
 def link(db: Transaction, network: NetworkName, portal: Portal, now: float) -> None:
     """Link a group; whoever wanted that owns it here."""
     db.execute(
-        "INSERT INTO portal VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO portal (network, remote_id, members_only, linked_by, linked_at)"
+        " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (network, portal.room, portal.members_only, portal.linked_by, now),
     )
     set_affiliation(db, network, portal.room, portal.linked_by, "owner")
+
+
+def untold(db: Connection, network: NetworkName) -> list[Portal]:
+    """Those whose address was not told yet to who has linked them."""
+    found = db.execute(
+        f"SELECT {_PORTAL} FROM portal WHERE network = ? AND NOT is_told", (network,)
+    )
+    return [_portal(values) for values in found]
+
+
+def tell(db: Transaction, network: NetworkName, room: RemoteRoomId) -> bool:
+    """Whether the address was not told yet, and the group is still linked; now it is told."""
+    told = db.execute(
+        "UPDATE portal SET is_told = 1 WHERE network = ? AND remote_id = ? AND NOT is_told",
+        (network, room),
+    )
+    return told.rowcount == 1
 
 
 def unlink(db: Transaction, network: NetworkName, room: RemoteRoomId) -> None:
@@ -98,6 +117,27 @@ def set_affiliation(
             "DELETE FROM portal_user WHERE network = ? AND remote_id = ? AND user = ?",
             (network, room, user),
         )
+
+
+def of_user(db: Connection, network: NetworkName, user: UserJid) -> dict[RemoteRoomId, str]:
+    """What somebody is in linked groups, where something is said of them."""
+    found = db.execute(
+        "SELECT remote_id, affiliation FROM portal_user WHERE network = ? AND user = ?",
+        (network, user),
+    )
+    return {RemoteRoomId(room): affiliation for room, affiliation in found}
+
+
+def forget_user(db: Transaction, network: NetworkName, user: UserJid) -> None:
+    """Nothing is kept of somebody but where they may not come in: what they have linked stays."""
+    db.execute(
+        "DELETE FROM portal_user WHERE network = ? AND user = ? AND affiliation <> ?",
+        (network, user, OUTCAST),
+    )
+    db.execute(
+        "UPDATE portal SET linked_by = '' WHERE network = ? AND linked_by = ?", (network, user)
+    )
+    db.execute("DELETE FROM link_code WHERE network = ? AND user = ?", (network, user))
 
 
 def named(

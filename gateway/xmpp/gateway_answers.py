@@ -101,12 +101,13 @@ class GatewayAnswers:
         return listing.items(request.payload, self._rooms_of(request))
 
     def _rooms_of(self, request: Request) -> dict[str, str]:
-        """REQ-111: the asker's own, and nobody else's."""
-        account, rooms = request.account, self._component.rooms
-        if account is None:
-            return {}
-        found = self._component.network.rooms.of(account)
-        return {rooms.address(room): room.name for room in found}
+        """REQ-111: the asker's own and those that they may come into, and nobody else's."""
+        component, user = self._component, split(request.sender).bare
+        network, account = component.network, request.account
+        linked = network.portals.seen_by(user) if component.access.permits(user) else ()
+        found = [*map(network.people.room, linked)]
+        found += [] if account is None else network.rooms.of(account)
+        return {component.rooms.address(room): room.name for room in found if room is not None}
 
     def _version(self, _: Request) -> str:
         return version("Dragoman")

@@ -12,6 +12,7 @@ from gateway.events import Availability, FailureReason, Presence, RoomNews, Thro
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId, UserJid
 from gateway.store.conversations import GATEWAY, Speaker
 from gateway.store.journal import InboundRow
+from gateway.store.rooms import RoomRow
 from gateway.xmpp.codec import errors, outgoing
 from gateway.xmpp.codec.outgoing import Route, speaker_of
 from gateway.xmpp.codec.presence import puppet_presence
@@ -19,6 +20,7 @@ from gateway.xmpp.codec.xml import Stanza
 from gateway.xmpp.gateway_status import gateway_status
 from gateway.xmpp.pings import ping
 from gateway.xmpp.rooms import private, pulse
+from gateway.xmpp.rooms.stanzas import uri
 from gateway.xmpp.upload import request_slot
 
 if TYPE_CHECKING:
@@ -145,6 +147,10 @@ class Port:
         if through is not None:
             sender = self._rooms.occupant(through.room, through.nick)
         self._stream.send(Stanza("message", sender, to, "error", message, error))
+
+    def room_uri(self, room: RoomRow) -> str:
+        """See `XmppPort.room_uri`."""
+        return uri(self._rooms.address(room))
 
     def say(self, user: UserJid, text: str) -> None:
         """See `XmppPort.say`."""

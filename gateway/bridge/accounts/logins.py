@@ -18,6 +18,7 @@ from gateway.bridge.contacts.subscriptions import Subscriptions
 from gateway.bridge.ground import Ground
 from gateway.bridge.links.links import Links
 from gateway.bridge.links.readiness import Readiness
+from gateway.bridge.portals.people import People
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.traffic import Traffic
@@ -56,6 +57,7 @@ class Logins:
         subscriptions: Subscriptions,
         attendance: Attendance,
         rooms: Rooms,
+        people: People,
         *,
         withdraw: Callable[[UserJid], Awaitable[object]],
     ) -> None:
@@ -74,6 +76,8 @@ class Logins:
         self._delivery = traffic.delivery
         self._attendance = attendance
         self._rooms = rooms
+        self._people = people
+        self._portals = ground.portals
         self._withdraw = withdraw
         self.permits: Callable[[UserJid], bool] = lambda _: True
         """Whether a user may have an account now."""
@@ -107,7 +111,7 @@ class Logins:
 
     def _check(self, account: Account) -> None:
         """Raises `AccountGone` if it is not the user's account any more."""
-        if self._accounts.of(account.user) is not account:
+        if self._accounts.by_id(account.id) is not account:
             raise AccountGone(tr("This account is not linked here any more. Nothing was changed."))
 
     # --- it begins -------------------------------------------------------------------------------
@@ -239,7 +243,8 @@ class Logins:
             return warning
 
     async def unregister(self, account: Account) -> str:
-        """End the remote session and delete all that is stored. Returns a warning, or nothing."""
+        """End the remote session and delete all that is stored of its user, who may also be in
+        linked groups without it. Returns a warning, or nothing."""
         warning, say_goodbye = await self.erase(account)
         say_goodbye()
         return warning
@@ -262,7 +267,11 @@ class Logins:
     async def _erase(self, account: Account) -> tuple[str, Callable[[], None]]:
         async with self.turn(account.user):
             self._check(account)
-            return await self._end(account)
+            ended = await self._end(account)
+            virtual = self._accounts.virtual(account.user)
+            if virtual is not None:
+                await self._end(virtual)
+            return ended
 
     async def _end(self, account: Account) -> tuple[str, Callable[[], None]]:
         await self._withdraw(account.user)
@@ -275,14 +284,20 @@ class Logins:
             await self._store.drain()
             await self._outbound.forget(account)
             await self._rooms.freeze(account)
+            await self._people.leave(account)
             known = self._subscriptions.known(account)
-            swept, unmasked = await self._accounts.remove(
-                account, lambda db: self._rooms.unmask(db, account)
+            swept, (unmasked, forgotten) = await self._accounts.remove(
+                account,
+                lambda db: (
+                    self._rooms.unmask(db, account),
+                    self._portals.forget(db, account.user),
+                ),
             )
         finally:
             account.leaving = False
         self._delivery.forget(account.id, *swept)
         self._rooms.unmasked(unmasked)
+        forgotten()
         self._attendance.forget(account)
         await self._store.checkpoint()
         return warning, lambda: self._subscriptions.say_goodbye(account, known)

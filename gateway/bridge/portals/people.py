@@ -16,7 +16,7 @@ from gateway.bridge.rooms.rooms import Asked
 from gateway.errors import Unsupported
 from gateway.events import Affiliation, Departure, Member
 from gateway.ids import RemoteRoomId, UserJid, virtual_id
-from gateway.store import Transaction, members
+from gateway.store import Transaction, members, rooms
 from gateway.store.portals import OUTCAST, Portal
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import tr
@@ -98,6 +98,16 @@ class People:
     def rename(self, account: Account, room: RoomRow, nick: str) -> None:
         """Somebody wants to be called otherwise (XEP-0045 §7.6)."""
         self._rooms.change(partial(self._come_in, account, room, nick))
+
+    async def leave(self, account: Account) -> None:
+        """Somebody whose sessions are out of all groups is in none any more. Raises
+        `StoreUnavailable`."""
+
+        def unit(db: Transaction, out: Committed) -> None:
+            for room in rooms.of_account(db, account.id):
+                virtual.went_out(db, room.id, account.id, out)
+
+        await self._rooms.change(unit)
 
     def _come_in(
         self, account: Account, room: RoomRow, nick: str, db: Transaction, out: Committed

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 from msgspec import structs
 
 from gateway.adapter import Clock
-from gateway.events import RemoteEvent, RemoteNotice, RemoteRoom, RemoteUnreadable
+from gateway.events import Affiliation, RemoteEvent, RemoteNotice, RemoteRoom, RemoteUnreadable
 from gateway.ids import NetworkName, RemoteRoomId, UserJid
 from gateway.locale import in_language
 from gateway.store import Store, Transaction, portals
-from gateway.store.portals import Code, Portal
+from gateway.store.portals import OUTCAST, Code, Portal
 from gateway.text.wording import tr
 
 log = structlog.get_logger("portals")
@@ -39,6 +40,10 @@ _UNLINKED = tr("This group is not linked any more.")
 _NOT_LINKED = tr("This group is not linked.")
 
 
+def _nothing() -> None:
+    """There is nothing to be told."""
+
+
 class Portals:
     """Those of one network."""
 
@@ -53,6 +58,8 @@ class Portals:
         """Called when a group is linked."""
         self.unlinked: list[Callable[[Portal], None]] = []
         """Called when one is linked no longer."""
+        self.ends: Callable[[Transaction, Portal], Callable[[], None]] = lambda *_: _nothing
+        """Done in the unit by which one is linked no longer; what it returns is called then."""
 
     def load(self) -> None:
         """Read which there are."""
@@ -110,19 +117,27 @@ class Portals:
         text, _ = await self._store.write(unit, committed)
         return self.in_words(text)
 
-    async def unlink(self, room: RemoteRoomId) -> str:
+    async def unlink(self, room: RemoteRoomId, *, by: UserJid | None = None) -> str:
         """A group is linked no longer, and nobody is in it. Returns what is to be said there.
-        Raises `StoreUnavailable`."""
+        ``by``: who has done it here, and need not be told. Raises `StoreUnavailable`."""
         is_linked = room in self._by_room
 
-        def committed(_: None) -> None:
+        def unit(db: Transaction) -> Callable[[], None]:
+            portal = portals.find(db, self._network, room)
+            portals.unlink(db, self._network, room)
+            if portal is None or portal.linked_by == by:
+                return _nothing
+            return self.ends(db, portal)
+
+        def committed(told: Callable[[], None]) -> None:
+            told()
             portal = self._by_room.pop(room, None)
             if portal is not None:
                 log.info("group_unlinked", network=self._network)
                 for tell in self.unlinked:
                     tell(portal)
 
-        await self._store.write(lambda db: portals.unlink(db, self._network, room), committed)
+        await self._store.write(unit, committed)
         return self.in_words(_UNLINKED if is_linked else _NOT_LINKED)
 
     async def open_up(self, room: RemoteRoomId, *, members_only: bool) -> None:
@@ -133,11 +148,43 @@ class Portals:
 
         def committed(_: None) -> None:
             if (known := self._by_room.get(room)) is not None:
-                self._by_room[room] = Portal(
-                    room=room, members_only=members_only, linked_by=known.linked_by
-                )
+                self._by_room[room] = replace(known, members_only=members_only)
 
         await self._store.write(unit, committed)
+
+    def seen_by(self, user: UserJid, *, everything: bool = False) -> list[Portal]:
+        """Those that somebody who may use the gateway may come into; ``everything``: all."""
+        known = portals.of_user(self._store.reader, self._network, user)
+        return [
+            portal
+            for portal in self._by_room.values()
+            if everything
+            or (
+                known.get(portal.room) != OUTCAST
+                and (portal.room in known or not portal.members_only)
+            )
+        ]
+
+    def ruled_by(self, user: UserJid, *, everything: bool = False) -> list[Portal]:
+        """Those that are somebody's own; ``everything``: all."""
+        known = portals.of_user(self._store.reader, self._network, user)
+        return [
+            portal
+            for portal in self._by_room.values()
+            if everything or known.get(portal.room) == Affiliation.OWNER
+        ]
+
+    def forget(self, db: Transaction, user: UserJid) -> Callable[[], None]:
+        """Somebody leaves the gateway, by this unit. What is returned is called when it is
+        stored."""
+        portals.forget_user(db, self._network, user)
+
+        def forgotten() -> None:
+            for room, portal in self._by_room.items():
+                if portal.linked_by == user:
+                    self._by_room[room] = replace(portal, linked_by=UserJid(""))
+
+        return forgotten
 
     def affiliation(self, room: RemoteRoomId, user: UserJid) -> str:
         """See `gateway.store.portals.affiliation`."""

@@ -70,7 +70,7 @@ class AdHoc:
         items = "".join(
             f"<item jid='{address}' node='{attribute(node)}' name='{named(command)}'/>"
             for node, command in BY_NODE.items()
-            if is_offered(self._component, command, user, _place(target))
+            if is_offered(self._component, command, user, target)
         )
         return f"<query xmlns='{disco.ITEMS}' node='{disco.COMMANDS}'>{items}</query>"
 

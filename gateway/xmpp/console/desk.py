@@ -40,6 +40,8 @@ class Desk:
     """What users are told of what is done in their names, before they link an account."""
     may_search: Callable[[UserJid], bool]
     """The same of searches."""
+    is_admin: Callable[[UserJid], bool]
+    """Whether somebody is an admin of this gateway."""
     approvals: Approvals
     tell: Callable[[UserJid, str], None]
     """A line of the gateway to somebody."""
@@ -79,6 +81,7 @@ def desk_of(component: Component) -> Desk:
         may_log_in=component.may_log_in,
         consent=component.told_of_consent,
         may_search=component.may_search,
+        is_admin=lambda user: user in component.admins,
         approvals=component.approvals,
         tell=component.console.tell,
         page_of=component.page_of,

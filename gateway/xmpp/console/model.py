@@ -26,6 +26,7 @@ from gateway.xmpp.console.desk import Desk
 
 if TYPE_CHECKING:
     from gateway.bridge.accounts import Account
+    from gateway.xmpp.console.fits import Asker
 
 T = TypeVar("T")
 Answers = Mapping[str, str]
@@ -229,6 +230,7 @@ class Dialogue(ABC):
         self.person = desk.person
         self.tell = desk.tell
         self.page_of = desk.page_of
+        self.is_admin = desk.is_admin
         self._tasks = desk.tasks
         self._clock: Clock = desk.network.adapter.context.clock
         self._asked: asyncio.Future[Any] | None = None
@@ -341,7 +343,7 @@ async def _finish(
             await late(value)
 
 
-def _anybody(_: Account | None) -> bool:
+def _anybody(_: Asker) -> bool:
     return True
 
 
@@ -361,6 +363,8 @@ class Command:
     leaves: bool = False
     """Also for those who are no longer admitted."""
     for_admins: bool = False
+    also_for_admins: bool = False
+    """Also for those of them who may link no account themselves."""
     on_admission: bool = False
     """Of use only where admins admit users one by one."""
     in_help: bool = True
@@ -369,8 +373,8 @@ class Command:
     """In the chat, what stands behind its name answers its first question."""
     is_particular: bool = False
     """Some networks do not have it: ``help`` knows it where it is offered."""
-    fits: Callable[[Account | None], bool] = _anybody
-    """Whether there is a point in offering it to the user of this account."""
+    fits: Callable[[Asker], bool] = _anybody
+    """Whether there is a point in offering it to somebody."""
 
     async def carry_out(self, talk: Dialogue) -> None:
         """Run it. Raises `Cancelled`, or what nobody has thought of."""

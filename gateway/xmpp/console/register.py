@@ -209,7 +209,7 @@ class Registration:
             with _storing():
                 if await network.registrations.withdraw(user):
                     return ""
-        account = network.accounts.of(user)
+        account = network.accounts.of(user) or network.accounts.virtual(user)
         if account is None:
             raise Refused(errors.REGISTRATION_REQUIRED, tr("You have no account here."))
         # Whoever leaves is told all of it, also if they are no longer admitted.

@@ -11,7 +11,8 @@ from gateway.text.wording import tr
 from gateway.xmpp.access import NOT_ADMITTED
 from gateway.xmpp.codec import errors
 from gateway.xmpp.codec.errors import StanzaError
-from gateway.xmpp.console.model import Command, Place
+from gateway.xmpp.console.fits import Asker
+from gateway.xmpp.console.model import Command, Place, Target
 
 if TYPE_CHECKING:
     from gateway.xmpp.component import Component
@@ -36,13 +37,16 @@ _NO_ADMIN = Refusal(errors.FORBIDDEN, tr("Only admins of this gateway may do tha
 
 def refusal(component: Component, command: Command, user: UserJid) -> Refusal | None:
     """Why this user may not give this command now, or None."""
-    account = component.network.accounts.of(user)
+    accounts, is_admin = component.network.accounts, user in component.admins
     if command.for_admins:  # even if they may link no account themselves
-        return None if user in component.admins else _NO_ADMIN
-    leaves = command.leaves and account is not None
-    if not leaves and not component.access.permits(user):
+        return None if is_admin else _NO_ADMIN
+    has_account = accounts.of(user) is not None
+    if command.leaves:  # whoever is in linked groups without an account may want to as well
+        has_account = has_account or accounts.virtual(user) is not None
+    may_without = (command.leaves and has_account) or (command.also_for_admins and is_admin)
+    if not may_without and not component.access.permits(user):
         return _NOT_ADMITTED
-    if command.needs_account and account is None:
+    if command.needs_account and not has_account:
         return _NO_ACCOUNT
     return None
 
@@ -53,12 +57,14 @@ def words(component: Component, refused: Refusal, user: UserJid) -> str:
 
 
 def is_offered(
-    component: Component, command: Command, user: UserJid, place: Place = Place.GATEWAY
+    component: Component, command: Command, user: UserJid, target: Target | None = None
 ) -> bool:
     """Whether to list it: it may be given, and there is a point in giving it (REQ-112)."""
-    account = component.network.accounts.of(user)
+    place = Place.GATEWAY if target is None else target.place
     if place not in command.places:
         return False
     if command.on_admission and not component.access.ask:
         return False
-    return refusal(component, command, user) is None and command.fits(account)
+    is_admin = user in component.admins
+    asker = Asker(network=component.network, user=user, is_admin=is_admin, target=target)
+    return refusal(component, command, user) is None and command.fits(asker)

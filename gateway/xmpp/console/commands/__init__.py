@@ -32,6 +32,7 @@ from gateway.xmpp.console.commands.groups import (
     list_members,
 )
 from gateway.xmpp.console.commands.knocks import answer_knocks
+from gateway.xmpp.console.commands.linking import LINKING
 from gateway.xmpp.console.commands.login import log_in
 from gateway.xmpp.console.commands.muting import mute, unmute
 from gateway.xmpp.console.commands.people import (
@@ -52,6 +53,7 @@ from gateway.xmpp.console.fits import (
     has_account,
     has_none,
     has_rooms,
+    is_kept,
     is_linked,
     may_encrypt,
     may_log_in_again,
@@ -317,6 +319,7 @@ _ALL = (
         is_particular=True,
         fits=may_encrypt,
     ),
+    *LINKING,
     Command(
         name=trc("command", "logout"),
         title=tr("Log out"),
@@ -332,7 +335,7 @@ _ALL = (
         run=unregister,
         needs_account=True,
         leaves=True,
-        fits=has_account,
+        fits=is_kept,
     ),
     Command(
         name=trc("command", "sessions"),

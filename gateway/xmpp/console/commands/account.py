@@ -66,17 +66,22 @@ async def log_out(talk: Dialogue) -> None:
 
 async def unregister(talk: Dialogue) -> None:
     """The command ``unregister``."""
-    account = talk.account
+    account = talk.network.accounts.virtual(talk.user)
+    if account is None or talk.network.accounts.of(talk.user) is not None:
+        account = talk.account
+        instructions = tr(
+            "This ends the session of {remote_id} and deletes all that the gateway keeps of you.",
+            remote_id=account.remote_id,
+        )
+    else:
+        instructions = tr(
+            "You are out of all linked groups, and all that the gateway keeps of you is deleted. "
+            "What you have said in groups stays there."
+        )
     sure = await talk.ask(
         Form(
             title=tr("Unregister"),
-            instructions=(
-                tr(
-                    "This ends the session of {remote_id} and deletes all that "
-                    "the gateway keeps of you.",
-                    remote_id=account.remote_id,
-                )
-            ),
+            instructions=instructions,
             fields=(
                 Field(name="sure", label=tr("Delete my account"), kind=Kind.YES_NO, default="0"),
             ),

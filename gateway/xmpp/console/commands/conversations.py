@@ -16,7 +16,7 @@ from gateway.locale import in_language
 from gateway.store.mutes import Conversation
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import Words, joined, tr
-from gateway.xmpp.console.commands.groups import room_called
+from gateway.xmpp.console.commands.choosing import room_called
 from gateway.xmpp.console.model import Answers, Dialogue, Field, Form, Note
 from gateway.xmpp.jid import split
 

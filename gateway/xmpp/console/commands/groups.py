@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-
 from gateway.bridge.accounts import Account
 from gateway.bridge.splitting import brief, in_line, one_line
 from gateway.events import Affiliation, CreateRoom, InviteToRoom
@@ -14,10 +10,22 @@ from gateway.ids import RemoteUserId
 from gateway.store.member_lists import Listed
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import joined, tr
-from gateway.xmpp.console.model import Back, Dialogue, Field, Form, Kind, Note, Option, Table
+from gateway.xmpp.console.commands.choosing import (
+    LISTED,
+    NO_GROUPS,
+    UNKNOWN,
+    chosen,
+    confirmed,
+    group_field,
+    meant,
+    name_of,
+    names_of,
+    rooms_of,
+    told_apart,
+    which_group,
+)
+from gateway.xmpp.console.model import Dialogue, Field, Form, Kind, Note, Option, Table
 
-_LISTED = 100
-"""Groups that one chooses from; where there are more, one is named."""
 _ALL = "all"
 _MOST_INVITED = 50
 _MOST_MEMBERS = 200
@@ -28,136 +36,16 @@ _RANKS = {
     Affiliation.MEMBER: tr("member"),
     Affiliation.NONE: tr("member"),
 }
-_NO_GROUPS = tr("You are in no group.")
-_UNKNOWN = tr("You are in no group of this name or address, or in several of this name.")
 
 
 def _tell_in(talk: Dialogue, room: RoomRow) -> None:
     talk.say(
         tr(
             "You are in the group “{name}”. To join it here: {room_uri}",
-            name=_name(room),
+            name=name_of(room),
             room_uri=talk.room_uri(room),
         )
     )
-
-
-def _name(room: RoomRow) -> str:
-    return in_line(room.name) or tr("without a name")
-
-
-def _told_apart(names: Mapping[str, str]) -> dict[str, str]:
-    """Names by address, with the address where several are called the same."""
-    called = {address: in_line(name) or address for address, name in names.items()}
-    counted = Counter(name.casefold() for name in called.values())
-    return {
-        address: name if counted[name.casefold()] == 1 else f"{name} ({address})"
-        for address, name in called.items()
-    }
-
-
-# --- which group ------------------------------------------------------------------------------
-
-
-def _field(groups: Mapping[str, str]) -> Field:
-    """``groups``: name by address."""
-    if len(groups) > _LISTED:
-        hint = tr("Its name or address. “rooms” has a list.")
-        return Field(name="group", label=tr("Which group"), hint=hint)
-    options = tuple(Option(address, name) for address, name in groups.items())
-    return Field(name="group", label=tr("Which group"), kind=Kind.CHOICE, options=options)
-
-
-def _chosen(talk: Dialogue, groups: Mapping[str, str], said: str) -> str | None:
-    """The address of the group that is meant."""
-    if said in groups:
-        return said
-    local = talk.room_at(said)
-    meant = [address for address in groups if local and address.startswith(f"{local}@")]
-    named = [address for address, name in groups.items() if name.casefold() == said.casefold()]
-    for found in (meant, named):
-        if len(found) == 1:
-            return found[0]
-    return None
-
-
-def _meant(talk: Dialogue) -> str | None:
-    """The address of the room where the command was given."""
-    target = talk.target
-    return target.address if target is not None and target.room is not None else None
-
-
-async def which_group(talk: Dialogue, title: str, instructions: str) -> RoomRow | None:
-    """A room of the user's: where the command was given, else a form asks. It is theirs when they
-    have answered (REQ-219). None if there is none; then they have been told."""
-    groups = _names(_rooms(talk, talk.account))
-    if not groups:
-        talk.say(_NO_GROUPS)
-        return None
-    said = _meant(talk)
-    if said is None:
-        fields = (_field(groups),)
-        form = Form(title=title, instructions=instructions, fields=fields, last=True)
-        said = (await talk.ask(form))["group"]
-    room = room_called(talk, said)
-    if room is None:
-        talk.say(_UNKNOWN, Note.ERROR)
-    return room
-
-
-def room_called(talk: Dialogue, said: str) -> RoomRow | None:
-    """A room of the user's, by its name or address."""
-    rooms = _rooms(talk, talk.account)
-    return rooms.get(_chosen(talk, _names(rooms), said) or "")
-
-
-async def _confirmed(
-    talk: Dialogue,
-    rooms: Mapping[str, RoomRow],
-    form: Form,
-    confirm: Callable[[str], Form],
-    unknown: str,
-) -> tuple[RoomRow, Mapping[str, str]] | None:
-    """One of these rooms, and what else the form asks, when the user has said that they are sure.
-
-    Where the command was given at a room, the form does not ask for it. From the question whether
-    they are sure one may go back (REQ-214).
-    """
-    meant = _meant(talk)
-    known: Mapping[str, str] = {}
-    names = _names(rooms)
-    if meant is not None:
-        fields = tuple(field for field in form.fields if field.name != "group")
-        form = replace(form, fields=fields)
-    while True:
-        answers = await talk.ask(form, known) if form.fields else {}
-        address = meant or _chosen(talk, names, answers["group"]) or ""
-        room = rooms.get(address)
-        if room is None:
-            talk.say(unknown, Note.ERROR)
-            return None
-        try:
-            sure = await talk.ask(confirm(names[address]), back=bool(form.fields))
-        except Back:
-            known = answers
-            continue
-        if sure["sure"] == "1":
-            return room, answers
-        talk.say(tr("Nothing was changed."))
-        return None
-
-
-def _rooms(talk: Dialogue, account: Account) -> dict[str, RoomRow]:
-    """Those of the account by address, in the order of their names."""
-    found = sorted(talk.network.rooms.of(account), key=lambda room: room.name.casefold())
-    return {talk.address_of(RemoteUserId(room.remote_id)): room for room in found}
-
-
-def _names(rooms: Mapping[str, RoomRow]) -> dict[str, str]:
-    return _told_apart({address: room.name for address, room in rooms.items()})
-
-
-# --- the commands -----------------------------------------------------------------------------
 
 
 async def join(talk: Dialogue) -> None:
@@ -189,19 +77,21 @@ async def _come_in(talk: Dialogue, account: Account, said: str) -> RoomRow:
 async def leave(talk: Dialogue) -> None:
     """The command ``leave``."""
     account = talk.account
-    rooms = _rooms(talk, account)
+    rooms = rooms_of(talk, account)
     if not rooms:
-        talk.say(_NO_GROUPS)
+        talk.say(NO_GROUPS)
         return
     instructions = tr("You go out of a group of the network, and not only out of the room here.")
     form = Form(
-        title=tr("Leave a group"), instructions=instructions, fields=(_field(_names(rooms)),)
+        title=tr("Leave a group"),
+        instructions=instructions,
+        fields=(group_field(names_of(rooms)),),
     )
-    confirmed = await _confirmed(talk, rooms, form, _sure_to_leave, _UNKNOWN)
-    if confirmed is not None:
-        room, _ = confirmed
+    sure = await confirmed(talk, rooms, names_of(rooms), form, _sure_to_leave, UNKNOWN)
+    if sure is not None:
+        room, _ = sure
         await talk.wait(talk.network.rooms.coming.leave(account, room))
-        talk.say(tr("You have left the group “{name}”.", name=_name(room)))
+        talk.say(tr("You have left the group “{name}”.", name=name_of(room)))
 
 
 def _sure_to_leave(name: str) -> Form:
@@ -215,26 +105,27 @@ async def destroy(talk: Dialogue) -> None:
     account = talk.account
     rooms = {
         address: room
-        for address, room in _rooms(talk, account).items()
+        for address, room in rooms_of(talk, account).items()
         if (me := talk.network.rooms.me(account, room)) is not None
         and me.affiliation is Affiliation.OWNER
     }
     if not rooms:
         talk.say(tr("You own no group."))
         return
+    names = names_of(rooms)
     reason = Field(name="reason", label=tr("Why"), hint=tr("Everybody is told."), required=False)
     form = Form(
         title=tr("Destroy a group"),
         instructions=tr("You end a group of yours, for everybody."),
-        fields=(_field(_names(rooms)), reason),
+        fields=(group_field(names), reason),
     )
     unknown = tr("You own no group of this name or address, or several of this name.")
-    confirmed = await _confirmed(talk, rooms, form, _sure_to_destroy, unknown)
-    if confirmed is not None:
-        room, answers = confirmed
+    sure = await confirmed(talk, rooms, names, form, _sure_to_destroy, unknown)
+    if sure is not None:
+        room, answers = sure
         why = brief(answers["reason"])
         await talk.wait(talk.network.rooms.coming.destroy(account, room, why))
-        talk.say(tr("The group “{name}” is destroyed.", name=_name(room)))
+        talk.say(tr("The group “{name}” is destroyed.", name=name_of(room)))
 
 
 def _sure_to_destroy(name: str) -> Form:
@@ -296,31 +187,31 @@ async def create(talk: Dialogue) -> None:
 async def invite(talk: Dialogue) -> None:
     """The command ``invite``."""
     account = talk.account
-    rooms = _rooms(talk, account)
+    rooms = rooms_of(talk, account)
     if not rooms:
-        talk.say(_NO_GROUPS)
+        talk.say(NO_GROUPS)
         return
-    address, person = _meant(talk), talk.target.contact if talk.target is not None else None
+    address, person = meant(talk), talk.target.contact if talk.target is not None else None
     whom = Field(name="whom", label=tr("Whom"), hint=tr("The address of a contact."))
     form = Form(
         title=tr("Invite to a group"),
         instructions=tr("You invite somebody to a group that you are in."),
         fields=(
             *((whom,) if person is None else ()),
-            *((_field(_names(rooms)),) if address is None else ()),
+            *((group_field(names_of(rooms)),) if address is None else ()),
         ),
         last=True,
     )
     answers = await talk.ask(form)
     person = person or talk.person(answers["whom"])
-    address = address or _chosen(talk, _names(rooms), answers["group"])
+    address = address or chosen(talk, names_of(rooms), answers["group"])
     if person is None:
         talk.say(
             tr("“{answers}” is not the address of a contact.", answers=answers["whom"][:100]),
             Note.ERROR,
         )
     elif address not in rooms:
-        talk.say(_UNKNOWN, Note.ERROR)
+        talk.say(UNKNOWN, Note.ERROR)
     else:
         room = rooms[address]
         action = InviteToRoom(room=room.remote_id, user=person)
@@ -332,7 +223,7 @@ async def invite(talk: Dialogue) -> None:
             tr(
                 "{address_of} is invited to the group “{name}”.",
                 address_of=invited,
-                name=_name(room),
+                name=name_of(room),
             )
         )
 
@@ -352,7 +243,7 @@ async def list_members(talk: Dialogue) -> None:
         (in_line(one.nick), _RANKS[one.affiliation], talk.address_of(one.user))[:shown]
         for one in found
     )
-    title = tr("Members of “{name}”", name=_name(room))
+    title = tr("Members of “{name}”", name=name_of(room))
     talk.show(Table(title=title, columns=columns, rows=rows))
     count = talk.network.rooms.count(room)
     more = tr("{shown} of them are shown.", shown=len(rows)) if count > len(rows) else ""
@@ -372,12 +263,12 @@ async def decline(talk: Dialogue) -> None:
     coming = talk.network.rooms.coming
     waiting = {
         talk.address_of(RemoteUserId(one.room)): one
-        for one in sorted(coming.invitations(account)[:_LISTED], key=lambda one: one.name)
+        for one in sorted(coming.invitations(account)[:LISTED], key=lambda one: one.name)
     }
     if not waiting:
         talk.say(tr("No invitation waits for you."))
         return
-    names = _told_apart({address: one.name for address, one in waiting.items()})
+    names = told_apart({address: one.name for address, one in waiting.items()})
     options = [Option(address, name) for address, name in names.items()]
     which = Field(
         name="group",
@@ -392,7 +283,7 @@ async def decline(talk: Dialogue) -> None:
         last=True,
     )
     said = (await talk.ask(form))["group"]
-    chosen = list(waiting.values()) if said == _ALL else [waiting[said]]
-    for invitation in chosen:
+    meant_ones = list(waiting.values()) if said == _ALL else [waiting[said]]
+    for invitation in meant_ones:
         await talk.wait(coming.decline(account, invitation))
     talk.say(tr("Declined."))
