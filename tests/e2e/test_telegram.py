@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo.login import MASK, Talk, befriend_gateway
-from tests.e2e.house import OTHER_GATEWAY, PASSWORD, once_by_id
-from tests.gateway_process import GatewayProcess
-from tests.peers.bot_api import Bot, BotApi, Group, Person
+from tests.e2e.house import OTHER_GATEWAY, once_by_id
+from tests.e2e.telegram_house import client_of, gateway_to, link
+from tests.peers.bot_api import BotApi, Group, Person
 from tests.peers.prosody import Prosody
 from tests.peers.xmpp_client import RECEIPTS, Stanza, XmppClient
 
@@ -18,32 +17,6 @@ pytestmark = pytest.mark.timeout(120)
 _MANY = 15
 _MUC = "http://jabber.org/protocol/muc"
 _REPLY, _SID = "urn:xmpp:reply:0", "urn:xmpp:sid:0"
-
-
-def _gateway(prosody: Prosody, directory: Path, telegram: BotApi) -> GatewayProcess:
-    network = {
-        "adapter": "telegram",
-        "domain": OTHER_GATEWAY,
-        "secret": prosody.components[OTHER_GATEWAY],
-        "settings": {"api_url": telegram.url, "poll_timeout": 2},
-    }
-    return GatewayProcess(
-        directory,
-        component_port=prosody.component_port,
-        networks={"telegram": network},
-        server_domain=prosody.domain,
-    )
-
-
-async def _link(alice: XmppClient, bot: Bot) -> Talk:
-    talk = Talk(alice, OTHER_GATEWAY)
-    await talk.ask("login", "Token of the bot?")
-    await talk.ask("123:secret", "no token")
-    await talk.hear("Token of the bot?")
-    talk.say(bot.token, shown=MASK)
-    await talk.hear("You are logged in as")
-    await befriend_gateway(alice, talk.gateway)
-    return talk
 
 
 def _answers(alice: XmppClient, contact: str) -> tuple[list[str], list[str]]:
@@ -62,21 +35,13 @@ def _answers(alice: XmppClient, contact: str) -> tuple[list[str], list[str]]:
 async def test_a_bot_is_linked_and_a_kill_loses_and_doubles_nothing(
     prosody: Prosody, tmp_path: Path
 ) -> None:
-    prosody.add_user("alice-of-telegram", PASSWORD)
-    client = XmppClient(
-        "alice-of-telegram",
-        PASSWORD,
-        port=prosody.c2s_port,
-        ca_file=prosody.ca_file,
-        domain=prosody.domain,
-    )
     async with (
         BotApi() as telegram,
-        _gateway(prosody, tmp_path / "gateway", telegram) as gateway,
-        client as alice,
+        gateway_to(prosody, tmp_path / "gateway", telegram) as gateway,
+        client_of(prosody, "alice-of-telegram") as alice,
     ):
         bot, anna = telegram.bot(), telegram.person("Anna")
-        await _link(alice, bot)
+        await link(alice, bot)
         contact = f"{anna.id}@{OTHER_GATEWAY}"
         anna.say(bot, "Hello from Telegram 🙂")
         await alice.wait_message("Hello from Telegram 🙂", sender=contact, timeout=30)
@@ -146,21 +111,13 @@ async def _enter(alice: XmppClient, anna: Person, group: Group) -> str:
 async def test_req_578_topics_of_a_group_are_threads(prosody: Prosody, tmp_path: Path) -> None:
     """What is said in a topic answers the line that names it, and who answers that line, without
     any thread, says something in the topic."""
-    prosody.add_user("alice-of-topics", PASSWORD)
-    client = XmppClient(
-        "alice-of-topics",
-        PASSWORD,
-        port=prosody.c2s_port,
-        ca_file=prosody.ca_file,
-        domain=prosody.domain,
-    )
     async with (
         BotApi() as telegram,
-        _gateway(prosody, tmp_path / "gateway", telegram),
-        client as alice,
+        gateway_to(prosody, tmp_path / "gateway", telegram),
+        client_of(prosody, "alice-of-topics") as alice,
     ):
         bot, anna = telegram.bot(), telegram.person("Anna")
-        await _link(alice, bot)
+        await link(alice, bot)
         group = telegram.groups.create("Teas", anna, bot, is_forum=True)
         room = await _enter(alice, anna, group)
         topic = telegram.groups.open_topic(group, "Green")
