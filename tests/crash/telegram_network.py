@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telegram in the place of the scripted network: alice is a bot, and bob a person."""
+"""Telegram in the place of the scripted network: alice is a bot, and bob a person; or she is a
+person too, who has let her bot into their chat."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway.ids import RemoteUserId
-from tests.peers.bot_api import BotApi
+from tests.peers.bot_api import BotApi, Chat, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,20 @@ class Sent:
 class TelegramNetwork:
     """The same people, of the same ids, in each run."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_own_chat: bool = False) -> None:
         self._telegram = BotApi()
         self._bot, self._bob = self._telegram.bot("Alice"), self._telegram.person("Bob")
         self._bot.token = f"{self._bot.id}:{'t' * 35}"
-        self._chat = self._telegram.world.private(self._bot, self._bob)
+        self._chat: Chat = self._telegram.world.private(self._bot, self._bob)
         self.alice, self.bob = (RemoteUserId(str(each.id)) for each in (self._bot, self._bob))
         self.token = self._bot.token
+        self._me: Person | None = None
+        if in_own_chat:
+            self._bot.is_secretary = True
+            self._me = self._telegram.person("Alice")
+            connection = self._telegram.world.connect(self._me, self._bot, "can_reply")
+            self._chat = connection.chat(self._bob)
+            self.bob = RemoteUserId(f"me.{self._bob.id}")
 
     @property
     def port(self) -> int:
@@ -36,9 +44,17 @@ class TelegramNetwork:
         return int(self._telegram.url.rpartition(":")[2])
 
     def says(self, user: str, contact: str, body: str, *, own: bool = False) -> None:
-        """Bob writes to the bot; nobody else can."""
-        assert not own
-        self._bob.say(self._bot, body)
+        """Bob writes to the bot or, with an app, one of both in their own chat."""
+        if own:
+            assert self._me is not None, "bots have no apps"
+            self._me.say(self._chat, body)
+        else:
+            self._bob.say(self._chat, body)
+
+    def proves(self, code: str) -> None:
+        """Alice, on Telegram, sends her bot a code."""
+        assert self._me is not None
+        self._me.say(self._bot, f"/own {code}")
 
     def last_position(self, user: str) -> int:
         """What comes after the last update."""

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.telegram_network import TelegramNetwork
 from tests.crash.world import Scenario, World, prepare, world
 
+_CODE, _PROVED = r"/own (\d{8})", r"(are here from now on)"
 _AT_ONCE = 4
 """Runs side by side: most of a run is waiting."""
 
@@ -45,6 +47,21 @@ async def _from_elsewhere(w: World) -> None:
     await w.until(lambda: w.has("in1") and w.has_own("own1"))
     w.says("u1")
     await w.until(lambda: w.answered("u1"))
+
+
+async def _proved_and_in_own_chat(w: World) -> None:
+    """Alice is told a code, sends it to her bot in Telegram, and then talks with bob there."""
+    await w.until(w.server.up.is_set)
+    await w.until(lambda: bool(w.found(_CODE)))
+    assert isinstance(w.network, TelegramNetwork)
+    w.network.proves(w.found(_CODE))
+    await w.until(lambda: bool(w.found(_PROVED)))
+    w.bob_says("in1")
+    w.says_elsewhere("own1")
+    await w.until(lambda: w.has("in1", "You: own1"))
+    w.says("u1")
+    w.bob_says("in2")
+    await w.until(lambda: w.answered("u1") and w.has("in2"))
 
 
 SCENARIOS = [
@@ -82,6 +99,15 @@ SCENARIOS = [
         incoming=("in1", "in2"),
     ),
     Scenario(
+        name="telegram, own chats",
+        play=_proved_and_in_own_chat,
+        adapter="telegram",
+        in_own_chat=True,
+        texts=("u1",),
+        incoming=("in1", "You: own1", "in2"),
+        notices=("/own ", "are here from now on"),
+    ),
+    Scenario(
         name="own messages",
         play=_from_elsewhere,
         privileged=True,
@@ -103,7 +129,7 @@ async def test_killed_at_every_io(
 ) -> None:
     template = tmp_path / "template"
     template.mkdir()
-    await prepare(template, scenario.adapter)
+    await prepare(template, scenario.adapter, in_own_chat=scenario.in_own_chat)
     async with world(scenario, template, tmp_path / "reference") as reference:
         await reference.run()
         assert reference.killed == 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import multiprocessing
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -67,6 +68,10 @@ class Scenario:
     """What bob writes, in order."""
     own: tuple[str, ...] = ()
     """What alice writes with another client of the network."""
+    in_own_chat: bool = False
+    """On Telegram: alice has let her bot into her own chat with bob, and has to prove that."""
+    notices: tuple[str, ...] = ()
+    """Parts of what the gateway itself says, in order."""
 
     @property
     def has_keys(self) -> bool:
@@ -149,6 +154,11 @@ class World:
     def has(self, *texts: str) -> bool:
         """Whether alice has got bob's texts."""
         return set(texts) <= set(self.bodies(self.stanzas))
+
+    def found(self, pattern: str) -> str:
+        """What stands in a text that alice has got; the group of the pattern, or nothing."""
+        matches = (re.search(pattern, body) for body in self.bodies(self.stanzas))
+        return next((match[1] for match in matches if match is not None), "")
 
     def has_own(self, *texts: str) -> bool:
         """Whether alice's other texts have appeared."""
@@ -314,7 +324,9 @@ class World:
                 assert sent.body in known, "sent before the commit"
             for text_id in self.receipts:
                 assert known[text_id] == _ACCEPTED, "a receipt before the commit"
-            messages = {row for (row,) in db.execute("SELECT stanza_id FROM message")}
+            # What the gateway itself says is no message of a conversation.
+            stored = "SELECT stanza_id FROM message UNION SELECT stanza_id FROM inbound"
+            messages = {row for (row,) in db.execute(stored)}
             for stanza in (*self.stanzas, *self.own):
                 assert body_of(stanza) is None or stanza.get("id") in messages
             for text in self.sent:
@@ -357,7 +369,10 @@ class World:
             by_id[f"own {stanza.get('id')}"].add(_canonical(stanza))
         for repeats in by_id.values():
             assert len(repeats) == 1, "not identical:\n" + "\n".join(repeats)
-        seen = self._first_occurrences(self.stanzas)
+        told = self._first_occurrences([s for s in self.stanzas if _is_of_gateway(s)])
+        assert len(told) == len(self.scenario.notices), told
+        assert all(part in text for part, text in zip(self.scenario.notices, told, strict=True))
+        seen = self._first_occurrences([s for s in self.stanzas if not _is_of_gateway(s)])
         if self.scenario.has_keys:
             assert seen == list(self.scenario.incoming)
         else:
@@ -399,6 +414,10 @@ def body_of(stanza: Element) -> str | None:
     return None
 
 
+def _is_of_gateway(stanza: Element) -> bool:
+    return stanza.get("from", "").partition("/")[0] == COMPONENT
+
+
 def _canonical(stanza: Element) -> str:
     copy = ElementTree.fromstring(ElementTree.tostring(stanza))
     for delay in copy.findall(_DELAY):
@@ -415,7 +434,7 @@ async def world(
     server = Server(HOST, COMPONENT, SECRET)
     network: ScriptedNetwork | TelegramNetwork
     if scenario.adapter == "telegram":
-        network = TelegramNetwork()
+        network = TelegramNetwork(in_own_chat=scenario.in_own_chat)
     else:
         network = ScriptedNetwork(idempotent=scenario.has_keys, tokens={TOKEN: "alice"})
     await server.start()
@@ -434,14 +453,16 @@ async def world(
         await server.stop()
 
 
-async def prepare(directory: Path, adapter: str = "scripted") -> None:
+async def prepare(
+    directory: Path, adapter: str = "scripted", *, in_own_chat: bool = False
+) -> None:
     """A database with alice's account, linked and up to date, and bob as her contact."""
     clock = FastClock()
     store = await Store.open(directory / "dragoman.db")
     box = SecretBox.load(directory / "dragoman.db.key", has_secrets=False)
     alice, contact, token = RemoteUserId("alice"), RemoteUserId("bob"), TOKEN
     if adapter == "telegram":
-        network = TelegramNetwork()
+        network = TelegramNetwork(in_own_chat=in_own_chat)
         alice, contact, token = network.alice, network.bob, network.token
     linked = Linked(realm=adapter, remote_id=alice, secret=token.encode())
     account = await Accounts(NETWORK, store, box, clock).link(ALICE, linked)
