@@ -19,17 +19,25 @@ from telegram import Bot, ChatMember
 from telegram.constants import ChatType
 from telegram.error import BadRequest, ChatMigrated, Forbidden, TelegramError
 
+from adapters.telegram import ids
 from adapters.telegram.groups import Groups
 from adapters.telegram.looking import Raw, group_in
 from adapters.telegram.request import SharedRequest
 from gateway.adapter import AccountContext, Clock
+from gateway.events import Departure
 from gateway.ids import RemoteRoomId
 from gateway.text.wording import tr
 
 _ASK_S = 5.0
 _COMMAND = re.compile(r"/([a-z_0-9]{1,32})(?:@([a-z_0-9]{1,32}))?(?:\s+(.*))?", re.I | re.S)
 """At the beginning of a text. Bot API, "BotCommand"; apps add the name of the bot in groups."""
-_OURS: Final = ("link", "unlink")
+_VERDICTS: Final = {
+    "kick": Departure.KICKED,
+    "ban": Departure.BANNED,
+    "unban": Departure.LEFT,
+}
+"""What becomes of somebody on XMPP whose words a command answers."""
+_OURS: Final = ("link", "unlink", *_VERDICTS)
 _START = "start"
 """What apps send when somebody puts a bot into a group by a link: ``t.me/bot?startgroup=CODE``."""
 _COMMAND_EVERY_S, _GREET_EVERY_S = 5.0, 3_600.0
@@ -39,6 +47,7 @@ _GREETING = tr(
     "It reads nothing here. To link a group, get a code from the gateway, put the bot into the "
     "group, and let one of its administrators send /link there with the code."
 )
+_WHOM = tr("Send this as an answer to what somebody on XMPP has said here.")
 _NO_CODE = tr("Send /link and after it the code that the gateway has given.")
 
 
@@ -164,6 +173,9 @@ class Relay:
         is_owner = await self._owns(message)
         if is_owner is None:
             return Heard.NOTHING
+        if (verdict := _VERDICTS.get(name)) is not None:
+            await self._decide(room, message, verdict)
+            return Heard.NOTHING
         if name == "unlink":
             self._say(chat, await self._account.unlink_room(room), number)
             self._groups.forget(room)
@@ -176,6 +188,17 @@ class Relay:
             await self._account.commit([], state=self._groups.changes())
         self._say(chat, await self._account.link_room(room, said, is_owner=is_owner), number)
         return Heard.GROUP if room in self._account.linked_rooms() else Heard.NOTHING
+
+    async def _decide(self, room: RemoteRoomId, message: Raw, verdict: Departure) -> None:
+        """About somebody on XMPP, by an answer to what this bot has said for them."""
+        answered: Raw = message.get("reply_to_message") or {}
+        if room not in self._account.linked_rooms():
+            return
+        said: str = _WHOM
+        if str((answered.get("from") or {}).get("id")) == self._account.remote_id:
+            about = ids.message_id(message["chat"]["id"], answered["message_id"])
+            said = await self._account.put_out(room, about, verdict)
+        self._say(message["chat"]["id"], said, message["message_id"])
 
     async def _owns(self, message: Raw) -> bool | None:
         """Whether a group is that of who has sent a message there; None if they do not administer

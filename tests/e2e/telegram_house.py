@@ -11,13 +11,18 @@ from tests.peers.prosody import Prosody
 from tests.peers.xmpp_client import XmppClient
 
 
-def gateway_to(prosody: Prosody, directory: Path, telegram: BotApi) -> GatewayProcess:
-    """One whose only network is Telegram."""
+def gateway_to(
+    prosody: Prosody, directory: Path, telegram: BotApi, *, relay: Bot | None = None
+) -> GatewayProcess:
+    """One whose only network is Telegram. ``relay``: the gateway's own bot."""
+    settings = {"api_url": telegram.url, "poll_timeout": 2}
+    if relay is not None:
+        settings["relay_token"] = relay.token
     network = {
         "adapter": "telegram",
         "domain": OTHER_GATEWAY,
         "secret": prosody.components[OTHER_GATEWAY],
-        "settings": {"api_url": telegram.url, "poll_timeout": 2},
+        "settings": settings,
     }
     return GatewayProcess(
         directory,

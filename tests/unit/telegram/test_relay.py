@@ -12,6 +12,7 @@ from adapters.telegram.relay import Heard, Relay
 from adapters.telegram.request import SharedRequest
 from gateway.events import (
     Affiliation,
+    Departure,
     RemoteMemberGone,
     RemoteRoom,
     RemoteRoomMessage,
@@ -350,3 +351,33 @@ async def test_what_nobody_understands_is_told_as_ever(at: House, update: Any) -
     groups = Groups(at.account.remote_id, {})
     relay = Relay(at.account, bot, SharedRequest(at.account.http), groups)
     assert await relay.heard({"update_id": 7, **update}) is Heard.ALL
+
+
+# --- people on XMPP whom the group does not want ------------------------------------------------
+
+
+async def test_who_administers_the_group_puts_people_on_xmpp_out_by_an_answer(at: House) -> None:
+    at.link()
+    carol = at.telegram.person("Carol")
+    at.telegram.groups.add(at.group, carol)
+    async with at.running() as session:
+        sent = await session.send(at.text("rude"), "k.1")
+        (said,) = at.answers()
+        mine = at.anna.say(at.group, "no bot has said this")
+        for who, command, answered in (
+            (carol, "/ban", said),  # who may not
+            (at.anna, "/ban", None),
+            (at.anna, "/unban", mine),
+            (at.anna, "/kick", said),
+            (at.anna, "/ban now", said),
+        ):
+            who.say(at.group, command, reply_to=answered)
+            await at.polled()
+            at.clock.ahead += 6
+    assert at.account.verdicts == [
+        (at.room, sent.remote_id, Departure.KICKED),
+        (at.room, sent.remote_id, Departure.BANNED),
+    ]
+    told = [message.text for message in at.answers()[1:]]
+    asked = "Send this as an answer to what somebody on XMPP has said here."
+    assert told == [asked, asked, "kicked it is.", "banned it is."]

@@ -1,0 +1,128 @@
+"""A group of Telegram that is linked for everybody, on a real XMPP server: nobody has an account
+there, and the gateway is killed while people talk."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from tests.demo.login import Talk
+from tests.e2e.house import OTHER_GATEWAY, once_by_id
+from tests.e2e.telegram_house import client_of, gateway_to
+from tests.gateway_process import GatewayProcess
+from tests.peers.bot_api import BotApi, Group, Person
+from tests.peers.prosody import Prosody
+from tests.peers.xmpp_client import Stanza, XmppClient
+
+pytestmark = pytest.mark.timeout(180)
+
+_MUC = "http://jabber.org/protocol/muc"
+_MANY = 10
+
+
+def _is_said(room: str, body: str | None = None) -> Callable[[Stanza], bool]:
+    return lambda stanza: (
+        (stanza.kind, stanza.type, stanza.sender_bare) == ("message", "groupchat", room)
+        and stanza.body is not None
+        and body in (None, stanza.body)
+    )
+
+
+async def _link(alice: XmppClient, anna: Person, group: Group) -> str:
+    """By a code, which the owner of the group sends there. Returns the address of the room."""
+    talk = Talk(alice, OTHER_GATEWAY)
+    await talk.ask("link-group", "Who may come in?")
+    told = await talk.ask("2", "/link")
+    found = re.search(r"/link ([A-Z0-9-]+)", told)
+    assert found is not None, told
+    anna.say(group, f"/link {found[1]}")
+    linked = await talk.hear("is linked")
+    address = re.search(r"xmpp:(\S+)\?join", linked)
+    assert address is not None, linked
+    return unquote(address[1])
+
+
+async def _join(client: XmppClient, room: str, nick: str) -> None:
+    client.send_raw(f"<presence to='{room}/{nick}'><x xmlns='{_MUC}'/></presence>")
+    await client.wait_for(
+        lambda stanza: (
+            (stanza.kind, stanza.sender_bare, stanza.type) == ("message", room, "groupchat")
+            and stanza.body is None
+        ),
+        timeout=30,
+    )
+
+
+def _says(client: XmppClient, room: str, body: str) -> None:
+    """Under an id of these words."""
+    client.send_raw(
+        f"<message to='{room}' type='groupchat' id='{body}'><body>{body}</body></message>"
+    )
+
+
+async def test_a_group_is_linked_for_people_without_an_account(
+    prosody: Prosody, tmp_path: Path
+) -> None:
+    async with BotApi() as telegram:
+        bot, anna = telegram.bot(), telegram.person("Anna")
+        group = telegram.groups.create("Tea", anna, bot)
+        async with (
+            gateway_to(prosody, tmp_path / "gateway", telegram, relay=bot) as gateway,
+            client_of(prosody, "alice-of-relay") as alice,
+            client_of(prosody, "rob-of-relay") as rob,
+        ):
+            room = await _link(alice, anna, group)
+            await _join(alice, room, "Alice")
+            await _join(rob, room, "Rob")
+            anna.say(group, "Hello all")
+            for client in (alice, rob):
+                heard = await client.wait_for(_is_said(room, "Hello all"), timeout=30)
+                assert heard.sender == f"{room}/Anna"
+            _says(alice, room, "Hello Anna")
+            for client in (alice, rob):
+                back = await client.wait_for(_is_said(room, "Hello Anna"), timeout=30)
+                assert (back.sender, back.id) == (f"{room}/Alice", "Hello Anna")
+            said = await group.seen.wait_for(lambda message: "Hello Anna" in message.text)
+            assert said.text == "Alice: Hello Anna"
+            await _talk_through_a_kill(gateway, alice, rob, anna, group, room)
+            await _put_out(rob, anna, group, room)
+            assert bot.token not in gateway.log_file.read_text()
+            assert bot.token.encode() not in gateway.database.read_bytes()
+
+
+async def _talk_through_a_kill(
+    gateway: GatewayProcess,
+    alice: XmppClient,
+    rob: XmppClient,
+    anna: Person,
+    group: Group,
+    room: str,
+) -> None:
+    """Nobody has to come in again, and all read the same, once."""
+    for number in range(_MANY):
+        anna.say(group, f"anna {number}")
+    gateway.kill()
+    for number in range(_MANY, 2 * _MANY):
+        anna.say(group, f"anna {number}")
+    await gateway.start()
+    for client in (alice, rob):
+        await client.wait_for(_is_said(room, f"anna {2 * _MANY - 1}"), timeout=60)
+        came = once_by_id(client.inbox.find(_is_said(room)))
+        assert [body for body in came if body.startswith("anna")] == [
+            f"anna {number}" for number in range(2 * _MANY)
+        ]
+    _says(rob, room, "still here")
+    await alice.wait_for(_is_said(room, "still here"), timeout=60)
+
+
+async def _put_out(rob: XmppClient, anna: Person, group: Group, room: str) -> None:
+    """By who administers the group on Telegram, with an answer to what was said."""
+    said = await group.seen.wait_for(lambda message: "still here" in message.text)
+    anna.say(group, "/ban", reply_to=said)
+    gone = await rob.wait_for(
+        lambda stanza: stanza.kind == "presence" and stanza.type == "unavailable", timeout=30
+    )
+    assert "301" in str(gone)
+    assert gone.sender == f"{room}/Rob"
