@@ -11,11 +11,14 @@ Telegram account has these here, too.
                       ``unseen`` edits that change nothing
 ``groups``            which ones there are and who is there; ``group_events`` what happens there,
                       ``looking`` asks what they are
-``topics``            topics of groups, and of chats, as threads
+                      ``service_messages`` for what nobody has said
+``topics``            topics of groups, and of chats, as threads; ``polls`` are told once more when
+                      they are closed
 ``connected``         whose own chats the bot was let into; ``connected_events`` what happens
                       there, ``connected_outbound`` what the user does there,
                       ``connected_looks`` asks what a connection is
 ``ruling``            what users do with groups; ``rights`` who may do what
+``known``             what is remembered of all these
 ``outbound``          commands as requests; ``buckets`` says when
 ``files``             what is shared, and its bytes: ``downloads``, and ``local_files`` from a
                       server's own disk; ``uploads`` sends some

@@ -20,11 +20,13 @@ from telegram.constants import ChatType
 from adapters.telegram import ids
 from adapters.telegram.connected import Connected, Raw
 from adapters.telegram.naming import Usernames
-from adapters.telegram.spoken import spoken
+from adapters.telegram.service_messages import happening
+from adapters.telegram.spoken import name_of, spoken
 from gateway.adapter import Clock
 from gateway.events import (
     RemoteEvent,
     RemoteMessage,
+    RemoteNotice,
     RemoteProfile,
     RemoteRetraction,
 )
@@ -108,10 +110,15 @@ class ConnectedEvents:
         contact = ids.in_own_chat(chat.id)
         name = " ".join(clean(chat.effective_name or "").split())
         yield RemoteProfile(contact=contact, name=name)
-        is_own = message.from_user is not None and message.from_user.id == owner
-        is_edit = update.edited_business_message is not None
-        said = self._said(message, owner, is_edit=is_edit)
-        yield RemoteMessage(contact=contact, own=is_own, **said)
+        sender, is_edit = message.from_user, update.edited_business_message is not None
+        is_own = sender is not None and sender.id == owner
+        happened = happening(message, "" if sender is None else name_of(sender))
+        if happened is None:
+            said = self._said(message, owner, is_edit=is_edit)
+            yield RemoteMessage(contact=contact, own=is_own, **said)
+        elif happened.text:
+            id = ids.of_own(owner, ids.message_id(chat.id, message.message_id))
+            yield RemoteNotice(contact=contact, id=id, text=happened.text)
 
     def _said(self, message: Message, owner: int, *, is_edit: bool) -> dict[str, Any]:
         said = spoken(message, 0 if is_edit else None, self._usernames)

@@ -7,7 +7,8 @@ the whole text is that (REQ-453).
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from telegram import (
     Message,
@@ -17,10 +18,11 @@ from telegram import (
     MessageOriginUser,
 )
 
+from adapters.telegram import polls
 from gateway.events import ContactCard
 from gateway.ids import RemoteUserId
 from gateway.text import clean
-from gateway.text.wording import Words, joined, tr
+from gateway.text.wording import Words, joined, tr, trn
 
 _FILES: Final = (
     ("animation", tr("animation")),  # before the document, which it is as well
@@ -33,6 +35,8 @@ _FILES: Final = (
     ("document", tr("file")),
 )
 _MOST_NAME = 200
+_MOST_WINNERS = 20
+_BOXES: Final = {False: "\N{BALLOT BOX}", True: "\N{BALLOT BOX WITH CHECK}"}
 
 
 def described(message: Message, *, has_file: bool) -> str:
@@ -45,13 +49,9 @@ def described(message: Message, *, has_file: bool) -> str:
             return joined((_in_app(what, _about(found)), large), " — ")
     if message.venue is not None or message.location is not None:
         return _place(message)
-    if message.poll is not None:
-        asked = [message.poll.question, *(f"• {each.text}" for each in message.poll.options)]
-        return _in_app(tr("poll"), clean("\n".join(asked)))
-    if message.dice is not None:
-        return f"{message.dice.emoji} {message.dice.value}"
-    if message.pinned_message is not None:
-        return tr("[A message was pinned.]")
+    for kind, words in _OTHERS.items():
+        if (said := getattr(message, kind)) is not None:
+            return words(said)
     return _in_app(tr("a kind of message that is not bridged yet"), "")
 
 
@@ -62,8 +62,49 @@ def _in_app(what: str, about: str) -> str:
 
 
 def _about(file: object) -> str:
-    said = getattr(file, "file_name", None) or ""
-    return " ".join(clean(str(said))[:_MOST_NAME].split())
+    return _one_line(str(getattr(file, "file_name", None) or ""))
+
+
+def _one_line(said: str) -> str:
+    return " ".join(clean(said)[:_MOST_NAME].split())
+
+
+def _titled(found: Any) -> str:
+    return ": ".join(filter(None, map(_one_line, (found.title, found.description))))
+
+
+def _paid(found: Any) -> str:
+    stars = found.star_count
+    return trn(
+        "[something that costs {count} star]", "[something that costs {count} stars]", stars
+    )
+
+
+def _listed(found: Any) -> str:
+    tasks = (
+        f"{_BOXES[task.completion_date is not None]} {clean(task.text)}" for task in found.tasks
+    )
+    return "\n".join((clean(found.title), *tasks))
+
+
+def _won(found: Any) -> str:
+    names = ", ".join(_one_line(user.full_name) for user in found.winners[:_MOST_WINNERS])
+    return _in_app(tr("winners of a prize draw"), names)
+
+
+_OTHERS: Final[dict[str, Callable[[Any], str]]] = {
+    "poll": polls.words,
+    "dice": lambda found: f"{found.emoji} {found.value}",
+    "checklist": _listed,
+    "game": lambda found: _in_app(tr("game"), _titled(found)),
+    "gift": lambda found: _in_app(tr("gift"), clean(found.text or "")),
+    "unique_gift": lambda found: _in_app(tr("gift"), _one_line(found.gift.base_name)),
+    "giveaway": lambda found: _in_app(tr("prize draw"), _one_line(found.prize_description or "")),
+    "giveaway_winners": _won,
+    "invoice": lambda found: _in_app(tr("bill"), _titled(found)),
+    "story": lambda found: _in_app(tr("story"), ""),
+    "paid_media": _paid,
+}
 
 
 def _place(message: Message) -> str:

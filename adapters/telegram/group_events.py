@@ -8,18 +8,16 @@ messages, and if the bot is an administrator by updates as well; then those of r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from telegram import Chat, ChatMember, Message, MessageReactionUpdated
 
 from adapters.telegram import ids
-from adapters.telegram.groups import Groups
+from adapters.telegram.known import Known
 from adapters.telegram.looking import Raw, named, ruler
-from adapters.telegram.naming import Usernames
-from adapters.telegram.reactions import Reactions
 from adapters.telegram.rights import rights_in
+from adapters.telegram.service_messages import happening
 from adapters.telegram.spoken import name_of, spoken
-from adapters.telegram.topics import Topics, root_of
+from adapters.telegram.topics import root_of
 from gateway.events import (
     Departure,
     Member,
@@ -29,45 +27,20 @@ from gateway.events import (
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.text import clean
-from gateway.text.wording import tr
 
 _GONE = (ChatMember.LEFT, ChatMember.BANNED)
 _KICK_S = 90
 """Who is banned for a minute was put out: Telegram has no other way (TDLib,
 ``restrict_channel_participant``)."""
-_SILENT: Final = (
-    "new_chat_title",  # the name that comes with each message is the new one
-    "group_chat_created",
-    "supergroup_chat_created",
-    "new_chat_photo",
-    "delete_chat_photo",
-    "message_auto_delete_timer_changed",
-    "forum_topic_created",
-    "forum_topic_edited",
-    "forum_topic_closed",
-    "forum_topic_reopened",
-    "general_forum_topic_hidden",
-    "general_forum_topic_unhidden",
-)
-"""What nobody has said, and of which there is nothing to tell."""
 
 
 class GroupEvents:
     """Of one bot."""
 
-    def __init__(
-        self,
-        own: RemoteUserId,
-        groups: Groups,
-        topics: Topics,
-        usernames: Usernames,
-        reactions: Reactions,
-    ) -> None:
-        self._own = own
-        self._groups = groups
-        self._topics = topics
-        self._usernames = usernames
-        self._reactions = reactions
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self._own = known.own
+        self._groups = known.groups
 
     def said(self, message: Message, edit: int | None) -> Iterator[RemoteEvent]:
         """A message. ``edit``: as in `spoken`."""
@@ -84,22 +57,27 @@ class GroupEvents:
             return
         yield from groups.opened(room, _titled(chat))
         sender, called = self._speaker(message)
-        yield from self._topics.lines(room, message, called)
+        yield from self._known.topics.lines(room, message, called)
         if message.new_chat_members:
             for user in message.new_chat_members:
                 yield from groups.speaker(room, RemoteUserId(str(user.id)), name_of(user))
-        elif not any(getattr(message, kind) for kind in _SILENT):
+            return
+        happened = happening(message, called)
+        if happened is None or happened.text:
             yield from groups.speaker(room, sender, called)
-            if message.pinned_message is not None:
-                yield RemoteRoomNotice(
-                    room=room,
-                    id=ids.message_id(chat.id, message.message_id),
-                    text=tr("{name} has pinned a message.", name=called),
-                    thread=root_of(message),
-                )
-                return
-            said = spoken(message, edit, self._usernames) | self._topics.place(message)
+        if happened is None:
+            self._known.polls.learn_of(message, room)
+            said = spoken(message, edit, self._known.usernames)
+            said |= self._known.topics.place(message)
             yield RemoteRoomMessage(room=room, sender=sender, **said)
+        elif happened.text:
+            yield RemoteRoomNotice(
+                room=room,
+                id=ids.message_id(chat.id, message.message_id),
+                text=happened.text,
+                is_important=happened.is_important,
+                thread=root_of(message),
+            )
 
     def _speaker(self, message: Message) -> tuple[RemoteUserId, str]:
         """Administrators may speak as the group, and people as a channel of theirs."""
@@ -133,7 +111,7 @@ class GroupEvents:
         room = self._groups.room_of(update.chat.id)
         yield from self._groups.opened(room, _titled(update.chat))
         yield from self._groups.speaker(room, sender, name)
-        yield from self._reactions.events(update, number, room, sender)
+        yield from self._known.reactions.events(update, number, room, sender)
 
     def changed(self, change: Raw) -> Iterator[RemoteEvent]:
         """Somebody, perhaps the bot, is something else there: a ChatMemberUpdated, as it came.

@@ -17,12 +17,10 @@ from telegram.constants import ChatType
 from adapters.telegram import connected_events, ids
 from adapters.telegram.connected_events import ConnectedEvents
 from adapters.telegram.group_events import GroupEvents
-from adapters.telegram.groups import Groups
+from adapters.telegram.known import Known
 from adapters.telegram.looking import group_in
-from adapters.telegram.naming import Usernames
-from adapters.telegram.reactions import Reactions
+from adapters.telegram.service_messages import happening
 from adapters.telegram.spoken import name_of, spoken
-from adapters.telegram.topics import Topics
 from gateway.events import (
     RemoteEvent,
     RemoteMessage,
@@ -33,7 +31,9 @@ from gateway.events import (
 from gateway.ids import RemoteMessageId, RemoteUserId
 from gateway.text.wording import tr
 
-_OF_BOTS = ("message", "edited_message", "message_reaction", "my_chat_member", "chat_member")
+_OF_BOTS = (
+    "message", "edited_message", "message_reaction", "my_chat_member", "chat_member", "poll",
+)  # fmt: skip
 KINDS = (*_OF_BOTS, *connected_events.KINDS)
 """What is asked for; see "allowed_updates"."""
 _MOST_CONTENT = 16_000
@@ -42,23 +42,10 @@ _MOST_CONTENT = 16_000
 class Inbound:
     """Of one bot."""
 
-    def __init__(
-        self,
-        bot: Bot,
-        own: RemoteUserId,
-        groups: Groups,
-        topics: Topics,
-        usernames: Usernames,
-        reactions: Reactions,
-        in_own_chats: ConnectedEvents,
-    ) -> None:
-        """``own``: the bot."""
+    def __init__(self, bot: Bot, known: Known, in_own_chats: ConnectedEvents) -> None:
         self._bot = bot
-        self._reactions = reactions
-        self._topics = topics
-        self._usernames = usernames
-        self._groups = groups
-        self._of_groups = GroupEvents(own, groups, topics, usernames, reactions)
+        self._known = known
+        self._of_groups = GroupEvents(known)
         self._in_own_chats = in_own_chats
 
     def events(self, raw: Mapping[str, Any]) -> list[RemoteEvent]:
@@ -79,21 +66,28 @@ class Inbound:
             yield from self._of_groups.changed(changed)
             return
         update = Update.de_json(dict(raw), self._bot)
-        number, edited = update.update_id, update.edited_message
-        message = update.message or edited
-        if message is not None:
-            self._usernames.learn_of(message)
         if (reacted := update.message_reaction) is not None:
             if is_group:
-                yield from self._of_groups.reacted(reacted, number)
+                yield from self._of_groups.reacted(reacted, update.update_id)
             elif reacted.user is not None and reacted.user.id == reacted.chat.id:
-                yield from self._reactions.events(reacted, number)
-        elif (member := update.my_chat_member) is not None:
-            yield from _of_membership(member, number)
-        elif message is not None and is_group:
-            yield from self._of_groups.said(message, None if edited is None else number)
-        elif message is not None and message.chat.type == ChatType.PRIVATE:
-            yield from self._of_chat(message, None if edited is None else number)
+                yield from self._known.reactions.events(reacted, update.update_id)
+        elif update.poll is not None:
+            yield from self._known.polls.changed(update.poll)
+        elif update.my_chat_member is not None:
+            yield from _of_membership(update.my_chat_member, update.update_id)
+        else:
+            yield from self._said(update, is_group=is_group)
+
+    def _said(self, update: Update, *, is_group: bool) -> Iterator[RemoteEvent]:
+        message = update.message or update.edited_message
+        if message is None:
+            return
+        self._known.usernames.learn_of(message)
+        edit = None if update.edited_message is None else update.update_id
+        if is_group:
+            yield from self._of_groups.said(message, edit)
+        elif message.chat.type == ChatType.PRIVATE:
+            yield from self._of_chat(message, edit)
 
     def _of_chat(self, message: Message, edit: int | None) -> Iterator[RemoteEvent]:
         """What somebody says to the bot. ``edit``: as in `spoken`."""
@@ -102,10 +96,15 @@ class Inbound:
         name = "" if sender is None else name_of(sender)
         if sender is not None and not own:
             yield RemoteProfile(contact=contact, name=name)
-        said = spoken(message, edit, self._usernames)
-        if of_topic := self._topics.told(message, name):
-            said["body"] = of_topic
-        yield RemoteMessage(contact=contact, own=own, **said, **self._topics.place(message))
+        of_topic, happened = self._known.topics.told(message, name), happening(message, name)
+        if of_topic or happened is None:
+            self._known.polls.learn_of(message)
+            said = spoken(message, edit, self._known.usernames)
+            said |= self._known.topics.place(message) | ({"body": of_topic} if of_topic else {})
+            yield RemoteMessage(contact=contact, own=own, **said)
+        elif happened.text:
+            id = ids.message_id(message.chat.id, message.message_id)
+            yield RemoteNotice(contact=contact, id=id, text=happened.text)
 
     def _unreadable(self, raw: Mapping[str, Any], error: Exception) -> list[RemoteEvent]:
         """Told in the chat or the group, if it is known which one that is; kept in any case."""
@@ -116,7 +115,7 @@ class Inbound:
         contact = RemoteUserId(place) if ids.is_person(place) else None
         if self._in_own_chats.takes(raw):
             contact = self._in_own_chats.contact(raw)
-        room = self._groups.known(place)
+        room = self._known.groups.known(place)
         return [
             RemoteUnreadable(
                 contact=contact,

@@ -16,8 +16,8 @@ from telegram import Bot, ChatMember
 from telegram.constants import ChatType
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from adapters.telegram.groups import Facts, Groups, Shape
-from adapters.telegram.naming import Usernames
+from adapters.telegram.groups import Facts, Shape
+from adapters.telegram.known import Known
 from adapters.telegram.request import SharedRequest
 from adapters.telegram.rights import affiliation_of, rights_in
 from gateway.adapter import Clock
@@ -69,22 +69,13 @@ def ruler(about: Raw, own: RemoteUserId) -> Member | None:
 class Looks:
     """Of one bot."""
 
-    def __init__(
-        self,
-        bot: Bot,
-        request: SharedRequest,
-        clock: Clock,
-        groups: Groups,
-        usernames: Usernames,
-        own: RemoteUserId,
-    ) -> None:
-        """``own``: the bot."""
+    def __init__(self, bot: Bot, request: SharedRequest, clock: Clock, known: Known) -> None:
         self._bot = bot
-        self._own = own
+        self._own = known.own
         self._request = request
         self._clock = clock
-        self._groups = groups
-        self._usernames = usernames
+        self._groups = known.groups
+        self._usernames = known.usernames
         self._due: dict[int, float] = {}
         self._rests_until = 0.0
         self._me: Raw | None = None

@@ -10,29 +10,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 
 from telegram import Bot
 from telegram.error import Conflict, TelegramError
 
 from adapters.telegram import ids
-from adapters.telegram.connected import Connected
 from adapters.telegram.connected_events import ConnectedEvents
 from adapters.telegram.connected_looks import ConnectionLooks
 from adapters.telegram.downloads import Downloads
 from adapters.telegram.errors import STRANGER, error_of, spoken
-from adapters.telegram.groups import Groups
 from adapters.telegram.inbound import Inbound
+from adapters.telegram.known import Known
 from adapters.telegram.looking import Looks, group_in, named
-from adapters.telegram.naming import Usernames
 from adapters.telegram.outbound import Outbound
 from adapters.telegram.polling import Cursor, Polling, Raw
-from adapters.telegram.reactions import Reactions
 from adapters.telegram.relay import Heard, Relay
 from adapters.telegram.request import SharedRequest, TooMany
 from adapters.telegram.ruling import Ruling
 from adapters.telegram.settings import TelegramSettings
-from adapters.telegram.topics import Topics
 from adapters.telegram.unseen import Unseen
 from gateway.adapter import AccountContext, Contact, Download, Sent, Session
 from gateway.errors import AuthExpired, NotFound, Transient, Unsupported
@@ -75,7 +71,6 @@ class TelegramSession(Session):
         self._names: dict[RemoteUserId, str] = {}
         """What the gateway was told, so that it is not told with each message."""
         self._unseen = Unseen()
-        self._usernames = Usernames()
         self._telling = asyncio.Lock()
         """What is known of groups is stored together with what was told of them."""
         self._failed: Exception | None = None
@@ -91,38 +86,19 @@ class TelegramSession(Session):
 
     @cached_property
     def _outbound(self) -> Outbound:
-        return Outbound(self._account, self._bot, self._groups, self._connected)
+        return Outbound(self._account, self._bot, self._known.groups, self._known.connected)
 
     @cached_property
-    def _reactions(self) -> Reactions:
-        committed = partial(self._account.chat_reactions, theirs=True)
-        return Reactions(self._account.state(), committed)
-
-    @cached_property
-    def _groups(self) -> Groups:
-        account = self._account
-        return Groups(account.remote_id, account.state(), is_house=account.is_house)
-
-    @cached_property
-    def _topics(self) -> Topics:
-        return Topics(self._account.state())
-
-    @cached_property
-    def _connected(self) -> Connected:
-        return Connected(self._account.state(), self._account.clock)
+    def _known(self) -> Known:
+        return Known.read(self._account)
 
     @cached_property
     def _inbound(self) -> Inbound:
-        own, clock = self._account.remote_id, self._account.clock
-        return Inbound(
-            self._bot,
-            own,
-            self._groups,
-            self._topics,
-            self._usernames,
-            self._reactions,
-            ConnectedEvents(self._bot, own, self._connected, self._usernames, clock),
+        known, clock = self._known, self._account.clock
+        in_own_chats = ConnectedEvents(
+            self._bot, known.own, known.connected, known.usernames, clock
         )
+        return Inbound(self._bot, known, in_own_chats)
 
     @cached_property
     def _downloads(self) -> Downloads:
@@ -131,23 +107,21 @@ class TelegramSession(Session):
 
     @cached_property
     def _looks(self) -> Looks:
-        account, names = self._account, self._usernames
-        own = account.remote_id
-        return Looks(self._bot, self._request, account.clock, self._groups, names, own)
+        return Looks(self._bot, self._request, self._account.clock, self._known)
 
     @cached_property
     def _ruling(self) -> Ruling:
-        return Ruling(self._account, self._bot, self._groups, self._tell)
+        return Ruling(self._account, self._bot, self._known.groups, self._tell)
 
     @cached_property
     def _connection_looks(self) -> ConnectionLooks:
-        return ConnectionLooks(self._bot, self._request, self._connected)
+        return ConnectionLooks(self._bot, self._request, self._known.connected)
 
     @cached_property
     def _relay(self) -> Relay | None:
         if not self._account.is_house:
             return None
-        return Relay(self._account, self._bot, self._request, self._groups)
+        return Relay(self._account, self._bot, self._request, self._known.groups)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
@@ -209,7 +183,7 @@ class TelegramSession(Session):
         if heard is Heard.GROUP and (chat := group_in(update)) is not None:
             self._looks.again(chat["id"])
             await self._looks.before(update)
-            return self._groups.opened(self._groups.room_of(chat["id"]), named(chat))
+            return self._known.groups.opened(self._known.groups.room_of(chat["id"]), named(chat))
         await self._looks.before(update)
         await self._connection_looks.before(update)
         return filter(self._unseen.is_news, self._inbound.events(update))
@@ -226,8 +200,7 @@ class TelegramSession(Session):
 
     async def _commit(self, found: Sequence[RemoteEvent], cursor: str | None = None) -> None:
         news, names = self._news(found)
-        changes = self._reactions.changes() | self._groups.changes() | self._topics.changes()
-        changes |= self._connected.changes()
+        changes = self._known.changes()
         await self._account.commit(news, cursor=cursor, state=changes)
         self._names.update(names)
 
@@ -284,7 +257,7 @@ class TelegramSession(Session):
 
     async def banned(self, room: RemoteRoomId) -> Sequence[RemoteUserId]:
         """Those of whom the bot has heard: Telegram gives bots no list."""
-        return self._groups.banned(room, self._account.clock.now())
+        return self._known.groups.banned(room, self._account.clock.now())
 
     async def set_typing(self, contact: RemoteUserId, active: bool) -> None:
         """Not claimed: bots are not told of it, and what they show lasts five seconds."""

@@ -105,6 +105,29 @@ class Person(User):
         content = medium(self._world.files, kind, stored, facts) | self._world.caption(caption)
         return self.send(where, content, **more)
 
+    def ask(self, where: Chat | Bot, question: str, *answers: str, **more: Any) -> Message:
+        """Begin a poll. `more`: as in `send`."""
+        about = {"id": str(self._world.next_poll_id()), "question": question, "type": "regular"}
+        flags = ("is_closed", "allows_multiple_answers", "allows_revoting", "members_only")
+        options = [
+            {"persistent_id": str(number), "text": answer, "voter_count": 0}
+            for number, answer in enumerate(answers)
+        ]
+        poll = about | dict.fromkeys(flags, False) | {"is_anonymous": True, "options": options}
+        return self.send(where, {"poll": {**poll, "total_voter_count": 0}}, **more)
+
+    def close_poll(self, message: Message, *votes: int) -> None:
+        """End an own poll, in which so many have chosen each answer."""
+        assert message.sender is self
+        poll = message.content["poll"]
+        options = [
+            {**option, "voter_count": count}
+            for option, count in zip(poll["options"], votes, strict=True)
+        ]
+        closed = {"options": options, "total_voter_count": sum(votes), "is_closed": True}
+        message.content = {"poll": {**poll, **closed}}
+        self._world.tell_poll(message)
+
     def show(self, data: bytes) -> None:
         """Have another profile photo."""
         self.photos.insert(0, self._world.files.photo(data, sides=(160, 320, 640)))

@@ -40,6 +40,7 @@ class World:
         self._groups: dict[int, Group] = {}
         self._user_ids = itertools.count(7_000_000_001, 13)
         self._group_ids = itertools.count(1)
+        self._poll_ids = itertools.count(5_000_000_000_000_000_001)
 
     @property
     def now(self) -> int:
@@ -49,6 +50,10 @@ class World:
     def next_user_id(self) -> int:
         """An id that nobody has."""
         return next(self._user_ids)
+
+    def next_poll_id(self) -> int:
+        """An id that no poll has."""
+        return next(self._poll_ids)
 
     def add_group(self, title: str, *, is_super: bool, is_forum: bool = False) -> Group:
         """A group without members."""
@@ -144,6 +149,12 @@ class World:
         for bot in message.chat.bots():
             if message.chat.shown_to(bot, message):
                 bot.updates.add(message.chat.kind(kind), message.json())
+
+    def tell_poll(self, message: Message) -> None:
+        """All bots who have seen a poll are told what it is; where it is they are not told."""
+        for bot in message.chat.bots():
+            if message.chat.shown_to(bot, message):
+                bot.updates.add("poll", {**message.content["poll"]})
 
     def delete(self, message: Message) -> None:
         """Somebody takes it back."""

@@ -19,6 +19,7 @@ from gateway.events import (
     Mention,
     React,
     RemoteMessage,
+    RemoteNotice,
     RemoteProfile,
     RemoteRetraction,
     RemoteUnreadable,
@@ -114,6 +115,16 @@ async def test_a_file_and_a_card(own: Own) -> None:
     assert own.account.of(RemoteMessage)[-2].cards == (
         ContactCard(name="Carol", phones=("+1",), user=RemoteUserId("me.7000000099")),
     )
+
+
+async def test_what_nobody_has_said_is_a_line(own: Own) -> None:
+    changed = own.bob.send(
+        own.chat, {"message_auto_delete_timer_changed": {"message_auto_delete_time": 86_400 * 3}}
+    )
+    async with own.world.running():
+        told = await own.account.first(RemoteNotice, lambda told: told.contact is not None)
+    assert (told.contact, told.id) == (own.contact, own.id(changed))
+    assert told.text == "Bob Burns has set that messages are deleted after 3 days."
 
 
 async def test_what_cannot_be_read_is_told_in_its_own_chat(own: Own) -> None:

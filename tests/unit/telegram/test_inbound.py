@@ -11,7 +11,8 @@ from adapters.telegram.connected import Connected
 from adapters.telegram.connected_events import ConnectedEvents
 from adapters.telegram.groups import Groups
 from adapters.telegram.inbound import Inbound
-from adapters.telegram.naming import Usernames
+from adapters.telegram.known import Known
+from adapters.telegram.polls import Polls
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.request import SharedRequest
 from adapters.telegram.topics import Topics
@@ -60,17 +61,10 @@ def _events(raw: dict[str, Any], reactions: Reactions | None = None) -> list[Rem
 
 
 def _inbound(reactions: Reactions | None = None) -> Inbound:
-    own, bot, clock, usernames = RemoteUserId("123"), _bot(), SystemClock(), Usernames()
-    in_own_chats = ConnectedEvents(bot, own, Connected({}, clock), usernames, clock)
-    return Inbound(
-        bot,
-        own,
-        Groups(own, {}),
-        Topics({}),
-        usernames,
-        reactions or _reactions({}),
-        in_own_chats,
-    )
+    own, bot, clock, made = RemoteUserId("123"), _bot(), SystemClock(), reactions or _reactions({})
+    connected = Connected({}, clock)
+    known = Known(own, Groups(own, {}), Topics({}), Polls({}), connected, made)
+    return Inbound(bot, known, ConnectedEvents(bot, own, connected, known.usernames, clock))
 
 
 def _message(**content: Any) -> RemoteMessage:
