@@ -9,10 +9,11 @@ from urllib.parse import unquote
 import pytest
 
 from tests.demo.login import Talk
-from tests.e2e.house import OTHER_GATEWAY, once_by_id
+from tests.e2e.house import OTHER_GATEWAY, PASSWORD, once_by_id
 from tests.e2e.telegram_house import client_of, gateway_to
 from tests.gateway_process import GatewayProcess
 from tests.peers.bot_api import BotApi, Group, Person
+from tests.peers.converse import Browser
 from tests.peers.prosody import Prosody
 from tests.peers.xmpp_client import Stanza, XmppClient
 
@@ -90,6 +91,36 @@ async def test_a_group_is_linked_for_people_without_an_account(
             await _put_out(rob, anna, group, room)
             assert bot.token not in gateway.log_file.read_text()
             assert bot.token.encode() not in gateway.database.read_bytes()
+
+
+async def test_converse_js_in_a_linked_group(prosody: Prosody, tmp_path: Path) -> None:
+    """As a person without any account sees it: files, answers and reactions too."""
+    async with BotApi() as telegram:
+        bot, anna = telegram.bot(), telegram.person("Anna", last_name="Bauer")
+        group = telegram.groups.create("Tea", anna, bot)
+        telegram.groups.promote(group, bot)
+        async with (
+            gateway_to(prosody, tmp_path / "gateway", telegram, relay=bot),
+            client_of(prosody, "alice-in-a-browser") as alice,
+            Browser() as browser,
+        ):
+            room = await _link(alice, anna, group)
+            page = await browser.log_in(alice.bare, PASSWORD, prosody.websocket_url)
+            await page.join(room, "Alice")
+            question = anna.say(group, "One lump or two?")
+            assert await page.author_of("One lump or two?") == "Anna Bauer"
+            await page.reply("One lump or two?", "Two, please.")
+            said = await group.seen.wait_for(lambda message: "Two, please." in message.text)
+            assert said.text == "Alice: Two, please."
+            assert said.reply_to is question
+            assert await page.author_of("Two, please.") == "Alice"
+            anna.react(said, "👍")
+            await page.sees_reaction("Two, please.", "👍")
+            await page.react("One lump or two?", "❤️")
+            await page.sees_reaction("One lump or two?", "❤️")
+            anna.edit(question, "One lump, two, or none?")
+            assert await page.author_of("One lump, two, or none?") == "Anna Bauer"
+            await page.picture(tmp_path / "linked.png")
 
 
 async def _talk_through_a_kill(
