@@ -25,8 +25,8 @@ Telegram account has these here, too.
 ``entities``          styles of texts, both ways; ``naming`` is who is named in them
 ``request``           requests of python-telegram-bot over the gateway's own connections
 ``errors``            what Telegram refuses, in words for users
-``relay``             what the gateway's own bot hears of people; ``speaking`` says what others say
-                      and ``votes`` shows what they react with
+``relay``             what the gateway's own bot hears of people, and their ``commands``;
+                      ``speaking`` says what others say, ``votes`` shows what they react with
 ``ids``               how people and messages are called
 ====================  ==========================================================================
 """
@@ -61,6 +61,7 @@ from gateway.adapter import (
     Session,
 )
 from gateway.ids import RemoteUserId
+from gateway.text.wording import tr
 
 __all__ = ["TelegramAdapter", "TelegramSettings"]
 
@@ -100,6 +101,8 @@ class TelegramAdapter(Adapter):
         super().__init__(context)
         if context.settings.local_files is not None:
             self.capabilities = replace(self.capabilities, max_file_bytes=LARGEST_LOCAL)
+        self._house_name = ""
+        """The user name of the gateway's own bot, once it is known."""
 
     def address_of(self, remote_id: RemoteUserId) -> str | None:
         """Their number, and ``me.`` before it if they write to the user and not to the bot."""
@@ -127,9 +130,28 @@ class TelegramAdapter(Adapter):
             return None
         return Linked(realm=REALM, remote_id=bot, secret=token.encode(), ours=False)
 
+    def how_to_link(self, code: str) -> str:
+        """By a link that puts the bot into a group and sends the code there, once it is known how
+        the bot is called (https://core.telegram.org/api/links#groupchannel-bot-links)."""
+        if not self._house_name:
+            return super().how_to_link(code)
+        return tr(
+            "In Telegram, open https://t.me/{name}?startgroup={code} and choose the group: the "
+            "bot comes into it, and the code with it. If it is in the group already, send there: "
+            "/link@{name} {code}\n"
+            "Make the bot an administrator of the group, with whatever rights: else it is not "
+            "told of reactions, nor of all who come and go, and in privacy mode of hardly "
+            "anything.",
+            name=self._house_name,
+            code=code,
+        )
+
     def session(self, account: AccountContext) -> Session:
         """One bot."""
-        return TelegramSession(account, self._request, self.context.settings)
+        return TelegramSession(account, self._request, self.context.settings, self._is_called)
+
+    def _is_called(self, name: str) -> None:
+        self._house_name = name
 
     @cached_property
     def _request(self) -> SharedRequest:

@@ -2,44 +2,33 @@
 """The gateway's own bot, which speaks in linked groups for people without an account: what it
 hears of people, and how they link a group.
 
-Who administers a group sends the code there (Bot API, getChatAdministrators). Of other groups, and
-of those who write to the bot alone, nothing is handed over. Nobody else gets an answer to a code,
-and nobody many.
+Who administers a group sends the code there (Bot API, getChatAdministrators), and by answers to
+what people on XMPP have said puts them out. Nobody else gets an answer, and nobody many. Of other
+groups, and of those who write to the bot alone, nothing is handed over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from telegram import Bot, ChatMember
 from telegram.constants import ChatType
 from telegram.error import BadRequest, ChatMigrated, Forbidden, TelegramError
 
 from adapters.telegram import ids
+from adapters.telegram.commands import LINK, START, UNLINK, VERDICTS, Command, command_in
 from adapters.telegram.groups import Groups
 from adapters.telegram.looking import Raw, group_in
 from adapters.telegram.request import SharedRequest
 from gateway.adapter import AccountContext, Clock
-from gateway.events import Departure
 from gateway.ids import RemoteRoomId
 from gateway.text.wording import tr
 
 _ASK_S = 5.0
-_COMMAND = re.compile(r"/([a-z_0-9]{1,32})(?:@([a-z_0-9]{1,32}))?(?:\s+(.*))?", re.I | re.S)
-"""At the beginning of a text. Bot API, "BotCommand"; apps add the name of the bot in groups."""
-_VERDICTS: Final = {
-    "kick": Departure.KICKED,
-    "ban": Departure.BANNED,
-    "unban": Departure.LEFT,
-}
-"""What becomes of somebody on XMPP whose words a command answers."""
-_OURS: Final = ("link", "unlink", *_VERDICTS)
-_START = "start"
-"""What apps send when somebody puts a bot into a group by a link: ``t.me/bot?startgroup=CODE``."""
 _COMMAND_EVERY_S, _GREET_EVERY_S = 5.0, 3_600.0
 _MOST_HEARD = 1_000
 _GREETING = tr(
@@ -94,9 +83,16 @@ class Relay:
     """Of the bot of one network."""
 
     def __init__(
-        self, account: AccountContext, bot: Bot, request: SharedRequest, groups: Groups
+        self,
+        account: AccountContext,
+        bot: Bot,
+        request: SharedRequest,
+        groups: Groups,
+        called: Callable[[str], None],
     ) -> None:
+        """``called`` is told the user name of the bot."""
         self._account = account
+        self._called = called
         self._bot = bot
         self._request = request
         self._groups = groups
@@ -107,21 +103,18 @@ class Relay:
 
     async def heard(self, update: Raw) -> Heard:
         """What counts of an update. Raises `StoreUnavailable`."""
-        try:
-            return await self._heard(update)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return Heard.ALL  # nobody understands it, which is told like of others
-
-    async def _heard(self, update: Raw) -> Heard:
         message: Raw = update.get("message") or {}
         chat = group_in(update)
-        if chat is None:
-            self._greet(message)
-            return Heard.NOTHING
+        try:
+            command = None if chat is None else command_in(message, self._account.remote_id)
+            if chat is None:
+                self._greet(message)
+                return Heard.NOTHING
+        except (AttributeError, KeyError, TypeError):
+            return Heard.ALL  # nobody understands it, which is told like of others
         room = self._groups.room_of(message.get("migrate_from_chat_id") or chat["id"])
-        command = await self._command(message)
-        if command is not None:
-            return await self._obeyed(room, message, *command)
+        if command is not None and await self._is_ours(command):
+            return await self._obeyed(room, command)
         if room in self._account.linked_rooms():
             return Heard.ALL
         self._groups.forget(room)
@@ -153,85 +146,75 @@ class Relay:
 
     # --- commands -------------------------------------------------------------------------------
 
-    async def _command(self, message: Raw) -> tuple[str, str] | None:
-        """What somebody wants of this bot, and what they say to it; None if they do not."""
-        found = _COMMAND.fullmatch(message.get("text") or "")
-        if found is None or "forward_origin" in message or "via_bot" in message:
-            return None
-        name, of, said = found[1].lower(), found[2], found[3] or ""
-        if of is None:
-            return (name, said.strip()) if name in _OURS else None
-        if of.lower() != await self._own_name():
-            return None
-        return name, said.strip()
+    async def _is_ours(self, command: Command) -> bool:
+        if command.of:
+            return command.of == await self.own_name()
+        return command.is_ours_unnamed
 
-    async def _obeyed(self, room: RemoteRoomId, message: Raw, name: str, said: str) -> Heard:
-        chat, number = message["chat"]["id"], message["message_id"]
-        is_wanted = name in _OURS or (name == _START and said)
-        if not is_wanted or not self._commands.is_due(chat, _sender(message), name):
+    async def _obeyed(self, room: RemoteRoomId, command: Command) -> Heard:
+        """Done, if whoever wants it administers the group."""
+        name, chat = command.name, command.chat
+        is_linked = room in self._account.linked_rooms()
+        is_code = name == LINK or (name == START and command.said)
+        is_verdict = name in VERDICTS and is_linked
+        if not (is_code or is_verdict or name == UNLINK):
             return Heard.NOTHING
-        is_owner = await self._owns(message)
+        if not self._commands.is_due(chat, command.sender, name):
+            return Heard.NOTHING
+        is_owner = await self._owns(command)
         if is_owner is None:
             return Heard.NOTHING
-        if (verdict := _VERDICTS.get(name)) is not None:
-            await self._decide(room, message, verdict)
-            return Heard.NOTHING
-        if name == "unlink":
-            self._say(chat, await self._account.unlink_room(room), number)
+        if is_code:
+            return await self._link(room, command, is_owner=is_owner)
+        if name == UNLINK:
+            said = await self._account.unlink_room(room)
             self._groups.forget(room)
+        elif command.answered is None:
+            said = _WHOM
+        else:
+            message = ids.message_id(chat, command.answered)
+            said = await self._account.put_out(room, message, VERDICTS[name])
+        self._say(chat, said, command.message)
+        return Heard.NOTHING
+
+    async def _link(self, room: RemoteRoomId, command: Command, *, is_owner: bool) -> Heard:
+        account = self._account
+        if not command.said:
+            self._say(command.chat, _NO_CODE, command.message)
             return Heard.NOTHING
-        if not said:
-            self._say(chat, _NO_CODE, number)
-            return Heard.NOTHING
-        if room not in self._account.linked_rooms() and self._groups.forget(room):
+        if room not in account.linked_rooms() and self._groups.forget(room):
             # However this ends: once it is linked, all of it is told.
-            await self._account.commit([], state=self._groups.changes())
-        self._say(chat, await self._account.link_room(room, said, is_owner=is_owner), number)
-        return Heard.GROUP if room in self._account.linked_rooms() else Heard.NOTHING
+            await account.commit([], state=self._groups.changes())
+        said = await account.link_room(room, command.said, is_owner=is_owner)
+        self._say(command.chat, said, command.message)
+        return Heard.GROUP if room in account.linked_rooms() else Heard.NOTHING
 
-    async def _decide(self, room: RemoteRoomId, message: Raw, verdict: Departure) -> None:
-        """About somebody on XMPP, by an answer to what this bot has said for them."""
-        answered: Raw = message.get("reply_to_message") or {}
-        if room not in self._account.linked_rooms():
-            return
-        said: str = _WHOM
-        if str((answered.get("from") or {}).get("id")) == self._account.remote_id:
-            about = ids.message_id(message["chat"]["id"], answered["message_id"])
-            said = await self._account.put_out(room, about, verdict)
-        self._say(message["chat"]["id"], said, message["message_id"])
-
-    async def _owns(self, message: Raw) -> bool | None:
-        """Whether a group is that of who has sent a message there; None if they do not administer
+    async def _owns(self, command: Command) -> bool | None:
+        """Whether a group is that of who wants something there; None if they do not administer
         it, or nobody can tell. One who hides is certainly the owner if nobody else does."""
-        chat, sender = message["chat"]["id"], _sender(message)
         try:
-            ruling = await self._ask("getChatAdministrators", chat_id=chat)
-        except (TelegramError, TimeoutError):
+            ruling = await self._ask("getChatAdministrators", chat_id=command.chat)
+            if command.sender == command.chat:
+                hidden = [each["status"] for each in ruling if each.get("is_anonymous")]
+                return hidden == [ChatMember.OWNER]
+            found = {each["user"]["id"]: each["status"] for each in ruling}
+        except (TelegramError, TimeoutError, AttributeError, KeyError, TypeError):
             return None
-        if sender == chat:
-            hidden = [each for each in ruling if each.get("is_anonymous")]
-            return [each["status"] for each in hidden] == [ChatMember.OWNER]
-        for each in ruling:
-            if each["user"]["id"] == sender:
-                return bool(each["status"] == ChatMember.OWNER)
-        return None
+        status = found.get(command.sender)
+        return None if status is None else bool(status == ChatMember.OWNER)
 
-    async def _own_name(self) -> str:
+    async def own_name(self) -> str:
+        """The user name of the bot, in lower case; empty if Telegram does not answer."""
         if not self._name:
             try:
-                me = await self._ask("getMe")
-            except (TelegramError, TimeoutError):
+                name = str((await self._ask("getMe"))["username"])
+            except (TelegramError, TimeoutError, KeyError, TypeError):
                 return ""
-            self._name = str(me.get("username") or "").lower()
+            self._name = name.lower()
+            self._called(name)
         return self._name
 
     async def _ask(self, method: str, **values: Any) -> Any:
         async with asyncio.timeout(_ASK_S):
             url = f"{self._bot.base_url}/{method}"
             return await self._request.call(url, values, _ASK_S)
-
-
-def _sender(message: Raw) -> int:
-    """Administrators may speak as the group, and people as a channel of theirs."""
-    about: Raw = message.get("sender_chat") or message.get("from") or {}
-    return int(about.get("id", 0))

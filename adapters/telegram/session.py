@@ -63,9 +63,15 @@ class TelegramSession(Session):
     """One bot."""
 
     def __init__(
-        self, account: AccountContext, request: SharedRequest, settings: TelegramSettings
+        self,
+        account: AccountContext,
+        request: SharedRequest,
+        settings: TelegramSettings,
+        called: Callable[[str], None],
     ) -> None:
+        """``called`` is told the user name of the gateway's own bot."""
         self._account = account
+        self._called = called
         self._request = request
         self._settings = settings
         self._names: dict[RemoteUserId, str] = {}
@@ -121,13 +127,16 @@ class TelegramSession(Session):
     def _relay(self) -> Relay | None:
         if not self._account.is_house:
             return None
-        return Relay(self._account, self._bot, self._request, self._known.groups)
+        groups = self._known.groups
+        return Relay(self._account, self._bot, self._request, groups, self._called)
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
         polling = Polling(self._bot, self._request)
         cursor = Cursor.read(self._account.cursor)
         timeout_s, is_connected, paused_s = 0, False, 0.0
+        if self._relay is not None:
+            await self._relay.own_name()
         while True:
             if is_connected:
                 await self._account.ready()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A group of Telegram that is linked for everybody, on a real XMPP server: nobody has an account
 there, and the gateway is killed while people talk."""
 
@@ -36,7 +37,7 @@ async def _link(alice: XmppClient, anna: Person, group: Group) -> str:
     talk = Talk(alice, OTHER_GATEWAY)
     await talk.ask("link-group", "Who may come in?")
     told = await talk.ask("2", "/link")
-    found = re.search(r"/link ([A-Z0-9-]+)", told)
+    found = re.search(r"startgroup=([A-Z0-9-]+) ", told)
     assert found is not None, told
     anna.say(group, f"/link {found[1]}")
     linked = await talk.hear("is linked")

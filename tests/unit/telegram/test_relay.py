@@ -133,6 +133,15 @@ async def test_a_linked_group_that_becomes_a_supergroup_stays_linked(at: House) 
 # --- linking ----------------------------------------------------------------------------------
 
 
+async def test_how_to_link_a_group_is_said(at: House) -> None:
+    """By name as soon as it is known."""
+    assert "/link ABCD-EFGH" in at.adapter.how_to_link("ABCD-EFGH")
+    async with at.running():
+        said = at.adapter.how_to_link("ABCD-EFGH")
+    assert "https://t.me/relay_bot?startgroup=ABCD-EFGH " in said
+    assert "/link@relay_bot ABCD-EFGH" in said
+
+
 async def _codes(at: House, *said: str, **how: Any) -> None:
     """Anna sends these, with some time between."""
     for each in said:
@@ -320,6 +329,64 @@ async def test_the_bot_is_put_out_and_comes_again(at: House) -> None:
     assert len(at.account.of(RemoteRoom)) == 2
 
 
+# --- people on XMPP ---------------------------------------------------------------------------
+
+
+async def test_who_administers_the_group_puts_people_on_xmpp_out_by_an_answer(at: House) -> None:
+    """These commands are none of a room; nobody else is obeyed."""
+    at.link()
+    carol = at.telegram.person("Carol")
+    at.telegram.groups.add(at.group, carol)
+    async with at.running() as session:
+        sent = await session.send(at.text("rude"), "k.1")
+        (said,) = at.answers()
+        mine = at.anna.say(at.group, "no bot has said this")
+        for who, command, answered in (
+            (carol, "/ban", said),  # who may not
+            (at.anna, "/ban@relay_bot", None),
+            (at.anna, "/unban@relay_bot", mine),
+            (at.anna, "/kick", said),
+            (at.anna, "/BAN now", said),
+            (at.anna, "/unban", said),
+        ):
+            who.say(at.group, command, reply_to=answered)
+            await at.polled()
+            at.clock.ahead += 6
+    assert at.account.verdicts == [
+        (at.room, sent.remote_id, how)
+        for how in (Departure.KICKED, Departure.BANNED, Departure.LEFT)
+    ]
+    told = [message.text for message in at.answers()[1:]]
+    asked = "Send this as an answer to what somebody on XMPP has said here."
+    assert told == [asked, asked, "kicked it is.", "banned it is.", "left it is."]
+    bodies = [event.body for event in at.account.of(RemoteRoomMessage)]
+    assert bodies == ["no bot has said this"]
+
+
+async def test_other_bots_put_out_others(at: House) -> None:
+    """Their commands are what people say."""
+    at.link()
+    async with at.running():
+        said = at.anna.say(at.group, "hello")
+        at.anna.say(at.group, "/ban", reply_to=said)
+        at.anna.say(at.group, "/kick")
+        await at.polled()
+    assert not at.account.verdicts
+    assert not at.answers()
+    bodies = [event.body for event in at.account.of(RemoteRoomMessage)]
+    assert bodies == ["hello", "/ban", "/kick"]
+
+
+async def test_of_a_group_that_is_not_linked_nobody_is_put_out(at: House) -> None:
+    at.link()
+    async with at.running() as session:
+        await session.send(at.text("spam"), "k.1")
+        at.account.linked.clear()
+        at.anna.say(at.group, "/ban", reply_to=at.answers()[0])
+        await at.polled()
+    assert at.account.verdicts == []
+
+
 # --- people who write to the bot --------------------------------------------------------------
 
 
@@ -343,41 +410,15 @@ async def test_who_writes_to_the_bot_is_told_once_what_it_is_for(at: House) -> N
 
 
 @pytest.mark.parametrize(
-    "update",
-    [{"message": {"chat": 4}}, {"message": {"chat": {"type": "private"}}}],
+    "message",
+    [
+        {"chat": {"type": "private"}},
+        {"chat": {"id": -4, "type": "group"}, "text": "/link X"},
+        {"chat": {"id": -4, "type": "group"}, "text": 4},
+    ],
 )
-async def test_what_nobody_understands_is_told_as_ever(at: House, update: Any) -> None:
+async def test_what_nobody_understands_is_told_as_ever(at: House, message: Any) -> None:
     bot: Any = SimpleNamespace(base_url=at.telegram.url)
     groups = Groups(at.account.remote_id, {})
-    relay = Relay(at.account, bot, SharedRequest(at.account.http), groups)
-    assert await relay.heard({"update_id": 7, **update}) is Heard.ALL
-
-
-# --- people on XMPP whom the group does not want ------------------------------------------------
-
-
-async def test_who_administers_the_group_puts_people_on_xmpp_out_by_an_answer(at: House) -> None:
-    at.link()
-    carol = at.telegram.person("Carol")
-    at.telegram.groups.add(at.group, carol)
-    async with at.running() as session:
-        sent = await session.send(at.text("rude"), "k.1")
-        (said,) = at.answers()
-        mine = at.anna.say(at.group, "no bot has said this")
-        for who, command, answered in (
-            (carol, "/ban", said),  # who may not
-            (at.anna, "/ban", None),
-            (at.anna, "/unban", mine),
-            (at.anna, "/kick", said),
-            (at.anna, "/ban now", said),
-        ):
-            who.say(at.group, command, reply_to=answered)
-            await at.polled()
-            at.clock.ahead += 6
-    assert at.account.verdicts == [
-        (at.room, sent.remote_id, Departure.KICKED),
-        (at.room, sent.remote_id, Departure.BANNED),
-    ]
-    told = [message.text for message in at.answers()[1:]]
-    asked = "Send this as an answer to what somebody on XMPP has said here."
-    assert told == [asked, asked, "kicked it is.", "banned it is."]
+    relay = Relay(at.account, bot, SharedRequest(at.account.http), groups, lambda _: None)
+    assert await relay.heard({"update_id": 7, "message": message}) is Heard.ALL
