@@ -250,6 +250,11 @@ def describe(
     )
 
 
+def set_private(db: Transaction, room: RoomId, private: bool) -> None:
+    """Only who is invited comes in, or anybody."""
+    db.execute("UPDATE room SET private = ? WHERE id = ?", (private, room))
+
+
 def allow(
     db: Transaction, room: RoomId, account: AccountId, may: tuple[RoomRight, ...] | None
 ) -> None:

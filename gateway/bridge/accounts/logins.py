@@ -296,7 +296,7 @@ class Logins:
         finally:
             account.leaving = False
         self._delivery.forget(account.id, *swept)
-        self._rooms.unmasked(unmasked)
+        self._rooms.decided(unmasked)
         forgotten()
         self._attendance.forget(account)
         await self._store.checkpoint()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from functools import partial
 
 from gateway.bridge.accounts import Account
@@ -11,12 +12,13 @@ from gateway.bridge.ground import Ground
 from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.links.links import Links
 from gateway.bridge.rooms import virtual
+from gateway.bridge.rooms.intake import RoomIntake
 from gateway.bridge.rooms.network_rooms import NetworkRooms
 from gateway.bridge.rooms.rooms import Asked
 from gateway.errors import Unsupported
 from gateway.events import Affiliation, Departure, Member
 from gateway.ids import RemoteRoomId, UserJid, virtual_id
-from gateway.store import Transaction, members, rooms
+from gateway.store import Transaction, members, portals, rooms
 from gateway.store.portals import OUTCAST, Portal
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import tr
@@ -36,6 +38,7 @@ class People:
     """Those of one network."""
 
     def __init__(self, ground: Ground, links: Links, network_rooms: NetworkRooms) -> None:
+        self._network = ground.network
         self._store = ground.store
         self._clock = ground.clock
         self._accounts = ground.accounts
@@ -44,6 +47,7 @@ class People:
         self._links = links
         self._rooms = network_rooms
         ground.portals.unlinked.append(self._put_all_out)
+        ground.portals.opens = self._opens
 
     def portal(self, local: str) -> Portal | None:
         """The linked group at an address."""
@@ -131,16 +135,34 @@ class People:
         house = self._accounts.house
         if room is None or house is None:
             return
-        intakes = [
-            (account.remote_id, account.link.intake.rooms)
-            for account in self._accounts.virtuals
-            if account.link is not None
-        ]
-        now = self._clock.now()
+        intakes, now = self._intakes(), self._clock.now()
 
         def unit(db: Transaction, out: Committed) -> None:
-            for user, intake in intakes:
+            for account, intake in intakes:
+                user = account.remote_id
                 virtual.put_out(intake, db, room, user, Departure.DESTROYED, now, out)
             members.remove(db, room.id, house.remote_id)
 
         self._rooms.change(unit)
+
+    def _intakes(self) -> list[tuple[Account, RoomIntake]]:
+        """Of all for whom the house speaks."""
+        return [
+            (account, account.link.intake.rooms)
+            for account in self._accounts.virtuals
+            if account.link is not None
+        ]
+
+    def _opens(self, db: Transaction, portal: Portal) -> Callable[[], None]:
+        """Others may come into a group than before. Where only who was named does, everybody knows
+        who the others are, so nobody else stays in it."""
+        house, out, now = self._accounts.house, Committed(), self._clock.now()
+        room = None if house is None else rooms.find(db, house.id, portal.room)
+        if house is None or house.link is None or room is None:
+            return lambda: None
+        for account, intake in self._intakes() if portal.members_only else ():
+            if not portals.affiliation(db, self._network, portal.room, account.user):
+                user = account.remote_id
+                virtual.put_out(intake, db, room, user, Departure.KICKED, now, out)
+        house.link.intake.rooms.opened(db, room, now, out, is_private=portal.members_only)
+        return lambda: self._rooms.decided(out)

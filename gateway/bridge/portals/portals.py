@@ -60,6 +60,8 @@ class Portals:
         """Called when one is linked no longer."""
         self.ends: Callable[[Transaction, Portal], Callable[[], None]] = lambda *_: _nothing
         """Done in the unit by which one is linked no longer; what it returns is called then."""
+        self.opens = self.ends
+        """The same for a unit by which others may come in than before."""
 
     def load(self) -> None:
         """Read which there are."""
@@ -143,12 +145,16 @@ class Portals:
     async def open_up(self, room: RemoteRoomId, *, members_only: bool) -> None:
         """Change who may come in. Raises `StoreUnavailable`."""
 
-        def unit(db: Transaction) -> None:
+        def unit(db: Transaction) -> tuple[Portal | None, Callable[[], None]]:
             portals.open_up(db, self._network, room, members_only=members_only)
+            portal = portals.find(db, self._network, room)
+            return portal, _nothing if portal is None else self.opens(db, portal)
 
-        def committed(_: None) -> None:
-            if (known := self._by_room.get(room)) is not None:
-                self._by_room[room] = replace(known, members_only=members_only)
+        def committed(done: tuple[Portal | None, Callable[[], None]]) -> None:
+            portal, told = done
+            if portal is not None:
+                self._by_room[room] = portal
+            told()
 
         await self._store.write(unit, committed)
 

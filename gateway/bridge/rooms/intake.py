@@ -222,6 +222,18 @@ class RoomIntake:
         told = RoomInvitation(id=sid, line_id=line_id, name=name)
         self.room_rows.add(db, room, sid, told, now, out)
 
+    def opened(
+        self, db: Transaction, room: RoomRow, now: float, out: Committed, *, is_private: bool
+    ) -> None:
+        """Others may come into a linked group than before."""
+        if room.private == is_private:
+            return
+        rooms.set_private(db, room.id, is_private)
+        sid = self.room_rows.id(room, "opened", str(is_private), str(now))
+        to = rooms.occupants(db, room.id)
+        changed = RoomChanged(id=sid, is_private=is_private, to=to)
+        self.room_rows.tell(db, room, sid, changed, now, out)
+
     def _tell_change(
         self,
         db: Transaction,

@@ -339,8 +339,8 @@ class Rooms:
                 crowd.note(db, room.id, me.user, me, me, out)
         return out
 
-    def unmasked(self, told: Committed) -> None:
-        """That is stored."""
+    def decided(self, told: Committed) -> None:
+        """What a unit elsewhere has changed of rooms is stored, as by `unmask`."""
         self._told(told)
 
     def _tell_out(self, account: Account, room: RoomRow, sessions: Sequence[str]) -> None:

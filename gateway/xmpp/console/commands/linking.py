@@ -178,7 +178,7 @@ async def open_group(talk: Dialogue) -> None:
         talk.say(_NONE_OF_YOURS)
         return
     names, here = _names(groups), meant(talk)
-    instructions = tr("Who has come into the room of a group already stays in it.")
+    instructions = tr("Where only who is named comes in, others who are in it are put out.")
     form = Form(
         title=tr("Who may come into a linked group"),
         instructions=instructions,
