@@ -64,6 +64,21 @@ async def test_of_groups_that_are_not_linked_nothing_is_told(at: House) -> None:
     assert not [key for key in at.account.stored if key.startswith("group ")]
 
 
+async def test_nobodys_own_chats_come_by_it(at: House) -> None:
+    """Whoever lets the gateway's bot into theirs."""
+    at.bot.is_secretary = True
+    carol = at.telegram.person("Carol")
+    chat = at.telegram.world.connect(at.anna, at.bot, "can_reply").chat(carol)
+    async with at.running():
+        carol.say(chat, "hello")
+        at.anna.say(at.bot, "/own 12345678")
+        at.anna.delete(at.anna.say(chat, "hi"))
+        await at.polled()
+    assert at.account.events == []
+    assert not [key for key in at.account.stored if key.startswith("own")]
+    assert not [each for each in at.telegram.asked.items if "Business" in each.method]
+
+
 async def test_a_linked_group_is_a_room(at: House) -> None:
     at.link()
     carol = at.telegram.person("Carol")
