@@ -19,7 +19,8 @@ class Capabilities:
 
     idempotent_send: bool
     """The key given to ``Session.send`` is an idempotency key on the network. Without one, a crash
-    between sending and its answer ends as `Uncertain`, which is told to the user."""
+    between saying something and the answer ends as `Uncertain`, which is told to the user. Edits,
+    reactions and retractions are the same if they are done twice, and are done again."""
     echoes_key: bool = False
     """Our own messages come back with the key in `RemoteMessage.key`."""
     typing: bool = False

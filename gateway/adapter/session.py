@@ -123,7 +123,8 @@ class Session(ABC):
         taken returns the first result. Called only between ``connected`` and the end of ``run``;
         given up (cancelled) after ``delivery.attempt_limit``. Raises any `AdapterError`. Without
         ``idempotent_send``, `Transient` means that the network certainly does not have it; where
-        that is not known, raise `Uncertain`.
+        that is not known, raise `Uncertain`, but for edits, reactions and retractions, which are
+        done again.
         """
 
     async def turn(self, command: Command) -> None:  # noqa: B027 - not all networks want a pace

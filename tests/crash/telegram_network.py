@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telegram in the place of the scripted network: alice is a bot, and bob a person; or she is a
-person too, who has let her bot into their chat."""
+"""Telegram in the place of the scripted network: alice is a bot, and bob a person, and they may be
+in a group; or she is a person too, who has let her bot into their chat."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from adapters.telegram.inbound import KINDS
 from gateway.ids import RemoteUserId
-from tests.peers.bot_api import BotApi, Chat, Person
+from tests.peers.bot_api import BotApi, Chat, Message, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +88,28 @@ class TelegramNetwork:
         trace: TracebackType | None,
     ) -> None:
         await self._telegram.__aexit__(kind, error, trace)
+
+
+class TelegramGroup(TelegramNetwork):
+    """Both are in a group, of the same id in each run, in which bob has said something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bot, self.person = self._bot, self._bob
+        self.group = self._telegram.groups.create("Tea", self._bob, self._bot)
+        self._telegram.groups.promote(self.group, self._bot)  # else it is told no reactions
+        self.theirs = self._bob.say(self.group, "theirs")
+
+    def go_on(self, position: int) -> Message:
+        """After a life of the gateway in which alice has said something, which is returned, and
+        of which the next update has this number."""
+        mine = self._telegram.world.post(self.group, self._bot, {"text": "mine"})
+        self._bot.updates.expire()
+        self._bot.updates.draw_ids_anew(position)
+        self._bot.updates.allow(list(KINDS))
+        return mine
+
+    @property
+    def said(self) -> list[Message]:
+        """What the bot has said there, in order."""
+        return self.group.seen.items

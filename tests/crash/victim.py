@@ -24,6 +24,8 @@ from adapters.telegram.settings import ServerUrl
 from gateway import config as tree
 from gateway.app import Gateway
 from gateway.config import Config
+from gateway.config.tree import Fetch, Http
+from gateway.config.values import Listen, Reachable, WebAddress
 from gateway.ids import NetworkName
 from gateway.ops.logs import set_up_logs
 from gateway.store import writer
@@ -55,6 +57,8 @@ class Job:
     """Number of the I/O at which it dies; 0 for never."""
     after: bool = False
     """It dies after that I/O, not before."""
+    web_port: int = 0
+    """Where alice has put her files; with one, those of others have addresses too."""
 
     @property
     def database(self) -> Path:
@@ -152,6 +156,15 @@ def configuration(job: Job) -> Config:
             server=tree.Server(port=job.server_port, domain=tree.Domain(HOST)),
         ),
         store=tree.Store(database=job.database),
+        http=Http(
+            listen=Listen(f"{LOOPBACK}:0"),
+            public_url=WebAddress(f"https://{LOOPBACK}:1/chat" if job.web_port else ""),
+        ),
+        fetch=Fetch(
+            allow=(Reachable.parse(LOOPBACK),) if job.web_port else (),
+            allow_http=bool(job.web_port),
+            ports=(job.web_port,) if job.web_port else (),
+        ),
         networks={
             NETWORK: tree.Network(
                 adapter=job.adapter,

@@ -40,7 +40,7 @@ _ACCEPT = "{jabber:component:accept}"
 _BARRIER = "barrier"
 _DELAY = "{urn:xmpp:delay}delay"
 _LIMIT_S = 30.0
-_ACCEPTED = 2
+ACCEPTED = 2
 
 _processes = multiprocessing.get_context("forkserver")
 # With these imported once, a new process costs a fork.
@@ -289,7 +289,7 @@ class World:
 
     def _is_up_to_date(self) -> bool:
         with self._database() as db:
-            cursor = _cursor(db)
+            cursor = cursor_in(db)
         return (
             self.server.up.is_set()
             and cursor == self.network.last_position("alice")
@@ -318,12 +318,12 @@ class World:
     def _examine_the_dead(self) -> None:
         """Nothing has left the process on the strength of something that is not on the disk."""
         with copy_of(self.job.database) as db:
-            assert self.network.acknowledged["alice"] <= _cursor(db), "acknowledged too early"
+            assert self.network.acknowledged["alice"] <= cursor_in(db), "acknowledged too early"
             known = dict(db.execute("SELECT stanza_id, state FROM outbound"))
             for sent in self.network.sent:
                 assert sent.body in known, "sent before the commit"
             for text_id in self.receipts:
-                assert known[text_id] == _ACCEPTED, "a receipt before the commit"
+                assert known[text_id] == ACCEPTED, "a receipt before the commit"
             # What the gateway itself says is no message of a conversation.
             stored = "SELECT stanza_id FROM message UNION SELECT stanza_id FROM inbound"
             messages = {row for (row,) in db.execute(stored)}
@@ -341,7 +341,7 @@ class World:
         with copy_of(self.job.database) as db:
             # After a planned stop nothing is left: all of it was proved.
             assert self.open_rows("outbound") == self.open_rows("inbound") == 0
-            assert _cursor(db) == self.network.last_position("alice")
+            assert cursor_in(db) == self.network.last_position("alice")
         for line in self.job.log.read_text().splitlines():
             assert not line.startswith("{") or json.loads(line)["level"] != "error", line
 
@@ -364,9 +364,9 @@ class World:
         """At least once; once means one distinct id, and repeats identical but for the delay."""
         by_id: dict[str, set[str]] = defaultdict(set)
         for stanza in self.stanzas:
-            by_id[f"{stanza.get('type')} {stanza.get('id')}"].add(_canonical(stanza))
+            by_id[f"{stanza.get('type')} {stanza.get('id')}"].add(canonical(stanza))
         for stanza in self.own:
-            by_id[f"own {stanza.get('id')}"].add(_canonical(stanza))
+            by_id[f"own {stanza.get('id')}"].add(canonical(stanza))
         for repeats in by_id.values():
             assert len(repeats) == 1, "not identical:\n" + "\n".join(repeats)
         told = self._first_occurrences([s for s in self.stanzas if _is_of_gateway(s)])
@@ -400,7 +400,7 @@ class World:
         return closing(sqlite3.connect(f"{self.job.database.as_uri()}?mode=ro", uri=True))
 
 
-def _cursor(db: sqlite3.Connection) -> int:
+def cursor_in(db: sqlite3.Connection) -> int:
     """As a number: Telegram's has the time behind it."""
     (cursor,) = db.execute("SELECT cursor FROM account").fetchone()
     return int(cursor.split()[0])
@@ -418,7 +418,8 @@ def _is_of_gateway(stanza: Element) -> bool:
     return stanza.get("from", "").partition("/")[0] == COMPONENT
 
 
-def _canonical(stanza: Element) -> str:
+def canonical(stanza: Element) -> str:
+    """As it is, but for its delay."""
     copy = ElementTree.fromstring(ElementTree.tostring(stanza))
     for delay in copy.findall(_DELAY):
         copy.remove(delay)

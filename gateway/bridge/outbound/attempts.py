@@ -3,8 +3,9 @@
 
 An attempt may be repeated, because the network knows the key, as far as it does: another login is
 another device, and the contact may have another room by now. What has come back is not repeated.
-That there is an attempt is noted first. After a crash in between nothing is sent again on a
-network without keys; on others nobody is told that it has failed for certain.
+That there is an attempt is noted first. After a crash in between nothing is said again on a
+network without keys; on others, and of what is the same if it is done twice, nobody is told that
+it has failed for certain.
 """
 
 from __future__ import annotations
@@ -35,7 +36,15 @@ from gateway.errors import (
     Uncertain,
     Unsupported,
 )
-from gateway.events import Command, SendText
+from gateway.events import (
+    Command,
+    React,
+    ReactInRoom,
+    Retract,
+    RetractInRoom,
+    SendRoomText,
+    SendText,
+)
 from gateway.ids import NetworkName
 from gateway.store import Store, conversations, journal
 from gateway.store.accounts import AccountStatus
@@ -84,12 +93,13 @@ class Attempts:
 
     async def carry_out(self, actor: Actor, row: OutboundRow) -> Sent | AdapterError:
         """What becomes of a command in the end."""
-        keyed = self._adapter.capabilities.idempotent_send
         command = row.command
         if command is None:
             return Unsupported(
                 tr("The gateway can no longer read this message; please repeat it.")
             )
+        has_keys = self._adapter.capabilities.idempotent_send
+        keyed = has_keys or self._may_repeat(row, command)
         if not keyed and row.attempted_at is not None:
             return Uncertain(
                 tr(
@@ -110,7 +120,19 @@ class Attempts:
         else:
             outcome = await self._all(actor, row, row.command, keyed=keyed)
             text = instead(actor.account, row.command, outcome)
-        return outcome if text is None else await self._anew(actor, row, text, keyed=keyed)
+        return outcome if text is None else await self._anew(actor, row, text, keyed=has_keys)
+
+    def _may_repeat(self, row: OutboundRow, command: Command) -> bool:
+        """Whether to do it twice is the same as once on networks without keys too: it says what
+        something is to be, and nothing new. An edit of a text of several pieces may have more of
+        them than are there."""
+        match command:
+            case SendText(edits=None) | SendRoomText(edits=None):
+                return False
+            case SendText() | SendRoomText():
+                capabilities = self._adapter.capabilities
+                return not pieces.plan(self._store.reader, row, command, capabilities)
+        return isinstance(command, React | ReactInRoom | Retract | RetractInRoom)
 
     async def _anew(
         self, actor: Actor, row: OutboundRow, text: SendText, *, keyed: bool
