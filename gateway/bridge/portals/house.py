@@ -4,6 +4,7 @@ linked groups without an account."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 import structlog
@@ -13,13 +14,17 @@ from gateway.bridge.ground import Ground
 from gateway.bridge.links.link import Link
 from gateway.bridge.links.links import Links
 from gateway.bridge.traffic import Traffic
-from gateway.errors import Forbidden
-from gateway.ids import UserJid
+from gateway.errors import AdapterError, Forbidden
+from gateway.events import SendRoomText
+from gateway.ids import RemoteRoomId, UserJid
 from gateway.locale import ENGLISH, in_language
 from gateway.store.accounts import AccountStatus
-from gateway.tasks import contained_now
+from gateway.tasks import contained, contained_now, within
 
 log = structlog.get_logger("portals")
+
+_SAYING_S = 60.0
+"""As long as the network may take for a word to a group."""
 
 
 class House:
@@ -33,6 +38,7 @@ class House:
         self._links = links
         self.changed: Callable[[Account], None] = lambda _: None
         """Called when its session is live, or is so no longer."""
+        ground.portals.announce = self._announce
 
     async def settle(self) -> None:
         """It is the one that the settings have. Before accounts are loaded."""
@@ -72,6 +78,27 @@ class House:
         for virtual in self._accounts.virtuals:
             self._outbound.link_changed(virtual)
         self.changed(account)
+
+    def _announce(self, room: RemoteRoomId, text: str) -> None:
+        self._ground.tasks.spawn(self._say(room, text), "word to a group")
+
+    async def _say(self, room: RemoteRoomId, text: str) -> None:
+        """Something to a group that nobody waits for, and that is not tried again."""
+        link = self.link()
+        session = None if link is None else link.session
+        command = SendRoomText(room=room, body=text)
+        if session is None:
+            return
+
+        async def say() -> None:
+            await session.turn(command)
+            await session.send(command, f"house.{uuid.uuid4()}")
+
+        try:
+            await within(self._ground.clock, _SAYING_S, contained(say))
+        except (AdapterError, TimeoutError) as error:
+            reason = in_language(str(error), ENGLISH)
+            log.warning("group_not_told", network=self._ground.network, reason=reason)
 
     def expired(self, account: Account, reason: str) -> None:
         """Only the admin can mend it."""

@@ -62,6 +62,8 @@ class Portals:
         """Done in the unit by which one is linked no longer; what it returns is called then."""
         self.opens = self.ends
         """The same for a unit by which others may come in than before."""
+        self.announce: Callable[[RemoteRoomId, str], None] = lambda *_: None
+        """Says something in a group."""
 
     def load(self) -> None:
         """Read which there are."""
@@ -121,7 +123,8 @@ class Portals:
 
     async def unlink(self, room: RemoteRoomId, *, by: UserJid | None = None) -> str:
         """A group is linked no longer, and nobody is in it. Returns what is to be said there.
-        ``by``: who has done it here, and need not be told. Raises `StoreUnavailable`."""
+        ``by``: who has done it here, and need not be told; but the group is. Raises
+        `StoreUnavailable`."""
         is_linked = room in self._by_room
 
         def unit(db: Transaction) -> Callable[[], None]:
@@ -138,6 +141,8 @@ class Portals:
                 log.info("group_unlinked", network=self._network)
                 for tell in self.unlinked:
                     tell(portal)
+                if by is not None:
+                    self.announce(room, self.in_words(_UNLINKED))
 
         await self._store.write(unit, committed)
         return self.in_words(_UNLINKED if is_linked else _NOT_LINKED)

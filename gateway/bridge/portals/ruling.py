@@ -86,7 +86,7 @@ class Ruling:
             case DestroyRoom():
                 if me.affiliation is not Affiliation.OWNER:
                     raise Forbidden(_ONLY_RULERS)
-                await self._portals.unlink(room.remote_id)
+                await self._portals.unlink(room.remote_id, by=account.user)
                 return None
             case DescribeRoom(is_private=bool(is_private)):
                 await self._portals.open_up(room.remote_id, members_only=is_private)
