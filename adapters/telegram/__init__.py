@@ -19,7 +19,7 @@ Telegram account has these here, too.
                       ``connected_looks`` asks what a connection is
 ``ruling``            what users do with groups; ``rights`` who may do what
 ``known``             what is remembered of all these
-``outbound``          commands as requests; ``buckets`` says when
+``outbound``          commands as requests; ``buckets`` says when, ``answering`` is to a part
 ``files``             what is shared, and its bytes: ``downloads``, and ``local_files`` from a
                       server's own disk; ``uploads`` sends some
 ``entities``          styles of texts, both ways; ``naming`` is who is named in them
@@ -83,6 +83,7 @@ class TelegramAdapter(Adapter):
         room_actions=ACTIONS,
         edits=True,
         replies=True,
+        quotes=True,
         threads=True,
         mentions=True,
         reactions=True,

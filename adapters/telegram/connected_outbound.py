@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeGuard
 
 from msgspec import structs
@@ -16,6 +17,7 @@ from telegram import Bot, Message, ReplyParameters
 from telegram.error import TelegramError
 
 from adapters.telegram import ids
+from adapters.telegram.answering import answer_to, answered
 from adapters.telegram.buckets import Buckets
 from adapters.telegram.connected import READ, REPLY, TAKE_BACK, Connected
 from adapters.telegram.connected_events import edit_of
@@ -83,25 +85,32 @@ class ConnectedOutbound:
 
     async def _say(self, command: SendText) -> Sent:
         owner, chat = self._connected.by(REPLY), _chat(command)
-        by = owner.connection.id
-        answered = ids.number_of_own(owner.user, command.reply_to, chat)
-        reply = None if answered is None else ReplyParameters(answered)
-        text, entities = written(command.body, command.spans, command.mentions)
+        to = ids.number_of_own(owner.user, command.reply_to, chat)
+        reply = None if to is None else answer_to(to, command)
+        send = partial(self._sent, command, chat, owner.connection.id)
         async with self._asking(command, is_repeatable=False):
-            if command.file is not None:
-                answer = None if reply is None else reply.to_dict()
-                sent = await self._uploads.send(chat, command, command.file, answer, connection=by)
-                number = int(sent["message_id"])
-            else:
-                made = await self._bot.send_message(
-                    chat,
-                    text,
-                    entities=entities,
-                    reply_parameters=reply,
-                    business_connection_id=by,
-                )
-                number = made.message_id
+            number = await answered(reply, send)
         return Sent(remote_id=ids.of_own(owner.user, ids.message_id(chat, number)))
+
+    async def _sent(
+        self, command: SendText, chat: int, connection: str, reply: ReplyParameters | None
+    ) -> int:
+        """Returns the number of the message."""
+        if command.file is not None:
+            answer = None if reply is None else reply.to_dict()
+            sent = await self._uploads.send(
+                chat, command, command.file, answer, connection=connection
+            )
+            return int(sent["message_id"])
+        text, entities = written(command.body, command.spans, command.mentions)
+        made = await self._bot.send_message(
+            chat,
+            text,
+            entities=entities,
+            reply_parameters=reply,
+            business_connection_id=connection,
+        )
+        return made.message_id
 
     async def _edit(self, command: SendText, key: str) -> Sent:
         owner, chat = self._connected.by(REPLY), _chat(command)

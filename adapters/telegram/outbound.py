@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from telegram import Bot, MessageEntity, ReactionTypeEmoji, ReplyParameters
 from telegram.error import ChatMigrated, TelegramError
 
 from adapters.telegram import ids
+from adapters.telegram.answering import answer_to, answered
 from adapters.telegram.buckets import Buckets
 from adapters.telegram.connected import Connected
 from adapters.telegram.connected_outbound import ConnectedOutbound, is_in_own_chat
@@ -128,26 +130,29 @@ class Outbound:
 
     async def _say(self, command: SendText | SendRoomText) -> Sent:
         chat = self._chat(command)
-        text, entities = written(command.body, command.spans, command.mentions)
-        answered = ids.number_of(command.reply_to, chat)
-        topic = ids.number_of(command.thread, chat)
+        to = ids.number_of(command.reply_to, chat)
         reply = None
-        if answered not in (None, topic):  # and if it is gone, the words are not
-            reply = ReplyParameters(answered, allow_sending_without_reply=True)
+        if to is not None and command.reply_to != command.thread:  # if it is gone, words are not
+            reply = answer_to(to, command, allow_sending_without_reply=True)
         self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=False):
-            if command.file is not None:
-                answer = None if reply is None else reply.to_dict()
-                sent = await self._uploads.send(int(chat), command, command.file, answer, topic)
-                return Sent(remote_id=ids.message_id(int(chat), int(sent["message_id"])))
-            made = await self._bot.send_message(
-                int(chat),
-                text,
-                entities=entities,
-                reply_parameters=reply,
-                message_thread_id=topic,
-            )
-        return Sent(remote_id=ids.message_id(made.chat.id, made.message_id))
+            number = await answered(reply, partial(self._sent, command, chat))
+        return Sent(remote_id=ids.message_id(int(chat), number))
+
+    async def _sent(
+        self, command: SendText | SendRoomText, chat: str, reply: ReplyParameters | None
+    ) -> int:
+        """Returns the number of the message."""
+        topic = ids.number_of(command.thread, chat)
+        if command.file is not None:
+            answer = None if reply is None else reply.to_dict()
+            sent = await self._uploads.send(int(chat), command, command.file, answer, topic)
+            return int(sent["message_id"])
+        text, entities = written(command.body, command.spans, command.mentions)
+        made = await self._bot.send_message(
+            int(chat), text, entities=entities, reply_parameters=reply, message_thread_id=topic
+        )
+        return made.message_id
 
     async def _edit(self, command: SendText | SendRoomText, key: str) -> Sent:
         """Edits have no ids of their own."""

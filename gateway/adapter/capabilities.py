@@ -63,6 +63,8 @@ class Capabilities:
     and `RemoteRoomMessage.edits`."""
     replies: bool = False
     """``reply_to`` of the same."""
+    quotes: bool = False
+    """``cites`` of `SendText` and `SendRoomText` works."""
     reactions: bool = False
     """`React` works, and `RemoteReaction` is reported; in rooms `ReactInRoom` and
     `RemoteRoomReaction`."""

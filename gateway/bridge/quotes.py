@@ -8,6 +8,7 @@ more, or not at all.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -70,6 +71,17 @@ def the_one(words: str, texts: Iterable[tuple[M, str]], most: int = 0) -> M | No
 def above(whole: str, text: str) -> str:
     """What stands above a text that is the end of another one."""
     return whole.removesuffix(text) if text and whole.endswith(text) else ""
+
+
+def cited(quote: str, answered: str) -> str:
+    """The part of a message that is quoted, as it stands there; empty if it is all of it, or
+    cannot be told. ``quote``: what stands above the answer."""
+    found = leading(f"{quote}x")
+    if found is None or found.words == folded(answered):
+        return ""
+    words = r"\s+".join(map(re.escape, found.words.split(" ")))
+    part = re.search(words, answered)
+    return part[0] if part is not None else ""
 
 
 def without_fallback(body: str, parts: Sequence[tuple[int, int]]) -> str:

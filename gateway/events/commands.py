@@ -21,6 +21,9 @@ class SendText(Record, frozen=True, kw_only=True):
     through: Through | None = None
     """For the core: whom the user has addressed."""
     reply_to: RemoteMessageId | None = None
+    cites: str = ""
+    """The part of what it answers that the user has quoted, as it stands there; empty if that is
+    not a part, or not known. Not all of its characters may be as the network has them."""
     thread: RemoteMessageId | None = None
     """The message with which the thread began that this belongs to,"""
     thread_after: RemoteMessageId | None = None
@@ -105,6 +108,8 @@ class SendRoomText(Record, frozen=True, kw_only=True):
     room: RemoteRoomId
     body: str
     reply_to: RemoteMessageId | None = None
+    cites: str = ""
+    """As in `SendText`."""
     quote: str = ""
     """What the user's client has put above the body, for clients that know no replies. The user's
     own clients are shown it again; it is not for the network."""

@@ -268,6 +268,13 @@ class Peer(ABC):
         """Bob answers a message."""
         raise NotImplementedError
 
+    async def sees_quote(
+        self, group: Place, message: RemoteMessageId, part: str, body: str
+    ) -> None:
+        """Wait until bob sees that alice answers a part of a message, or all of it if that part is
+        not in it."""
+        raise NotImplementedError
+
     async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
         """Wait until bob sees that alice answers a message."""
         raise NotImplementedError

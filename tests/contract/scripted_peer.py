@@ -236,6 +236,11 @@ class ScriptedPeer(Peer):
     async def replies(self, group: Place, message: RemoteMessageId, body: str) -> RemoteMessageId:
         return self._said(group, body, reply_to=message)
 
+    async def sees_quote(
+        self, group: Place, message: RemoteMessageId, part: str, body: str
+    ) -> None:
+        await self._told(group, "message", reply_to=message, cites=part, body=body)
+
     async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
         await self._told(group, "message", reply_to=message, body=body)
 

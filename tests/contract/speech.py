@@ -187,6 +187,15 @@ async def _replies(talk: Talk) -> None:
     assert (answer.body, answer.reply_to, answer.edits) == ("at noon", mine, None)
 
 
+async def _quotes(talk: Talk) -> None:
+    """A part of what is answered. What is no part of it, as the network has it, is no reason to
+    refuse the answer."""
+    said = await talk.hears("tea, or 🙂 milk?")
+    for number, part in enumerate(("🙂 milk", "something else"), start=1):
+        await talk.says(talk.key(number), body=f"yes {number}", reply_to=said, cites=part)
+        await talk.peer.sees_quote(talk.group, said, part, f"yes {number}")
+
+
 async def _threads(talk: Talk) -> None:
     """What belongs to a thread, and what answers something in it."""
     group, root = talk.group, await talk.peer.begins_thread(talk.group)
@@ -413,6 +422,7 @@ async def _attention(peer: Peer) -> None:
 EXERCISES: dict[str, Callable[[Peer], Coroutine[Any, Any, None]]] = {
     "edits": partial(_both, _edits),
     "replies": partial(_both, _replies),
+    "quotes": partial(_both, _quotes),
     "threads": partial(_both, _threads),
     "reactions": partial(_both, _reactions),
     "reactions_per_message": partial(_both, _reactions_within_limits),

@@ -173,6 +173,14 @@ class TelegramPeer(Peer):
     async def replies(self, group: Place, message: RemoteMessageId, body: str) -> RemoteMessageId:
         return _named(self._bob.say(self._groups[group], body, reply_to=self._message(message)))
 
+    async def sees_quote(
+        self, group: Place, message: RemoteMessageId, part: str, body: str
+    ) -> None:
+        await self.sees_reply(group, message, body)
+        (answer,) = (each for each in self._groups[group].seen.items if each.text == body)
+        is_in_it = part in self._message(message).text
+        assert ("" if answer.quote is None else answer.quote["text"]) == (part if is_in_it else "")
+
     async def sees_reply(self, group: Place, message: RemoteMessageId, body: str) -> None:
         (answer,) = (each for each in self._groups[group].seen.items if each.text == body)
         assert answer.reply_to is self._message(message)

@@ -426,3 +426,13 @@ async def test_admins_of_the_network_put_people_on_xmpp_out(portal: Portal) -> N
         "Fred may come into the room on XMPP again.",
         "Nobody on XMPP has said this.",
     ]
+
+
+async def test_what_happens_to_the_house_is_said_in_linked_groups(portal: Portal) -> None:
+    await portal.join("erin")
+    said = "For two days nothing was fetched."
+    portal.house.network.event(RELAY, "notice", contact="", id="gap 1", text=said)
+    told = await portal.settle()
+    assert _bodies(told["erin"]) == [("", said)]
+    (line,) = [log for log in portal.house.logs if log["event"] == "house_notice"]
+    assert line["said"] == said

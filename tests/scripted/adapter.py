@@ -158,6 +158,7 @@ class ScriptedAdapter(Adapter):
         people_search=True,
         edits=True,
         replies=True,
+        quotes=True,
         reactions=True,
         retractions=True,
         mentions=True,
@@ -454,6 +455,7 @@ def _text(command: SendText | SendRoomText) -> dict[str, Any]:
     else:
         where = {"op": "say", "to": command.room}
         about["author"] = command.author and fields_of(command.author)
+    about["cites"] = command.cites or None
     about["mentions"] = list(map(fields_of, command.mentions)) or None
     about["previews"] = list(map(fields_of, command.previews)) or None
     # Only where it says how a text is meant.

@@ -390,6 +390,7 @@ class ScriptedNetwork:
             name: request[name]
             for name in (
                 "reply_to",
+                "cites",
                 "edits",
                 "continues",
                 "mentions",

@@ -26,7 +26,7 @@ from gateway.bridge.outbound.wanted import (
     IncomingText,
     Planned,
 )
-from gateway.bridge.quotes import leading, the_one
+from gateway.bridge.quotes import above, cited, leading, the_one
 from gateway.bridge.reacting import Reacting
 from gateway.bridge.traffic import Traffic
 from gateway.events import FailureReason, MarkRead, Mention, React, Retract, SendText
@@ -100,13 +100,14 @@ class ChatWishes:
         if self._capabilities.threads:
             root = threads.wanted(db, chat, text.thread, reply)
         files = text.files if self._capabilities.sends_files else ()
-        body = text.caption(body) if files else body
+        quote, body = above(text.body, body), text.caption(body) if files else body
         spans = text.spans_of(body)
         command = SendText(
             contact=contact,
             body=body,
             through=text.through,
             reply_to=None if reply is None else LATER,
+            cites=self._cited(db, reply, quote),
             thread=root,
             thread_after=threads.last(db, chat, root),
             spans=spans,
@@ -202,6 +203,12 @@ class ChatWishes:
         found = None if said is None else conversations.message(db, said)
         original = None if found is None else conversations.original(db, found)
         return _kept(db, original, quote.rest, text.body)
+
+    def _cited(self, db: Transaction, reply: MessageRow | None, quote: str) -> str:
+        said = None
+        if self._capabilities.quotes and reply is not None and quote:
+            said = chat_texts.of(db, reply.id)
+        return "" if said is None else cited(quote, said.excerpt)
 
     # --- what is said about them ----------------------------------------------------------------
 

@@ -52,6 +52,7 @@ from gateway.store import (
     dead_events,
     held,
     journal,
+    portals,
     roster,
     sharing,
 )
@@ -261,6 +262,9 @@ class Intake:
             self.rows.line(db, contact, sid, text, now, out)
         else:
             self.rows.add(db, contact, sid, GatewayNotice(id=sid, text=text), now, out)
+        if self.rows.is_of_house:  # what has happened to it has happened to all of these
+            for portal in portals.of_network(db, self.rows.network):
+                self.rooms.line(db, portal.room, notice, text, now, out)
 
     def _invite(self, db: Transaction, event: RemoteInvite, now: float, out: Committed) -> None:
         contact = contacts.get(db, self.rows.account, event.contact)

@@ -22,7 +22,7 @@ from gateway.bridge.outbound.wanted import (
     IncomingText,
     Planned,
 )
-from gateway.bridge.quotes import above, leading
+from gateway.bridge.quotes import above, cited, leading
 from gateway.bridge.reacting import Reacting
 from gateway.bridge.rooms import enclosures, quotes, references, slow_mode, threads
 from gateway.bridge.rooms.addressing import Addressing, Pointer, once, within
@@ -128,6 +128,7 @@ class RoomWishes:
             thread_after=None if thread is None else threads.last(db, room, thread),
             own_thread=text.thread if thread is None else "",
             quote=above(text.body, shown),
+            cites=self._cited(db, room, reply, above(text.body, shown)),
             mentions=self._mentions(db, account, room, text, body),
             enclosed=enclosures.within(text.enclosed, text.body, shown),
             spans=spans,
@@ -210,6 +211,12 @@ class RoomWishes:
                 answered, rest = quotes.quoted(db, room, quote.words), quote.rest
         reply = None if answered is None else _known(db, room, answered)
         return (None, text.body) if reply is None else (reply, rest)
+
+    def _cited(self, db: Transaction, room: RoomRow, reply: MessageRow | None, quote: str) -> str:
+        said = None
+        if self._capabilities.quotes and reply is not None and quote:
+            said = texts.last(db, room.id, reply.id)
+        return "" if said is None else cited(quote, said.message.body)
 
     def _reactions(
         self, db: Transaction, account: Account, room: RoomRow, wanted: IncomingReactions

@@ -13,6 +13,7 @@ Entity = dict[str, Any]
 
 _MOST_ENTITIES = 100
 _IN_ALL = {"bold", "italic", "underline", "strikethrough", "spoiler"}
+_IN_QUOTES = _IN_ALL | {"custom_emoji"}
 _QUOTES = {"blockquote", "expandable_blockquote"}
 _FOUND = (
     ("url", re.compile(r"https?://[^\s<>\"]*[^\s<>\".,;:!?)]")),
@@ -32,6 +33,17 @@ def part(text: str, offset: int, length: int) -> str:
     """What an entity covers."""
     coded = text.encode("utf-16-le")
     return coded[2 * offset : 2 * (offset + length)].decode("utf-16-le")
+
+
+def styles_of_part(entities: Iterable[Entity], begin: int, length: int) -> list[Entity]:
+    """Those that a quote of a part keeps, as they are in that."""
+    found = []
+    for each in entities:
+        first = max(each["offset"], begin)
+        last = min(each["offset"] + each["length"], begin + length)
+        if each["type"] in _IN_QUOTES and first < last:
+            found.append({**each, "offset": first - begin, "length": last - first})
+    return found
 
 
 def put_right(

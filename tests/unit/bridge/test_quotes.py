@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.bridge.quotes import Quote, folded, leading
+from gateway.bridge.quotes import Quote, cited, folded, leading
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,20 @@ def test_req_436_nothing_of_the_own_words_is_lost(body: str) -> None:
     if quote is not None:
         assert body.endswith(quote.rest)
         assert not quote.rest.startswith(">")
+
+
+@pytest.mark.parametrize(
+    ("quote", "part"),
+    [
+        ("> or biscuits\n", "or   biscuits"),
+        ("> cake\n> or biscuits\n\n", "cake\n  or   biscuits"),
+        ("> (cake\n", ""),
+        ("> A cake\n> or biscuits (soon)?\n", ""),  # all of it
+        ("> Bob: A cake\n", ""),
+        ("> biscuits (soon)\n", "biscuits (soon)"),
+        ("", ""),
+    ],
+)
+def test_req_436_a_part_of_what_is_answered(quote: str, part: str) -> None:
+    """As it stands there, however clients lay it out."""
+    assert cited(quote, "A cake\n  or   biscuits (soon)?") == part

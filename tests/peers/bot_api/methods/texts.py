@@ -9,7 +9,7 @@ from tests.peers.bot_api.calls import Call, method
 from tests.peers.bot_api.chats import Chat
 from tests.peers.bot_api.errors import Misuse, bad
 from tests.peers.bot_api.messages import Message
-from tests.peers.bot_api.text import part, units
+from tests.peers.bot_api.text import part, styles_of_part, units
 
 Json = dict[str, Any]
 
@@ -107,4 +107,8 @@ def _quote(message: Message, wanted: Json) -> Json:
     asked = wanted.get("quote_position", position)
     if part(message.text, asked, units(quote)) == quote:
         position = asked
-    return {"text": quote, "position": position, "is_manual": True}
+    styles = styles_of_part(message.entities, position, units(quote))
+    if styles != wanted.get("quote_entities", []):
+        raise bad("QUOTE_TEXT_INVALID")
+    made = {"text": quote, "position": position, "is_manual": True}
+    return made | ({"entities": styles} if styles else {})
