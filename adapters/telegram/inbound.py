@@ -29,6 +29,7 @@ from gateway.events import (
     RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
+from gateway.text import clean
 from gateway.text.wording import tr
 
 _OF_BOTS = (
@@ -36,6 +37,7 @@ _OF_BOTS = (
 )  # fmt: skip
 KINDS = (*_OF_BOTS, *connected_events.KINDS)
 """What is asked for; see "allowed_updates"."""
+_THERE = (ChatMember.OWNER, ChatMember.ADMINISTRATOR, ChatMember.MEMBER)
 _MOST_CONTENT = 16_000
 
 
@@ -128,7 +130,21 @@ class Inbound:
 
 
 def _of_membership(change: ChatMemberUpdated, number: int) -> Iterator[RemoteEvent]:
-    """Somebody stops the bot, or starts it again."""
+    """Somebody stops the bot, or starts it again; or puts it into a channel, where it is not told
+    what is said."""
+    moment = int(change.date.timestamp())
+    id = RemoteMessageId(f"{change.chat.id}/bot {moment}.{number}")
+    was_there, is_there = (
+        member.status in _THERE for member in (change.old_chat_member, change.new_chat_member)
+    )
+    if change.chat.type == ChatType.CHANNEL and is_there and not was_there:
+        name = " ".join(clean(change.chat.title or "").split())
+        text = tr(
+            "Your bot was put into the channel “{name}”. Channels are no rooms: nothing comes "
+            "from there, and nothing can be said there.",
+            name=name,
+        )
+        yield RemoteNotice(contact=None, id=id, text=text)
     if change.chat.type != ChatType.PRIVATE:
         return
     is_stopped = change.new_chat_member.status == ChatMember.BANNED
@@ -138,9 +154,4 @@ def _of_membership(change: ChatMemberUpdated, number: int) -> Iterator[RemoteEve
     text = tr("They have started your bot again.")
     if is_stopped:
         text = tr("They have stopped your bot, so it cannot write to them any more.")
-    moment = int(change.date.timestamp())
-    yield RemoteNotice(
-        contact=RemoteUserId(str(change.chat.id)),
-        id=RemoteMessageId(f"{change.chat.id}/bot {moment}.{number}"),
-        text=text,
-    )
+    yield RemoteNotice(contact=RemoteUserId(str(change.chat.id)), id=id, text=text)

@@ -248,10 +248,17 @@ def test_an_older_server_says_less_of_what_an_administrator_may() -> None:
     assert (room.name, own.member.affiliation) == ("Tea", Affiliation.ADMIN)
 
 
-def test_a_channel_with_the_bot_is_nothing() -> None:
+def test_a_channel_with_the_bot_is_no_room() -> None:
+    """That is said when it comes, and nothing comes from there."""
     about = {"chat": CHANNEL, "from": ANNA, "date": 1_700_000_000}
     come = {"old_chat_member": _member("left"), "new_chat_member": _member("member")}
-    assert _events({"update_id": 4, "my_chat_member": {**about, **come}}) == []
+    (notice,) = _events({"update_id": 4, "my_chat_member": {**about, **come}})
+    assert isinstance(notice, RemoteNotice)
+    assert (notice.contact, "the channel “News”" in notice.text) == (None, True)
+    gone = {"old_chat_member": _member("member"), "new_chat_member": _member("left")}
+    assert _events({"update_id": 5, "my_chat_member": {**about, **gone}}) == []
+    post = {"message_id": 1, "chat": CHANNEL, "date": 1_700_000_000, "text": "news"}
+    assert _events({"update_id": 6, "channel_post": post}) == []
 
 
 def test_what_cannot_be_read_is_one_events_trouble() -> None:
