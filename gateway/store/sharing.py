@@ -44,6 +44,18 @@ def users(db: Connection, room: RoomId) -> dict[RemoteUserId, UserJid]:
     return {RemoteUserId(member): UserJid(user) for member, user in found}
 
 
+def rulers(db: Connection, room: RoomId) -> frozenset[UserJid]:
+    """The users of this gateway who moderate a room."""
+    found = db.execute(
+        "SELECT account.user FROM account_room JOIN account ON account.id = account_room.account"
+        " JOIN member ON member.room = account_room.room"
+        " AND member.remote_id = account.remote_id AND member.affiliation IN ('owner', 'admin')"
+        f" WHERE account_room.room = ? AND account.kind <> '{_HOUSE}'",
+        (room,),
+    )
+    return frozenset(UserJid(user) for (user,) in found)
+
+
 def _sharers(db: Connection, room: RoomId) -> list[tuple[RemoteUserId, AccountId]]:
     return db.execute(
         "SELECT account.remote_id, account.id FROM account_room"

@@ -436,3 +436,17 @@ async def test_what_happens_to_the_house_is_said_in_linked_groups(portal: Portal
     assert _bodies(told["erin"]) == [("", said)]
     (line,) = [log for log in portal.house.logs if log["event"] == "house_notice"]
     assert line["said"] == said
+
+
+async def test_req_521_who_moderates_an_open_group_sees_who_others_are(portal: Portal) -> None:
+    """As lists say it, or Converse.js 14 takes them for others; nobody else does."""
+    await portal.join("erin")
+    told = await portal.join("fred")
+    shown = {
+        item.get("jid")
+        for each in (await portal.settle())["erin"] + (await portal.join("erin", device="pad"))
+        for item in each.iter(f"{MUC_USER}item")
+    }
+    assert shown >= {FRED, f"bob@{GATEWAY}"}
+    seen = {item.get("jid") for each in told for item in each.iter(f"{MUC_USER}item")}
+    assert seen == {None, f"{FRED}/phone"}

@@ -152,6 +152,10 @@ class Rooms:
         """The members of a room who are users of this gateway, as far as that is known there."""
         return sharing.users(self._store.reader, room.id)
 
+    def rulers(self, room: RoomRow) -> frozenset[UserJid]:
+        """The users of this gateway who moderate a room."""
+        return sharing.rulers(self._store.reader, room.id)
+
     def me(self, account: Account, room: RoomRow) -> MemberRow | None:
         """The account's own membership; None if it is not in the room any more."""
         return members.find(self._store.reader, room.id, account.remote_id)

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from gateway.ids import RemoteUserId
+from gateway.ids import RemoteUserId, is_virtual, user_of
 from gateway.store.sessions import Shown
 from gateway.xmpp import jid
 from gateway.xmpp.codec.xml import attribute
@@ -30,6 +30,8 @@ class Place:
     """The network wants to know what its people have read."""
     has_avatars: bool = False
     """The network says who has a picture, and who has none."""
+    rulers: Collection[str] = ()
+    """Bare JIDs of users who moderate it, if it is a channel."""
     devices: Mapping[RemoteUserId, Shown] = field(default_factory=dict)
     """What those of the users show who are in with a client, if it is told now."""
 
@@ -37,6 +39,15 @@ class Place:
         """Whether a session is that of a member."""
         user = self.users.get(member)
         return user is not None and (len(self.users) == 1 or user == jid.split(session).bare)
+
+    def shown_to(self, session: str, member: RemoteUserId) -> str:
+        """Who a session is told that a member is (REQ-521): where not everybody knows that, those
+        who moderate the room are told whom they can ban, and not whose account that is."""
+        if self.is_private:
+            return self.jid_of(member)
+        if self.rulers and jid.split(session).bare in self.rulers:
+            return user_of(member) if is_virtual(member) else self.puppet(member)
+        return ""
 
     def jid_of(self, member: RemoteUserId) -> str:
         """Who a member is, where everybody knows that (REQ-521)."""

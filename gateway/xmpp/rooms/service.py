@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
@@ -83,6 +83,7 @@ class RoomService:
         users: Mapping[RemoteUserId, str],
         *,
         is_private: bool,
+        rulers: Collection[str] = (),
         devices: Mapping[RemoteUserId, Shown] | None = None,
     ) -> Place:
         return Place(
@@ -93,6 +94,7 @@ class RoomService:
             caps=self._component.iqs.rooms.occupant.caps(),
             is_read=self._component.network.adapter.capabilities.read_marks,
             has_avatars=self._component.network.rooms.avatars.is_offered,
+            rulers=rulers,
             devices=devices or {},
         )
 
@@ -334,7 +336,10 @@ class RoomService:
             return []
         users = self._rooms.users(room)
         shown = self._rooms.sessions.shown(room, users.keys() & stanzas.shown_in(told, users))
-        place = self._place(room.remote_id, users, is_private=room.private, devices=shown)
+        rulers = () if room.private else self._rooms.rulers(room)
+        place = self._place(
+            room.remote_id, users, is_private=room.private, rulers=rulers, devices=shown
+        )
         if isinstance(told, RoomJoined):
             return [one for to in told.to for one in self._joined(told, room, place, to)]
         return stanzas.of_row(told, place, now, is_resent=row.resent)

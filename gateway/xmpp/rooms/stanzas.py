@@ -46,15 +46,15 @@ def statuses(codes: Iterable[int]) -> str:
 def presence(
     place: Place, told: RoomPresence, to: str, codes: Iterable[int] = (), id: str = ""
 ) -> Stanza:
-    """An occupant's presence for one session. It is told the real JID where the room is private
-    (REQ-521), and its own always."""
+    """An occupant's presence for one session. It is told its own JID always, and that of others as
+    `Place.shown_to` says."""
     is_self = place.is_of(told.member, to)
     codes = {*codes, *_codes(told, is_self=is_self)}
     item = _item(told)
     if is_self:
         item["jid"] = to
-    elif place.is_private:
-        item["jid"] = place.jid_of(told.member)
+    elif shown := place.shown_to(to, told.member):
+        item["jid"] = shown
     written = "".join(f" {name}='{attribute(value)}'" for name, value in item.items())
     actor = f"<actor nick='{attribute(told.actor)}'/>" if told.actor else ""
     reason = f"<reason>{text(told.reason)}</reason>" if told.reason else ""
