@@ -17,6 +17,7 @@ Telegram account has these here, too.
 ``connected``         whose own chats the bot was let into; ``connected_events`` what happens
                       there, ``connected_outbound`` what the user does there,
                       ``connected_looks`` asks what a connection is
+``pictures``          who has which picture, and its bytes; ``profiles`` what contacts show
 ``ruling``            what users do with groups; ``rights`` who may do what
 ``known``             what is remembered of all these
 ``outbound``          commands as requests; ``buckets`` says when, ``answering`` is to a part
@@ -90,6 +91,7 @@ class TelegramAdapter(Adapter):
         reactions_per_message=1,
         reactions_allowed=ALLOWED,
         retractions=True,
+        avatars=True,
         files=True,
         sends_files=True,
         max_file_bytes=LARGEST,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import structs
 
+from adapters.telegram.pictures import Faces
 from adapters.telegram.rights import room_rights
 from gateway.events import (
     Affiliation,
@@ -64,6 +65,8 @@ class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
     """By which anybody finds it."""
     rights: tuple[str, ...] = ()
     """Those of the bot as an administrator; see `adapters.telegram.rights`."""
+    picture: str = ""
+    """See `adapters.telegram.pictures`."""
     shows_past: bool = False
     """Who comes later sees what was said before."""
 
@@ -99,10 +102,17 @@ class Groups:
     """Of one bot."""
 
     def __init__(
-        self, own: RemoteUserId, state: Mapping[str, str], *, is_house: bool = False
+        self,
+        own: RemoteUserId,
+        state: Mapping[str, str],
+        faces: Faces,
+        *,
+        is_house: bool = False,
     ) -> None:
-        """``own``: the bot. ``is_house``: it is that of the gateway."""
+        """``own``: the bot. ``faces``: of the people there. ``is_house``: the bot is that of the
+        gateway."""
         self._own = own
+        self._faces = faces
         self._is_house = is_house
         self._groups: dict[RemoteRoomId, _Group] = {}
         self._moved: dict[str, RemoteRoomId] = {}
@@ -163,7 +173,7 @@ class Groups:
         own = Member(user=self._own, name="" if facts is None else facts.own_name)
         people = {own.user: own}
         if facts is not None:
-            people |= {ruler.user: ruler for ruler in facts.rulers}
+            people |= {ruler.user: self._faced(ruler) for ruler in facts.rulers}
         shape = Shape(name) if facts is None else facts.shape
         self._groups[room] = _Group(shape, people)
         self._keep(room)
@@ -193,6 +203,12 @@ class Groups:
                     )
             for ruler in facts.rulers:
                 yield from self.member(room, ruler)
+
+    def looked(self, room: RemoteRoomId) -> Iterator[RemoteEvent]:
+        """What was learned of it, though nothing has happened there."""
+        facts, group = self._facts.pop(room, None), self._groups.get(room)
+        if group is not None and facts is not None:
+            yield from self._anew(room, group, facts.shape.name, facts)
 
     def described(
         self, room: RemoteRoomId, *, name: str | None = None, about: str | None = None
@@ -224,7 +240,8 @@ class Groups:
             yield _room(room, shape)
 
     def member(self, room: RemoteRoomId, member: Member) -> Iterator[RemoteEvent]:
-        """Somebody is there, as this."""
+        """Somebody is there, as this, and with the picture that they have."""
+        member = self._faced(member)
         people = self._groups[room].people
         before = people.get(member.user)
         if before == member:
@@ -235,6 +252,15 @@ class Groups:
         if any(self._kept(filter(None, (before, member)))):
             self._keep(room)
         yield RemoteMember(room=room, member=member)
+
+    def _faced(self, member: Member) -> Member:
+        return structs.replace(member, avatar=self._faces.of(member.user))
+
+    def pictured(self, user: RemoteUserId) -> Iterator[RemoteEvent]:
+        """Somebody has another picture, wherever they are."""
+        for room, group in self._groups.items():
+            if user in group.people:
+                yield from self.member(room, group.people[user])
 
     def speaker(self, room: RemoteRoomId, user: RemoteUserId, name: str) -> Iterator[RemoteEvent]:
         """Somebody is there, since they do something; as what is not said."""
@@ -361,6 +387,7 @@ def _room(
         members=members,
         is_new=is_new,
         may=room_rights(shape.rights),
+        avatar=shape.picture,
     )
 
 

@@ -43,6 +43,12 @@ def person_of(contact: str) -> int | None:
     return None if found is None else int(found[1])
 
 
+def face_of(contact: RemoteUserId) -> RemoteUserId:
+    """The person who a contact is, whomever they write to."""
+    person = person_of(contact)
+    return contact if person is None else RemoteUserId(str(person))
+
+
 def is_group(number: str) -> bool:
     """Whether a group may be called so."""
     return _GROUP.fullmatch(number) is not None

@@ -9,6 +9,7 @@ from functools import partial
 from adapters.telegram.connected import Connected
 from adapters.telegram.groups import Groups
 from adapters.telegram.naming import Usernames
+from adapters.telegram.pictures import Faces
 from adapters.telegram.polls import Polls
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.topics import Topics
@@ -22,6 +23,7 @@ class Known:
 
     own: RemoteUserId
     """The bot."""
+    faces: Faces
     groups: Groups
     topics: Topics
     polls: Polls
@@ -33,9 +35,11 @@ class Known:
     def read(account: AccountContext) -> Known:
         """What the state of an account has."""
         own, state = account.remote_id, account.state()
+        faces = Faces(state)
         return Known(
             own,
-            Groups(own, state, is_house=account.is_house),
+            faces,
+            Groups(own, state, faces, is_house=account.is_house),
             Topics(state),
             Polls(state),
             Connected(state, account.clock),
@@ -45,7 +49,8 @@ class Known:
     def changes(self) -> dict[str, str | None]:
         """Of the state, since this was asked last."""
         return (
-            self.groups.changes()
+            self.faces.changes()
+            | self.groups.changes()
             | self.topics.changes()
             | self.polls.changes()
             | self.connected.changes()

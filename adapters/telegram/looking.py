@@ -18,6 +18,7 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 
 from adapters.telegram.groups import Facts, Shape
 from adapters.telegram.known import Known
+from adapters.telegram.pictures import picture_of
 from adapters.telegram.request import SharedRequest
 from adapters.telegram.rights import affiliation_of, rights_in
 from gateway.adapter import Clock
@@ -32,6 +33,7 @@ _REST_S = 60.0
 """So long nothing is asked for when there was no answer: what is said waits for that."""
 _MOST_GROUPS = 1_000
 _RULERS = {ChatMember.OWNER: Affiliation.OWNER, ChatMember.ADMINISTRATOR: Affiliation.ADMIN}
+_PICTURED = ("new_chat_photo", "delete_chat_photo")
 Raw = Mapping[str, Any]
 
 
@@ -42,6 +44,14 @@ def group_in(update: Raw) -> Raw | None:
         if isinstance(chat, dict) and chat.get("type") in (ChatType.GROUP, ChatType.SUPERGROUP):
             return chat if isinstance(chat.get("id"), int) else None
     return None
+
+
+def _is_other(update: Raw) -> bool:
+    """The bot may be told more than before, or anything again; or the group has another picture,
+    which is not called as in the message that says so."""
+    message = update.get("message")
+    is_pictured = isinstance(message, dict) and not message.keys().isdisjoint(_PICTURED)
+    return "my_chat_member" in update or is_pictured
 
 
 def named(about: Raw) -> str:
@@ -91,23 +101,27 @@ class Looks:
         if chat is None:
             return
         now = self._clock.monotonic()
-        if "my_chat_member" in update:  # it may be told more than before, or anything again
+        if _is_other(update):
             self.again(chat["id"])
-        if now < max(self._due.get(chat["id"], now), self._rests_until):
-            return
+        if now >= max(self._due.get(chat["id"], now), self._rests_until):
+            await self.at(chat["id"])
+
+    async def at(self, chat: int) -> None:
+        """Ask what a group is, so that it can be told."""
+        now = self._clock.monotonic()
         if len(self._due) >= _MOST_GROUPS:
             self._due.clear()
         try:
             async with asyncio.timeout(_LOOK_S):
-                facts = await self._facts(chat["id"])
+                facts = await self._facts(chat)
         except (BadRequest, Forbidden):
             facts = None
         except (TelegramError, TimeoutError):
             self._rests_until = now + _REST_S
             return
         if facts is not None:
-            self._groups.learn(self._groups.room_of(chat["id"]), facts)
-        self._due[chat["id"]] = now + (_REFUSED_S if facts is None else _AGAIN_S)
+            self._groups.learn(self._groups.room_of(chat), facts)
+        self._due[chat] = now + (_REFUSED_S if facts is None else _AGAIN_S)
 
     async def _facts(self, chat: int) -> Facts | None:
         """None of an answer that nobody understands."""
@@ -124,6 +138,7 @@ class Looks:
                     clean(about.get("description") or ""),
                     clean(about.get("username") or ""),
                     next(filter(None, map(self._own_rights, ruling)), ()),
+                    picture_of(about),
                     shows_past=bool(about.get("has_visible_history")),
                 ),
                 tuple(filter(None, (ruler(each, self._own) for each in ruling))),

@@ -110,12 +110,15 @@ class Ruling:
         account: AccountContext,
         bot: Bot,
         groups: Groups,
+        look: Callable[[int], Awaitable[None]],
         tell: Callable[[Callable[[], Events]], Awaitable[None]],
     ) -> None:
-        """``tell`` has the gateway store what came of it, and what is known of groups."""
+        """``look`` asks what a group is; ``tell`` has the gateway store what came of something,
+        and what is known of groups."""
         self._account = account
         self._bot = bot
         self._groups = groups
+        self._look = look
         self._tell = tell
 
     async def do(self, action: RoomAction) -> None:
@@ -220,12 +223,13 @@ class Ruling:
             await self._tell(partial(self._groups.described, action.room, about=about))
 
     async def _picture(self, action: SetRoomAvatar) -> None:
-        """What it is called is looked up when something happens there."""
         chat = int(self._chat(action))
         if action.data:
             await _asked(self._upload(chat, action))
         else:
             await _asked(self._bot.delete_chat_photo(chat))
+        await self._look(chat)
+        await self._tell(partial(self._groups.looked, action.room))
 
     async def _upload(self, chat: int, action: SetRoomAvatar) -> None:
         """Not by the library, whose files go by a request of its own making."""

@@ -8,7 +8,7 @@ it may forget.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -24,7 +24,9 @@ from adapters.telegram.inbound import Inbound
 from adapters.telegram.known import Known
 from adapters.telegram.looking import Looks, group_in, named
 from adapters.telegram.outbound import Outbound
+from adapters.telegram.pictures import Asking, Pictures, picture_of
 from adapters.telegram.polling import Cursor, Polling, Raw
+from adapters.telegram.profiles import Profiles
 from adapters.telegram.relay import Heard, Relay
 from adapters.telegram.request import SharedRequest, TooMany
 from adapters.telegram.ruling import Ruling
@@ -32,7 +34,7 @@ from adapters.telegram.settings import TelegramSettings
 from adapters.telegram.unseen import Unseen
 from gateway.adapter import AccountContext, Contact, Download, Sent, Session
 from gateway.errors import AuthExpired, NotFound, Transient, Unsupported
-from gateway.events import Command, RemoteEvent, RemoteNotice, RemoteProfile, RoomAction
+from gateway.events import Command, RemoteEvent, RemoteNotice, RoomAction
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.text import clean
 from gateway.text.wording import tr
@@ -41,7 +43,6 @@ _FIND_S = 4.5
 _LONGEST_PAUSE_S = 60.0
 """After a longer one, or several that are, the user is told why nothing comes."""
 _DAY_S = 86_400
-_MOST_NAMES = 5_000
 _NOTED_EVERY_S = 600.0
 
 
@@ -74,8 +75,6 @@ class TelegramSession(Session):
         self._called = called
         self._request = request
         self._settings = settings
-        self._names: dict[RemoteUserId, str] = {}
-        """What the gateway was told, so that it is not told with each message."""
         self._unseen = Unseen()
         self._telling = asyncio.Lock()
         """What is known of groups is stored together with what was told of them."""
@@ -99,6 +98,20 @@ class TelegramSession(Session):
         return Known.read(self._account)
 
     @cached_property
+    def _profiles(self) -> Profiles:
+        return Profiles(self._known.faces)
+
+    @cached_property
+    def _pictures(self) -> Pictures:
+        asking = Asking(self._bot, self._request, self._downloads)
+        faces = self._known.faces
+        return Pictures(self._account, asking, faces, self._tell, self._pictured)
+
+    def _pictured(self, user: RemoteUserId) -> Iterator[RemoteEvent]:
+        yield from self._profiles.pictured(user)
+        yield from self._known.groups.pictured(user)
+
+    @cached_property
     def _inbound(self) -> Inbound:
         known, clock = self._known, self._account.clock
         in_own_chats = ConnectedEvents(
@@ -117,7 +130,7 @@ class TelegramSession(Session):
 
     @cached_property
     def _ruling(self) -> Ruling:
-        return Ruling(self._account, self._bot, self._known.groups, self._tell)
+        return Ruling(self._account, self._bot, self._known.groups, self._looks.at, self._tell)
 
     @cached_property
     def _connection_looks(self) -> ConnectionLooks:
@@ -132,12 +145,21 @@ class TelegramSession(Session):
 
     async def run(self) -> None:
         """Poll until cancelled. See `gateway.adapter.Session.run`."""
+        looking = asyncio.create_task(self._pictures.run())
+        try:
+            await self._poll(looking)
+        finally:
+            looking.cancel()
+
+    async def _poll(self, looking: asyncio.Task[None]) -> None:
         polling = Polling(self._bot, self._request)
         cursor = Cursor.read(self._account.cursor)
         timeout_s, is_connected, paused_s = 0, False, 0.0
         if self._relay is not None:
             await self._relay.own_name()
         while True:
+            if looking.done():
+                looking.result()
             if is_connected:
                 await self._account.ready()
             try:
@@ -208,10 +230,11 @@ class TelegramSession(Session):
                 raise
 
     async def _commit(self, found: Sequence[RemoteEvent], cursor: str | None = None) -> None:
-        news, names = self._news(found)
+        news, shown = self._profiles.news(found)
         changes = self._known.changes()
         await self._account.commit(news, cursor=cursor, state=changes)
-        self._names.update(names)
+        self._profiles.told(shown)
+        self._pictures.heard(news)
 
     def _gap(self, cursor: Cursor | None, now: float) -> list[RemoteEvent]:
         """What was lost is said, since nobody can fetch it any more."""
@@ -224,22 +247,6 @@ class TelegramSession(Session):
             time=spoken(silence_s),
         )
         return [RemoteNotice(contact=None, id=RemoteMessageId(f"gap {cursor.asked}"), text=text)]
-
-    def _news(
-        self, found: Sequence[RemoteEvent]
-    ) -> tuple[list[RemoteEvent], dict[RemoteUserId, str]]:
-        """Without names that were told already, and the names that are told."""
-        if len(self._names) > _MOST_NAMES:
-            self._names.clear()
-        news: list[RemoteEvent] = []
-        names: dict[RemoteUserId, str] = {}
-        for event in found:
-            if isinstance(event, RemoteProfile):
-                if names.get(event.contact, self._names.get(event.contact)) == event.name:
-                    continue
-                names[event.contact] = event.name
-            news.append(event)
-        return news, names
 
     async def _tell_conflict(self, error: Conflict) -> None:
         """Once a day: what is not fetched here is fetched by somebody else, and gone."""
@@ -275,6 +282,10 @@ class TelegramSession(Session):
         """See `gateway.adapter.Session.download`."""
         return await self._downloads.open(reference, start)
 
+    async def avatar(self, reference: str) -> bytes:
+        """See `gateway.adapter.Session.avatar`."""
+        return await self._pictures.fetch(reference)
+
     async def find(self, contact: RemoteUserId) -> Contact:
         """Bot API, getChat: of people who have written to the bot, or to the user. Not by the
         library, which takes no answer of a server that is older than itself."""
@@ -291,7 +302,8 @@ class TelegramSession(Session):
         except TelegramError as error:
             raise error_of(error, is_own_chat=person is not None) from None
         names = (chat.get("first_name"), chat.get("last_name")) if isinstance(chat, dict) else ()
-        return Contact(name=" ".join(clean(" ".join(filter(None, names))).split()))
+        avatar = picture_of(chat) if isinstance(chat, dict) else None
+        return Contact(name=" ".join(clean(" ".join(filter(None, names))).split()), avatar=avatar)
 
     async def log_out(self) -> None:
         """There is no method that ends a token: logOut and close are for moves between servers."""

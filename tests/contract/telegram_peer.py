@@ -40,6 +40,18 @@ _RIGHTS = (
 )
 
 
+class _Clock(FastClock):
+    """Goes faster, but for leaps."""
+
+    ahead = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.ahead
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead
+
+
 class TelegramPeer(Peer):
     """Bob and carol have written to the bot, which is told of that no more."""
 
@@ -64,6 +76,7 @@ class TelegramPeer(Peer):
         self.adapter = TelegramAdapter(context)
         self.http = http
         self._telegram = telegram
+        self._clock = _Clock()
         self._bot = telegram.bot("Alice", "alice_bot", has_topics=True)
         self._bob, self._carol = telegram.person("Bob"), telegram.person("Carol")
         for person in (self._bob, self._carol):
@@ -78,7 +91,7 @@ class TelegramPeer(Peer):
 
     def running(self, account: Account) -> Running:
         """Messages are sent one a second, which is no time for tests."""
-        account.clock = FastClock()
+        account.clock = self._clock
         return super().running(account)
 
     def answers(self) -> Mapping[str, str]:
@@ -148,6 +161,16 @@ class TelegramPeer(Peer):
         message = self._message(said)
         name = {"type": "bold", "offset": 0, "length": len(author.name)}
         assert (message.sender, message.entities) == (self._relay, [name])
+
+    async def pictures(self, group: RemoteRoomId, png: bytes) -> None:
+        """Of people's nothing tells, so it is seen when they say something a day later."""
+        found = self._groups[group]
+        assert isinstance(found, Group)
+        self._telegram.groups.picture(found, png)
+        self._bob.show(png)
+        self._clock.ahead += 2 * 86_400
+        for where in (self._bot, found):
+            self._bob.say(where, "look at me")
 
     async def says_in_group(self, group: RemoteRoomId, body: str) -> RemoteMessageId:
         return _named(self._bob.say(self._groups[group], body))

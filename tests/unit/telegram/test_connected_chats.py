@@ -280,7 +280,7 @@ async def test_a_chat_that_the_bot_was_not_let_into(own: Own) -> None:
     carol = own.telegram.person("Carol")
     contact = RemoteUserId(f"me.{carol.id}")
     async with own.world.running() as session:
-        assert await session.find(own.contact) == Contact(name="Bob Burns")
+        assert await session.find(own.contact) == Contact(name="Bob Burns", avatar="")
         with pytest.raises(NotFound, match="not let your bot into"):
             await session.find(contact)
         with pytest.raises(NotFound, match="not let your bot into"):

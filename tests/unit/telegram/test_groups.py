@@ -7,6 +7,7 @@ import pytest
 
 from adapters.telegram import buckets
 from adapters.telegram.groups import Groups
+from adapters.telegram.pictures import Faces
 from gateway.adapter import Session
 from gateway.errors import AdapterError, Forbidden, NotFound
 from gateway.events import (
@@ -111,14 +112,19 @@ async def test_a_group_of_which_nothing_can_be_learned_is_a_room_all_the_same(
 
 async def test_who_does_not_answer_is_left_alone_for_a_minute(world: World) -> None:
     """Of none of the groups anything is asked, since what is said waits for it."""
-    fault = world.telegram.faults.fail(method="getChat", times=0)
+    world.telegram.faults.fail(method="getChat", times=0)
     first, second = (
         world.telegram.groups.create(name, world.anna, world.bot) for name in ("Tea", "Coffee")
     )
     async with world.running():
         world.anna.say(second, "one")
         await _heard(world, "one")
-        assert fault.hits == 1
+        asked = [
+            each.arguments["chat_id"]
+            for each in world.telegram.asked.items
+            if each.method == "getChat"
+        ]
+        assert len([chat for chat in asked if chat < 0]) == 1
         world.telegram.faults.end()
         world.clock.ahead += 61
         for group in (first, second):
@@ -318,7 +324,7 @@ async def test_a_group_that_becomes_a_supergroup_stays_the_room_that_it_was(
 
 
 def test_what_a_group_became_may_have_been_told_before() -> None:
-    groups = Groups(RemoteUserId("123"), {})
+    groups = Groups(RemoteUserId("123"), {}, Faces({}))
     old, new = RemoteRoomId("-4"), RemoteRoomId("-1004")
     for room in (old, new):
         assert len(list(groups.opened(room, "Tea"))) == 1

@@ -12,6 +12,7 @@ from adapters.telegram.connected_events import ConnectedEvents
 from adapters.telegram.groups import Groups
 from adapters.telegram.inbound import Inbound
 from adapters.telegram.known import Known
+from adapters.telegram.pictures import Faces
 from adapters.telegram.polls import Polls
 from adapters.telegram.reactions import Reactions
 from adapters.telegram.request import SharedRequest
@@ -62,8 +63,8 @@ def _events(raw: dict[str, Any], reactions: Reactions | None = None) -> list[Rem
 
 def _inbound(reactions: Reactions | None = None) -> Inbound:
     own, bot, clock, made = RemoteUserId("123"), _bot(), SystemClock(), reactions or _reactions({})
-    connected = Connected({}, clock)
-    known = Known(own, Groups(own, {}), Topics({}), Polls({}), connected, made)
+    connected, faces = Connected({}, clock), Faces({})
+    known = Known(own, faces, Groups(own, {}, faces), Topics({}), Polls({}), connected, made)
     return Inbound(bot, known, ConnectedEvents(bot, own, connected, known.usernames, clock))
 
 

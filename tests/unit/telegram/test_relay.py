@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.telegram.groups import Groups
+from adapters.telegram.pictures import Faces
 from adapters.telegram.relay import Heard, Relay
 from adapters.telegram.request import SharedRequest
 from gateway.events import (
@@ -434,6 +435,6 @@ async def test_who_writes_to_the_bot_is_told_once_what_it_is_for(at: House) -> N
 )
 async def test_what_nobody_understands_is_told_as_ever(at: House, message: Any) -> None:
     bot: Any = SimpleNamespace(base_url=at.telegram.url)
-    groups = Groups(at.account.remote_id, {})
+    groups = Groups(at.account.remote_id, {}, Faces({}))
     relay = Relay(at.account, bot, SharedRequest(at.account.http), groups, lambda _: None)
     assert await relay.heard({"update_id": 7, "message": message}) is Heard.ALL

@@ -60,6 +60,7 @@ async def test_styles_and_an_answer(world: World) -> None:
 async def test_whoever_waits_for_a_turn_has_sent_nothing(world: World) -> None:
     """What is on its way after it would be unclear if the gateway were killed."""
     clock = world.account.clock = _Still()
+    world.bot.updates.expire()  # nobody is looked at
     async with world.running() as session:
         for number in range(7):
             await session.turn(world.text(f"text {number}"))

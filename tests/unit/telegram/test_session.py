@@ -110,4 +110,4 @@ async def test_a_server_older_than_the_library_knows_people(world: World) -> Non
     answer = json.dumps({"ok": True, "result": chat}).encode()
     async with world.running() as session:
         world.telegram.faults.garble(answer, method="getChat")
-        assert await session.find(world.contact) == Contact(name="Anna Bauer")
+        assert await session.find(world.contact) == Contact(name="Anna Bauer", avatar="")

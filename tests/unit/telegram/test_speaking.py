@@ -221,7 +221,8 @@ async def test_a_file_alone_has_a_name_alone(at: House) -> None:
 
 async def test_errors_do_not_speak_of_a_bot_of_the_user(at: House) -> None:
     async with at.running() as session:
-        at.telegram.faults.refuse(forbidden("bot was kicked from the group chat"))
+        kicked = forbidden("bot was kicked from the group chat")
+        at.telegram.faults.refuse(kicked, method="sendMessage")
         with pytest.raises(Forbidden) as caught:
             await session.send(at.text("hello"), "k.1")
     assert caught.value.text == "The bot is not in this group any more."

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from adapters.telegram import buckets
+from adapters.telegram import buckets, pictures
 from gateway.adapter import Sent, Session
 from gateway.errors import RateLimited, Transient, Uncertain
 from gateway.events import Author
@@ -140,6 +140,7 @@ async def test_a_line_has_its_turn_and_a_reaction_has_none(
     at: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(buckets, "_CHAT_BURST", 0.0)
+    monkeypatch.setattr(pictures, "_MOST_WANTED", 0)  # nobody is looked at, at another pace
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
