@@ -10,6 +10,7 @@ from telegram import (
     ChatMemberAdministrator,
     ChatMemberOwner,
     ChatMemberRestricted,
+    ReplyParameters,
     Update,
 )
 from telegram.constants import ChatAction, ChatType
@@ -170,6 +171,74 @@ async def test_topics(client: telegram.Bot, api: BotApi, anna: Person, bot: Bot)
         await client.send_message(forum.id, "yes", message_thread_id=topic)
     api.groups.close_topic(forum, topic, again=True)
     await client.send_message(forum.id, "yes", message_thread_id=topic)
+
+
+async def test_who_may_write_into_which_topic(
+    client: telegram.Bot, api: BotApi, anna: Person, bot: Bot, friends: Group
+) -> None:
+    """Into closed ones administrators who manage topics; into none that is gone, nor where there
+    are none. An answer goes where what it answers is."""
+    forum = api.groups.create("Forum", anna, bot, is_forum=True)
+    topic = api.groups.open_topic(forum, "News")
+    said = anna.say(forum, "in it", topic=topic)
+    for closed in (topic, None):
+        api.groups.close_topic(forum, closed)
+        with pytest.raises(BadRequest, match="Topic_closed"):
+            await client.send_message(forum.id, "yes", message_thread_id=closed)
+    with pytest.raises(BadRequest, match="Topic_closed"):
+        await client.send_message(forum.id, "yes", reply_parameters=ReplyParameters(said.id))
+    api.groups.promote(forum, bot, "can_manage_topics")
+    sent = await client.send_message(forum.id, "yes", reply_parameters=ReplyParameters(said.id))
+    assert (sent.message_thread_id, sent.is_topic_message) == (topic, True)
+    api.groups.delete_topic(forum, topic)
+    assert said.is_deleted
+    for chat, thread in ((forum, topic), (friends, 1)):
+        with pytest.raises(BadRequest, match="Message thread not found"):
+            await client.send_message(chat.id, "yes", message_thread_id=thread)
+
+
+async def test_chains_of_answers_are_no_topics(
+    client: telegram.Bot, anna: Person, friends: Group
+) -> None:
+    first = anna.say(friends, "one")
+    second = anna.say(friends, "two", reply_to=first)
+    anna.say(friends, "three", reply_to=second)
+    messages = [each.message for each in await client.get_updates()]
+    found = [
+        (each and each.message_thread_id, each and each.is_topic_message) for each in messages
+    ]
+    assert found == [(None, None), (first.id, None), (first.id, None)]
+
+
+async def test_topics_of_a_chat(client: telegram.Bot, api: BotApi, anna: Person, bot: Bot) -> None:
+    bot.has_topics = True
+    topic = anna.open_topic(bot, "News")
+    anna.say(bot, "in it", topic=topic)
+    opened, inside = (each.message for each in await client.get_updates())
+    assert opened is not None
+    assert opened.forum_topic_created is not None
+    assert inside is not None
+    assert (inside.message_thread_id, inside.is_topic_message) == (topic, True)
+    sent = await client.send_message(anna.id, "yes", message_thread_id=topic)
+    assert sent.message_thread_id == topic
+    with pytest.raises(BadRequest, match="Message thread not found"):
+        await client.send_message(anna.id, "yes", message_thread_id=4711)
+
+
+async def test_a_poll_is_told_again_when_it_is_closed(
+    client: telegram.Bot, anna: Person, friends: Group
+) -> None:
+    """What was told before stays as it was, and nobody is told where it is."""
+    asked = anna.ask(friends, "Tea?", "yes", "no")
+    anna.close_poll(asked, 2, 1)
+    begun, closed = await client.get_updates()
+    assert begun.message is not None
+    assert begun.message.poll is not None
+    assert (begun.message.poll.is_closed, begun.message.poll.total_voter_count) == (False, 0)
+    assert closed.message is None
+    assert closed.poll is not None
+    assert (closed.poll.id, closed.poll.is_closed) == (begun.message.poll.id, True)
+    assert [option.voter_count for option in closed.poll.options] == [2, 1]
 
 
 async def test_a_group_gets_another_id(

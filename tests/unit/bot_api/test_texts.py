@@ -85,6 +85,31 @@ async def test_answers_and_quotes(client: telegram.Bot, anna: Person, friends: G
     assert answer.quote.position == 1
 
 
+async def test_a_quote_has_the_styles_of_what_it_quotes(
+    client: telegram.Bot, anna: Person, friends: Group
+) -> None:
+    """Links and the like are none; what lies around the quote is cut."""
+    styles = [
+        {"type": "bold", "offset": 0, "length": 6},
+        {"type": "code", "offset": 7, "length": 5},
+    ]
+    said = anna.say(friends, "😀 two three", styles)
+    for quote in ("two", "😀 three"):
+        with pytest.raises(BadRequest, match="Quote_text_invalid"):
+            await client.send_message(
+                friends.id, "yes", reply_parameters=ReplyParameters(said.id, quote=quote)
+            )
+    bold = MessageEntity("bold", 0, 3)
+    styled = ReplyParameters(said.id, quote="two", quote_entities=[bold])
+    sent = await client.send_message(friends.id, "yes", reply_parameters=styled)
+    assert sent.quote is not None
+    assert sent.quote.entities == (bold,)
+    plain = ReplyParameters(said.id, quote="three")
+    sent = await client.send_message(friends.id, "yes", reply_parameters=plain)
+    assert sent.quote is not None
+    assert sent.quote.entities == ()
+
+
 async def test_answers_to_what_is_gone(client: telegram.Bot, anna: Person, friends: Group) -> None:
     said = anna.say(friends, "one")
     anna.delete(said)
