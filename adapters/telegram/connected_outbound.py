@@ -90,7 +90,8 @@ class ConnectedOutbound:
         send = partial(self._sent, command, chat, owner.connection.id)
         async with self._asking(command, is_repeatable=False):
             number = await answered(reply, send)
-        return Sent(remote_id=ids.of_own(owner.user, ids.message_id(chat, number)))
+        sent = ids.sent_as(chat, number)
+        return Sent(remote_id=None if sent is None else ids.of_own(owner.user, sent))
 
     async def _sent(
         self, command: SendText, chat: int, connection: str, reply: ReplyParameters | None

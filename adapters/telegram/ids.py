@@ -87,6 +87,12 @@ def number_of_own(owner: int, message: str | None, chat: int) -> int | None:
     return number_of(message.removeprefix(before), str(chat)) if message and known else None
 
 
+def sent_as(chat: int, message: int) -> RemoteMessageId | None:
+    """The same of one that was sent; None if it has no number yet. Bot API, "Message",
+    ``message_id``: a film for a large chat may be sent later, and is 0 before that."""
+    return message_id(chat, message) if message else None
+
+
 def about(message: RemoteMessageId, what: str) -> RemoteMessageId:
     """What it calls something that is said about a message."""
     return RemoteMessageId(f"{message}/{what}")

@@ -137,7 +137,7 @@ class Outbound:
         self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=False):
             number = await answered(reply, partial(self._sent, command, chat))
-        return Sent(remote_id=ids.message_id(int(chat), number))
+        return Sent(remote_id=ids.sent_as(int(chat), number))
 
     async def _sent(
         self, command: SendText | SendRoomText, chat: str, reply: ReplyParameters | None

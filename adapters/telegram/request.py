@@ -23,6 +23,8 @@ _WHOLE_S = 120.0
 """After the longest silence an answer has so much time to come whole: 10 MB at 0.7 Mbit/s."""
 _ANSWER_LIMIT = 32 * 1024 * 1024
 """Bytes of an answer: a hundred updates, each with a message of the longest kind."""
+_OF_OTHERS = ("reply_to_message", "external_reply", "quote")
+"""Bot API, "Message": what is about other messages."""
 _PAUSE_S = 5.0
 """Where the server wants one and does not say for how long."""
 _LONGEST_PAUSE_S = 86_400.0
@@ -121,10 +123,14 @@ class SharedRequest(BaseRequest):
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
         """Bot API, "Making requests": an object, which has the result if there is one. The library
-        would log what it cannot read. Raises `Unanswered`."""
+        would log what it cannot read. Of a message that the bot has sent, without what it answers:
+        that may be of a kind that the library cannot read. Raises `Unanswered`."""
         parsed = _object(payload)
         if parsed is None or ("result" not in parsed and not isinstance(payload, _Refusal)):
             raise Unanswered("no answer")
+        if isinstance(made := parsed.get("result"), dict):
+            for name in _OF_OTHERS:
+                made.pop(name, None)
         return parsed
 
 

@@ -258,6 +258,8 @@ def test_a_channel_with_the_bot_is_no_room() -> None:
     assert (notice.contact, "the channel “News”" in notice.text) == (None, True)
     gone = {"old_chat_member": _member("member"), "new_chat_member": _member("left")}
     assert _events({"update_id": 5, "my_chat_member": {**about, **gone}}) == []
+    still = {"old_chat_member": _member("left"), "new_chat_member": _member("kicked")}
+    assert _events({"update_id": 7, "my_chat_member": {**about, **still}}) == []
     post = {"message_id": 1, "chat": CHANNEL, "date": 1_700_000_000, "text": "news"}
     assert _events({"update_id": 6, "channel_post": post}) == []
 

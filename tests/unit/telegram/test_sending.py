@@ -4,6 +4,7 @@ refusals."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -19,10 +20,12 @@ from gateway.errors import (
     Unsupported,
 )
 from gateway.events import (
+    FileKind,
     React,
     RemoteNotice,
     Retract,
     SendText,
+    SentFile,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
 from gateway.text import Span, Style
@@ -203,3 +206,29 @@ async def test_an_answer_that_does_not_come_leaves_nobody_waiting(
         assert isinstance(await _refused(session, edit), Transient)
         await session.send(edit, "k.2")
     assert [message.text for message in world.chat.seen.items] == ["anew"]
+
+
+async def test_what_was_answered_may_be_of_a_kind_that_nobody_can_read(world: World) -> None:
+    """The answer of Telegram has all of it, and the message has been sent."""
+    chat = {"id": world.anna.id, "type": "private", "first_name": "Anna"}
+    made = {"message_id": 9, "date": 1, "chat": chat, "text": "yes"}
+    answer = json.dumps({"ok": True, "result": {**made, "reply_to_message": {"novelty": 1}}})
+    async with world.running() as session:
+        world.telegram.faults.garble(answer.encode(), method="sendMessage")
+        sent = await session.send(world.text("yes"), "k.1")
+    assert sent.remote_id == f"{world.anna.id}:9"
+
+
+@pytest.mark.parametrize("method", ["sendMessage", "sendDocument"])
+async def test_what_is_sent_later_has_no_number_yet(world: World, method: str) -> None:
+    """All such have 0, and are not one message."""
+    chat = {"id": world.anna.id, "type": "private", "first_name": "Anna"}
+    answer = {"ok": True, "result": {"message_id": 0, "date": 1, "chat": chat, "text": "yes"}}
+    world.account.files["https://files.example/1"] = b"bytes"
+    file = SentFile(
+        url="https://files.example/1", name="x.bin", kind=FileKind.FILE, media_type="a/b"
+    )
+    async with world.running() as session:
+        world.telegram.faults.garble(json.dumps(answer).encode(), method=method)
+        command = world.text("yes", file=file if method == "sendDocument" else None)
+        assert (await session.send(command, "k.1")).remote_id is None
