@@ -132,7 +132,10 @@ def cards(message: Message) -> tuple[ContactCard, ...]:
 
 
 def forwarded(message: Message) -> str:
-    """From whom somebody has passed it on, as a line; empty if they have not."""
+    """From whom somebody has passed it on, as a line; empty if they have not. What comes by itself
+    from the channel of a group is said by that channel (Bot API, ``is_automatic_forward``)."""
+    if message.is_automatic_forward:
+        return ""
     match message.forward_origin:
         case MessageOriginUser(sender_user=user):
             name = user.full_name

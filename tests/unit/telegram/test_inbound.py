@@ -28,6 +28,7 @@ from gateway.events import (
     RemoteReaction,
     RemoteRetraction,
     RemoteRoom,
+    RemoteRoomMessage,
     RemoteUnreadable,
 )
 from gateway.ids import RemoteMessageId, RemoteUserId
@@ -247,6 +248,23 @@ def test_an_older_server_says_less_of_what_an_administrator_may() -> None:
     assert isinstance(room, RemoteRoom)
     assert isinstance(own, RemoteMember)
     assert (room.name, own.member.affiliation) == ("Tea", Affiliation.ADMIN)
+
+
+def test_what_comes_from_the_channel_of_a_group_is_said_by_the_channel() -> None:
+    telegram = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+    origin = {"type": "channel", "date": 1_700_000_000, "chat": CHANNEL, "message_id": 3}
+    post = {"message_id": 8, "date": 1_700_000_000, "chat": GROUP, "from": telegram}
+    post |= {"sender_chat": CHANNEL, "forward_origin": origin, "text": "news"}
+    said = [
+        event
+        for automatic in ({"is_automatic_forward": True}, {})
+        for event in _events({"update_id": 3, "message": {**post, **automatic}})
+        if isinstance(event, RemoteRoomMessage)
+    ]
+    assert [(event.sender, event.body) for event in said] == [
+        ("-100300", "news"),
+        ("-100300", "news\n(Passed on from News.)"),
+    ]
 
 
 def test_a_channel_with_the_bot_is_no_room() -> None:
