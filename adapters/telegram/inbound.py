@@ -51,11 +51,14 @@ class Inbound:
         self._in_own_chats = in_own_chats
 
     def events(self, raw: Mapping[str, Any]) -> list[RemoteEvent]:
-        """What an update says. Never raises: what cannot be converted is one event's trouble."""
+        """What an update says. Never raises: what cannot be converted is one event's trouble. What
+        was found before that is told: it is known from now on, such as that there is a group."""
+        found: list[RemoteEvent] = []
         try:
-            return list(self._events(raw))
+            found.extend(self._events(raw))  # which keeps what comes before an error
         except Exception as error:  # whatever strangers send, and whatever the library makes of it
-            return self._unreadable(raw, error)
+            found += self._unreadable(raw, error)
+        return found
 
     def _events(self, raw: Mapping[str, Any]) -> Iterator[RemoteEvent]:
         if self._in_own_chats.takes(raw):

@@ -250,6 +250,15 @@ def test_an_older_server_says_less_of_what_an_administrator_may() -> None:
     assert (room.name, own.member.affiliation) == ("Tea", Affiliation.ADMIN)
 
 
+def test_a_group_in_which_the_first_message_cannot_be_read_is_told_all_the_same() -> None:
+    entity = {"type": "bold", "offset": "nowhere", "length": 1}
+    said = {"message_id": 8, "date": 1_700_000_000, "chat": GROUP, "from": ANNA, "text": "tea"}
+    events = _events({"update_id": 3, "message": {**said, "entities": [entity]}})
+    rooms = [event.room for event in events if isinstance(event, RemoteRoom)]
+    (unreadable,) = (event for event in events if isinstance(event, RemoteUnreadable))
+    assert rooms == [unreadable.room] == [str(GROUP["id"])]
+
+
 def test_what_comes_from_the_channel_of_a_group_is_said_by_the_channel() -> None:
     telegram = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
     origin = {"type": "channel", "date": 1_700_000_000, "chat": CHANNEL, "message_id": 3}
