@@ -66,10 +66,9 @@ def untold(db: Connection, network: NetworkName) -> list[Portal]:
 
 
 def tell(db: Transaction, network: NetworkName, room: RemoteRoomId) -> bool:
-    """Whether the address was not told yet, and the group is still linked; now it is told."""
+    """Whether the group is still linked; its address is told now."""
     told = db.execute(
-        "UPDATE portal SET is_told = 1 WHERE network = ? AND remote_id = ? AND NOT is_told",
-        (network, room),
+        "UPDATE portal SET is_told = 1 WHERE network = ? AND remote_id = ?", (network, room)
     )
     return told.rowcount == 1
 

@@ -254,6 +254,36 @@ async def _changes(erin: Manager, who: str) -> str:
     )
 
 
+async def test_nobody_is_told_of_groups_that_they_may_not_come_into(portal: Portal) -> None:
+    house = portal.house
+    fred, stranger = Manager(house, FRED), Manager(house, "mallory@elsewhere.example")
+    assert await fred.listed("") == {portal.room}
+    assert await stranger.listed("") == set()
+    await house.store.write(
+        lambda db: portals.set_affiliation(
+            db,
+            house.bridge.name,
+            next(iter(house.bridge.portals.rooms)),
+            UserJid(FRED),
+            portals.OUTCAST,
+        )
+    )
+    assert await fred.listed("") == set()
+    assert _table(await fred.give("linked-groups")) == []
+
+
+async def test_a_group_that_cannot_be_told_is_unlinked_all_the_same(portal: Portal) -> None:
+    house = portal.house
+    house.network.faults.append({"error": "forbidden", "text": "The bot may not write here."})
+    erin = Manager(house, ERIN)
+    answers = {"group": portal.room}, {"sure": "1"}
+    assert "is not linked any more" in await erin.does("unlink-group", *answers)
+    assert not house.bridge.portals.rooms
+    (told,) = [log for log in house.logs if log["event"] == "group_not_told"]
+    assert told["reason"] == "The bot may not write here."
+    assert not house.network.sent
+
+
 # --- leaving ------------------------------------------------------------------------------------
 
 
@@ -319,6 +349,8 @@ async def test_what_somebody_has_linked_outlives_them(portal: Portal) -> None:
     await portal.settle()
     assert portal.house.bridge.portals.rooms
     assert await _kept(portal.house, ERIN) == []
+    (found,) = portal.house.bridge.portals.seen_by(UserJid(FRED))
+    assert found.linked_by == ""
     await portal.house.store.write(
         lambda db: portals.set_affiliation(
             db,

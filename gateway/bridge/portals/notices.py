@@ -111,7 +111,7 @@ class PortalNotices:
     def _row(
         self, db: Transaction, account: Account, portal: Portal, what: str, text: str
     ) -> InboundRow:
-        now = self._now()
+        now, language = self._now(), self._port.language_of(account.user)
         sid = stanza_id(self._network, account.user, "group", what, portal.room, str(now))
         return journal.add_inbound(
             db,
@@ -120,6 +120,6 @@ class PortalNotices:
             user=account.user,
             contact=GATEWAY,
             stanza_id=sid,
-            delivery=told_in(GatewayNotice(id=sid, text=text), account.language),
+            delivery=told_in(GatewayNotice(id=sid, text=text), language),
             now=now,
         )
