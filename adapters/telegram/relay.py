@@ -168,7 +168,6 @@ class Relay:
             return await self._link(room, command, is_owner=is_owner)
         if name == UNLINK:
             said = await self._account.unlink_room(room)
-            self._groups.forget(room)
         elif command.answered is None:
             said = _WHOM
         else:

@@ -46,6 +46,13 @@ def test_whose_bot_it_is(at: House) -> None:
     assert at.bot.token not in repr(linked) + repr(at.adapter.context.settings)
 
 
+def _relay(at: House) -> Relay:
+    """That of a session."""
+    bot: Any = SimpleNamespace(base_url=at.telegram.url)
+    groups = Groups(at.account.remote_id, {}, Faces({}))
+    return Relay(at.account, bot, SharedRequest(at.account.http), groups, lambda _: None)
+
+
 # --- what it hears ----------------------------------------------------------------------------
 
 
@@ -146,6 +153,15 @@ async def test_a_linked_group_that_becomes_a_supergroup_stays_linked(at: House) 
     assert not at.account.of(RemoteRoomMoved)
 
 
+async def test_what_a_linked_group_became_is_linked_before_the_group_says_so(at: House) -> None:
+    at.link()
+    relay, new = _relay(at), {"id": -1002000000009, "type": "supergroup", "title": "Tea"}
+    moved = {"message_id": 1, "from": at.anna.json(), "chat": new}
+    heard = await relay.heard({"message": {**moved, "migrate_from_chat_id": at.group.id}})
+    assert heard is Heard.ALL
+    assert await relay.heard({"message": {**moved, "text": "hello"}}) is Heard.NOTHING
+
+
 # --- linking ----------------------------------------------------------------------------------
 
 
@@ -227,6 +243,8 @@ async def test_nobody_else_can_link_and_nobody_else_gets_an_answer(at: House) ->
     async with at.running():
         carol.say(at.group, "/link ABCD-EFGH")
         at.anna.say(at.group, "/link ABCD-EFGH", forwarded_from=carol)
+        other = at.telegram.bot("Other", "other_bot")
+        at.anna.send(at.group, {"text": "/link ABCD-EFGH", "via_bot": other.json()})
         await at.polled()
         assert (at.account.linked, at.answers()) == (set(), [])
         at.link()
@@ -299,6 +317,7 @@ async def test_a_group_is_linked_no_longer_and_then_again(at: House) -> None:
         await at.heard("one")
         await _codes(at, "/unlink", "not heard")
         assert at.account.linked == set()
+        assert not [key for key in at.account.stored if key.startswith("group ")]
         at.account.codes["ABCD-EFGH"] = at.account.codes["IJKL-MNOP"] = False
         await _codes(at, "/link ABCD-EFGH", "two")
         await at.heard("two")
@@ -425,6 +444,34 @@ async def test_who_writes_to_the_bot_is_told_once_what_it_is_for(at: House) -> N
     assert at.account.events == []
 
 
+async def test_who_cannot_be_told_holds_up_nobody(at: House) -> None:
+    carol = at.telegram.person("Carol")
+    at.anna.start(at.bot)
+    at.anna.block(at.bot)
+    carol.start(at.bot)
+    async with at.running():
+        await at.polled()
+    assert len(at.telegram.world.private(at.bot, carol).seen.items) == 1
+
+
+async def test_very_many_who_write_are_not_all_told(
+    at: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within one hour."""
+    monkeypatch.setattr("adapters.telegram.relay._MOST_HEARD", 2)
+    people = [at.telegram.person(f"Person {number}") for number in range(5)]
+    chats = [at.telegram.world.private(at.bot, person) for person in people]
+    async with at.running():
+        for person in people[:3]:
+            person.start(at.bot)
+        await at.polled()
+        at.clock.ahead += 3_601
+        for person in people[2:]:
+            person.say(at.bot, "hello")
+        await at.polled()
+    assert [len(chat.seen.items) for chat in chats] == [1, 1, 1, 1, 0]
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -434,7 +481,5 @@ async def test_who_writes_to_the_bot_is_told_once_what_it_is_for(at: House) -> N
     ],
 )
 async def test_what_nobody_understands_is_told_as_ever(at: House, message: Any) -> None:
-    bot: Any = SimpleNamespace(base_url=at.telegram.url)
-    groups = Groups(at.account.remote_id, {}, Faces({}))
-    relay = Relay(at.account, bot, SharedRequest(at.account.http), groups, lambda _: None)
+    relay = _relay(at)
     assert await relay.heard({"update_id": 7, "message": message}) is Heard.ALL

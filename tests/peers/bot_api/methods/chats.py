@@ -103,7 +103,10 @@ def leave_chat(call: Call) -> bool:
 
 
 def _group(call: Call) -> Group:
-    chat = call.chat()
+    """Whoever may say nothing there can still ask."""
+    chat = call.chat(to_write=False)
+    if chat.member(call.bot).status != "restricted":
+        chat.check_open_to(call.bot)
     if not isinstance(chat, Group):
         raise bad("there are no administrators in the private chat")
     return chat
