@@ -10,7 +10,9 @@ from xml.etree.ElementTree import Element
 
 import pytest_asyncio
 
+from gateway.adapter import AUTHOR_BYTES
 from gateway.ids import UserJid
+from gateway.text.wording import tr
 from tests.scenario.house import GATEWAY, HOME, RELAY, House, Options
 from tests.scenario.test_rooms import MAM, MUC_USER, _received
 
@@ -301,6 +303,30 @@ async def test_edits_and_reactions_say_for_whom_they_are(portal: Portal) -> None
     await portal.settle()
     (reaction,) = [each for each in portal.house.network.commands if each["op"] == "react"]
     assert reaction["author"] == {"user": f"xmpp:{FRED}", "name": "Fred"}
+
+
+async def test_long_texts_leave_room_for_whose_they_are(tmp_path: Path) -> None:
+    """Where a message of the network has 500 bytes, the account of somebody has all of them."""
+    async with House(tmp_path, Options(house=True, adapter="brief")) as house:
+        portal = await Portal(house).begin()
+        await portal.join("erin")
+        told = await portal.speak("erin", "x" * 300, "e1")
+        assert _bodies(told["erin"]) == [("Erin", "x" * 300)]
+    said = [(text.body, text.about["author"]["name"]) for text in house.network.sent]
+    room = 500 - AUTHOR_BYTES
+    assert said == [("x" * room, "Erin"), ("x" * (300 - room), "Erin")]
+
+
+async def test_people_of_the_network_are_spoken_to_in_the_language_of_the_gateway(
+    tmp_path: Path,
+) -> None:
+    async with House(tmp_path, Options(house=True, language="de")) as house:
+        await house.start()
+        account = house.bridge.accounts.house
+        assert account is not None
+        assert account.link is not None
+        said = account.link.aside().worded(tr("This group is linked already."))
+    assert said == "Diese Gruppe ist schon verbunden."
 
 
 async def test_req_424_nobody_edits_what_others_say_through_the_same_house(

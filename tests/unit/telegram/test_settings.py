@@ -2,6 +2,7 @@
 """What an admin may set, and the example of it."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from adapters.telegram import TelegramAdapter, TelegramSettings
 from adapters.telegram.settings import ServerUrl
+from gateway.adapter import Secret
 from gateway.config import load_config
 from gateway.errors import ConfigError
 from gateway.ids import NetworkName
@@ -22,10 +24,10 @@ networks:
 """
 
 
-def _settings(tmp_path: Path, text: str) -> object:
+def _settings(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) -> object:
     file = tmp_path / "config.yaml"
     file.write_text(text)
-    config = load_config(file, {}, adapters={"telegram": lambda: TelegramAdapter})
+    config = load_config(file, environ or {}, adapters={"telegram": lambda: TelegramAdapter})
     return config.networks[_NETWORK].settings
 
 
@@ -108,3 +110,34 @@ def test_files_are_in_a_directory_of_a_server_of_ones_own(
     assert problem.message.startswith("local_files: ")
     assert "expected the directory in which telegram-bot-api --local" in problem.message
     assert said in problem.message
+
+
+_TOKEN = "123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11"
+_VARIABLE = "DRAGOMAN_NETWORKS_TELEGRAM_SETTINGS_RELAY_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ"),
+    [
+        (f"relay_token: '{_TOKEN}'", {}),
+        ("relay_token_file: token", {}),
+        ("", {_VARIABLE: _TOKEN}),
+        ("", {f"{_VARIABLE}_FILE": "token"}),
+    ],
+)
+def test_the_token_of_the_gateways_own_bot_is_a_secret(
+    tmp_path: Path, settings: str, environ: dict[str, str]
+) -> None:
+    (tmp_path / "token").write_text(f"{_TOKEN}\n")
+    found = _settings(tmp_path, _CONFIG.format(settings=settings), environ)
+    assert found == TelegramSettings(relay_token=Secret(_TOKEN))
+    assert "ABC-DEF" not in repr(found)
+
+
+def test_what_is_no_token_is_said_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _settings(tmp_path, _CONFIG.format(settings=f"relay_token: '{_TOKEN} x'"))
+    (problem,) = caught.value.problems
+    assert problem.where == "networks.telegram.settings"
+    assert problem.message.startswith("relay_token: no token of a bot; expected what @BotFather")
+    assert "ABC-DEF1" not in str(problem)
