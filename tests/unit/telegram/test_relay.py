@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateway's own bot: which groups it hears, and how they are linked."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from adapters.telegram.groups import Groups
 from adapters.telegram.pictures import Faces
 from adapters.telegram.relay import Heard, Relay
 from adapters.telegram.request import SharedRequest
+from gateway.errors import StoreUnavailable
 from gateway.events import (
     Affiliation,
     Departure,
@@ -328,6 +330,58 @@ async def test_a_group_is_linked_no_longer_and_then_again(at: House) -> None:
     told = [{each.user for each in room.members or ()} for room in at.account.of(RemoteRoom)]
     assert told == [{str(at.bot.id), str(at.anna.id)}] * 3
     assert at.answers()[0].text == "This group is not linked any more."
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("place", range(3))
+async def test_wherever_it_ends_a_group_is_linked_and_told_whole(
+    at: House, monkeypatch: pytest.MonkeyPatch, place: int, after: bool
+) -> None:
+    """It was linked before, and somebody on XMPP has ended that."""
+    at.link()
+    async with at.running():
+        await _codes(at, "before")
+        await at.heard("before")
+    at.account.linked.clear()
+    at.account.codes["ABCD-EFGH"] = False
+    at.anna.say(at.group, "/link ABCD-EFGH")
+    at.anna.say(at.group, "hello")
+    told = len(at.account.events)
+    steps = 0
+
+    def cut(name: str) -> None:
+        work = getattr(at.account, name)
+
+        async def step(*args: Any, **named: Any) -> Any:
+            nonlocal steps
+            is_last, steps = steps == place, steps + 1
+            if is_last and not after:
+                raise StoreUnavailable("before")
+            done = await work(*args, **named)
+            if is_last:
+                raise StoreUnavailable("after")
+            return done
+
+        monkeypatch.setattr(at.account, name, step)
+
+    cut("commit")
+    cut("link_room")
+    running = at.running()
+    task = await running.start()
+    await asyncio.wait({task})
+    assert isinstance(task.exception(), StoreUnavailable)
+    monkeypatch.undo()
+    async with at.running():
+        await at.polled()
+    assert at.account.linked == {at.room}
+    events = at.account.events[told:]
+    bodies = {event.id: event.body for event in events if isinstance(event, RemoteRoomMessage)}
+    assert list(bodies.values()) == ["hello"]
+    assert isinstance(events[0], RemoteRoom)
+    assert {each.user for each in events[0].members or ()} == {
+        at.account.remote_id,
+        str(at.anna.id),
+    }
 
 
 async def test_many_commands_of_one_person_are_one(at: House) -> None:
