@@ -25,7 +25,7 @@ from gateway.events import (
     RemoteRoomMessage,
     RemoteRoomNotice,
 )
-from gateway.ids import RemoteRoomId, RemoteUserId
+from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.text import clean
 
 _GONE = (ChatMember.LEFT, ChatMember.BANNED)
@@ -77,6 +77,7 @@ class GroupEvents:
                 text=happened.text,
                 is_important=happened.is_important,
                 thread=root_of(message),
+                about=_pinned(message),
             )
 
     def _speaker(self, message: Message) -> tuple[RemoteUserId, str]:
@@ -154,6 +155,11 @@ class GroupEvents:
                 return
             how, actor = Departure.LEFT, user
         yield from self._groups.gone(room, user, how, actor)
+
+
+def _pinned(message: Message) -> RemoteMessageId | None:
+    found = message.pinned_message
+    return None if found is None else ids.message_id(found.chat.id, found.message_id)
 
 
 def _titled(chat: Chat) -> str:

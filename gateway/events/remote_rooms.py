@@ -245,6 +245,8 @@ class RemoteRoomNotice(Record, frozen=True, kw_only=True):
     to hear of nothing else."""
     thread: RemoteMessageId | None = None
     """The thread that it belongs to. Then it can be answered, as a message of the network."""
+    about: RemoteMessageId | None = None
+    """The message with which it has happened: it is shown as an answer to that."""
 
 
 class RemoteRoomTopic(Record, frozen=True, kw_only=True):

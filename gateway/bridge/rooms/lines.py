@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.rooms import threads
+from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.room_rows import THE_ROOM, RoomRows
 from gateway.bridge.splitting import brief
 from gateway.events import RemoteRoomNotice, RoomMessage
-from gateway.ids import RemoteMessageId
 from gateway.locale import in_language
 from gateway.store import Transaction, archive, conversations
 from gateway.store.archive import Level
@@ -45,6 +45,7 @@ class Lines:
     """In the rooms of one account."""
 
     room_rows: RoomRows
+    references: References
 
     def line(
         self,
@@ -71,8 +72,7 @@ class Lines:
     ) -> None:
         """What the network tells. In a thread it is one of the messages there: what follows may
         answer it."""
-        about = f"notice {event.id}"
-        self._line(db, room, about, event.text, now, out, level, event.thread, event.id)
+        self._line(db, room, f"notice {event.id}", event.text, now, out, level, event)
 
     def _line(
         self,
@@ -83,9 +83,9 @@ class Lines:
         now: float,
         out: Committed,
         level: Level,
-        thread: RemoteMessageId | None = None,
-        remote_id: RemoteMessageId | None = None,
+        event: RemoteRoomNotice | None = None,
     ) -> None:
+        """``event``: of which it tells."""
         archive_id = self.room_rows.id(room, "archive", "line", about)
         if not text or archive.get(db, room.id, archive_id) is not None:
             return
@@ -96,7 +96,8 @@ class Lines:
             occupant="",
             body=brief(in_language(text, self.room_rows.language(room))),
             sent_at=now,
-            thread=threads.id_of(room, thread),
+            thread=threads.id_of(room, None if event is None else event.thread),
+            reply=None if event is None else self.references.reply(db, room, event.about),
         )
         message = conversations.add_message(
             db,
@@ -104,7 +105,7 @@ class Lines:
             stanza_id=said.id,
             origin=Origin.CONTACT,
             sent_at=now,
-            remote_id=None if thread is None else remote_id,
+            remote_id=None if event is None or event.thread is None else event.id,
             number=self.room_rows.place(),
         )
         self.room_rows.say(db, room, THE_ROOM, said, now, out, message, level=level)

@@ -50,7 +50,12 @@ def what_is_said(room_rows: RoomRows) -> Said:
     edits = Edits(room_rows, references, retractions)
     speech = Speech(room_rows, references, edits, Reflections(room_rows, references, edits))
     return Said(
-        speech, reactions, retractions, Reading(room_rows), Lines(room_rows), Topics(room_rows)
+        speech,
+        reactions,
+        retractions,
+        Reading(room_rows),
+        Lines(room_rows, references),
+        Topics(room_rows),
     )
 
 

@@ -139,14 +139,16 @@ async def test_who_does_not_answer_is_left_alone_for_a_minute(world: World) -> N
 
 
 async def test_what_nobody_has_said(world: World) -> None:
-    """A message that is pinned is a line of the room."""
+    """A message that is pinned is a line of the room, which says which one it is."""
     group = world.telegram.groups.create("Tea", world.anna, world.bot)
     async with world.running():
-        world.telegram.groups.pin(world.anna.say(group, "tea at five"))
+        said = world.anna.say(group, "tea at five")
+        world.telegram.groups.pin(said)
         notice = await world.account.first(RemoteRoomNotice)
         world.telegram.groups.rename(group, "Coffee")
         await world.account.first(RemoteRoom, lambda room: room.name == "Coffee")
     assert (notice.room, notice.text) == (_room(group), "Anna Bauer has pinned a message.")
+    assert notice.about == f"{group.id}:{said.id}"
     assert len(world.account.of(RemoteRoomMessage)) == 1
 
 
