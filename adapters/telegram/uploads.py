@@ -30,7 +30,8 @@ LARGEST_LOCAL: Final = 2_000 * 1000 * 1000
 VOICE_TYPE: Final = "audio/ogg"
 _LONGEST_CAPTION = 1024
 _PHOTO, _PHOTO_SIDES, _PHOTO_RATIO = 10 * 1000 * 1000, 10_000, 20
-_ANSWER_S = 120.0
+_ANSWER_S, _LOCAL_ANSWER_S = 120.0, 600.0
+"""A server of the admin's own takes a file at once, and answers when Telegram has it."""
 _PICTURES = ("image/jpeg", "image/png", "image/webp")
 _SHOWN: Final = {
     FileKind.VOICE: ("voice", (VOICE_TYPE,)),
@@ -91,7 +92,8 @@ class Uploads:
             request = Upload(self._account.http, _body(fields, kind, facts, source))
             url = f"{self._bot.base_url}/send{kind.title()}"
             try:
-                made: Any = await request.post(url, read_timeout=_ANSWER_S)
+                answer_s = _LOCAL_ANSWER_S if self._bot.local_mode else _ANSWER_S
+                made: Any = await request.post(url, read_timeout=answer_s)
             except TelegramError:
                 if source.failed is not None:
                     raise source.failed from None

@@ -240,3 +240,20 @@ async def test_larger_files_are_sent(local: World, world: World) -> None:
     async with local.running() as session:
         await session.send(local.text("", file=file), "k.1")
     assert local.chat.seen.items[0].content["document"]["file_size"] == 60_000_000
+
+
+async def test_a_server_has_the_time_to_pass_a_file_on(
+    local: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has taken all of it long before Telegram has it."""
+    monkeypatch.setattr("adapters.telegram.uploads._ANSWER_S", 0.1)
+    url = "https://files.example/1"
+    local.account.files[url] = b"bytes"
+    file = SentFile(url=url, name="x.bin", kind=FileKind.FILE, media_type="a/b")
+    async with local.running() as session:
+        fault = local.telegram.faults.hold(method="sendDocument", carried_out=True)
+        sending = asyncio.ensure_future(session.send(local.text("", file=file), "k.1"))
+        await fault.reached()
+        await asyncio.sleep(0.5)
+        fault.let_go()
+        assert (await sending).remote_id is not None
