@@ -272,15 +272,22 @@ async def test_nobody_is_told_of_groups_that_they_may_not_come_into(portal: Port
     assert _table(await fred.give("linked-groups")) == []
 
 
-async def test_a_group_that_cannot_be_told_is_unlinked_all_the_same(portal: Portal) -> None:
+@pytest.mark.parametrize("is_away", [False, True])
+async def test_a_group_that_cannot_be_told_is_unlinked_all_the_same(
+    portal: Portal, is_away: bool
+) -> None:
     house = portal.house
     house.network.faults.append({"error": "forbidden", "text": "The bot may not write here."})
+    if is_away:
+        await house.network.stop()
+        await house.clock.settle()
     erin = Manager(house, ERIN)
     answers = {"group": portal.room}, {"sure": "1"}
     assert "is not linked any more" in await erin.does("unlink-group", *answers)
     assert not house.bridge.portals.rooms
     (told,) = [log for log in house.logs if log["event"] == "group_not_told"]
-    assert told["reason"] == "The bot may not write here."
+    why = "not connected" if is_away else "The bot may not write here."
+    assert told["reason"] == why
     assert not house.network.sent
 
 
@@ -345,6 +352,7 @@ async def test_req_209_a_form_ends_it_without_an_account_too(portal: Portal) -> 
 async def test_what_somebody_has_linked_outlives_them(portal: Portal) -> None:
     """So does that they may not come in."""
     await portal.join("fred")
+    await Manager(portal.house, ERIN).does("link-group", {"who": "named"})
     await Manager(portal.house, ERIN).does("unregister", {"sure": "1"})
     await portal.settle()
     assert portal.house.bridge.portals.rooms

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
+from gateway.adapter import Session
 from gateway.bridge.accounts import Account
 from gateway.bridge.ground import Ground
 from gateway.bridge.links.link import Link
@@ -80,16 +81,15 @@ class House:
         self.changed(account)
 
     def _announce(self, room: RemoteRoomId, text: str) -> None:
-        self._ground.tasks.spawn(self._say(room, text), "word to a group")
-
-    async def _say(self, room: RemoteRoomId, text: str) -> None:
-        """Something to a group that nobody waits for, and that is not tried again."""
+        """Nobody waits for it, and it is not tried again."""
         link = self.link()
-        session = None if link is None else link.session
-        command = SendRoomText(room=room, body=text)
-        if session is None:
+        if link is None or link.session is None:
+            self._not_told("not connected")
             return
+        saying = self._say(link.session, SendRoomText(room=room, body=text))
+        self._ground.tasks.spawn(saying, "word to a group")
 
+    async def _say(self, session: Session, command: SendRoomText) -> None:
         async def say() -> None:
             await session.turn(command)
             await session.send(command, f"house.{uuid.uuid4()}")
@@ -97,8 +97,10 @@ class House:
         try:
             await within(self._ground.clock, _SAYING_S, contained(say))
         except (AdapterError, TimeoutError) as error:
-            reason = in_language(str(error), ENGLISH)
-            log.warning("group_not_told", network=self._ground.network, reason=reason)
+            self._not_told(in_language(str(error), ENGLISH))
+
+    def _not_told(self, reason: str) -> None:
+        log.warning("group_not_told", network=self._ground.network, reason=reason)
 
     def expired(self, account: Account, reason: str) -> None:
         """Only the admin can mend it."""
