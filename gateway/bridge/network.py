@@ -148,13 +148,17 @@ class Network:
             self.contacts.subscriptions,
             self._attendance,
             self.rooms,
-            self.people,
             withdraw=lambda user: self.registrations.drop(user),
         )
         self.suspension = Suspension(ground, self.delivery, self._attendance.following)
         self.registrations = Registrations(ground, box, self.logins)
         self.admission = Admission(
-            ground, self._links, self.logins, self._attendance.following, self._link_changed
+            ground,
+            self._links,
+            self.logins,
+            self._attendance.following,
+            self._link_changed,
+            self.people.shut_out,
         )
 
     def attach(self, port: XmppPort) -> None:
@@ -215,8 +219,14 @@ class Network:
 
     def _connect(self) -> None:
         self.house.connect()
+        self._settle_people()
         self.accounts.each(self.admission.connect)
         self.registrations.start()
+
+    def _settle_people(self) -> None:
+        """When accounts begin to connect and the stream is up, in whatever order."""
+        if self._port.is_up():
+            self._tasks.spawn(self.people.settle(self.logins.permits), "who may be in groups")
 
     async def stop(self) -> None:
         """End all sessions and actors. What is not settled stays in the journals."""
@@ -233,6 +243,7 @@ class Network:
         self.delivery.pump()
         self.contacts.stream_up()
         self.rooms.stream_up()
+        self._settle_people()
 
     def stream_lost(self) -> None:
         """What was written on it may not have arrived."""
@@ -244,13 +255,17 @@ class Network:
 
     def _hooks(self, account: Account) -> LinkHooks:
         is_own = account.kind is AccountKind.OWN
+
+        def nobody(*_: object) -> None:
+            """The house has no contacts, and those for whom it speaks have none."""
+
         return LinkHooks(
             committed=lambda committed: self._committed(account, committed),
             changed=self._link_changed if is_own else self.house.link_changed,
             expired=self._notices.expired if is_own else self.house.expired,
-            typing=self._types,
+            typing=self._types if is_own else nobody,
             room_typing=self.rooms.types,
-            presence=self._presences.told,
+            presence=self._presences.told if is_own else nobody,
             quiet=self._outbound.quiet,
             open=self._outbound.transfers.open,
             portals=self.portals,
@@ -283,6 +298,8 @@ class Network:
             self.own_profiles.look(account)
 
     def _committed(self, account: Account, committed: Committed) -> None:
+        if committed.portals:
+            self.portals.committed()
         if account.kind is not AccountKind.OWN:  # it has no contacts
             self.traffic.committed(account, committed)
             self.rooms.committed(account, committed)

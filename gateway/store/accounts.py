@@ -165,6 +165,14 @@ def replace_identity(
     db.execute("UPDATE account SET user = ? WHERE id = ?", (user, account))
 
 
+def set_realm_of_virtuals(db: Transaction, network: NetworkName, realm: str) -> None:
+    """Those for whom the house speaks are in the groups in which it is."""
+    db.execute(
+        "UPDATE account SET realm = ? WHERE network = ? AND kind = ?",
+        (realm, network, AccountKind.VIRTUAL),
+    )
+
+
 def remote_id(db: Connection, account: AccountId) -> RemoteUserId | None:
     """Who an account is on the network."""
     found = db.execute("SELECT remote_id FROM account WHERE id = ?", (account,)).fetchone()

@@ -18,18 +18,29 @@ class Portal:
 
     room: RemoteRoomId
     members_only: bool
-    """Only who was named comes in."""
+    """Only who was named comes in, since who has linked it wants that."""
     linked_by: UserJid
     """Empty if they have left the gateway since."""
+    is_private: bool = True
+    """The network lets in only who is invited. Then nobody comes in here either who was not named
+    (DESIGN §6)."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether only who was named comes in."""
+        return self.members_only or self.is_private
 
 
-_PORTAL = "remote_id, members_only, linked_by"
+_PORTAL = "remote_id, members_only, linked_by, is_private"
 
 
-def _portal(values: tuple[str, int, str]) -> Portal:
-    room, members_only, linked_by = values
+def _portal(values: tuple[str, int, str, int]) -> Portal:
+    room, members_only, linked_by, is_private = values
     return Portal(
-        room=RemoteRoomId(room), members_only=bool(members_only), linked_by=UserJid(linked_by)
+        room=RemoteRoomId(room),
+        members_only=bool(members_only),
+        linked_by=UserJid(linked_by),
+        is_private=bool(is_private),
     )
 
 
@@ -86,6 +97,35 @@ def open_up(
         "UPDATE portal SET members_only = ? WHERE network = ? AND remote_id = ?",
         (members_only, network, room),
     )
+
+
+def told(db: Transaction, network: NetworkName, room: RemoteRoomId, *, is_private: bool) -> bool:
+    """The network says whether it lets in only who is invited. False if that is not new."""
+    changed = db.execute(
+        "UPDATE portal SET is_private = ? WHERE network = ? AND remote_id = ? AND is_private <> ?",
+        (is_private, network, room, is_private),
+    )
+    return changed.rowcount == 1
+
+
+def move(db: Transaction, network: NetworkName, room: RemoteRoomId, to: RemoteRoomId) -> bool:
+    """A linked group goes on as another one, with all that was said of people. False if it is not
+    linked, or the other one is."""
+    moved = db.execute(
+        "INSERT INTO portal"
+        " (network, remote_id, members_only, linked_by, linked_at, is_told, is_private)"
+        " SELECT network, ?, members_only, linked_by, linked_at, is_told, is_private FROM portal"
+        " WHERE network = ? AND remote_id = ? ON CONFLICT DO NOTHING",
+        (to, network, room),
+    )
+    if not moved.rowcount:
+        return False
+    db.execute(
+        "UPDATE portal_user SET remote_id = ? WHERE network = ? AND remote_id = ?",
+        (to, network, room),
+    )
+    unlink(db, network, room)
+    return True
 
 
 # --- what people are there ----------------------------------------------------------------------

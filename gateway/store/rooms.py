@@ -355,6 +355,7 @@ def come_in(
     db.execute(
         "INSERT INTO occupant (room, jid, account, user, joined_at, heard_at)"
         " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (room, jid) DO UPDATE SET"
+        " account = excluded.account,"
         " joined_at = excluded.joined_at, heard_at = excluded.heard_at",
         (room, jid, account, user, now, now),
     )

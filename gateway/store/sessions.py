@@ -100,3 +100,13 @@ def places(db: Connection, network: NetworkName, jid: str) -> list[RoomId]:
         (jid, network),
     )
     return [RoomId(room) for (room,) in found]
+
+
+def accounts(db: Connection, network: NetworkName) -> set[AccountId]:
+    """The accounts of which a session is in any room."""
+    found = db.execute(
+        "SELECT DISTINCT occupant.account FROM occupant JOIN room ON room.id = occupant.room"
+        " WHERE room.network = ? AND occupant.account IS NOT NULL",
+        (network,),
+    )
+    return {AccountId(account) for (account,) in found}

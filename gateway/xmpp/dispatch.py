@@ -109,7 +109,8 @@ class Dispatch:
                 self._component.limits.answered(sender.bare, before)
 
     def _heard_in_room(self, element: Element, sender: Address) -> None:
-        if sender.resource and self._network.accounts.of(sender.bare) is not None:
+        accounts = self._network.accounts
+        if sender.resource and (accounts.of(sender.bare) or accounts.virtual(sender.bare)):
             self._network.rooms.ghosts.heard(element.get("from", ""))
 
     def _is_own_copy(self, element: Element, sender: Address, to: Address) -> bool:

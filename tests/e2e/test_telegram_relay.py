@@ -69,7 +69,8 @@ async def test_a_group_is_linked_for_people_without_an_account(
 ) -> None:
     async with BotApi() as telegram:
         bot, anna = telegram.bot(), telegram.person("Anna")
-        group = telegram.groups.create("Tea", anna, bot)
+        group = telegram.groups.create("Tea", anna, bot, is_super=True)
+        group.username = "tea_for_all"  # else only who was named would come in
         async with (
             gateway_to(prosody, tmp_path / "gateway", telegram, relay=bot) as gateway,
             client_of(prosody, "alice-of-relay") as alice,
@@ -98,7 +99,8 @@ async def test_converse_js_in_a_linked_group(prosody: Prosody, tmp_path: Path) -
     """As a person without any account sees it: files, answers and reactions too."""
     async with BotApi() as telegram:
         bot, anna = telegram.bot(), telegram.person("Anna", last_name="Bauer")
-        group = telegram.groups.create("Tea", anna, bot)
+        group = telegram.groups.create("Tea", anna, bot, is_super=True)
+        group.username = "tea_for_all"  # else only who was named would come in
         telegram.groups.promote(group, bot)
         async with (
             gateway_to(prosody, tmp_path / "gateway", telegram, relay=bot),

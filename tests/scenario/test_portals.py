@@ -5,98 +5,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Self
-from xml.etree.ElementTree import Element
 
 import pytest_asyncio
 
 from gateway.adapter import AUTHOR_BYTES
 from gateway.ids import UserJid
 from gateway.text.wording import tr
-from tests.scenario.house import GATEWAY, HOME, RELAY, House, Options
-from tests.scenario.test_rooms import MAM, MUC_USER, _received
-
-ERIN, FRED = f"erin@{HOME}", "fred@far.example"
-USERS = {"erin": ERIN, "fred": FRED, "alice": f"alice@{HOME}"}
-STANZAS = "{urn:ietf:params:xml:ns:xmpp-stanzas}"
-
-
-class Portal:
-    """A group with Bob and Eve in it, of which the house is told."""
-
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.members = ["relay", "bob", "eve"]
-        self.room = ""
-
-    async def begin(self, *, members_only: bool = False, by: str = ERIN) -> Self:
-        await self.house.start()
-        await self.house.connected()
-        await self.house.clock.settle()
-        await self.link(members_only=members_only, by=by)
-        await self.describe()
-        return self
-
-    async def link(self, *, members_only: bool = False, by: str = ERIN) -> None:
-        portals = self.house.bridge.portals
-        code = await portals.new_code(UserJid(by), by_admin=False, members_only=members_only)
-        self.house.network.event(RELAY, "link", room="!tea", code=code.code, is_owner=True)
-        await self.house.clock.settle()
-
-    async def describe(self, **fields: Any) -> None:
-        """The session of the house tells the whole group."""
-        members = [{"user": name, "name": name.title()} for name in self.members]
-        fields = {"name": "Tea", "members": members, "may": [], "shows_past": True, **fields}
-        self.house.network.event(RELAY, "room", room="!tea", **fields)
-        await self.settle()
-        ((address,),) = self.house.query("SELECT localpart FROM address WHERE remote_id='!tea'")
-        self.room = f"{address}@{GATEWAY}"
-
-    async def says(self, sender: str, body: str, id: str, **more: Any) -> dict[str, list[Element]]:
-        """Somebody of the network does."""
-        now = self.house.clock.now()
-        fields = {"sender": sender, "id": id, "body": body, "sent_at": now, **more}
-        self.house.network.event(RELAY, "room-message", room="!tea", **fields)
-        return await self.settle()
-
-    async def settle(self) -> dict[str, list[Element]]:
-        """What has been sent until now, by the local part of the addressee."""
-        await self.house.clock.settle()
-        found: dict[str, list[Element]] = {name: [] for name in USERS}
-        for element in _received(self.house):
-            found.setdefault(element.get("to", "").partition("@")[0], []).append(element)
-        return found
-
-    async def join(self, name: str, nick: str = "", device: str = "phone") -> list[Element]:
-        self.send(
-            f"<presence from='{USERS[name]}/{device}' to='{self.room}/{nick or name.title()}'>"
-            "<x xmlns='http://jabber.org/protocol/muc'/></presence>"
-        )
-        return (await self.settle())[name]
-
-    async def leave(self, name: str, device: str = "phone") -> dict[str, list[Element]]:
-        self.send(
-            f"<presence type='unavailable' from='{USERS[name]}/{device}' "
-            f"to='{self.room}/{name.title()}'/>"
-        )
-        return await self.settle()
-
-    async def speak(self, name: str, body: str, id: str, inner: str = "") -> dict[str, Any]:
-        self.send(
-            f"<message type='groupchat' id='{id}' from='{USERS[name]}/phone' to='{self.room}'>"
-            f"<body>{body}</body>{inner}</message>"
-        )
-        return await self.settle()
-
-    async def ask(self, name: str, kind: str, inner: str, to: str = "") -> list[Element]:
-        self.send(
-            f"<iq type='{kind}' id='q' from='{USERS[name]}/phone' to='{to or self.room}'>"
-            f"{inner}</iq>"
-        )
-        return (await self.settle())[name]
-
-    def send(self, stanza: str) -> None:
-        self.house.server.send(stanza)
+from tests.scenario.house import GATEWAY, RELAY, House, Options
+from tests.scenario.portal import ERIN, FRED, Portal, bodies, codes, error, there
+from tests.scenario.test_rooms import MAM, MUC_USER
 
 
 @pytest_asyncio.fixture
@@ -110,40 +27,17 @@ async def portal(house: House) -> Portal:
     return await Portal(house).begin()
 
 
-def _bodies(stanzas: list[Element]) -> list[tuple[str, str]]:
-    """Who says what."""
-    return [
-        (each.get("from", "").partition("/")[2], child.text or "")
-        for each in stanzas
-        if each.get("type") == "groupchat"
-        for child in each
-        if child.tag.endswith("}body")
-    ]
-
-
-def _codes(stanzas: list[Element]) -> set[str | None]:
-    return {status.get("code") for each in stanzas for status in each.iter(f"{MUC_USER}status")}
-
-
-def _there(stanzas: list[Element]) -> list[str]:
-    return [
-        each.get("from", "").partition("/")[2]
-        for each in stanzas
-        if each.tag.endswith("}presence") and each.get("type") is None
-    ]
-
-
 async def test_anybody_who_is_permitted_comes_in_and_is_seen(portal: Portal) -> None:
-    assert _there(await portal.join("erin"))[-1] == "Erin"
+    assert there(await portal.join("erin"))[-1] == "Erin"
     told = await portal.join("fred")
-    assert set(_there(told)) == {"Relay", "Bob", "Eve", "Erin", "Fred"}
+    assert set(there(told)) == {"Relay", "Bob", "Eve", "Erin", "Fred"}
 
 
 async def test_what_they_say_is_said_by_the_house_and_reflected(portal: Portal) -> None:
     await portal.join("erin")
     await portal.join("fred")
     told = await portal.speak("erin", "hello", "e1")
-    assert _bodies(told["erin"]) == _bodies(told["fred"]) == [("Erin", "hello")]
+    assert bodies(told["erin"]) == bodies(told["fred"]) == [("Erin", "hello")]
     assert told["erin"][0].get("id") == "e1"
     (text,) = portal.house.network.sent
     assert (text.to, text.body) == ("!tea", "hello")
@@ -154,7 +48,7 @@ async def test_what_the_network_says_reaches_all(portal: Portal) -> None:
     await portal.join("erin")
     await portal.join("fred")
     told = await portal.says("bob", "tea?", "b1")
-    assert _bodies(told["erin"]) == _bodies(told["fred"]) == [("Bob", "tea?")]
+    assert bodies(told["erin"]) == bodies(told["fred"]) == [("Bob", "tea?")]
 
 
 async def test_who_leaves_is_gone_for_others_and_reads_later_what_was_missed(
@@ -167,7 +61,7 @@ async def test_who_leaves_is_gone_for_others_and_reads_later_what_was_missed(
     assert gone.get("from") == f"{portal.room}/Erin"
     await portal.says("bob", "while she was away", "b1")
     told = {"erin": await portal.join("erin")}
-    assert ("Bob", "while she was away") in _bodies(told["erin"])
+    assert ("Bob", "while she was away") in bodies(told["erin"])
     answers = await portal.ask("erin", "set", "<query xmlns='urn:xmpp:mam:2'/>")
     found = [
         body.text
@@ -189,24 +83,18 @@ async def test_a_restart_is_not_seen(portal: Portal) -> None:
     assert not told["fred"]
     await portal.describe()
     told = await portal.speak("erin", "still here", "e1")
-    assert _bodies(told["fred"]) == [("Erin", "still here")]
-
-
-def _error(stanzas: list[Element]) -> str:
-    (failed,) = [each for each in stanzas if each.get("type") == "error"]
-    (error,) = [child for child in failed if child.tag.endswith("}error")]
-    return next(child.tag.removeprefix(STANZAS) for child in error if STANZAS in child.tag)
+    assert bodies(told["fred"]) == [("Erin", "still here")]
 
 
 async def test_only_who_is_named_comes_in_where_it_is_so(house: House) -> None:
     portal = await Portal(house).begin(members_only=True)
-    assert _there(await portal.join("erin"))[-1] == "Erin"
-    assert _error(await portal.join("fred")) == "registration-required"
+    assert there(await portal.join("erin"))[-1] == "Erin"
+    assert error(await portal.join("fred")) == "registration-required"
     admin = "http://jabber.org/protocol/muc#admin"
     named = f"<query xmlns='{admin}'><item affiliation='member' jid='{FRED}'/></query>"
     (answer,) = await portal.ask("erin", "set", named)
     assert answer.get("type") == "result"
-    assert _there(await portal.join("fred"))[-1] == "Fred"
+    assert there(await portal.join("fred"))[-1] == "Fred"
 
 
 async def test_owners_put_people_on_xmpp_out_and_ban_them(portal: Portal) -> None:
@@ -220,11 +108,11 @@ async def test_owners_put_people_on_xmpp_out_and_ban_them(portal: Portal) -> Non
         status.get("code") for each in told["fred"] for status in each.iter(f"{MUC_USER}status")
     ]
     assert "307" in codes
-    assert _error((await portal.speak("fred", "may I?", "f1"))["fred"]) == "not-acceptable"
-    assert _there(await portal.join("fred"))[-1] == "Fred"
+    assert error((await portal.speak("fred", "may I?", "f1"))["fred"]) == "not-acceptable"
+    assert there(await portal.join("fred"))[-1] == "Fred"
     ban = f"<query xmlns='{admin}'><item affiliation='outcast' jid='{FRED}'/></query>"
     await portal.ask("erin", "set", ban)
-    assert _error(await portal.join("fred")) == "forbidden"
+    assert error(await portal.join("fred")) == "forbidden"
     listed = f"<query xmlns='{admin}'><item affiliation='outcast'/></query>"
     (answer,) = await portal.ask("erin", "get", listed)
     assert [item.get("jid") for item in answer.iter(f"{{{admin}}}item")] == [FRED]
@@ -249,9 +137,9 @@ async def test_the_house_is_put_out_and_comes_back(portal: Portal) -> None:
         status.get("code") for each in told["erin"] for status in each.iter(f"{MUC_USER}status")
     ]
     assert set(codes) == {"110", "333"}
-    assert _error(await portal.join("erin")) == "remote-server-timeout"
+    assert error(await portal.join("erin")) == "remote-server-timeout"
     await portal.describe()
-    assert _there(await portal.join("erin"))[-1] == "Erin"
+    assert there(await portal.join("erin"))[-1] == "Erin"
 
 
 async def test_a_group_that_is_unlinked_is_no_more(portal: Portal) -> None:
@@ -260,7 +148,7 @@ async def test_a_group_that_is_unlinked_is_no_more(portal: Portal) -> None:
     told = await portal.settle()
     (gone,) = [each for each in told["erin"] if each.get("type") == "unavailable"]
     assert gone.find(f".//{MUC_USER}destroy") is not None
-    assert _error(await portal.join("erin")) == "registration-required"
+    assert error(await portal.join("erin")) == "registration-required"
     assert not (await portal.says("bob", "alone", "b9"))["erin"]
 
 
@@ -291,7 +179,7 @@ async def test_edits_and_reactions_say_for_whom_they_are(portal: Portal) -> None
     await portal.speak("erin", "helo", "e1")
     edit = "<replace xmlns='urn:xmpp:message-correct:0' id='e1'/>"
     told = await portal.speak("erin", "hello", "e2", edit)
-    assert _bodies(told["fred"]) == [("Erin", "hello")]
+    assert bodies(told["fred"]) == [("Erin", "hello")]
     assert portal.house.network.sent[-1].about["author"]["name"] == "Erin"
     reactions = (
         "<reactions xmlns='urn:xmpp:reactions:0' id='e1'><reaction>👍</reaction></reactions>"
@@ -311,7 +199,7 @@ async def test_long_texts_leave_room_for_whose_they_are(tmp_path: Path) -> None:
         portal = await Portal(house).begin()
         await portal.join("erin")
         told = await portal.speak("erin", "x" * 300, "e1")
-        assert _bodies(told["erin"]) == [("Erin", "x" * 300)]
+        assert bodies(told["erin"]) == [("Erin", "x" * 300)]
     said = [(text.body, text.about["author"]["name"]) for text in house.network.sent]
     room = 500 - AUTHOR_BYTES
     assert said == [("x" * room, "Erin"), ("x" * (300 - room), "Erin")]
@@ -337,14 +225,14 @@ async def test_req_424_nobody_edits_what_others_say_through_the_same_house(
     await portal.speak("erin", "mine", "e1")
     edit = "<replace xmlns='urn:xmpp:message-correct:0' id='e1'/>"
     told = await portal.speak("fred", "not yours", "f1", edit)
-    assert _error(told["fred"]) == "forbidden"
-    assert not _bodies(told["erin"])
+    assert error(told["fred"]) == "forbidden"
+    assert not bodies(told["erin"])
     taken = "<retract xmlns='urn:xmpp:message-retract:1' id='e1'/>"
     portal.send(
         f"<message type='groupchat' id='f2' from='{FRED}/phone' to='{portal.room}'>{taken}"
         "</message>"
     )
-    assert _error((await portal.settle())["fred"]) == "forbidden"
+    assert error((await portal.settle())["fred"]) == "forbidden"
 
 
 async def test_nobody_moderates_by_the_rights_of_the_house(portal: Portal) -> None:
@@ -372,15 +260,15 @@ async def test_one_may_be_called_otherwise_and_not_as_the_gateway(portal: Portal
     portal.send(f"<presence from='{ERIN}/phone' to='{portal.room}/Rin'/>")
     await portal.settle()
     told = await portal.speak("erin", "new name", "e1")
-    assert _bodies(told["fred"]) == [("Rin", "new name")]
+    assert bodies(told["fred"]) == [("Rin", "new name")]
     assert portal.house.network.sent[-1].about["author"]["name"] == "Rin"
     told = {"fred": await portal.join("fred", "Bob", "laptop")}
-    mine = _there(told["fred"])[-1]
+    mine = there(told["fred"])[-1]
     assert mine == "Fred"  # by which his other device is known
     portal.send(f"<presence from='{FRED}/phone' to='{portal.room}/Dragoman'/>")
     await portal.settle()
     told = await portal.speak("fred", "who am I", "f1")
-    assert _bodies(told["erin"]) == [("Dragoman (2)", "who am I")]
+    assert bodies(told["erin"]) == [("Dragoman (2)", "who am I")]
 
 
 async def test_people_on_xmpp_invite_one_another(portal: Portal) -> None:
@@ -401,17 +289,17 @@ async def test_private_messages_are_refused_in_words(portal: Portal) -> None:
         f"<message type='chat' id='p1' from='{ERIN}/phone' to='{portal.room}/Bob'>"
         "<body>psst</body></message>"
     )
-    assert _error((await portal.settle())["erin"]) == "not-acceptable"
+    assert error((await portal.settle())["erin"]) == "not-acceptable"
 
 
 async def test_what_waits_is_said_when_the_house_is_back(portal: Portal) -> None:
     await portal.join("erin")
     portal.house.network.faults.append({"error": "transient", "text": "not now"})
     told = await portal.speak("erin", "once", "e1")
-    assert not _bodies(told["erin"])
+    assert not bodies(told["erin"])
     await portal.house.clock.advance(5)
     told = await portal.settle()
-    assert _bodies(told["erin"]) == [("Erin", "once")]
+    assert bodies(told["erin"]) == [("Erin", "once")]
     assert [text.body for text in portal.house.network.sent] == ["once"]
 
 
@@ -422,8 +310,8 @@ async def test_who_is_not_in_is_told_what_it_is(portal: Portal) -> None:
     assert identity.get("name") == "Tea"
     ping = "<ping xmlns='urn:xmpp:ping'/>"
     asked = await portal.ask("fred", "get", ping, f"{portal.room}/Fred")
-    assert _error(asked) == "not-acceptable"
-    assert _error(await portal.ask("fred", "set", "<query xmlns='urn:xmpp:mam:2'/>"))
+    assert error(asked) == "not-acceptable"
+    assert error(await portal.ask("fred", "set", "<query xmlns='urn:xmpp:mam:2'/>"))
 
 
 async def test_admins_of_the_network_put_people_on_xmpp_out(portal: Portal) -> None:
@@ -435,16 +323,16 @@ async def test_admins_of_the_network_put_people_on_xmpp_out(portal: Portal) -> N
         portal.house.network.event(RELAY, "put-out", room="!tea", message=message, how=how)
 
     decide("kicked")
-    assert "307" in _codes((await portal.settle())["fred"])
+    assert "307" in codes((await portal.settle())["fred"])
     await portal.join("fred")
     decide("banned")
-    assert "301" in _codes((await portal.settle())["fred"])
-    assert _error(await portal.join("fred")) == "forbidden"
+    assert "301" in codes((await portal.settle())["fred"])
+    assert error(await portal.join("fred")) == "forbidden"
     decide("left")
     await portal.settle()
-    assert _there(await portal.join("fred"))[-1] == "Fred"
+    assert there(await portal.join("fred"))[-1] == "Fred"
     decide("banned", "nothing that was said")
-    assert not _codes((await portal.settle())["fred"])
+    assert not codes((await portal.settle())["fred"])
     told = [each["text"] for each in portal.house.network.commands if each["op"] == "announce"]
     assert told[-4:] == [
         "Fred is out of the room on XMPP, and may come again.",
@@ -459,7 +347,7 @@ async def test_what_happens_to_the_house_is_said_in_linked_groups(portal: Portal
     said = "For two days nothing was fetched."
     portal.house.network.event(RELAY, "notice", contact="", id="gap 1", text=said)
     told = await portal.settle()
-    assert _bodies(told["erin"]) == [("", said)]
+    assert bodies(told["erin"]) == [("", said)]
     (line,) = [log for log in portal.house.logs if log["event"] == "house_notice"]
     assert line["said"] == said
 

@@ -142,6 +142,7 @@ class Accounts:
                 raise Forbidden(
                     tr("{user} has linked the account of the house as their own.", user=owner)
                 )
+            accounts.set_realm_of_virtuals(db, self._network, linked.realm)
             if before is not None:
                 accounts.replace_identity(db, before, user, linked.realm, linked.remote_id)
             account = before or accounts.add(

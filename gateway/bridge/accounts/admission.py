@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -30,7 +30,9 @@ class Admission:
         logins: Logins,
         following: Following,
         link_changed: Callable[[Account], None],
+        shut_out: Callable[[UserJid], Awaitable[None]],
     ) -> None:
+        """``shut_out``: out of groups in which a user is without an account."""
         self._network = ground.network
         self._tasks = ground.tasks
         self._accounts = ground.accounts
@@ -38,6 +40,7 @@ class Admission:
         self._logins = logins
         self._following = following
         self._link_changed = link_changed
+        self._shut_out_of_groups = shut_out
 
     def connect(self, account: Account) -> None:
         """Connect a linked account, if its user is admitted, and wants that now."""
@@ -61,6 +64,8 @@ class Admission:
         """
         async with self._logins.turn(user):
             account, permitted = self._accounts.of(user), self._logins.permits(user)
+            if not permitted:
+                await self._shut_out_of_groups(user)
             if (
                 account is None
                 or account.link is None

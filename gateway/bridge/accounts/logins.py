@@ -18,7 +18,6 @@ from gateway.bridge.contacts.subscriptions import Subscriptions
 from gateway.bridge.ground import Ground
 from gateway.bridge.links.links import Links
 from gateway.bridge.links.readiness import Readiness
-from gateway.bridge.portals.people import People
 from gateway.bridge.ports import XmppPort
 from gateway.bridge.rooms.rooms import Rooms
 from gateway.bridge.traffic import Traffic
@@ -57,7 +56,6 @@ class Logins:
         subscriptions: Subscriptions,
         attendance: Attendance,
         rooms: Rooms,
-        people: People,
         *,
         withdraw: Callable[[UserJid], Awaitable[object]],
     ) -> None:
@@ -76,7 +74,6 @@ class Logins:
         self._delivery = traffic.delivery
         self._attendance = attendance
         self._rooms = rooms
-        self._people = people
         self._portals = ground.portals
         self._withdraw = withdraw
         self.permits: Callable[[UserJid], bool] = lambda _: True
@@ -284,7 +281,6 @@ class Logins:
             await self._store.drain()
             await self._outbound.forget(account)
             await self._rooms.freeze(account)
-            await self._people.leave(account)
             known = self._subscriptions.known(account)
             swept, (unmasked, forgotten) = await self._accounts.remove(
                 account,

@@ -85,6 +85,8 @@ class Committed:
     outcasts: list[RoomId] = field(default_factory=list)
     """Rooms into which somebody may not come from now on, or may again."""
     frozen: list[Frozen] = field(default_factory=list)
+    portals: bool = False
+    """Who may come into linked groups, or where these are, is otherwise from now on."""
 
     blocked: tuple[RemoteUserId, ...] | None = None
     """Whom the account blocks from now on, if that has changed."""
@@ -104,6 +106,7 @@ class Committed:
         self.untold += other.untold
         self.outcasts += other.outcasts
         self.frozen += other.frozen
+        self.portals |= other.portals
         self.listed |= other.listed
         if other.blocked is not None:
             self.blocked = other.blocked

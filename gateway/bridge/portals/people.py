@@ -9,16 +9,16 @@ from functools import partial
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.ground import Ground
-from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.inbound.rows import Committed, Frozen
 from gateway.bridge.links.links import Links
 from gateway.bridge.rooms import virtual
-from gateway.bridge.rooms.intake import RoomIntake
 from gateway.bridge.rooms.network_rooms import NetworkRooms
 from gateway.bridge.rooms.rooms import Asked
 from gateway.errors import Unsupported
 from gateway.events import Affiliation, Departure, Member
-from gateway.ids import RemoteRoomId, UserJid, virtual_id
-from gateway.store import Transaction, members, portals, rooms
+from gateway.ids import AccountId, RemoteRoomId, UserJid, virtual_id
+from gateway.store import Connection, Transaction, members, portals, rooms, sessions
+from gateway.store.accounts import AccountKind, AccountStatus
 from gateway.store.portals import OUTCAST, Portal
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import tr
@@ -32,6 +32,8 @@ class Refusal(enum.Enum):
     BANNED = enum.auto()
     NOT_NAMED = enum.auto()
     """Only who was named comes in."""
+    UNLINKED = enum.auto()
+    """It is none any more."""
 
 
 class People:
@@ -46,8 +48,9 @@ class People:
         self._portals = ground.portals
         self._links = links
         self._rooms = network_rooms
-        ground.portals.unlinked.append(self._put_all_out)
+        ground.portals.put_out = self._put_all_out
         ground.portals.opens = self._opens
+        network_rooms.entered.append(self._entered)
 
     def portal(self, local: str) -> Portal | None:
         """The linked group at an address."""
@@ -68,20 +71,42 @@ class People:
 
     def room(self, portal: Portal) -> RoomRow | None:
         """The room of a linked group, while the house is in it."""
+        return self._room(self._store.reader, portal.room)
+
+    def _room(self, db: Connection, remote_id: RemoteRoomId) -> RoomRow | None:
         house = self._accounts.house
-        room = None if house is None else self._rooms.known(house, portal.room)
-        if house is None or room is None or self._rooms.me(house, room) is None:
+        if house is None or house.status is not AccountStatus.LINKED:
+            return None
+        room = rooms.find(db, house.id, remote_id)
+        if room is None or members.find(db, room.id, house.remote_id) is None:
             return None
         return room
 
-    def refusal(self, user: UserJid, portal: Portal) -> Refusal | None:
+    # --- who comes in ----------------------------------------------------------------------------
+
+    def refusal(self, user: UserJid, room: RemoteRoomId) -> Refusal | None:
         """Why somebody may not come in now, if so."""
-        affiliation = self._portals.affiliation(portal.room, user)
+        is_banned = self._is_banned_there(user, room)
+        return Refusal.BANNED if is_banned else self._refusal(self._store.reader, user, room)
+
+    def _is_banned_there(self, user: UserJid, room: RemoteRoomId) -> bool:
+        """Whom the network has put out does not come back by the house."""
+        own = self._accounts.of(user)
+        theirs = None if own is None else self._rooms.known(own, room)
+        if own is None or theirs is None:
+            return False
+        return self._rooms.gone(own, theirs) is Departure.BANNED
+
+    def _refusal(self, db: Connection, user: UserJid, room: RemoteRoomId) -> Refusal | None:
+        portal = portals.find(db, self._network, room)
+        if portal is None:
+            return Refusal.UNLINKED
+        affiliation = portals.affiliation(db, self._network, room, user)
         if affiliation == OUTCAST:
             return Refusal.BANNED
-        if portal.members_only and not affiliation:
-            return Refusal.NOT_NAMED
-        return Refusal.AWAY if self.room(portal) is None else None
+        if self._room(db, room) is None:
+            return Refusal.AWAY
+        return Refusal.NOT_NAMED if portal.is_closed and not affiliation else None
 
     async def account_for(self, user: UserJid) -> Account:
         """That by which the house speaks for somebody, made if there is none. Raises `Unsupported`
@@ -94,75 +119,105 @@ class People:
             self._links.prepare(account)
         return account
 
-    def join(self, account: Account, room: RoomRow, session: str, asked: Asked) -> None:
-        """A session comes in, and with it its user, under the nick that it asks for."""
-        comes = partial(self._come_in, account, room, asked.nick)
-        self._rooms.join(account, room, session, asked, lambda: None, comes=comes)
+    def join(
+        self,
+        account: Account,
+        room: RoomRow,
+        session: str,
+        asked: Asked,
+        refused: Callable[[Refusal], None],
+    ) -> None:
+        """A session comes in, and with it its user, under the nick that it asks for. Much may have
+        become of the group since it was asked for."""
+
+        def comes(db: Transaction, out: Committed) -> bool:
+            if self._refusal(db, account.user, room.remote_id) is not None:
+                return False
+            self._be_there(account, room, asked.nick, db, out)
+            return True
+
+        def not_in() -> None:
+            refused(self.refusal(account.user, room.remote_id) or Refusal.AWAY)
+
+        self._rooms.join(account, room, session, asked, not_in, comes=comes)
 
     def rename(self, account: Account, room: RoomRow, nick: str) -> None:
-        """Somebody wants to be called otherwise (XEP-0045 §7.6)."""
-        self._rooms.change(partial(self._come_in, account, room, nick))
-
-    async def leave(self, account: Account) -> None:
-        """Somebody whose sessions are out of all groups is in none any more. Raises
-        `StoreUnavailable`."""
+        """Somebody who is there wants to be called otherwise (XEP-0045 §7.6)."""
 
         def unit(db: Transaction, out: Committed) -> None:
-            for room in rooms.of_account(db, account.id):
-                virtual.went_out(db, room.id, account.id, out)
+            if members.find(db, room.id, account.remote_id) is not None:
+                self._be_there(account, room, nick, db, out)
 
-        await self._rooms.change(unit)
+        self._rooms.change(unit)
 
-    def _come_in(
+    def _be_there(
         self, account: Account, room: RoomRow, nick: str, db: Transaction, out: Committed
     ) -> None:
         assert account.link is not None
+        said = portals.affiliation(db, self._network, room.remote_id, account.user)
         member = Member(
             user=account.remote_id,
             name=nick,
-            affiliation=self._affiliation(room.remote_id, account.user),
+            affiliation=Affiliation(said) if said and said != OUTCAST else Affiliation.NONE,
         )
         intake = account.link.intake.rooms
         virtual.come_in(intake, db, room, member, self._clock.now(), out)
 
-    def _affiliation(self, room: RemoteRoomId, user: UserJid) -> Affiliation:
-        stored = self._portals.affiliation(room, user)
-        return Affiliation(stored) if stored and stored != OUTCAST else Affiliation.NONE
+    # --- who goes --------------------------------------------------------------------------------
 
-    def _put_all_out(self, portal: Portal) -> None:
-        """A group is linked no longer: to those who were in it, it is no more."""
-        room = self.room(portal)
+    async def settle(self, permits: Callable[[UserJid], bool]) -> None:
+        """Nobody is in who is not admitted any more, or while there is no account of the house.
+        Raises `StoreUnavailable`."""
         house = self._accounts.house
-        if room is None or house is None:
+        is_away = house is None or house.status is not AccountStatus.LINKED
+        there = sessions.accounts(self._store.reader, self._network)
+        for account in self._accounts.virtuals:
+            if account.id in there and (is_away or not permits(account.user)):
+                await self._rooms.freeze(account)
+
+    async def shut_out(self, user: UserJid) -> None:
+        """Somebody is not admitted any more. Raises `StoreUnavailable`."""
+        account = self._accounts.virtual(user)
+        if account is not None:
+            await self._rooms.freeze(account)
+
+    def _entered(self, number: AccountId, remote_id: RemoteRoomId) -> None:
+        """One person is one occupant: whoever comes in by an account of their own is there by that
+        alone. Their clients join again."""
+        own = self._accounts.by_id(number)
+        if own is None or own.kind is not AccountKind.OWN:
             return
-        intakes, now = self._intakes(), self._clock.now()
+        other = self._accounts.virtual(own.user)
+        room = None if other is None else self._rooms.known(other, remote_id)
+        if other is None or room is None:
+            return
+        account = other.id
 
         def unit(db: Transaction, out: Committed) -> None:
-            for account, intake in intakes:
-                user = account.remote_id
-                virtual.put_out(intake, db, room, user, Departure.DESTROYED, now, out)
-            members.remove(db, room.id, house.remote_id)
+            member = members.find(db, room.id, other.remote_id)
+            for jid in rooms.sessions(db, room.id, account):
+                rooms.leave(db, room.id, jid)
+                out.frozen.append(Frozen(remote_id, "" if member is None else member.nick, jid))
+            virtual.went_out(db, room.id, account, out)
 
         self._rooms.change(unit)
 
-    def _intakes(self) -> list[tuple[Account, RoomIntake]]:
-        """Of all for whom the house speaks."""
-        return [
-            (account, account.link.intake.rooms)
-            for account in self._accounts.virtuals
-            if account.link is not None
-        ]
+    def _put_all_out(self, db: Transaction, portal: Portal) -> Callable[[], None]:
+        """A group is linked no longer."""
+        house, out = self._accounts.house, Committed()
+        room = None if house is None else rooms.find(db, house.id, portal.room)
+        if house is not None and house.link is not None and room is not None:
+            room_rows = house.link.intake.rooms.room_rows
+            virtual.put_all_out(room_rows, db, room, self._clock.now(), out)
+            members.remove(db, room.id, house.remote_id)
+        return partial(self._rooms.decided, out)
 
     def _opens(self, db: Transaction, portal: Portal) -> Callable[[], None]:
         """Others may come into a group than before. Where only who was named does, everybody knows
         who the others are, so nobody else stays in it."""
         house, out, now = self._accounts.house, Committed(), self._clock.now()
         room = None if house is None else rooms.find(db, house.id, portal.room)
-        if house is None or house.link is None or room is None:
-            return lambda: None
-        for account, intake in self._intakes() if portal.members_only else ():
-            if not portals.affiliation(db, self._network, portal.room, account.user):
-                user = account.remote_id
-                virtual.put_out(intake, db, room, user, Departure.KICKED, now, out)
-        house.link.intake.rooms.opened(db, room, now, out, is_private=portal.members_only)
-        return lambda: self._rooms.decided(out)
+        if house is not None and house.link is not None and room is not None:
+            intake = house.link.intake.rooms
+            intake.opened(db, room, now, out, is_private=portal.is_closed)
+        return partial(self._rooms.decided, out)

@@ -15,7 +15,17 @@ import structlog
 from msgspec import structs
 
 from gateway.adapter import Clock
-from gateway.events import Affiliation, RemoteEvent, RemoteNotice, RemoteRoom, RemoteUnreadable
+from gateway.bridge.inbound.rows import Committed
+from gateway.events import (
+    Affiliation,
+    RemoteEvent,
+    RemoteNotice,
+    RemoteRoom,
+    RemoteRoomInvite,
+    RemoteRoomInviteGone,
+    RemoteRoomMoved,
+    RemoteUnreadable,
+)
 from gateway.ids import NetworkName, RemoteRoomId, UserJid
 from gateway.locale import in_language
 from gateway.store import Store, Transaction, portals
@@ -59,7 +69,10 @@ class Portals:
         self.unlinked: list[Callable[[Portal], None]] = []
         """Called when one is linked no longer."""
         self.ends: Callable[[Transaction, Portal], Callable[[], None]] = lambda *_: _nothing
-        """Done in the unit by which one is linked no longer; what it returns is called then."""
+        """Done in the unit by which one is linked no longer, if that has to be told to who has
+        linked it; what it returns is called then."""
+        self.put_out = self.ends
+        """The same: puts all out of it."""
         self.opens = self.ends
         """The same for a unit by which others may come in than before."""
         self.announce: Callable[[RemoteRoomId, str], None] = lambda *_: None
@@ -78,6 +91,10 @@ class Portals:
     def of(self, room: RemoteRoomId) -> Portal | None:
         """What a group is to people without an account, if it is linked."""
         return self._by_room.get(room)
+
+    def committed(self) -> None:
+        """The house has told of linked groups what changes who may come in, or where they are."""
+        self.load()
 
     async def new_code(self, user: UserJid, *, by_admin: bool, members_only: bool) -> Code:
         """What links the group in which it is sent. Raises `StoreUnavailable`."""
@@ -127,20 +144,24 @@ class Portals:
         `StoreUnavailable`."""
         is_linked = room in self._by_room
 
-        def unit(db: Transaction) -> Callable[[], None]:
+        def unit(db: Transaction) -> list[Callable[[], None]]:
             portal = portals.find(db, self._network, room)
             portals.unlink(db, self._network, room)
-            if portal is None or portal.linked_by == by:
-                return _nothing
-            return self.ends(db, portal)
+            if portal is None:
+                return []
+            return [
+                self.put_out(db, portal),
+                _nothing if portal.linked_by == by else self.ends(db, portal),
+            ]
 
-        def committed(told: Callable[[], None]) -> None:
-            told()
+        def committed(told: list[Callable[[], None]]) -> None:
+            for tell in told:
+                tell()
             portal = self._by_room.pop(room, None)
             if portal is not None:
                 log.info("group_unlinked", network=self._network)
-                for tell in self.unlinked:
-                    tell(portal)
+                for unlinked in self.unlinked:
+                    unlinked(portal)
                 if by is not None:
                     self.announce(room, self.in_words(_UNLINKED))
 
@@ -172,7 +193,7 @@ class Portals:
             if everything
             or (
                 known.get(portal.room) != OUTCAST
-                and (portal.room in known or not portal.members_only)
+                and (portal.room in known or not portal.is_closed)
             )
         ]
 
@@ -210,23 +231,37 @@ class Portals:
         return in_language(text, self._language)
 
 
+_OF_THE_HOUSE_ALONE = (RemoteRoomInvite, RemoteRoomInviteGone)
+"""Events of rooms that are for who has a client."""
+
+
 def heard(db: Transaction, network: NetworkName, event: RemoteEvent) -> RemoteEvent | None:
     """What counts of what the session of the house tells: nothing of chats, and of groups only
-    those that are linked. Who may come in there is decided here, and not on the network."""
+    those that are linked."""
     if isinstance(event, RemoteNotice):
         return event if event.contact is None else None
     room: RemoteRoomId | None = getattr(event, "room", None)
     if room is None:
         return event if isinstance(event, RemoteUnreadable) else None
-    portal = portals.find(db, network, room)
-    if portal is None:
+    if portals.find(db, network, room) is None or isinstance(event, _OF_THE_HOUSE_ALONE):
         return None
-    if isinstance(event, RemoteRoom):
-        return _as_portal(event, portal)
-    return event
+    return structs.replace(event, is_new=False) if isinstance(event, RemoteRoom) else event
 
 
-def _as_portal(event: RemoteRoom, portal: Portal) -> RemoteRoom:
-    return structs.replace(
-        event, is_private=portal.members_only, takes_private=False, is_new=False
-    )
+def as_portal(
+    db: Transaction, network: NetworkName, event: RemoteRoom, out: Committed
+) -> RemoteRoom:
+    """A room as whoever comes into it finds it, if it is that of a linked group: where the network
+    lets in anybody, who has linked it may still let in only who was named."""
+    if portals.told(db, network, event.room, is_private=event.is_private):
+        out.portals = True
+    portal = portals.find(db, network, event.room)
+    if portal is None:
+        return event
+    return structs.replace(event, is_private=portal.is_closed, takes_private=False)
+
+
+def moved(db: Transaction, network: NetworkName, event: RemoteRoomMoved, out: Committed) -> None:
+    """A linked group that goes on as another one is linked there."""
+    if portals.move(db, network, event.room, event.to):
+        out.portals = True

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from gateway.bridge.inbound.rows import Committed, Rows
 from gateway.bridge.inbound.wellformed import honest_time
+from gateway.bridge.portals.portals import as_portal, moved
 from gateway.bridge.rooms import topics, virtual
 from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.invitations import InvitationIntake
@@ -111,7 +112,7 @@ class RoomIntake:
             case RemoteRoomKnock() | RemoteRoomKnockGone():
                 self.knocks.apply(db, room, event, now, out)
             case RemoteRoomMoved():
-                self.invitations.moved(db, room, event, now, out)
+                self._moved(db, room, event, now, out)
             case RemoteRoomGap():
                 is_said = self.leads.does(room)
                 self.gaps.named(db, room, event, now, out, is_said=is_said)
@@ -124,6 +125,14 @@ class RoomIntake:
         self.membership.gone(db, room, event, now, out)
         if self.room_rows.rows.is_of_house and event.user == self.room_rows.own:
             virtual.freeze(db, room, out)
+
+    def _moved(
+        self, db: Transaction, room: RoomRow, event: RemoteRoomMoved, now: float, out: Committed
+    ) -> None:
+        self.invitations.moved(db, room, event, now, out)
+        if self.room_rows.rows.is_of_house:
+            virtual.moved(db, room)
+            moved(db, self.room_rows.rows.network, event, out)
 
     def stand_in(
         self, db: Transaction, event: RemoteUndecryptable, reason: str, now: float, out: Committed
@@ -163,6 +172,8 @@ class RoomIntake:
     def _room(self, db: Transaction, event: RemoteRoom, now: float, out: Committed) -> None:
         before = self.room_rows.find(db, event.room)
         room = before or self.room_rows.enter(db, event.room)
+        if room.is_shared:
+            event = as_portal(db, self.room_rows.rows.network, event, out)
         was_left = before is not None and self._was_left(db, before)
         waited = self.invitations.came_in(db, event.room)
         name = one_line(event.name)
@@ -172,6 +183,8 @@ class RoomIntake:
         counts = self.leads.may_tell(db, room, whole=event.members is not None)
         if counts:
             self._describe(db, room, event, now, out)
+            if event.is_private and not room.private:
+                virtual.close(self.room_rows, db, room, now, out)
         elif not event.shows_past:
             # The leader's session may be told later than this one, which tells what is said next.
             rooms.hide_past(db, room.id)
@@ -229,6 +242,8 @@ class RoomIntake:
         if room.private == is_private:
             return
         rooms.set_private(db, room.id, is_private)
+        if is_private:
+            virtual.close(self.room_rows, db, room, now, out)
         sid = self.room_rows.id(room, "opened", str(is_private), str(now))
         to = rooms.occupants(db, room.id)
         changed = RoomChanged(id=sid, is_private=is_private, to=to)

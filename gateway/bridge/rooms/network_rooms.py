@@ -50,6 +50,8 @@ class NetworkRooms(Rooms):
             online=online,
         )
         self._tasks, self._accounts = ground.tasks, ground.accounts
+        self.entered: list[Callable[[AccountId, RemoteRoomId], None]] = []
+        """Called when an account has come into a room."""
         self._deliver, self._profiled = traffic.delivery.offer, profiled
         self.avatars = Avatars(ground, images, self._tell)
         self._crowds = Crowds(ground, self._deliver)
@@ -114,19 +116,25 @@ class NetworkRooms(Rooms):
         """What a session of the account has told is stored."""
         for entering, room in committed.entered:
             self.coming.entered(entering, room)
+            for tell in self.entered:
+                tell(entering, room)
         self.coming.follow(account, committed.followed)
         self.avatars.wake(account, committed.pictured)
         self.outcasts.changed(committed.outcasts)
         self._crowds.committed(committed.inbound)
         self._crowds.came(committed.untold)
-        for frozen in committed.frozen:
-            self._port.frozen(*frozen)
+        self._freeze(committed)
 
     def _tell(self, committed: Committed) -> None:
         """What was decided here is stored."""
         self._deliver(committed.inbound)
         self._crowds.came(committed.untold)
         self._profiled(committed.profiled)
+        self._freeze(committed)
+
+    def _freeze(self, committed: Committed) -> None:
+        for frozen in committed.frozen:
+            self._port.frozen(*frozen)
 
     def typing(self, account: Account, room: RoomRow, active: bool) -> None:
         """The user began or stopped typing in a room (REQ-572)."""

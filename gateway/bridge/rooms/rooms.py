@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.ground import Ground
-from gateway.bridge.inbound.rows import Committed
+from gateway.bridge.inbound.rows import Committed, Frozen
 from gateway.bridge.ports import XmppPort
-from gateway.bridge.rooms import crowd, occupants
+from gateway.bridge.rooms import crowd, occupants, virtual
 from gateway.bridge.rooms.archive import Archive
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.room_rows import add_row
@@ -93,6 +94,12 @@ def allows(room: RoomRow, me: MemberRow | None, right: RoomRight) -> bool:
     if room.may is not None:
         return right in room.may
     return me is not None and is_ruler(me)
+
+
+def _done(do: Callable[[Transaction, Committed], None], db: Transaction) -> Committed:
+    out = Committed()
+    do(db, out)
+    return out
 
 
 class Rooms:
@@ -235,10 +242,11 @@ class Rooms:
         asked: Asked,
         refused: Callable[[], None],
         *,
-        comes: Callable[[Transaction, Committed], None] | None = None,
+        comes: Callable[[Transaction, Committed], bool] | None = None,
     ) -> None:
         """Let a session in. What it is told is a row, before those of what is said from now on;
-        ``refused`` is called if it may not. ``comes``: its user comes in with it."""
+        ``refused`` is called if it may not. ``comes``: its user comes in with it, if that is
+        True."""
         now = self._clock.now()
         online: list[RemoteUserId] = []
         if members.has_more(self._store.reader, room.id, self._cutoffs.members):
@@ -247,8 +255,8 @@ class Rooms:
         def unit(db: Transaction) -> tuple[Committed, list[str]] | None:
             out = Committed()
             occupants.begin(db, room.id, self._cutoffs, online, now)
-            if comes is not None:
-                comes(db, out)
+            if comes is not None and not comes(db, out):
+                return None
             if members.find(db, room.id, account.remote_id) is None:
                 return None
             return out, self._enter(db, account, room, jid, asked, now, out)
@@ -266,13 +274,11 @@ class Rooms:
 
     def change(self, do: Callable[[Transaction, Committed], None]) -> Awaitable[object]:
         """Something of a room is otherwise from now on, and told."""
+        return self._persist.write(partial(_done, do), self._told)
 
-        def unit(db: Transaction) -> Committed:
-            out = Committed()
-            do(db, out)
-            return out
-
-        return self._persist.write(unit, self._told)
+    async def decide(self, do: Callable[[Transaction, Committed], None]) -> None:
+        """The same, at once or not at all. Raises `StoreUnavailable`."""
+        await self._store.write(partial(_done, do), self._told)
 
     def _enter(
         self,
@@ -320,18 +326,15 @@ class Rooms:
         """The account is logged out: nothing comes into its rooms any more, and nobody is told
         that they are still in (REQ-512). Raises `StoreUnavailable`."""
 
-        def unit(db: Transaction) -> list[tuple[RoomRow, str]]:
-            found = [
-                (room, jid)
-                for room in rooms.of_account(db, account.id)
-                for jid in rooms.sessions(db, room.id, account.id)
-            ]
-            for room, jid in found:
-                rooms.leave(db, room.id, jid)
-            return found
+        def unit(db: Transaction, out: Committed) -> None:
+            for room in rooms.of_account(db, account.id):
+                me = members.find(db, room.id, account.remote_id)
+                for jid in rooms.sessions(db, room.id, account.id):
+                    rooms.leave(db, room.id, jid)
+                    out.frozen.append(Frozen(room.remote_id, "" if me is None else me.nick, jid))
+                virtual.went_out(db, room.id, account.id, out)
 
-        for room, jid in await self._store.write(unit):
-            self._tell_out(account, room, [jid])
+        await self.decide(unit)
 
     def unmask(self, db: Transaction, account: Account) -> Committed:
         """The account goes with all that belongs to it, by this unit: others who see it by the

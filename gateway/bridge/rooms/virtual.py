@@ -2,7 +2,8 @@
 """Members of linked groups for whom the house speaks: they are there while a session of theirs is.
 
 What was said while they were away is for them as well, as it is in any room of XMPP: so a stay of
-theirs begins with the first time that they come, and does not end when they go.
+theirs begins with the first time that they come, and does not end when they go. It ends when they
+may not come in any more.
 
 Runs inside the writer's transaction.
 """
@@ -17,12 +18,13 @@ from gateway.bridge.inbound.rows import Committed, Frozen
 from gateway.bridge.rooms import crowd
 from gateway.bridge.rooms.crowd import presence_of
 from gateway.events import Departure, Member, RoomMoved
-from gateway.ids import AccountId, RemoteUserId, RoomId, is_virtual
-from gateway.store import Transaction, accounts, members, rooms, sharing
+from gateway.ids import AccountId, RemoteUserId, RoomId, is_virtual, user_of
+from gateway.store import Transaction, accounts, members, portals, rooms, sharing
 from gateway.store.rooms import RoomRow
 
 if TYPE_CHECKING:
     from gateway.bridge.rooms.intake import RoomIntake
+    from gateway.bridge.rooms.room_rows import RoomRows
 
 
 def come_in(
@@ -58,7 +60,7 @@ def went_out(
 
 
 def put_out(
-    intake: RoomIntake,
+    room_rows: RoomRows,
     db: Transaction,
     room: RoomRow,
     user: RemoteUserId,
@@ -68,32 +70,72 @@ def put_out(
     *,
     actor: str = "",
     reason: str = "",
+    may_come_back: bool = False,
 ) -> None:
-    """Somebody is removed by a moderator, or with the room: their sessions are told so.
-    ``intake``: of their account."""
-    account = intake.room_rows.rows.account
+    """Somebody is removed by a moderator, or with the room: their sessions are told so. What is
+    said from now on is not for them, unless they ``may_come_back`` whenever they like.
+    ``room_rows``: of any account in the room."""
+    account = sharing.account_of(db, room.id, user)
+    if account is None:
+        return  # they were never in it
     member = members.find(db, room.id, user)
     own = rooms.sessions(db, room.id, account)
     if member is not None and how is Departure.DESTROYED:
-        sid = intake.room_rows.id(room, "destroyed", user, str(now))
+        sid = room_rows.id(room, "destroyed", user, str(now))
         told = RoomMoved(nick=member.nick, reason=reason, to=own)
-        intake.room_rows.tell(db, room, sid, told, now, out)
+        room_rows.tell(db, room, sid, told, now, out)
     elif member is not None and own:
         gone = presence_of(room, member)
         gone = structs.replace(gone, gone=how, actor=actor, reason=reason, to=own)
-        crowd.tell_own(intake.room_rows, db, room, gone, now, out)
+        crowd.tell_own(room_rows, db, room, gone, now, out)
     for jid in own:
         rooms.leave(db, room.id, jid)
     went_out(db, room.id, account, out, how=how, actor=actor, reason=reason)
+    if not may_come_back:
+        sharing.end_stay(db, room.id, account)
+
+
+def close(room_rows: RoomRows, db: Transaction, room: RoomRow, now: float, out: Committed) -> None:
+    """Only who was named may be in a linked group from now on."""
+    portal = portals.find(db, room_rows.rows.network, room.remote_id)
+    if portal is None:
+        return
+    for user in _known(db, room):
+        said = portals.affiliation(db, room_rows.rows.network, room.remote_id, user_of(user))
+        if said in ("", portals.OUTCAST):
+            put_out(room_rows, db, room, user, Departure.LEFT, now, out)
+
+
+def put_all_out(
+    room_rows: RoomRows, db: Transaction, room: RoomRow, now: float, out: Committed
+) -> None:
+    """A group is linked no longer: to those who were in it, it is no more."""
+    for user in _known(db, room):
+        put_out(room_rows, db, room, user, Departure.DESTROYED, now, out)
+
+
+def _known(db: Transaction, room: RoomRow) -> list[RemoteUserId]:
+    """All who are in it, or have been."""
+    return [user for user in sharing.accounts_of(db, room.id) if is_virtual(user)]
+
+
+def moved(db: Transaction, room: RoomRow) -> None:
+    """A group goes on as another one, into which their clients come."""
+    for user, account in sharing.accounts_of(db, room.id).items():
+        if is_virtual(user):
+            members.remove(db, room.id, user)
+            sharing.end_stay(db, room.id, account)
 
 
 def freeze(db: Transaction, room: RoomRow, out: Committed) -> None:
     """The house is not in a group any more: nobody for whom it speaks is, until it is back."""
-    for member in members.of_room(db, room.id):
-        if not is_virtual(member.user):
+    for user, account in sharing.accounts_of(db, room.id).items():
+        if not is_virtual(user):
             continue
-        account = sharing.account_of(db, room.id, member.user)
-        members.remove(db, room.id, member.user)
-        for jid in () if account is None else rooms.sessions(db, room.id, account):
+        member = members.find(db, room.id, user)
+        nick = "" if member is None else member.nick
+        for jid in rooms.sessions(db, room.id, account):
             rooms.leave(db, room.id, jid)
-            out.frozen.append(Frozen(room.remote_id, member.nick, jid))
+            out.frozen.append(Frozen(room.remote_id, nick, jid))
+        went_out(db, room.id, account, out)
+        sharing.end_stay(db, room.id, account)

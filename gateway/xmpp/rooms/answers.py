@@ -159,14 +159,19 @@ class RoomAnswers:
         )
 
     def _info_of_portal(self, request: Request) -> str:
-        """What a linked group is to who is not in it; empty if it is none, or they are."""
-        portal = self._portal(request)
-        is_in = self._component.rooms.find(split(request.sender), request.to) is not None
-        room = None if portal is None or is_in else self._component.network.people.room(portal)
+        """What a linked group is to who is not in it; empty if it is none, or they are. Its name
+        is for who may come in."""
+        portal, people = self._portal(request), self._component.network.people
+        sender = split(request.sender)
+        is_in = self._component.rooms.find(sender, request.to) is not None
+        room = None if portal is None or is_in else people.room(portal)
         if portal is None or room is None:
             return ""
+        may_come = people.refusal(sender.bare, portal.room) is None
         return self._described(
-            room.name, is_private=portal.members_only, is_listed=not portal.members_only
+            room.name if may_come or not portal.is_closed else "",
+            is_private=portal.is_closed,
+            is_listed=room.is_listed and not portal.is_closed,
         )
 
     def _target(self, request: Request, room: RoomRow) -> Target:

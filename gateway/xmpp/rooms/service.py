@@ -211,11 +211,12 @@ class RoomService:
         self._component.stream.send(left, unasked=True)
 
     def _leave(self, element: Element, sender: Address, to: Address) -> None:
-        """REQ-510: answered whether or not it was in."""
-        account = self._component.account_at(sender.bare, to.local)
+        """REQ-510: answered whether or not it was in, or may be."""
+        account = self._component.network.people.account_at(sender.bare, to.local)
         room = self._rooms.find(account, to.local) if account is not None else None
         session, occupant = element.get("from", ""), element.get("to", "")
         has_waited = self.doors.gives_up(session, to.local)
+        has_waited |= self._visits.gives_up(session, to.local)
         if account is not None and room is not None:
             self._rooms.sessions.leave(account, room.id, session)
             occupant = self._own_address(account, room) or occupant
@@ -259,7 +260,7 @@ class RoomService:
 
     def unreachable(self, session: str, sender: Address, to: Address, condition: str) -> None:
         """Something came back from a session: it may be gone (REQ-557). It has missed that."""
-        account = self._component.account_at(sender.bare, to.local)
+        account = self._component.network.people.account_at(sender.bare, to.local)
         room = self._rooms.find(account, to.local) if account is not None else None
         if account is None or room is None or condition not in GHOST:
             return

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gateway.bridge.portals.portals import CODE_S
+from gateway.bridge.portals.ruling import IS_PRIVATE
 from gateway.ids import RemoteUserId
 from gateway.store.portals import Portal
 from gateway.store.rooms import RoomRow
@@ -49,7 +50,7 @@ _UNKNOWN = tr("No linked group of yours has this name or address, or several hav
 
 
 def _comes_in(portal: Portal) -> str:
-    return _WHO[_NAMED if portal.members_only else _EVERYBODY]
+    return _WHO[_NAMED if portal.is_closed else _EVERYBODY]
 
 
 def _who_field(default: str = "") -> Field:
@@ -58,7 +59,10 @@ def _who_field(default: str = "") -> Field:
         name="who",
         label=tr("Who may come in"),
         kind=Kind.CHOICE,
-        hint=tr("They read all that is said in the group from then on."),
+        hint=tr(
+            "They read all that is said in the group from then on. Into a group that is private "
+            "on the network only who is named comes in."
+        ),
         options=options,
         default=default,
     )
@@ -192,6 +196,9 @@ async def open_group(talk: Dialogue) -> None:
         talk.say(_UNKNOWN, Note.ERROR)
         return
     members_only = answers["who"] == _NAMED
+    if portal.is_private and not members_only:
+        talk.say(IS_PRIVATE, Note.ERROR)
+        return
     await talk.network.portals.open_up(portal.room, members_only=members_only)
     who = _WHO[answers["who"]]
     talk.say(tr("Who may come into the group “{name}”: {who}.", name=names[address], who=who))
