@@ -74,6 +74,12 @@ def of_room(db: Connection, room: RoomId) -> list[MemberRow]:
     return list(map(member_row, found))
 
 
+def others(db: Connection, room: RoomId, user: RemoteUserId) -> list[str]:
+    """The nicks of all but one."""
+    found = db.execute("SELECT nick FROM member WHERE room = ? AND remote_id <> ?", (room, user))
+    return [nick for (nick,) in found]
+
+
 def count(db: Connection, room: RoomId) -> int:
     """How many there are."""
     (count,) = db.execute("SELECT count(*) FROM member WHERE room = ?", (room,)).fetchone()

@@ -280,7 +280,7 @@ async def test_people_on_xmpp_invite_one_another(portal: Portal) -> None:
     (invitation,) = (await portal.settle())["fred"]
     assert invitation.get("from") == portal.room
     (by,) = invitation.iter(f"{MUC_USER}invite")
-    assert by.get("from") == ERIN
+    assert by.get("from") == f"{portal.room}/Erin"
 
 
 async def test_private_messages_are_refused_in_words(portal: Portal) -> None:

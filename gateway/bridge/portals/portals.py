@@ -21,8 +21,6 @@ from gateway.events import (
     RemoteEvent,
     RemoteNotice,
     RemoteRoom,
-    RemoteRoomInvite,
-    RemoteRoomInviteGone,
     RemoteRoomMoved,
     RemoteUnreadable,
 )
@@ -231,10 +229,6 @@ class Portals:
         return in_language(text, self._language)
 
 
-_OF_THE_HOUSE_ALONE = (RemoteRoomInvite, RemoteRoomInviteGone)
-"""Events of rooms that are for who has a client."""
-
-
 def heard(db: Transaction, network: NetworkName, event: RemoteEvent) -> RemoteEvent | None:
     """What counts of what the session of the house tells: nothing of chats, and of groups only
     those that are linked."""
@@ -243,7 +237,7 @@ def heard(db: Transaction, network: NetworkName, event: RemoteEvent) -> RemoteEv
     room: RemoteRoomId | None = getattr(event, "room", None)
     if room is None:
         return event if isinstance(event, RemoteUnreadable) else None
-    if portals.find(db, network, room) is None or isinstance(event, _OF_THE_HOUSE_ALONE):
+    if portals.find(db, network, room) is None:
         return None
     return structs.replace(event, is_new=False) if isinstance(event, RemoteRoom) else event
 

@@ -122,12 +122,16 @@ class RoomRows:
     def nick(self, db: Transaction, room: RoomRow, name: str, user: RemoteUserId) -> str:
         """What somebody of this name is called there."""
 
+        # Who may choose any name could be taken for somebody else.
+        others = members.others(db, room.id, user) if is_virtual(user) else ()
+        looks = {seen for other in others if (seen := look(other))}
+
         def is_taken(folded: str) -> bool:
             found = members.by_nick(db, room.id, folded)
             if found is not None:
                 return found.user != user
-            if is_virtual(user):  # who may choose any
-                return self.rows.reserved.is_gateways(folded)
+            if is_virtual(user):
+                return look(folded) in looks or self.rows.reserved.is_gateways(folded)
             return user != self.own and self._is_reserved(db, room, user, folded)
 
         return nick(name, user, is_taken)

@@ -246,9 +246,11 @@ class RoomWishes:
     # --- read marks -----------------------------------------------------------------------------
 
     def displayed(self, account: Account, room: RoomRow, message: StanzaId, session: str) -> None:
-        """A session shows everything up to a message (REQ-570). The user's others are told."""
+        """A session shows everything up to a message (REQ-570). The user's others are told. The
+        network is told only what an account of theirs has read: the house reads for nobody."""
         now = self._clock.now()
         is_sent = self._capabilities.read_marks and account.settings.send_read_marks
+        is_sent = is_sent and account.kind is AccountKind.OWN
 
         def unit(db: Transaction) -> Committed:
             out = Committed()

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("inviting")
 
+_NOT_ADMITTED = tr("This person may not use this gateway, so they cannot be invited.")
 _NOBODY = tr("There is no contact of this name.")
 _STRANGER = tr(
     "Only contacts of this network, and users of this gateway with an "
@@ -153,12 +154,19 @@ class Inviting:
         raise Refused(first.error, said)
 
     def _pass_on(self, account: Account, action: InviteToRoom) -> None:
-        """To somebody who comes into a linked group without an account (XEP-0045 §7.8.2)."""
+        """To somebody who comes into a linked group without an account (XEP-0045 §7.8.2). Where
+        occupants do not know one another, they are told the nick alone (REQ-709)."""
+        rooms = self._network.rooms
+        found = rooms.known(account, action.room)
+        me = None if found is None else rooms.me(account, found)
+        by: str = account.user
+        if found is not None and me is not None and not found.private:
+            by = self._component.rooms.occupant(found.remote_id, me.nick)
         room = self._component.rooms.address_of(action.room)
         reason = f"<reason>{text(action.reason)}</reason>" if action.reason else ""
         said = f" reason='{attribute(action.reason)}'" if action.reason else ""
         inner = (
-            f"<x xmlns='{MUC}#user'><invite from='{attribute(account.user)}'>{reason}</invite></x>"
+            f"<x xmlns='{MUC}#user'><invite from='{attribute(by)}'>{reason}</invite></x>"
             f"<x xmlns='jabber:x:conference' jid='{attribute(room)}'{said}/>"
         )
         self._component.stream.send(
@@ -169,6 +177,8 @@ class Inviting:
         """Whom an address means that the user of an account invites. Raises `Refused`."""
         guest = split(jid)
         if account.kind is AccountKind.VIRTUAL and guest.domain != self._component.domain:
+            if not self._component.access.permits(guest.bare):  # else anybody could be written to
+                raise Refused(errors.NOT_ACCEPTABLE, _NOT_ADMITTED)
             return virtual_id(guest.bare)
         if guest.domain == self._component.domain:
             contact = self._network.addresses.contact(guest.local)
