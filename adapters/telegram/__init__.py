@@ -8,7 +8,7 @@ Telegram account has these here, too.
 ``session``           fetches updates and commits them; ``polling`` is one request for them
 ``inbound``           updates as events: ``spoken`` is what somebody says, ``described`` has
                       words for what is no text, ``reactions`` what people react with,
-                      ``unseen`` edits that change nothing
+                      ``unseen`` edits that change nothing, ``reading`` is the library's part
 ``groups``            which ones there are and who is there; ``group_events`` what happens there,
                       ``looking`` asks what they are
                       ``service_messages`` for what nobody has said

@@ -14,12 +14,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec import structs
-from telegram import Bot, Message, Update
+from telegram import Bot, Message
 from telegram.constants import ChatType
 
 from adapters.telegram import ids
 from adapters.telegram.connected import Connected, Raw
 from adapters.telegram.naming import Usernames
+from adapters.telegram.reading import update_in
 from adapters.telegram.service_messages import happening
 from adapters.telegram.spoken import name_of, spoken
 from gateway.adapter import Clock
@@ -100,7 +101,7 @@ class ConnectedEvents:
         if _DELETED in raw:
             yield from self._deleted(raw[_DELETED], owner)
             return
-        update = Update.de_json(dict(raw), self._bot)
+        update = update_in(raw, self._bot)
         message = update.business_message or update.edited_business_message
         assert message is not None
         self._usernames.learn_of(message)

@@ -19,6 +19,7 @@ from adapters.telegram.connected_events import ConnectedEvents
 from adapters.telegram.group_events import GroupEvents
 from adapters.telegram.known import Known
 from adapters.telegram.looking import group_in
+from adapters.telegram.reading import update_in
 from adapters.telegram.service_messages import happening
 from adapters.telegram.spoken import name_of, spoken
 from gateway.events import (
@@ -70,7 +71,7 @@ class Inbound:
             # Not by the library, which takes none of a server that is older than itself.
             yield from self._of_groups.changed(changed)
             return
-        update = Update.de_json(dict(raw), self._bot)
+        update = update_in(raw, self._bot)
         if (reacted := update.message_reaction) is not None:
             if is_group:
                 yield from self._of_groups.reacted(reacted, update.update_id)

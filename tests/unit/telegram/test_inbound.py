@@ -259,6 +259,19 @@ def test_a_group_in_which_the_first_message_cannot_be_read_is_told_all_the_same(
     assert rooms == [unreadable.room] == [str(GROUP["id"])]
 
 
+def test_what_is_answered_may_be_of_a_kind_that_nobody_can_read() -> None:
+    said = {"message_id": 8, "date": 1_700_000_000, "chat": CHAT, "from": ANNA, "text": "tea"}
+    answered = {"message_id": 7, "date": 1_700_000_000, "chat": CHAT, "from": ANNA}
+    novel = {"poll": {"novelty": 1}}
+    message = {**said, "reply_to_message": {**answered, **novel}, "external_reply": novel}
+    (text,) = (
+        event
+        for event in _events({"update_id": 3, "message": message})
+        if isinstance(event, RemoteMessage)
+    )
+    assert (text.body, text.reply_to) == ("tea", "7000000001:7")
+
+
 def test_what_comes_from_the_channel_of_a_group_is_said_by_the_channel() -> None:
     telegram = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
     origin = {"type": "channel", "date": 1_700_000_000, "chat": CHANNEL, "message_id": 3}
