@@ -54,8 +54,10 @@ def _shown(char: str) -> str:
 
 
 def as_said(command: SendRoomText) -> SendRoomText:
-    """What the bot says for the author of a command; the command itself if it has none."""
-    if command.author is None:
+    """What the bot says for the author of a command; the command itself if it has none, or if
+    nothing is said, which a name does not make a message."""
+    is_nothing = command.file is None and not command.body.strip()
+    if command.author is None or is_nothing:
         return command
     name, body = shown_name(command.author), command.body
     is_action = body.startswith(_ME) and body.removeprefix(_ME).strip() and not command.is_further

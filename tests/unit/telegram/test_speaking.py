@@ -11,7 +11,7 @@ from adapters.telegram.entities import units, written
 from adapters.telegram.outbound import MAX_TEXT_BYTES
 from adapters.telegram.speaking import as_said, shown_name
 from gateway.adapter import AUTHOR_BYTES
-from gateway.errors import Forbidden, TooLarge
+from gateway.errors import Forbidden, TooLarge, Unsupported
 from gateway.events import Author, FileKind, Mention, SendRoomText, SentFile
 from gateway.ids import RemoteRoomId, RemoteUserId, UserJid, virtual_id
 from gateway.text import Span, Style, tree
@@ -217,6 +217,13 @@ async def test_a_file_alone_has_a_name_alone(at: House) -> None:
         await session.send(at.text("", file=file), "k.1")
     (message,) = at.answers()
     assert (message.text, _styled(message)) == ("alice", [("bold", "alice")])
+
+
+async def test_a_name_alone_is_no_message(at: House) -> None:
+    async with at.running() as session:
+        with pytest.raises(Unsupported, match="without words"):
+            await session.send(at.text(" \n"), "k.1")
+    assert at.answers() == []
 
 
 async def test_errors_do_not_speak_of_a_bot_of_the_user(at: House) -> None:
