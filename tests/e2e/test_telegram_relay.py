@@ -13,7 +13,7 @@ from tests.demo.login import Talk
 from tests.e2e.house import OTHER_GATEWAY, PASSWORD, once_by_id
 from tests.e2e.telegram_house import client_of, gateway_to
 from tests.gateway_process import GatewayProcess
-from tests.peers.bot_api import BotApi, Group, Person
+from tests.peers.bot_api import BotApi, Group, Message, Person
 from tests.peers.converse import Browser
 from tests.peers.prosody import Prosody
 from tests.peers.xmpp_client import Stanza, XmppClient
@@ -89,6 +89,8 @@ async def test_a_group_is_linked_for_people_without_an_account(
                 assert (back.sender, back.id) == (f"{room}/Alice", "Hello Anna")
             said = await group.seen.wait_for(lambda message: "Hello Anna" in message.text)
             assert said.text == "Alice: Hello Anna"
+            await _react(alice, rob, anna, group, room)
+            await _change(alice, rob, said, room)
             await _talk_through_a_kill(gateway, alice, rob, anna, group, room)
             await _put_out(rob, anna, group, room)
             assert bot.token not in gateway.log_file.read_text()
@@ -124,6 +126,60 @@ async def test_converse_js_in_a_linked_group(prosody: Prosody, tmp_path: Path) -
             anna.edit(question, "One lump, two, or none?")
             assert await page.author_of("One lump, two, or none?") == "Anna Bauer"
             await page.picture(tmp_path / "linked.png")
+
+
+async def _react(
+    alice: XmppClient, rob: XmppClient, anna: Person, group: Group, room: str
+) -> None:
+    """The bot shows what most have, and says what somebody else has."""
+    asked = anna.say(group, "Tea or coffee?")
+    heard = await rob.wait_for(_is_said(room, "Tea or coffee?"), timeout=30)
+    named = heard.child("urn:xmpp:sid:0", "stanza-id")
+    assert named is not None
+
+    async def react(client: XmppClient, *emoji: str) -> None:
+        id = f"{client.bare} {''.join(emoji)}"
+        inner = "".join(f"<reaction>{each}</reaction>" for each in emoji)
+        client.send_raw(
+            f"<message to='{room}' type='groupchat' id='{id}'>"
+            f"<reactions xmlns='urn:xmpp:reactions:0' id='{named.get('id')}'>{inner}</reactions>"
+            "</message>"
+        )
+        await rob.wait_for(lambda stanza: stanza.id == id, timeout=30)
+
+    def shown() -> list[str]:
+        (made,) = asked.reactions.values()
+        return [each["emoji"] for each in made]
+
+    await react(alice, "👍")
+    assert shown() == ["👍"]
+    await react(rob, "🎉")
+    line = group.seen.items[-1]
+    assert (shown(), line.text, line.reply_to) == (["👍"], "Rob reacted with 🎉", asked)
+    await react(alice)
+    assert shown() == ["🎉"]
+    await react(rob)
+    assert shown() == []
+
+
+async def _change(alice: XmppClient, rob: XmppClient, said: Message, room: str) -> None:
+    """What alice has said is something else, and then nothing any more."""
+    about = f"to='{room}' type='groupchat'"
+    alice.send_raw(
+        f"<message {about} id='edit'><body>Hello Anna!</body>"
+        "<replace xmlns='urn:xmpp:message-correct:0' id='Hello Anna'/></message>"
+    )
+    await rob.wait_for(_is_said(room, "Hello Anna!"), timeout=30)
+    assert said.text == "Alice: Hello Anna!"
+    back = next(each for each in rob.inbox.find(_is_said(room, "Hello Anna")))
+    named = back.child("urn:xmpp:sid:0", "stanza-id")
+    assert named is not None
+    alice.send_raw(
+        f"<message {about} id='gone'>"
+        f"<retract xmlns='urn:xmpp:message-retract:1' id='{named.get('id')}'/></message>"
+    )
+    await rob.wait_for(lambda stanza: stanza.id == "gone", timeout=30)
+    assert said.is_deleted
 
 
 async def _talk_through_a_kill(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from adapters.telegram import buckets, pictures
+from adapters.telegram.votes import Votes
 from gateway.adapter import Sent, Session
 from gateway.errors import RateLimited, Transient, Uncertain
 from gateway.events import Author
@@ -106,7 +107,30 @@ async def test_clients_write_some_of_them_in_two_ways(at: House) -> None:
         await room.react(BERND, "❤\ufe0f")
         await room.react(CLARA, "❤")
         assert room.shown == "❤"
+        await room.react(ALICE, "❤\ufe0f")
         assert room.lines == ["Bernd 🐻 reacted with ❤\ufe0f"]
+
+
+async def test_what_telegram_does_not_have_is_not_even_tried(at: House) -> None:
+    async with at.running() as session:
+        room = await _room(at, session)
+        await room.react(ALICE, "🥦")
+    assert room.lines == ["alice reacted with 🥦"]
+    assert at.bot.id not in room.message.reactions
+
+
+def test_what_is_shown_is_known_of_the_last_messages(
+    at: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("adapters.telegram.votes._MOST", 2)
+    votes = Votes(at.account)
+    first, *others = (RemoteMessageId(f"{at.group.id}:{number}") for number in range(3))
+    at.account.virtual[at.room, first, ALICE.user] = ("👍",)
+    votes.shows(first, "🎉")
+    for message in others:
+        assert votes.counted(at.reacts(first, BERND, "🎉"), BERND).shown[0] == "🎉"
+        votes.shows(message, "👍")
+    assert votes.counted(at.reacts(first, BERND, "🎉"), BERND).shown[0] == "👍"
 
 
 @pytest.mark.parametrize(("allowed", "shown"), [({"👍"}, "👍"), (set(), "")])
