@@ -69,6 +69,8 @@ class Shape(msgspec.Struct, frozen=True, omit_defaults=True):
     """See `adapters.telegram.pictures`."""
     shows_past: bool = False
     """Who comes later sees what was said before."""
+    people: int | None = None
+    """How many are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +390,7 @@ def _room(
         is_new=is_new,
         may=room_rights(shape.rights),
         avatar=shape.picture,
+        people=shape.people,
     )
 
 

@@ -2,8 +2,8 @@
 """What a group is and who administers it: asked for when something happens there, and once a day,
 since bots are not told when that changes.
 
-Bot API, getChat, getChatAdministrators, getMe. Not by the library, which takes no answer of a
-server that is older than itself.
+Bot API, getChat, getChatAdministrators, getChatMemberCount, getMe. Not by the library, which takes
+no answer of a server that is older than itself.
 """
 
 from __future__ import annotations
@@ -129,6 +129,7 @@ class Looks:
             self._me = await self._ask("getMe", {})
         about = await self._ask("getChat", {"chat_id": chat})
         ruling = await self._ask("getChatAdministrators", {"chat_id": chat})
+        people = await self._ask("getChatMemberCount", {"chat_id": chat})
         try:
             for user in (self._me, *(each["user"] for each in ruling)):
                 self._usernames.learn(user["id"], user.get("username"))
@@ -140,6 +141,7 @@ class Looks:
                     next(filter(None, map(self._own_rights, ruling)), ()),
                     picture_of(about),
                     shows_past=bool(about.get("has_visible_history")),
+                    people=people if isinstance(people, int) else None,
                 ),
                 tuple(filter(None, (ruler(each, self._own) for each in ruling))),
                 named(self._me),

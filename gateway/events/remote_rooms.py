@@ -86,6 +86,9 @@ class RemoteRoom(Record, frozen=True, kw_only=True):
     """Anybody can find it: the network has published its address."""
     takes_private: bool = True
     """Who is there can be written to alone."""
+    people: int | None = None
+    """How many are there, where not all of them are told. That there are more or fewer need not be
+    told at once."""
 
 
 class RemoteMember(Record, frozen=True, kw_only=True):

@@ -61,6 +61,8 @@ class RoomRow:
     """Anybody can find it."""
     takes_private: bool = True
     """Who is there can be written to alone."""
+    people: int | None = None
+    """How many are there, if the network says so."""
 
 
 # --- rooms ------------------------------------------------------------------------------------
@@ -70,7 +72,7 @@ _ROOM = (
     " room.topic_at, room.private, room.secret, room.moved_to, room.realm, room.account IS NULL,"
     " room.shows_past, room.leader, room.slow_mode,"
     f" room.avatar, {avatars.HASH.format(of='room', room='room.id')},"
-    " room.listed, room.takes_private"
+    " room.listed, room.takes_private, room.people"
 )
 _LINKED = (
     " JOIN room_link ON room_link.room = room.id AND room_link.home"
@@ -112,6 +114,7 @@ def _room(values: tuple[object, ...] | None, may: object = None) -> RoomRow | No
         picture=values[16],  # type: ignore[arg-type]
         is_listed=bool(values[17]),
         takes_private=bool(values[18]),
+        people=values[19],  # type: ignore[arg-type]
         may=None if may is None else tuple(map(RoomRight, str(may).split())),
     )
 
@@ -229,11 +232,13 @@ def describe(
     avatar: str,
     is_listed: bool,
     takes_private: bool,
+    people: int | None,
 ) -> None:
     """What a room is now."""
     db.execute(
         "UPDATE room SET name = ?, topic = ?, topic_by = ?, topic_at = ?, private = ?,"
-        " shows_past = ?, slow_mode = ?, avatar = ?, listed = ?, takes_private = ? WHERE id = ?",
+        " shows_past = ?, slow_mode = ?, avatar = ?, listed = ?, takes_private = ?,"
+        " people = ? WHERE id = ?",
         (
             name,
             topic,
@@ -245,6 +250,7 @@ def describe(
             avatar,
             is_listed,
             takes_private,
+            people,
             room,
         ),
     )

@@ -210,6 +210,23 @@ async def test_req_541_the_number_of_members_is_the_real_one(house: House) -> No
     people = {"alice": "Alice"} | {f"p{number}": f"P {number}" for number in range(300)}
     await running(house)
     await _enter(house, people)
+    assert await _occupants(house) == "301"
+
+
+async def test_req_541_543_the_network_may_count_more_than_it_names(house: House) -> None:
+    """Another number is no change of the room."""
+    await running(house)
+    await _enter(house, {"alice": "Alice", "p1": "P 1"})
+    for people, told in ((4321, "4321"), (4322, "4322"), (1, "2"), (-1, "2"), (None, "2")):
+        _received(house)
+        house.network.event("alice", "room", room="!club", name="Club", people=people)
+        await house.clock.settle()
+        assert _received(house) == []
+        assert await _occupants(house) == told
+
+
+async def _occupants(house: House) -> str | None:
+    """How many are in the room, as it says itself."""
     (row,) = house.query("SELECT localpart FROM address WHERE remote_id = '!club'")
     question = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
     (answer,) = await _ask(house, f"{row[0]}@net.example", question, "get")
@@ -217,7 +234,7 @@ async def test_req_541_the_number_of_members_is_the_real_one(house: House) -> No
         field.get("var"): field.findtext("{jabber:x:data}value")
         for field in answer.iter("{jabber:x:data}field")
     }
-    assert fields["muc#roominfo_occupants"] == "301"
+    return fields["muc#roominfo_occupants"]
 
 
 async def test_req_554_whoever_was_silent_for_longest_makes_room(house: House) -> None:

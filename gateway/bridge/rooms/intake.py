@@ -73,6 +73,9 @@ def room_intake(
     )
 
 
+_MOST_PEOPLE = 10**9
+
+
 @dataclass(frozen=True, slots=True)
 class RoomIntake:
     """Rooms of one account."""
@@ -220,6 +223,7 @@ class RoomIntake:
             avatar=reference(event.avatar),
             is_listed=event.is_listed,
             takes_private=event.takes_private,
+            people=None if event.people is None else min(max(0, event.people), _MOST_PEOPLE),
         )
         # What it is at first sight is no change of it.
         if topic != room.topic and members.count(db, room.id):

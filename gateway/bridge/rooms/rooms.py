@@ -188,6 +188,10 @@ class Rooms:
         """How many are in a room."""
         return members.count(self._store.reader, room.id)
 
+    def people(self, room: RoomRow) -> int:
+        """The same, with those whom the network only counts."""
+        return max(self.count(room), room.people or 0)
+
     def listed(self, room: RoomRow, wanted: Listed) -> list[MemberRow]:
         """Some of those in a room."""
         return member_lists.listed(self._store.reader, room.id, wanted)

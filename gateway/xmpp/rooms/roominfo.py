@@ -37,7 +37,7 @@ def form(component: Component, account: Account, room: RoomRow) -> str:
         "muc#roominfo_subjectmod": [_yes_no(topics)],
         "muc#roominfo_description": [room.topic],
         "muc#roominfo_subject": [room.topic],
-        "muc#roominfo_occupants": [str(rooms.count(room))],
+        "muc#roominfo_occupants": [str(rooms.people(room))],
     }
     if contacts := list(_contacts(component, account, room)):
         fields["muc#roominfo_contactjid"] = contacts

@@ -578,6 +578,11 @@ def _chat_threads(db: sqlite3.Connection) -> None:
     db.execute(f"UPDATE chat_text SET thread = '$1' WHERE message = {newest}")
 
 
+def _crowd(db: sqlite3.Connection) -> None:
+    """The network tells how many are in a group, and not who."""
+    db.execute("UPDATE room SET people = 700 WHERE id = 2")
+
+
 _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     1: _first,
     3: _cut,
@@ -614,6 +619,7 @@ _FILL: dict[int, Callable[[sqlite3.Connection], None]] = {
     40: _reactions_to_what_waits,
     42: _uploader,
     43: _portals,
+    46: _crowd,
 }
 """What a migration's new tables hold, by its number."""
 

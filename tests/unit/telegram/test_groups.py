@@ -68,6 +68,7 @@ async def test_what_a_group_is_and_who_rules_it(world: World) -> None:
         shows_past=True,
         is_new=True,
         may=(),
+        people=4,
         members=(
             Member(user=_id(world.bot), name="Relay"),
             Member(user=_id(world.anna), name="Anna Bauer", affiliation=Affiliation.OWNER),

@@ -71,7 +71,7 @@ async def _tell_about_room(talk: Dialogue, room: RoomRow) -> None:
         tr("Name: {name}", name=in_line(room.name) or trc("a name", "none")),
         tr("On the network: {contact}", contact=room.remote_id),
         tr("To join it here: {room_uri}", room_uri=talk.room_uri(room)),
-        tr("Members: {count}", count=talk.network.rooms.count(room)),
+        tr("Members: {count}", count=talk.network.rooms.people(room)),
         await told_of(talk, room=room.remote_id),
     ]
     talk.say(joined(filter(None, lines), "\n"))

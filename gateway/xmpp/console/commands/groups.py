@@ -245,7 +245,7 @@ async def list_members(talk: Dialogue) -> None:
     )
     title = tr("Members of “{name}”", name=name_of(room))
     talk.show(Table(title=title, columns=columns, rows=rows))
-    count = talk.network.rooms.count(room)
+    count = talk.network.rooms.people(room)
     more = tr("{shown} of them are shown.", shown=len(rows)) if count > len(rows) else ""
     talk.say(joined((tr("Members: {count}.", count=count), more)))
 
