@@ -27,7 +27,8 @@ Telegram account has these here, too.
 ``request``           requests of python-telegram-bot over the gateway's own connections
 ``errors``            what Telegram refuses, in words for users
 ``relay``             what the gateway's own bot hears of people, and their ``commands``;
-                      ``speaking`` says what others say, ``votes`` shows what they react with
+                      ``administrators`` are obeyed; ``speaking`` says what others
+                      say, ``votes`` shows what they react with
 ``ids``               how people and messages are called
 ====================  ==========================================================================
 """

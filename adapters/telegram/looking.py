@@ -19,7 +19,7 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 from adapters.telegram.groups import Facts, Shape
 from adapters.telegram.known import Known
 from adapters.telegram.pictures import picture_of
-from adapters.telegram.request import SharedRequest
+from adapters.telegram.request import SharedRequest, TooMany
 from adapters.telegram.rights import affiliation_of, rights_in
 from gateway.adapter import Clock
 from gateway.events import Affiliation, Member
@@ -31,7 +31,8 @@ _AGAIN_S, _REFUSED_S = 86_400.0, 600.0
 """After so long it is asked for again."""
 _REST_S = 60.0
 """So long nothing is asked for when there was no answer: what is said waits for that."""
-_MOST_GROUPS = 1_000
+_MOST_GROUPS = 5_000
+"""So many are known not to be asked about; those that were asked about last."""
 _RULERS = {ChatMember.OWNER: Affiliation.OWNER, ChatMember.ADMINISTRATOR: Affiliation.ADMIN}
 _PICTURED = ("new_chat_photo", "delete_chat_photo")
 Raw = Mapping[str, Any]
@@ -109,19 +110,23 @@ class Looks:
     async def at(self, chat: int) -> None:
         """Ask what a group is, so that it can be told."""
         now = self._clock.monotonic()
-        if len(self._due) >= _MOST_GROUPS:
-            self._due.clear()
         try:
             async with asyncio.timeout(_LOOK_S):
                 facts = await self._facts(chat)
         except (BadRequest, Forbidden):
             facts = None
+        except TooMany as error:
+            self._rests_until = now + max(error.seconds, _REST_S)
+            return
         except (TelegramError, TimeoutError):
             self._rests_until = now + _REST_S
             return
         if facts is not None:
             self._groups.learn(self._groups.room_of(chat), facts)
+        self._due.pop(chat, None)
         self._due[chat] = now + (_REFUSED_S if facts is None else _AGAIN_S)
+        if len(self._due) > _MOST_GROUPS:
+            del self._due[next(iter(self._due))]
 
     async def _facts(self, chat: int) -> Facts | None:
         """None of an answer that nobody understands."""

@@ -2,8 +2,8 @@
 """The gateway's own bot, which speaks in linked groups for people without an account: what it
 hears of people, and how they link a group.
 
-Who administers a group sends the code there (Bot API, getChatAdministrators), and by answers to
-what people on XMPP have said puts them out. Nobody else gets an answer, and nobody many. Of other
+Who administers a group sends the code there, and by answers to what people on XMPP have said puts
+them out. Nobody else gets an answer, and nobody many. Of other
 groups, and of those who write to the bot alone, nothing is handed over.
 """
 
@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from telegram import Bot, ChatMember
+from telegram import Bot
 from telegram.constants import ChatType
 from telegram.error import BadRequest, ChatMigrated, Forbidden, TelegramError
 
 from adapters.telegram import ids
+from adapters.telegram.administrators import Administrators
 from adapters.telegram.commands import LINK, START, UNLINK, VERDICTS, Command, command_in
 from adapters.telegram.groups import Groups
 from adapters.telegram.looking import Raw, group_in
@@ -37,6 +38,7 @@ _GREETING = tr(
     "group, and let one of its administrators send /link there with the code."
 )
 _WHOM = tr("Send this as an answer to what somebody on XMPP has said here.")
+_MAY_NOT_BAN = tr("Only administrators who may ban people in this group can do this.")
 _NO_CODE = tr("Send /link and after it the code that the gateway has given.")
 
 
@@ -96,6 +98,7 @@ class Relay:
         self._bot = bot
         self._request = request
         self._groups = groups
+        self._administrators = Administrators(self._ask, account.clock)
         self._commands = _Pace(account.clock, _COMMAND_EVERY_S)
         self._greetings = _Pace(account.clock, _GREET_EVERY_S)
         self._answers: list[_Answer] = []
@@ -105,6 +108,8 @@ class Relay:
         """What counts of an update. Raises `StoreUnavailable`."""
         message: Raw = update.get("message") or {}
         chat = group_in(update)
+        if "poll" in update:  # which does not say where it is
+            return Heard.ALL
         try:
             command = None if chat is None else command_in(message, self._account.remote_id)
             if chat is None:
@@ -159,15 +164,16 @@ class Relay:
         is_verdict = name in VERDICTS and is_linked
         if not (is_code or is_verdict or name == UNLINK):
             return Heard.NOTHING
-        if not self._commands.is_due(chat, command.sender, name):
-            return Heard.NOTHING
-        is_owner = await self._owns(command)
-        if is_owner is None:
+        rank = await self._administrators.rank(chat, command.sender, is_linked=is_linked)
+        about = command.answered or 0
+        if rank is None or not self._commands.is_due(chat, command.sender, name, about):
             return Heard.NOTHING
         if is_code:
-            return await self._link(room, command, is_owner=is_owner)
+            return await self._link(room, command, is_owner=rank.is_owner)
         if name == UNLINK:
             said = await self._account.unlink_room(room)
+        elif not rank.may_ban:
+            said = _MAY_NOT_BAN
         elif command.answered is None:
             said = _WHOM
         else:
@@ -188,23 +194,9 @@ class Relay:
         self._say(command.chat, said, command.message)
         return Heard.GROUP if room in account.linked_rooms() else Heard.NOTHING
 
-    async def _owns(self, command: Command) -> bool | None:
-        """Whether a group is that of who wants something there; None if they do not administer
-        it, or nobody can tell. One who hides is certainly the owner if nobody else does."""
-        try:
-            ruling = await self._ask("getChatAdministrators", chat_id=command.chat)
-            if command.sender == command.chat:
-                hidden = [each["status"] for each in ruling if each.get("is_anonymous")]
-                return hidden == [ChatMember.OWNER]
-            found = {each["user"]["id"]: each["status"] for each in ruling}
-        except (TelegramError, TimeoutError, AttributeError, KeyError, TypeError):
-            return None
-        status = found.get(command.sender)
-        return None if status is None else bool(status == ChatMember.OWNER)
-
     async def own_name(self) -> str:
         """The user name of the bot, in lower case; empty if Telegram does not answer."""
-        if not self._name:
+        if not self._name and self._commands.is_due("getMe"):
             try:
                 name = str((await self._ask("getMe"))["username"])
             except (TelegramError, TimeoutError, KeyError, TypeError):

@@ -220,14 +220,16 @@ class TelegramSession(Session):
         return filter(self._unseen.is_news, self._inbound.events(update))
 
     async def _tell(self, events: Callable[[], Iterable[RemoteEvent]]) -> None:
-        """Make durable what no update says. If that fails, nobody knows what the gateway was told,
-        so the session ends."""
+        """Make durable what no update says. If that fails, or whoever waits for it does so no
+        longer, nobody knows what the gateway was told, so the session ends."""
         async with self._telling:
+            self._failed = Transient(tr("What was done in a group was not stored in time."))
             try:
                 await self._commit(list(events()))
             except Exception as error:
                 self._failed = error
                 raise
+            self._failed = None
 
     async def _commit(self, found: Sequence[RemoteEvent], cursor: str | None = None) -> None:
         news, shown = self._profiles.news(found)

@@ -54,6 +54,10 @@ class Account(AccountInMemory):
         self._asks = True
         await self._room()
 
+    def forgets_room(self) -> None:
+        """What is stored next waits for it again, whoever has asked for it."""
+        self._asks = self.waits = False
+
     async def _room(self) -> None:
         self.waits = not self.has_room.is_set()
         self._tell()

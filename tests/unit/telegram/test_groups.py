@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from adapters.telegram import buckets
+from adapters.telegram import buckets, looking
 from adapters.telegram.groups import Groups
 from adapters.telegram.pictures import Faces
 from gateway.adapter import Session
@@ -109,6 +109,27 @@ async def test_a_group_of_which_nothing_can_be_learned_is_a_room_all_the_same(
     assert (room.name, [each.user for each in room.members or ()]) == ("Tea", [_id(world.bot)])
     users = {event.member.user: event.member.name for event in world.account.of(RemoteMember)}
     assert users == {_id(world.bot): "Relay", _id(world.anna): "Anna Bauer"}
+
+
+async def test_one_group_more_than_are_known_is_not_all_of_them_anew(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is two requests, for which all wait."""
+    monkeypatch.setattr(looking, "_MOST_GROUPS", 3)
+    groups = [
+        world.telegram.groups.create(f"Tea {number}", world.anna, world.bot) for number in range(4)
+    ]
+    async with world.running():
+        for group in groups:
+            world.anna.say(group, "hello")
+        await world.account.until(lambda: len(world.account.of(RemoteRoomMessage)) == 4)
+        world.telegram.asked.items.clear()
+        for group in groups[1:]:
+            world.anna.say(group, "again")
+        await world.account.until(lambda: len(world.account.of(RemoteRoomMessage)) == 7)
+    assert not [
+        each for each in world.telegram.asked.items if each.method == "getChatAdministrators"
+    ]
 
 
 async def test_who_does_not_answer_is_left_alone_for_a_minute(world: World) -> None:

@@ -142,6 +142,17 @@ async def test_who_comes_later_may_see_what_was_said_before(at: House) -> None:
     assert found == {"Shown": True, "Public": True, "Hidden": False}
 
 
+async def test_a_poll_of_a_linked_group_is_told_when_it_is_closed(at: House) -> None:
+    """Then it does not say where it is."""
+    at.link()
+    async with at.running():
+        asked = at.anna.ask(at.group, "Tea?", "yes", "no")
+        await at.polled()
+        at.anna.close_poll(asked, 3, 1)
+        told = await at.account.first(RemoteRoomNotice, lambda event: "closed" in event.text)
+    assert (told.room, told.text.splitlines()[1]) == (at.room, "• yes: 3")
+
+
 async def test_a_linked_group_that_becomes_a_supergroup_stays_linked(at: House) -> None:
     at.link()
     async with at.running() as session:

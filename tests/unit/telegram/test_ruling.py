@@ -349,6 +349,30 @@ async def test_what_cannot_be_stored_ends_the_session(world: World) -> None:
     assert world.account.of(RemoteRoom)[-1].name == "Coffee"
 
 
+async def test_what_takes_too_long_to_be_stored_ends_the_session(world: World) -> None:
+    """Who waits for an action does so for 20 s; then nobody knows what the gateway was told."""
+    async with _ruled(world, *ALL) as ruled:
+        task, ruled.running.task = ruled.running.task, asyncio.create_task(asyncio.sleep(0))
+        assert task is not None
+        world.account.has_room.clear()
+        await world.account.until(lambda: world.account.waits)
+        world.account.forgets_room()
+        doing = asyncio.create_task(
+            ruled.session.manage(DescribeRoom(room=ruled.room, name="Coffee"))
+        )
+        await world.account.until(lambda: world.account.waits)
+        doing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await doing
+        world.account.has_room.set()
+        with pytest.raises(Transient):
+            await asyncio.wait_for(task, 10)
+    async with world.running():
+        ruled.carol.say(ruled.group, "still there?")
+        await _heard(world, "still there?")
+    assert world.account.of(RemoteRoom)[-1].name == "Coffee"
+
+
 # --- what a bot may do ------------------------------------------------------------------------
 
 
