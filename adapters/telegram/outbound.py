@@ -34,7 +34,7 @@ from adapters.telegram.groups import Groups
 from adapters.telegram.request import TooMany
 from adapters.telegram.speaking import as_said
 from adapters.telegram.uploads import Uploads
-from adapters.telegram.votes import Votes, made_by
+from adapters.telegram.votes import Votes
 from gateway.adapter import AccountContext, Sent
 from gateway.errors import NotFound, Unsupported
 from gateway.events import (
@@ -203,6 +203,11 @@ class Outbound:
     async def _vote(self, command: ReactInRoom, author: Author, key: str) -> Sent:
         """Of several people. A line that may not have arrived is uncertain, and so is the command:
         what somebody reacts with is nowhere else to be seen."""
+        async with self._votes.turn(command.message):
+            await self._voted(command, author)
+            return Sent(reactions=self._votes.made(command, author, key))
+
+    async def _voted(self, command: ReactInRoom, author: Author) -> None:
         chat, message = self._message(command, command.message)
         vote = self._votes.counted(command, author)
         self._buckets.heed(chat)
@@ -214,7 +219,6 @@ class Outbound:
             await self._say(
                 SendRoomText(room=command.room, body=words, spans=spans, reply_to=command.message)
             )
-        return Sent(reactions=made_by(command, key))
 
     async def _shown(self, chat: int, message: int, emoji: Sequence[str]) -> str | None:
         """The first of these that the group has; none is shown if it has none of them."""

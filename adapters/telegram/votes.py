@@ -7,21 +7,22 @@ what somebody adds that is not shown so is told in a line.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.telegram import ids
 from adapters.telegram.emoji import ALLOWED, bare
 from adapters.telegram.speaking import shown_name
 from gateway.adapter import AccountContext
 from gateway.events import Author, ReactInRoom
-from gateway.ids import RemoteMessageId
+from gateway.ids import RemoteMessageId, RemoteUserId
 from gateway.text import Span, Style
 from gateway.text.wording import tr
 
 _MOST = 1_000
-"""Messages of which it is known what is shown there."""
+"""Messages of which it is known what this session has done about them."""
 _NAME = "\ue000"
 """Stands for a name in a sentence of any language until its place is known."""
 
@@ -41,25 +42,45 @@ class Vote:
         return tuple(emoji for emoji in self.added if bare(emoji) != shown)
 
 
+@dataclass(slots=True)
+class _Message:
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    shown: str | None = None
+    made: dict[RemoteUserId, tuple[str, ...]] = field(default_factory=dict)
+    """What people react with whose commands were carried out; they may not be stored yet."""
+
+
 class Votes:
-    """Of all for whom the bot speaks."""
+    """Of all for whom the bot speaks. Their commands do not wait for one another."""
 
     def __init__(self, account: AccountContext) -> None:
         self._account = account
-        self._shown: dict[RemoteMessageId, str] = {}
+        self._messages: dict[RemoteMessageId, _Message] = {}
+
+    def turn(self, message: RemoteMessageId) -> asyncio.Lock:
+        """Held from when votes are counted until what follows is done."""
+        return self._about(message).turn
+
+    def _about(self, message: RemoteMessageId) -> _Message:
+        found = self._messages.pop(message) if message in self._messages else _Message()
+        self._messages[message] = found
+        if len(self._messages) > _MOST:
+            del self._messages[next(iter(self._messages))]
+        return found
 
     def counted(self, command: ReactInRoom, author: Author) -> Vote:
         """How many have what, with this command. Where several have the same number, what is there
         stays."""
-        others = dict(self._account.authors_reactions(command.room, command.message))
+        known = self._about(command.message)
+        stored = self._account.authors_reactions(command.room, command.message)
+        others = {**stored, **known.made}
         before = others.pop(author.user, ())
         has = Counter(
             emoji
             for made in (*others.values(), command.emoji)
             for emoji in dict.fromkeys(map(bare, made))
         )
-        there = self._shown.get(command.message)
-        best = sorted(has, key=lambda emoji: (-has[emoji], emoji != there))
+        best = sorted(has, key=lambda emoji: (-has[emoji], emoji != known.shown))
         return Vote(
             shown=tuple(emoji for emoji in best if emoji in ALLOWED),
             added=tuple(emoji for emoji in command.emoji if emoji not in before),
@@ -67,11 +88,13 @@ class Votes:
 
     def shows(self, message: RemoteMessageId, emoji: str | None) -> None:
         """The bot reacts with this now."""
-        self._shown.pop(message, None)
-        if emoji is not None:
-            self._shown[message] = emoji
-        if len(self._shown) > _MOST:
-            del self._shown[next(iter(self._shown))]
+        self._about(message).shown = emoji
+
+    def made(self, command: ReactInRoom, author: Author, key: str) -> dict[str, RemoteMessageId]:
+        """A command was carried out. What its author reacts with from now on, with ids that nobody
+        else's have: each command has a key of its own."""
+        self._about(command.message).made[author.user] = command.emoji
+        return {emoji: ids.about(command.message, f"{key} {emoji}") for emoji in command.emoji}
 
     def line(self, author: Author, emoji: Sequence[str]) -> tuple[str, tuple[Span, ...]]:
         """What is said of what is not shown."""
@@ -80,9 +103,3 @@ class Votes:
         name, place = shown_name(author), said.index(_NAME)
         whole = said.replace(_NAME, name, 1)
         return whole, (Span(Style.BOLD, place, place + len(name)),)
-
-
-def made_by(command: ReactInRoom, key: str) -> dict[str, RemoteMessageId]:
-    """What the author reacts with from now on, with ids that nobody else's have: each command has
-    a key of its own."""
-    return {emoji: ids.about(command.message, f"{key} {emoji}") for emoji in command.emoji}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people without an account react with, by the gateway's own bot."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -92,6 +93,23 @@ async def test_who_takes_another_one(at: House) -> None:
         assert (room.shown, room.lines) == ("🔥", ["Bernd 🐻 reacted with 👍"])
 
 
+async def test_people_do_not_wait_for_one_another(at: House) -> None:
+    """Nothing is stored before all are done."""
+    async with at.running() as session:
+        room = await _room(at, session)
+        at.telegram.faults.hold(method="setMessageReaction")
+        sending = [
+            asyncio.create_task(
+                session.send(at.reacts(room.id, author, emoji), f"instance.{author}")
+            )
+            for author, emoji in ((ALICE, "👍"), (BERND, "🎉"), (CLARA, "🎉"))
+        ]
+        await asyncio.sleep(0.2)
+        at.telegram.faults.end()
+        await asyncio.gather(*sending)
+    assert (room.shown, room.lines) == ("🎉", ["Bernd 🐻 reacted with 🎉"])
+
+
 async def test_ids_are_those_of_one_person(at: House) -> None:
     async with at.running() as session:
         room = await _room(at, session)
@@ -126,9 +144,11 @@ def test_what_is_shown_is_known_of_the_last_messages(
     votes = Votes(at.account)
     first, *others = (RemoteMessageId(f"{at.group.id}:{number}") for number in range(3))
     at.account.virtual[at.room, first, ALICE.user] = ("👍",)
+    votes.shows(others[0], "👍")
     votes.shows(first, "🎉")
+    votes.shows(others[0], "🎉")
+    assert votes.counted(at.reacts(first, BERND, "🎉"), BERND).shown[0] == "🎉"
     for message in others:
-        assert votes.counted(at.reacts(first, BERND, "🎉"), BERND).shown[0] == "🎉"
         votes.shows(message, "👍")
     assert votes.counted(at.reacts(first, BERND, "🎉"), BERND).shown[0] == "👍"
 
