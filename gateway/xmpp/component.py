@@ -207,7 +207,10 @@ class Component:
         # People of our own server are never strangers: their clients ask all there is on it.
         if self.is_local(user) or user in self.admins or (admitted and self.access.names(user)):
             return Standing.KNOWN
-        if self._talks_with(user):  # who is denied may be leaving just now
+        if admitted and self.network.people.is_named(user):
+            return Standing.KNOWN  # somebody has vouched for them
+        is_guest = admitted and self.network.accounts.virtual(user) is not None
+        if is_guest or self._talks_with(user):  # who is denied may be leaving just now
             return Standing.GUEST
         return Standing.STRANGER
 

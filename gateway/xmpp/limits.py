@@ -75,9 +75,11 @@ class Standing(enum.Enum):
     LINKED = enum.auto()
     """Has an account and may use it."""
     KNOWN = enum.auto()
-    """Has none, and is of our own server, or admitted by address or domain."""
+    """Has none, and is of our own server, or admitted by address or domain, or named in a linked
+    group."""
     GUEST = enum.auto()
-    """A stranger with whom a command is under way: still measured as one, but told all of it."""
+    """A stranger with whom a command is under way, or who has come into a linked group: still
+    measured as one, but told all of it."""
     STRANGER = enum.auto()
 
     @property

@@ -82,6 +82,13 @@ class People:
             return None
         return room
 
+    def is_named(self, user: UserJid) -> bool:
+        """Whether somebody who rules a linked group has named a person who comes into such."""
+        if self._accounts.virtual(user) is None:
+            return False
+        said = portals.of_user(self._store.reader, self._network, user)
+        return any(affiliation != OUTCAST for affiliation in said.values())
+
     # --- who comes in ----------------------------------------------------------------------------
 
     def refusal(self, user: UserJid, room: RemoteRoomId) -> Refusal | None:
