@@ -174,7 +174,9 @@ class Options:
     outbound_rows: int | str = 10_000
     ask: tuple[str, ...] = ()
     house: bool = False
-    """The gateway has an account of its own on the network."""
+    """The gateway has an account of its own on the network,"""
+    relay: str = RELAY
+    """and this is it."""
     neighbour: str = ""
     """Adapter of a second network."""
     has_pages: bool = False
@@ -300,7 +302,7 @@ class House:
             secret=Secret(SECRET),
             auto_accept_invites=self.options.auto_accept,
             settings=ScriptedSettings(
-                port=self.network.port, house=RELAY if self.options.house else ""
+                port=self.network.port, house=self.options.relay if self.options.house else ""
             ),
         )
 

@@ -173,13 +173,16 @@ class People:
     # --- who goes --------------------------------------------------------------------------------
 
     async def settle(self, permits: Callable[[UserJid], bool]) -> None:
-        """Nobody is in who is not admitted any more, or while there is no account of the house.
-        Raises `StoreUnavailable`."""
-        house = self._accounts.house
-        is_away = house is None or house.status is not AccountStatus.LINKED
-        there = sessions.accounts(self._store.reader, self._network)
+        """Nobody is in who is not admitted any more, or where the house is not: there may be none
+        any more, or another one. Raises `StoreUnavailable`."""
+        house, reader = self._accounts.house, self._store.reader
+        for remote_id in self._portals.rooms:
+            room = None if house is None else rooms.find(reader, house.id, remote_id)
+            if room is not None and self._room(reader, remote_id) is None:
+                await self._rooms.decide(partial(_freeze, room))
+        there = sessions.accounts(reader, self._network)
         for account in self._accounts.virtuals:
-            if account.id in there and (is_away or not permits(account.user)):
+            if account.id in there and not permits(account.user):
                 await self._rooms.freeze(account)
 
     async def shut_out(self, user: UserJid) -> None:
@@ -228,3 +231,7 @@ class People:
             intake = house.link.intake.rooms
             intake.opened(db, room, now, out, is_private=portal.is_closed)
         return partial(self._rooms.decided, out)
+
+
+def _freeze(room: RoomRow, db: Transaction, out: Committed) -> None:
+    virtual.freeze(db, room, out)
