@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said in the user's own chats, both ways."""
 
+from collections.abc import Callable
+
 import pytest
 
 from gateway.adapter import Contact
@@ -31,7 +33,7 @@ from gateway.ids import RemoteMessageId, RemoteUserId
 from gateway.text import Span, Style
 from tests.peers.bot_api import bad
 from tests.unit.telegram.own_chats import ALL, Own, connected
-from tests.unit.telegram.world import World
+from tests.unit.telegram.world import World, picture
 
 _DAY_S = 86_400
 _URL = "https://files.example/1"
@@ -61,9 +63,24 @@ async def test_what_both_say_with_its_names(own: Own) -> None:
     assert said.spans == (Span(Style.BOLD, 0, 3),)
     assert (answer.contact, answer.id, answer.own) == (own.contact, own.id(mine), True)
     assert answer.reply_to == own.id(theirs)
-    assert own.account.of(RemoteProfile)[-1] == RemoteProfile(
-        contact=own.contact, name="Bob Burns"
-    )
+    told = own.account.of(RemoteProfile)[-1]
+    assert (told.contact, told.name) == (own.contact, "Bob Burns")
+
+
+def _pictured(contact: str) -> Callable[[RemoteProfile], bool]:
+    return lambda told: told.contact == contact and bool(told.avatar)
+
+
+async def test_somebody_has_one_picture_in_both_chats(own: Own) -> None:
+    own.bob.show(picture("red"))
+    own.world.clock.ahead += _DAY_S
+    async with own.world.running() as session:
+        shown = []
+        for where, contact in ((own.chat, own.contact), (own.bot, str(own.bob.id))):
+            own.bob.say(where, "look at me")
+            shown.append(await own.account.first(RemoteProfile, _pictured(contact)))
+        assert shown[0].avatar == shown[1].avatar
+        assert (await session.find(own.contact)).avatar == shown[0].avatar
 
 
 async def test_who_is_named_is_who_is_known_there(own: Own) -> None:

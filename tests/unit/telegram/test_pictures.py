@@ -21,15 +21,9 @@ from gateway.events import (
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
 from tests.peers.bot_api import Group, User, bad
-from tests.unit.telegram.world import World
+from tests.unit.telegram.world import World, picture
 
 _DAY_S = 86_400
-
-
-def _png(colour: str) -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (700, 700), colour).save(out, "PNG")
-    return out.getvalue()
 
 
 def _id(user: User) -> RemoteUserId:
@@ -62,17 +56,17 @@ def _members(world: World, user: User) -> list[str]:
 
 async def test_somebody_who_writes_is_looked_at_once_a_day(world: World) -> None:
     """After what they say, and by the next sessions no more often."""
-    world.anna.show(_png("red"))
+    world.anna.show(picture("red"))
     async with world.running() as session:
         shown = await _pictured(world)
         assert (shown.contact, shown.name) == (world.contact, "Anna Bauer")
         first, second = world.account.of(RemoteProfile)
         assert (first.avatar, second) == (None, shown)
-        picture = Image.open(io.BytesIO(await session.avatar(shown.avatar or "")))
-        assert picture.size == (640, 640)
+        seen = Image.open(io.BytesIO(await session.avatar(shown.avatar or "")))
+        assert seen.size == (640, 640)
         assert (await session.find(world.contact)).avatar == shown.avatar
     looks = _looks(world, world.anna)
-    world.anna.show(_png("blue"))
+    world.anna.show(picture("blue"))
     async with world.running() as session:
         world.anna.say(world.bot, "the same day")
         await world.account.text("the same day")
@@ -109,7 +103,7 @@ async def test_whoever_has_no_picture_is_told_of_once(world: World) -> None:
 async def test_people_in_groups_keep_their_pictures_over_restarts(world: World) -> None:
     """Although it is not kept who they are. Owners have theirs from the beginning."""
     carol, groups = world.telegram.person("Carol"), world.telegram.groups
-    carol.show(_png("green"))
+    carol.show(picture("green"))
     group = groups.create("Tea", world.anna, world.bot, carol)
     async with world.running():
         carol.say(group, "one")
@@ -124,7 +118,7 @@ async def test_people_in_groups_keep_their_pictures_over_restarts(world: World) 
 
 async def test_who_rules_a_group_has_a_picture_there_from_its_beginning(world: World) -> None:
     """If it is known; and the bot does not look at itself."""
-    world.anna.show(_png("red"))
+    world.anna.show(picture("red"))
     async with world.running():
         shown = await _pictured(world)
         world.telegram.groups.create("Tea", world.anna, world.bot)
@@ -146,13 +140,13 @@ async def test_a_group_has_a_picture(world: World) -> None:
     async with world.running() as session:
         world.anna.say(group, "hello")
         await _heard(world, "hello")
-        groups.picture(group, _png("red"))
+        groups.picture(group, picture("red"))
         room = await world.account.first(RemoteRoom, lambda event: bool(event.avatar))
         assert (await session.avatar(room.avatar)).startswith(b"\xff\xd8")
         groups.promote(group, world.bot, "can_change_info")
         world.account.events.clear()
         await session.manage(
-            SetRoomAvatar(room=_room(group), data=_png("blue"), media_type="image/png")
+            SetRoomAvatar(room=_room(group), data=picture("blue"), media_type="image/png")
         )
         (other,) = [event for event in world.account.of(RemoteRoom) if event.avatar != room.avatar]
         assert (other.avatar, other.name) == (other.avatar or room.avatar, "Tea")
@@ -176,13 +170,13 @@ async def test_what_is_no_picture_is_refused_in_words(world: World) -> None:
 async def test_a_failure_of_a_look_loses_nobody(world: World, monkeypatch: Any) -> None:
     """Nor a picture that is known, if Telegram says nothing of them."""
     monkeypatch.setattr(pictures, "_REST_S", 0.05)
-    world.anna.show(_png("red"))
+    world.anna.show(picture("red"))
     world.telegram.faults.fail(method="getChat")
     async with world.running():
         shown = await _pictured(world)
         assert _looks(world, world.anna) == 2
         world.telegram.faults.too_many(1, method="getChat", chat=world.chat)
-        world.anna.show(_png("blue"))
+        world.anna.show(picture("blue"))
         world.clock.ahead += _DAY_S
         world.anna.say(world.bot, "again")
         await world.account.until(

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import Any
+
+from PIL import Image
 
 from adapters.telegram import TelegramAdapter
 from gateway.events import SendText
@@ -12,6 +15,13 @@ from gateway.ids import RemoteUserId
 from gateway.tasks import SystemClock
 from tests.contract.account import Account, Running
 from tests.peers.bot_api import Bot, BotApi, Person, PrivateChat
+
+
+def picture(colour: str) -> bytes:
+    """A large PNG."""
+    out = io.BytesIO()
+    Image.new("RGB", (700, 700), colour).save(out, "PNG")
+    return out.getvalue()
 
 
 class Clock(SystemClock):
