@@ -14,7 +14,14 @@ from typing import Any
 
 import structlog
 
-from gateway.adapter import Adapter, Capabilities, Linked, NetworkContext
+from gateway.adapter import (
+    AccountContext,
+    Adapter,
+    Capabilities,
+    Linked,
+    NetworkContext,
+    Session,
+)
 from gateway.app import Gateway
 from gateway.bridge.network import Network
 from gateway.config import Config
@@ -57,6 +64,7 @@ from tests.scripted.adapter import (
     BriefAdapter,
     FilesAdapter,
     ForgetfulAdapter,
+    ForgetfulSession,
     IllustratedAdapter,
     PacedAdapter,
     ScriptedAdapter,
@@ -129,6 +137,16 @@ class LiveAdapter(ScriptedAdapter):
     capabilities = replace(ScriptedAdapter.capabilities, live_only=True)
 
 
+class KeylessAdapter(ScriptedAdapter):
+    """A network with groups and without keys: of what it was sent it does not say whose it was."""
+
+    capabilities = replace(ScriptedAdapter.capabilities, idempotent_send=False, echoes_key=False)
+
+    def session(self, account: AccountContext) -> Session:
+        """A session."""
+        return ForgetfulSession(account, self.context.settings.port)
+
+
 class UnmadeAdapter(ScriptedAdapter):
     """Cannot be made: its network has a component that says so, and nothing else."""
 
@@ -139,6 +157,7 @@ class UnmadeAdapter(ScriptedAdapter):
 ADAPTERS: dict[str, type[Adapter]] = {
     "scripted": ScriptedAdapter,
     "forgetful": ForgetfulAdapter,
+    "keyless": KeylessAdapter,
     "paced": PacedAdapter,
     "silent": SilentAdapter,
     "plain": PlainAdapter,
@@ -395,6 +414,13 @@ class House:
         await self.clock.settle()
         if not self.options.adds_contacts:
             await self.change_setting(user, "add_contacts", "false")
+
+    async def new_code(self, user: str) -> str:
+        """What links a group for a user, which anybody may then join."""
+        code = await self.bridge.portals.new_code(
+            UserJid(user), by_admin=False, members_only=False
+        )
+        return code.code
 
     async def forget_presence(self) -> None:
         """What was shown to users was shown long ago: no doubt that it has arrived."""

@@ -22,6 +22,7 @@ from gateway.events import (
     Presence,
     RemoteEvent,
     RemoteMessage,
+    RemoteRoomMessage,
     RemoteUndecryptable,
     SentFile,
 )
@@ -186,9 +187,18 @@ class Handle:
         """Without keys our own messages are known by their id alone, once the send has it."""
         if self._link.adapter.capabilities.echoes_key:
             return
-        own = {event.contact for event in events if isinstance(event, RemoteMessage) and event.own}
+        own = {place for event in events if (place := self._place_of_own(event)) is not None}
         if own:
             await self._link.hooks.quiet(self._link.account, own)
+
+    def _place_of_own(self, event: RemoteEvent) -> RemoteUserId | RemoteRoomId | None:
+        """Where the account has said that, if it has said it."""
+        match event:
+            case RemoteMessage(own=True):
+                return event.contact
+            case RemoteRoomMessage() if event.sender == self.remote_id:
+                return event.room
+        return None
 
     async def _commit(
         self,

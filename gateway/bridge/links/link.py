@@ -68,7 +68,7 @@ class LinkHooks:
     typing: Callable[[Account, RemoteUserId, bool], None]
     room_typing: Callable[[Account, RemoteRoomId, RemoteUserId, bool], None]
     presence: Callable[[Account, RemoteUserId, Presence], None]
-    quiet: Callable[[Account, Set[RemoteUserId]], Awaitable[None]]
+    quiet: Callable[[Account, Set[RemoteUserId | RemoteRoomId]], Awaitable[None]]
     """Awaited before own messages are committed, on networks that do not return the key."""
     open: Callable[[Account, SentFile], AbstractAsyncContextManager[Upload]]
     """Opens a file that the user sends."""

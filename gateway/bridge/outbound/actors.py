@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from gateway.bridge.accounts import Account
-from gateway.ids import AccountId, ConversationId, RemoteUserId
+from gateway.ids import AccountId, ConversationId, RemoteRoomId, RemoteUserId
 from gateway.store.journal import OutboundRow
 
 CACHED = 200
@@ -98,6 +98,12 @@ class Actor:
     def where(self) -> dict[str, object]:
         """For the log."""
         return {"account": self.account.id, "conversation": self.conversation}
+
+    @property
+    def place(self) -> RemoteUserId | RemoteRoomId:
+        """Where its first row is said."""
+        command = self.pending[0].command if self.pending else None
+        return getattr(command, "room", self.contact)
 
     def admit(self, row: OutboundRow) -> None:
         """Take a row into memory, behind those that are there."""

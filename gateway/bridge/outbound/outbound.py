@@ -27,8 +27,9 @@ from gateway.bridge.outbound.outcome import settle
 from gateway.bridge.outbound.transfers import Transfers, carries_file
 from gateway.bridge.outbound.watchdog import Watchdog
 from gateway.errors import AdapterError, StoreUnavailable, Uncertain
-from gateway.ids import AccountId, RemoteUserId, RowId
+from gateway.ids import AccountId, RemoteRoomId, RemoteUserId, RowId
 from gateway.store import backlog, journal
+from gateway.store.accounts import AccountKind
 from gateway.store.journal import InboundRow, OutboundRow
 from gateway.tasks import within
 
@@ -49,6 +50,7 @@ class Outbound:
     def __init__(self, ground: Ground, deliver: Callable[[list[InboundRow]], None]) -> None:
         self._network = ground.network
         self._store = ground.store
+        self._accounts = ground.accounts
         self._limits = limits = ground.settings.limits
         self._tasks = ground.tasks
         self._deliver = deliver
@@ -120,12 +122,15 @@ class Outbound:
         for actor in self._actors.of_account(account):
             actor.wake.set()
 
-    async def quiet(self, account: Account, contacts: Set[RemoteUserId]) -> None:
-        """Wait until no row of these chats is between send and answer, at most 10 s in all."""
+    async def quiet(self, account: Account, places: Set[RemoteUserId | RemoteRoomId]) -> None:
+        """Wait until no row of these chats and rooms is between send and answer, at most 10 s in
+        all. With the house count those for whom it speaks."""
+        is_house = account.kind is AccountKind.HOUSE
         busy = [
             actor.quiet.wait()
-            for actor in self._actors.of_account(account)
-            if actor.contact in contacts and not actor.quiet.is_set()
+            for each in (account, *(self._accounts.virtuals if is_house else ()))
+            for actor in self._actors.of_account(each)
+            if not actor.quiet.is_set() and actor.place in places
         ]
         if busy:
             with contextlib.suppress(TimeoutError):
