@@ -181,6 +181,7 @@ class Gateway:
             alias_retention_s=self._config.delivery.alias_retention,
             dead_letters_s=self._config.delivery.dead_letter_retention,
             files_s=self._config.http.file_retention,
+            people=[network.absentees.forget for network in self._networks],
         )
         self._tasks.spawn(pruning.run(), "pruning")
 

@@ -32,6 +32,7 @@ from gateway.bridge.muting import Muting
 from gateway.bridge.network_settings import NetworkSettings
 from gateway.bridge.outbound.wanted import Incoming, IncomingText
 from gateway.bridge.persist import Persist
+from gateway.bridge.portals.absentees import Absentees
 from gateway.bridge.portals.house import House
 from gateway.bridge.portals.notices import PortalNotices
 from gateway.bridge.portals.people import People
@@ -98,6 +99,7 @@ class Network:
         self.own_profiles = OwnProfiles(ground, images)
         self.house.changed = self.rooms.link_changed
         self.people = People(ground, self._links, self.rooms)
+        self.absentees = Absentees(ground, self.traffic)
         self._portal_notices = PortalNotices(ground, self.delivery, self.people, self.rooms)
         self._ruling = Ruling(ground, self.rooms)
         self.rooms.management.of_virtual = self._ruling.do

@@ -202,6 +202,11 @@ def set_status(db: Transaction, account: AccountId, status: AccountStatus) -> No
     db.execute("UPDATE account SET status = ? WHERE id = ?", (status, account))
 
 
+def set_active(db: Transaction, account: AccountId, now: float) -> None:
+    """Its user does something."""
+    db.execute("UPDATE account SET active_at = ? WHERE id = ?", (now, account))
+
+
 def set_language(db: Transaction, account: AccountId, language: str) -> None:
     """Remember which language the user speaks."""
     db.execute("UPDATE account SET language = ? WHERE id = ?", (language, account))

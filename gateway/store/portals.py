@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.ids import NetworkName, RemoteRoomId, UserJid
+from gateway.ids import AccountId, NetworkName, RemoteRoomId, UserJid
+from gateway.store.accounts import AccountKind
 from gateway.store.writer import Connection, Transaction
 
 OUTCAST = "outcast"
@@ -189,6 +190,49 @@ def named(
         (network, room, affiliation),
     )
     return [UserJid(user) for (user,) in found]
+
+
+# --- those who are there no longer --------------------------------------------------------------
+
+_ABSENT = (
+    "kind = ? AND active_at < ?"
+    " AND NOT EXISTS (SELECT 1 FROM occupant WHERE occupant.account = account.id)"
+    " AND user NOT IN (SELECT user FROM portal_user WHERE portal_user.network = ?)"
+    " AND NOT EXISTS (SELECT 1 FROM conversation JOIN outbound"
+    " ON outbound.conversation = conversation.id AND outbound.state = 0"
+    " WHERE conversation.account = account.id)"
+    " AND NOT EXISTS (SELECT 1 FROM conversation JOIN inbound"
+    " ON inbound.conversation = conversation.id AND inbound.state < 2"
+    " WHERE conversation.account = account.id)"
+)
+
+
+def see(db: Transaction, network: NetworkName, now: float, before: float) -> None:
+    """Whoever is in a group now has been seen, if that was not since ``before``."""
+    db.execute(
+        "UPDATE account SET active_at = ? WHERE network = ? AND kind = ? AND active_at < ?"
+        " AND EXISTS (SELECT 1 FROM occupant WHERE occupant.account = account.id)",
+        (now, network, AccountKind.VIRTUAL, before),
+    )
+
+
+def absent(db: Connection, network: NetworkName, before: float, most: int) -> list[AccountId]:
+    """People for whom the house speaks and who were in no group since then: nothing is said of
+    them there, and nothing of theirs waits."""
+    found = db.execute(
+        f"SELECT id FROM account WHERE network = ? AND {_ABSENT} LIMIT ?",
+        (network, AccountKind.VIRTUAL, before, network, most),
+    )
+    return [AccountId(account) for (account,) in found]
+
+
+def is_absent(db: Connection, network: NetworkName, account: AccountId, before: float) -> bool:
+    """Whether that is so of one of them."""
+    found = db.execute(
+        f"SELECT 1 FROM account WHERE id = ? AND {_ABSENT}",
+        (account, AccountKind.VIRTUAL, before, network),
+    )
+    return found.fetchone() is not None
 
 
 # --- codes --------------------------------------------------------------------------------------

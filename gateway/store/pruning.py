@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -37,6 +37,10 @@ class _Clock(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
 
+Forget = Callable[[float, int], Awaitable[int]]
+"""Forgets at most so many of those who were not seen since then. Returns how many."""
+
+
 class Pruning:
     """Prunes the whole store, for ever."""
 
@@ -48,9 +52,13 @@ class Pruning:
         alias_retention_s: float,
         dead_letters_s: float,
         files_s: float,
+        people: Sequence[Forget] = (),
     ) -> None:
+        """``people``: of what is in memory as well, each network's own."""
         self._store = store
         self._clock = clock
+        self._people = tuple(people)
+        self._people_s = alias_retention_s
         self._offset_s = clock.now() - clock.monotonic()
         self._doubt_until: float | None = None
         self._rules: tuple[tuple[Callable[[Transaction, float], int], float], ...] = (
@@ -99,6 +107,9 @@ class Pruning:
         for rule, age_s in self._rules:
             before = self._clock.now() - age_s
             while await self._store.write(lambda db: rule(db, before)) == _BATCH:  # noqa: B023
+                await self._clock.sleep(_BETWEEN_BATCHES_S)
+        for forget in self._people:
+            while await forget(self._clock.now() - self._people_s, _BATCH) == _BATCH:
                 await self._clock.sleep(_BETWEEN_BATCHES_S)
 
 

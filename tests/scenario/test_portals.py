@@ -86,6 +86,21 @@ async def test_a_restart_is_not_seen(portal: Portal) -> None:
     assert bodies(told["fred"]) == [("Erin", "still here")]
 
 
+async def test_who_leaves_and_comes_at_once_is_in(portal: Portal) -> None:
+    await portal.join("erin")
+    for device in ("phone", "laptop"):
+        await portal.join("fred", device=device)
+    await portal.leave("fred", "laptop")
+    portal.send(
+        f"<presence type='unavailable' from='{FRED}/phone' to='{portal.room}/Fred'/>"
+        f"<presence from='{FRED}/phone' to='{portal.room}/Fred'>"
+        "<x xmlns='http://jabber.org/protocol/muc'/></presence>"
+    )
+    told = await portal.settle()
+    assert there(told["fred"])[-1] == "Fred"
+    assert there(told["erin"]) == ["Fred"]  # whether or not she is told that he was gone
+
+
 async def test_only_who_is_named_comes_in_where_it_is_so(house: House) -> None:
     portal = await Portal(house).begin(members_only=True)
     assert there(await portal.join("erin"))[-1] == "Erin"

@@ -320,11 +320,20 @@ class Accounts:
             return accounts.remove(db, account.id), first
 
         swept = await self._store.write(unit)
+        self.drop(account)
+        return swept
+
+    def drop(self, account: Account) -> None:
+        """It is here no longer, whether it is still stored or not."""
         if self._by_id.get(account.id) is account:
             del self._by_id[account.id]
             of_its_kind = self._virtual if account.kind is AccountKind.VIRTUAL else self._by_user
             del of_its_kind[account.user]
-        return swept
+
+    def take_back(self, virtual: Account) -> None:
+        """It was dropped, and is stored: it is here again, unless its user has come meanwhile."""
+        if virtual.user not in self._virtual:
+            self._keep(virtual)
 
     def _open(self, row: AccountRow) -> Account:
         status, secret = row.status, None

@@ -17,7 +17,7 @@ from gateway.bridge.rooms.rooms import Asked
 from gateway.errors import Unsupported
 from gateway.events import Affiliation, Departure, Member
 from gateway.ids import AccountId, RemoteRoomId, UserJid, virtual_id
-from gateway.store import Connection, Transaction, members, portals, rooms, sessions
+from gateway.store import Connection, Transaction, accounts, members, portals, rooms, sessions
 from gateway.store.accounts import AccountKind, AccountStatus
 from gateway.store.portals import OUTCAST, Portal
 from gateway.store.rooms import RoomRow
@@ -134,13 +134,14 @@ class People:
         asked: Asked,
         refused: Callable[[Refusal], None],
     ) -> None:
-        """A session comes in, and with it its user, under the nick that it asks for. Much may have
-        become of the group since it was asked for."""
+        """A session comes in, and with it its user, under the nick that it asks for, or if they
+        are in already under theirs. Much may have become of the group since it was asked for."""
 
         def comes(db: Transaction, out: Committed) -> bool:
             if self._refusal(db, account.user, room.remote_id) is not None:
                 return False
-            self._be_there(account, room, asked.nick, db, out)
+            if members.find(db, room.id, account.remote_id) is None:
+                self._be_there(account, room, asked.nick, db, out)
             return True
 
         def not_in() -> None:
@@ -168,7 +169,9 @@ class People:
             affiliation=Affiliation(said) if said and said != OUTCAST else Affiliation.NONE,
         )
         intake = account.link.intake.rooms
-        virtual.come_in(intake, db, room, member, self._clock.now(), out)
+        now = self._clock.now()
+        accounts.set_active(db, account.id, now)
+        virtual.come_in(intake, db, room, member, now, out)
 
     # --- who goes --------------------------------------------------------------------------------
 

@@ -137,6 +137,8 @@ class RoomService:
         if join is not None and not to.resource:  # XEP-0045 §7.2.1
             self.refuse_join(element, errors.JID_MALFORMED, _NO_NICK)
             return
+        if join is not None and found is not None and found[0].kind is AccountKind.VIRTUAL:
+            found = None  # one who is just leaving seems to be in: that is decided by the unit
         if found is None:
             if join is not None:
                 self._join_unknown(element, sender, to, join)
