@@ -174,16 +174,21 @@ class ProcessHouse(House):
         """Change a setting of an account, as its user does."""
         await self._unharmed("change_setting", user=user, name=name, value=value)
 
+    async def new_code(self, user: str) -> str:
+        """What links a group for a user, which anybody may then join."""
+        return str(await self._unharmed("new_code", user=user))
+
     async def forget_presence(self) -> None:
         """What was shown to users was shown long ago."""
         await self._unharmed("forget_presence")
 
-    async def _unharmed(self, op: str, **arguments: Any) -> None:
+    async def _unharmed(self, op: str, **arguments: Any) -> Any:
         """What nobody would do again is not cut short."""
         await self._order("arm", on=False)
-        await self._order(op, **arguments)
+        answer = await self._order(op, **arguments)
         await self.clock.settle()
         await self._order("arm", on=True)
+        return answer
 
     async def ask(self, op: str, **arguments: Any) -> Any:
         """Have the process do something. Raises `Died`, and then it is there again."""

@@ -104,6 +104,9 @@ class _Victim:
     async def _change_setting(self, user: str, name: str, value: str) -> None:
         await self._house.change_setting(user, name, value)
 
+    async def _new_code(self, user: str) -> str:
+        return await self._house.new_code(user)
+
     async def _forget_presence(self) -> None:
         await self._house.forget_presence()
 

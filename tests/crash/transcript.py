@@ -26,6 +26,7 @@ _OWN = re.compile(r"((?:^> .*\n)*)You: ", re.MULTILINE)
 """Below what an answer quotes."""
 _ABOUT = ("{urn:xmpp:reactions:0}reactions", "{urn:xmpp:message-retract:1}retract")
 """What is said about messages; a body stands in for it."""
+_STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 _REACTION = "{urn:xmpp:reactions:0}reaction"
 _ANEW = "✏ "
 """Before a correction that was said anew; after a kill the network may have made it."""
@@ -46,7 +47,10 @@ class Transcript:
     """All that left the gateway for good."""
 
     texts: dict[str, Text] = field(default_factory=dict)
-    """Of contacts and own ones, by stanza id, in the order of their first coming."""
+    """Of contacts and own ones, in the order of their first coming, by stanza id; in rooms also by
+    to whom, since all are told of a text by the same id."""
+    bodies: dict[str, str] = field(default_factory=dict)
+    """Of texts in rooms, by the id that is in the archive."""
     twofold: list[str] = field(default_factory=list)
     """Ids under which two different texts came."""
     about: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
@@ -114,8 +118,6 @@ def _first_names(house: ProcessHouse) -> dict[str, str]:
 
 def _note(found: Transcript, stanza: Element) -> None:
     if not stanza.tag.endswith("message") or stanza.find(_ARCHIVED) is not None:
-        return
-    if stanza.find(_ARCHIVED) is not None:
         return  # an answer, and no delivery
     sender = stanza.get("from", "").partition("/")[0]
     if stanza.get("type") == "error":
@@ -141,10 +143,14 @@ def _note(found: Transcript, stanza: Element) -> None:
         return
     body = _ADDRESS.sub(r"\1", body)
     text = (to, sender, _OWN.sub(r"\1", body, count=1) if _OWN.match(body) else body)
-    first = found.texts.setdefault(stanza.get("id", ""), text)
+    stanza_id = stanza.get("id", "")
+    if stanza.get("type") == "groupchat":
+        found.bodies |= {each.get("id", ""): body for each in stanza.findall(_STANZA_ID)}
+        stanza_id = f"{stanza_id} {to}"
+    first = found.texts.setdefault(stanza_id, text)
     # What was refused as a private message of a room is said by a puppet.
     if first[2] != text[2] or (first != text and not first[1].startswith("#")):
-        found.twofold.append(stanza.get("id", ""))
+        found.twofold.append(stanza_id)
 
 
 def _note_about(found: Transcript, stanza: Element, to: str, sender: str) -> None:
@@ -205,14 +211,26 @@ def differences(
         wrong.append(f"logged as errors: {more}")
     if killed.open_rows > unharmed.open_rows:
         wrong.append(f"{killed.open_rows} open rows are left, {unharmed.open_rows} unharmed")
+    # Without keys nobody can say that the echo of an uncertain text is that: it has another id.
+    uncertain = set() if has_keys else died | {sent.get(each, "") for each in killed.errors}
+    there = _about_texts(killed)
     wrong += [
-        f"not said of a message: {about} {what}, but {killed.about.get(about)}"
-        for about, what in unharmed.about.items()
-        if killed.about.get(about) != what
+        f"not said of a message: {about} {what}, but {there.get(about)}"
+        for about, what in _about_texts(unharmed).items()
+        if there.get(about) != what and about[3] not in uncertain
     ]
-    wrong += _inbound(unharmed, killed, sent, said, has_keys=has_keys)
+    wrong += _inbound(unharmed, killed, sent, said, uncertain)
     wrong += _outbound(unharmed, killed, sent, parts, died, delivered)
     return wrong
+
+
+def _about_texts(transcript: Transcript) -> dict[tuple[str, str, str, str], list[str]]:
+    """With the texts of rooms in place of their ids: which ids they get depends on what was sent
+    before them."""
+    return {
+        (to, sender, kind, transcript.bodies.get(message, message)): what
+        for (to, sender, kind, message), what in transcript.about.items()
+    }
 
 
 def _inbound(
@@ -220,8 +238,7 @@ def _inbound(
     killed: Transcript,
     sent: dict[str, str],
     said: set[str],
-    *,
-    has_keys: bool,
+    uncertain: set[str],
 ) -> list[str]:
     wanted, came = Counter(unharmed.texts.values()), Counter(killed.texts.values())
     wrong = [f"did not come: {text}" for text in wanted - came]
@@ -230,24 +247,26 @@ def _inbound(
     there = {body for _, _, body in killed.on_network}.intersection(sent.values())
     at_all = {text for text in came if text not in wanted and text[2] in said | there}
     more = came - wanted - Counter(at_all)
-    if not has_keys:
-        # The echo of an uncertain text is shown: the network cannot say whose it is.
-        uncertain = set(sent.values())
-        more = Counter({text: n for text, n in more.items() if text[2] not in uncertain})
+    # The echo of an uncertain text is shown, and so it is when it is said again.
+    more = Counter({text: n for text, n in more.items() if text[2] not in uncertain})
     wrong += [f"came under another id, or from nowhere: {text}" for text in more]
     for chat in {(to, sender) for to, sender, _ in wanted}:
-        before, after = _order(unharmed, chat), _order(killed, chat)
+        before, after = _order(unharmed, chat, uncertain), _order(killed, chat, uncertain)
         if not wrong and [text for text in after if text in before] != before:
             wrong.append(f"out of order: {after} instead of {before}")
     return wrong
 
 
-def _order(transcript: Transcript, chat: tuple[str, str]) -> list[str]:
-    """But for files that take long, and what answers them: after a start they may be in time."""
+def _order(transcript: Transcript, chat: tuple[str, str], but: set[str]) -> list[str]:
+    """But for these, files that take long, and what answers them: after a start they may be in
+    time."""
     return [
         body
         for to, sender, body in transcript.texts.values()
-        if (to, sender) == chat and "📎" not in body and not body.startswith(_FILE)
+        if (to, sender) == chat
+        and body not in but
+        and "📎" not in body
+        and not body.startswith(_FILE)
     ]
 
 

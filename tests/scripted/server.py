@@ -469,11 +469,11 @@ class ScriptedNetwork:
             self.event(account, "retraction", contact=request["contact"], own=True, **taken)
 
     def _react(self, request: dict[str, Any], account: str) -> dict[str, str]:
-        """All reactions of an account to a message are others now; those of people for whom it
-        speaks are only noted."""
-        if "author" in request:
-            return {}
+        """All reactions of an account to a message are others now, or those of somebody for whom
+        it speaks; of the latter nothing is told."""
         own: dict[str, Any]
+        if "author" in request:
+            account = request["author"]["user"]
         if "room" in request:
             kind, place, own = "room-reaction", "room", {"sender": account}
         else:

@@ -28,6 +28,11 @@ class ServerSteps(Stage):
             await self.clock.settle()
         await self._forget()
 
+    @step("given <jid> has got a code<name>")
+    async def given_code(self, user: str, name: str | None) -> None:
+        """Which links a group, so that anybody may join it."""
+        self.names[name or "_"] = await self.house.new_code(user)
+
     @step("<jid> sets (\\w+): (\\S+)")
     async def sets(self, user: str, name: str, value: str) -> None:
         await self.house.change_setting(user, name, value)
