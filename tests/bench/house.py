@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from gateway.config import Config, Domain, Host, Network, Secret, Server, Xmpp
 from gateway.config import Store as StoreFiles
 from gateway.config.tree import Limits
 from gateway.config.values import Rate
-from gateway.ids import NetworkName, RemoteUserId, UserJid
-from gateway.store import Store, Transaction, addresses, contacts, conversations
+from gateway.ids import NetworkName, RemoteRoomId, RemoteUserId, UserJid
+from gateway.store import Store, Transaction, addresses, contacts, conversations, portals
 from gateway.store.contacts import ContactRow, Subscription
+from gateway.store.portals import Portal
 from gateway.store.secrets import SecretBox
 from gateway.tasks import SystemClock
 from tests.bench import stanzas
@@ -29,12 +31,20 @@ NETWORK = NetworkName("scripted")
 _NO_LIMITS = Limits(**dict.fromkeys(Limits.__struct_fields__, Rate((1_000_000, 1))))
 
 
+RELAY = "relay"
+"""The gateway's own account on the network,"""
+LINKED = "#room"
+"""and the local part of the room of the group that is linked, if any is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Where the peers listen."""
 
     xmpp: int
     network: int
+    has_relay: bool = False
+    """The gateway has an account of its own."""
 
 
 def database(directory: Path) -> Path:
@@ -55,6 +65,23 @@ async def seed(directory: Path, count: int, *, contacts_each: int = 1) -> None:
         await asyncio.gather(
             *(link(found, store, number, contacts_each) for number in range(count))
         )
+    finally:
+        await store.close()
+
+
+async def seed_portal(directory: Path) -> None:
+    """Make a database with a group that is linked for people without an account."""
+    store = await Store.open(database(directory))
+
+    def unit(db: Transaction) -> None:
+        room = RemoteRoomId("!room")
+        by = UserJid(f"owner@{SERVER}")
+        portals.link(db, NETWORK, Portal(room=room, members_only=False, linked_by=by), time.time())
+        portals.tell(db, NETWORK, room)
+        addresses.assign(db, NETWORK, RemoteUserId(room), LINKED)
+
+    try:
+        await store.write(unit)
     finally:
         await store.close()
 
@@ -94,7 +121,9 @@ def config(directory: Path, ports: Ports) -> Config:
                 adapter=str(NETWORK),
                 domain=Domain(stanzas.COMPONENT),
                 secret=Secret(stanzas.SECRET),
-                settings=ScriptedSettings(port=ports.network),
+                settings=ScriptedSettings(
+                    port=ports.network, house=RELAY if ports.has_relay else ""
+                ),
             )
         },
     )

@@ -62,10 +62,15 @@ async def _resident_mib(directory: Path, contacts_each: int) -> float:
             await other.up()
             await other.live(_ACCOUNTS)
             await other.probe(_ACCOUNTS, contacts_each)
-            status = Path(f"/proc/{process.pid}/status").read_text()  # noqa: ASYNC240
+            return resident_mib(process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             await process.wait()
+
+
+def resident_mib(process: int) -> float:
+    """What a process has in memory now."""
+    status = Path(f"/proc/{process}/status").read_text()
     found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     assert found is not None
     return int(found[1]) / _KIB

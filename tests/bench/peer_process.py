@@ -53,9 +53,22 @@ class Peers:
         """So many sessions of so many users are in a room, which has so many members beside."""
         await self._ask(op="enter", sessions=sessions, members=members, accounts=accounts)
 
-    async def speak(self, count: int, sessions: int) -> None:
-        """Say so much in the room, one thing when all sessions have the last one."""
-        await self._ask(op="speak", count=count, sessions=sessions)
+    async def link(self, members: int) -> None:
+        """The gateway's own account is in a linked group with so many members beside it."""
+        await self._ask(op="link", members=members)
+
+    async def visit(self, user: int) -> float:
+        """A user comes into the linked group. Returns the seconds until they are in."""
+        return float((await self._ask(op="visit", user=user))["seconds"])
+
+    async def leave(self, user: int) -> None:
+        """They leave it."""
+        await self._ask(op="leave", user=user)
+
+    async def speak(self, count: int, sessions: int, *, by_xmpp: bool = False) -> None:
+        """Say so much in the room, one thing when all sessions have the last one. ``by_xmpp``: it
+        is they who say it, in turns."""
+        await self._ask(op="speak", count=count, sessions=sessions, by_xmpp=by_xmpp)
 
     async def busy(self, *, members: int, per_s: float, seconds: float) -> dict[str, Any]:
         """Many talk in the room for a while. ``orders``: in how many the sessions were told it;

@@ -12,11 +12,14 @@ import itertools
 import json
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 from tests.bench import stanzas
+from tests.bench.house import LINKED, RELAY
 from tests.bench.xmpp_server import FakeServer
+from tests.scripted.adapter import token_of_house
 from tests.scripted.server import ScriptedNetwork
 
 _FORGET_S = 0.02
@@ -74,11 +77,20 @@ class _Both:
             people={stanzas.contact(number): "Friend" for number in range(people)},
             tokens={f"token-{stanzas.person(n)}": stanzas.person(n) for n in range(people)},
         )
+        self.network.tokens[token_of_house(RELAY)] = RELAY
         self._traffic: list[_Traffic] = []
+        self._in_room: dict[str, Callable[..., Awaitable[dict[str, Any]]]] = {
+            "enter": self._enter,
+            "busy": self._busy,
+            "speak": self._speak,
+            "link": self._link,
+            "visit": self._visit,
+            "leave": self._leave,
+        }
         self._room = ""
         self._invited_to = asyncio.Event()
-        self._accounts = 0
-        """So many share the room, and each is told all that is said there."""
+        self._told: list[str] = []
+        """Accounts in the room, each of which is told all that is said there."""
         self._sessions: set[str] = set()
         self.server.on_message = self._arrived
 
@@ -109,14 +121,8 @@ class _Both:
                 return {}
             case "probe":
                 return await self._probe(request["accounts"], request["contacts_each"])
-            case "enter":
-                return await self._enter(**request)
-            case "busy":
-                return await self._busy(**request)
-            case "speak":
-                return await self._speak(request["count"], request["sessions"])
             case op:
-                raise AssertionError(f"unknown request {op}")
+                return await self._in_room[op](**request)
 
     async def _run(self, request: dict[str, Any]) -> float:
         self._traffic = [
@@ -139,27 +145,67 @@ class _Both:
                 self._invited_to.clear()
                 self.network.event(me, "room", room="!room", **told)
                 await self._invited_to.wait()
-            self._accounts = accounts
+            self._told = [stanzas.person(number) for number in range(accounts)]
         devices = (f"{stanzas.user(n % accounts)}/s{n}" for n in range(sessions))
         missing = set(devices) - self._sessions
         self._sessions |= missing
         self.server.on_entered = missing.discard
         for session in tuple(missing):
-            joining = "<x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x>"
-            self.server.write(
-                f"<presence from='{session}' to='{self._room}/Me'>{joining}</presence>".encode()
-            )
+            self._join(session, "Me")
         async with asyncio.timeout(60):
             while missing:  # noqa: ASYNC110 - the answers come from another process
                 await asyncio.sleep(_FORGET_S)
         return {}
 
+    def _join(self, session: str, nick: str) -> None:
+        joining = "<x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x>"
+        self.server.write(
+            f"<presence from='{session}' to='{self._room}/{nick}'>{joining}</presence>".encode()
+        )
+
     def _invited(self, room: str) -> None:
         self._room = room
         self._invited_to.set()
 
-    async def _speak(self, count: int, sessions: int) -> dict[str, Any]:
+    async def _link(self, *, members: int, **_: Any) -> dict[str, Any]:
+        """The gateway's own account tells of a linked group."""
+        self._room, self._told = f"{LINKED}@{stanzas.COMPONENT}", [RELAY]
+        listed = [{"user": RELAY, "name": "Relay"}, {"user": stanzas.contact(0), "name": "Friend"}]
+        listed += ({"user": f"m{n}", "name": f"Member {n}"} for n in range(members - 2))
+        self.network.event(
+            RELAY, "room", room="!room", name="Room", members=listed, is_private=False
+        )
+        told = self.network.last_position(RELAY)
+        await self.network.until(lambda: self.network.acknowledged[RELAY] >= told, 60)
+        return {}
+
+    async def _visit(self, *, user: int, **_: Any) -> dict[str, Any]:
+        """Somebody comes who has no account. Returns the seconds until they are in."""
+        session, entered = f"{stanzas.user(user)}/s{user}", asyncio.Event()
+        self.server.on_entered = lambda other: entered.set() if other == session else None
+        began = time.monotonic()
+        self._join(session, f"Me {user}")
+        async with asyncio.timeout(60):
+            await entered.wait()
+        self._sessions.add(session)
+        return {"seconds": time.monotonic() - began}
+
+    async def _leave(self, *, user: int, **_: Any) -> dict[str, Any]:
+        session, left = f"{stanzas.user(user)}/s{user}", asyncio.Event()
+        self.server.on_left = lambda other: left.set() if other == session else None
+        self.server.write(
+            f"<presence type='unavailable' from='{session}' to='{self._room}/Me {user}'/>".encode()
+        )
+        async with asyncio.timeout(60):
+            await left.wait()
+        self._sessions.discard(session)
+        return {}
+
+    async def _speak(
+        self, *, count: int, sessions: int, by_xmpp: bool, **_: Any
+    ) -> dict[str, Any]:
         done, left = asyncio.Event(), count * sessions
+        say = self._say_by_xmpp if by_xmpp else self._say
 
         def arrived(_: str, __: bool) -> None:
             nonlocal left
@@ -167,10 +213,10 @@ class _Both:
             if not left:
                 done.set()
             elif left % sessions == 0:
-                self._say()
+                say()
 
         self.server.on_message = arrived
-        self._say()
+        say()
         async with asyncio.timeout(60):
             await done.wait()
         return {}
@@ -200,21 +246,28 @@ class _Both:
         if number % 3:
             said = {"sender": f"m{number % (members - 2)}", "id": f"b{number}"}
             event = {"room": "!room", "body": f"text {number}", **said}
-            for account in range(self._accounts):
-                self.network.event(stanzas.person(account), "room-message", **event)
+            for account in self._told:
+                self.network.event(account, "room-message", **event)
         else:
             session = sorted(self._sessions)[number % len(self._sessions)]
-            said_by_xmpp = (
-                f"<message from='{session}' to='{self._room}' type='groupchat' id='b{number}'>"
-                f"<body>text {number}</body></message>"
-            )
-            self.server.write(said_by_xmpp.encode())
+            self._say_as(session, f"b{number}", f"text {number}")
 
     def _say(self) -> None:
         message = f"r{next(self.ids)}"
         said = {"sender": stanzas.contact(0), "id": message, "body": stanzas.BODY}
-        for account in range(self._accounts):
-            self.network.event(stanzas.person(account), "room-message", room="!room", **said)
+        for account in self._told:
+            self.network.event(account, "room-message", room="!room", **said)
+
+    def _say_by_xmpp(self) -> None:
+        number = next(self.ids)
+        session = sorted(self._sessions)[number % len(self._sessions)]
+        self._say_as(session, f"x{number}", f"{stanzas.ESCAPED_BODY} {number}")
+
+    def _say_as(self, session: str, name: str, body: str) -> None:
+        self.server.write(
+            f"<message from='{session}' to='{self._room}' type='groupchat' id='{name}'>"
+            f"<body>{body}</body></message>".encode()
+        )
 
     async def _probe(self, accounts: int, contacts_each: int) -> dict[str, Any]:
         """Every user asks for the presence of all their contacts, some users at a time: the pace

@@ -11,7 +11,7 @@ from gateway.events import Affiliation, Member, RemoteRoom, RoomMessage
 from gateway.ids import RemoteRoomId, RemoteUserId, StanzaId
 from gateway.store import Transaction, archive, avatars, rooms
 from gateway.store.avatars import Named
-from tests.bench import house, sink, stanzas
+from tests.bench import house, relay, sink, stanzas
 from tests.bench.measure import Figure, Group, settle_garbage
 from tests.bench.peer_process import peers
 from tests.scripted.adapter import TrustedAdapter
@@ -34,6 +34,7 @@ async def measure(directory: Path, repetitions: int) -> Group:
     figures = await _spoken(directory / "spoken", repetitions)
     figures.append(await _shared(directory / "shared", repetitions))
     figures += await _joined_and_read(directory / "joined", repetitions)
+    figures += await relay.measure(directory, repetitions)
     return Group(
         title="Rooms",
         note=(

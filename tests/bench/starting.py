@@ -64,4 +64,5 @@ if __name__ == "__main__":
     from gateway.ops.logs import set_up_logs
 
     set_up_logs("warning", "console")
-    asyncio.run(_run(Path(sys.argv[1]), house.Ports(int(sys.argv[2]), int(sys.argv[3]))))
+    ports = house.Ports(int(sys.argv[2]), int(sys.argv[3]), has_relay="relay" in sys.argv[4:])
+    asyncio.run(_run(Path(sys.argv[1]), ports))

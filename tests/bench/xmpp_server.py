@@ -37,6 +37,8 @@ class FakeServer(asyncio.Protocol):
         """Called with the address of a room into which a user is invited."""
         self.on_entered: Callable[[str], None] = lambda session: None
         """Called with the address of a session that has joined a room."""
+        self.on_left: Callable[[str], None] = lambda session: None
+        """Called with the address of a session that is told that somebody is in a room no more."""
         self.on_said: Callable[[str, str], None] = lambda session, body: None
         """Called with the address of a session and each text that it is told in a room."""
         self.on_link: Callable[[str], None] = lambda url: None
@@ -86,6 +88,8 @@ class FakeServer(asyncio.Protocol):
             self._hear(element)
         elif kind == "presence" and element.get("type") is None:
             self.on_presence(element.get("from", "").partition("@")[0])
+        elif kind == "presence" and element.get("type") == "unavailable":
+            self.on_left(element.get("to", ""))
         elif kind == "iq" and element.get("type") in ("get", "set"):
             known = element.find(_PING) is not None
             reply = (
