@@ -43,6 +43,11 @@ class Command:
     """What the bot itself has said, if this answers that."""
 
     @property
+    def is_anonymous(self) -> bool:
+        """Whether it comes from an administrator who speaks as the group."""
+        return self.sender == self.chat
+
+    @property
     def is_ours_unnamed(self) -> bool:
         """Whether it counts where no bot is named: others have commands, too."""
         is_verdict = self.name in VERDICTS and self.answered is not None

@@ -40,7 +40,8 @@ _DIGITS = 8
 _MOST_TRIES = 5
 _AGAIN_S = 86_400.0
 """So often the user is told of the same stranger, and there is another code after wrong ones."""
-_MOST_ASKED, _MOST_KNOWN = 20, 1_000
+_MOST_ASKED, _MOST_KNOWN = 200, 1_000
+"""Who has many Telegram accounts could have others forgotten, and the wrong codes of each."""
 _MOST_NAME = 100
 
 

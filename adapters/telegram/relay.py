@@ -27,7 +27,7 @@ from adapters.telegram.looking import Raw, group_in
 from adapters.telegram.request import SharedRequest
 from gateway.adapter import AccountContext, Clock
 from gateway.ids import RemoteRoomId
-from gateway.text.wording import tr
+from gateway.text.wording import joined, tr
 
 _ASK_S = 5.0
 _COMMAND_EVERY_S, _GREET_EVERY_S = 5.0, 3_600.0
@@ -35,10 +35,14 @@ _MOST_HEARD = 1_000
 _GREETING = tr(
     "This bot carries what is said in a group to people on XMPP, and what they say to the group. "
     "It reads nothing here. To link a group, get a code from the gateway, put the bot into the "
-    "group, and let one of its administrators send /link there with the code."
+    "group, and let the owner of the group send /link there with the code."
 )
 _WHOM = tr("Send this as an answer to what somebody on XMPP has said here.")
 _MAY_NOT_BAN = tr("Only administrators who may ban people in this group can do this.")
+_WHO = tr(
+    "You are anonymous in this group, so the bot cannot tell who of its administrators you are. "
+    "Turn that off, and send it again."
+)
 _NO_CODE = tr("Send /link and after it the code that the gateway has given.")
 
 
@@ -173,7 +177,7 @@ class Relay:
         if name == UNLINK:
             said = await self._account.unlink_room(room)
         elif not rank.may_ban:
-            said = _MAY_NOT_BAN
+            said = _WHO if command.is_anonymous else _MAY_NOT_BAN
         elif command.answered is None:
             said = _WHOM
         else:
@@ -191,8 +195,11 @@ class Relay:
             # However this ends: once it is linked, all of it is told.
             await account.commit([], state=self._groups.changes())
         said = await account.link_room(room, command.said, is_owner=is_owner)
+        is_linked = room in account.linked_rooms()
+        if command.is_anonymous and not (is_owner or is_linked):
+            said = joined((said, _WHO), "\n")
         self._say(command.chat, said, command.message)
-        return Heard.GROUP if room in account.linked_rooms() else Heard.NOTHING
+        return Heard.GROUP if is_linked else Heard.NOTHING
 
     async def own_name(self) -> str:
         """The user name of the bot, in lower case; empty if Telegram does not answer."""

@@ -282,6 +282,7 @@ def test_a_right_has_two_names(name: str) -> None:
 
 
 def test_those_who_wait_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.telegram.connected._MOST_ASKED", 20)
     connections = Connected({}, SystemClock())
     for number in range(1, 30):
         user = {"id": number, "is_bot": False, "first_name": "X"}
