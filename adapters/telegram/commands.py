@@ -63,11 +63,17 @@ def command_in(message: Raw, own: RemoteUserId) -> Command | None:
     answered: Raw = message.get("reply_to_message") or {}
     is_own = str((answered.get("from") or {}).get("id")) == own
     return Command(
-        chat=message["chat"]["id"],
-        message=message["message_id"],
-        sender=(message.get("sender_chat") or message["from"])["id"],
+        chat=_number(message["chat"]["id"]),
+        message=_number(message["message_id"]),
+        sender=_number((message.get("sender_chat") or message["from"])["id"]),
         name=found[1].lower(),
         of=(found[2] or "").lower(),
         said=(found[3] or "").strip(),
-        answered=answered["message_id"] if is_own else None,
+        answered=_number(answered["message_id"]) if is_own else None,
     )
+
+
+def _number(id: object) -> int:
+    if not isinstance(id, int):
+        raise TypeError("no number")
+    return id

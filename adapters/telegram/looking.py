@@ -58,7 +58,7 @@ def _is_other(update: Raw) -> bool:
 def named(about: Raw) -> str:
     """What a person or a group calls itself."""
     names = (about.get("title"), about.get("first_name"), about.get("last_name"))
-    return " ".join(clean(" ".join(filter(None, names))).split())
+    return " ".join(clean(" ".join(each for each in names if isinstance(each, str))).split())
 
 
 def ruler(about: Raw, own: RemoteUserId) -> Member | None:

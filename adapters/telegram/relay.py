@@ -24,7 +24,7 @@ from adapters.telegram.administrators import Administrators
 from adapters.telegram.commands import LINK, START, UNLINK, VERDICTS, Command, command_in
 from adapters.telegram.groups import Groups
 from adapters.telegram.looking import Raw, group_in
-from adapters.telegram.request import SharedRequest
+from adapters.telegram.request import SharedRequest, TooMany
 from gateway.adapter import AccountContext, Clock
 from gateway.ids import RemoteRoomId
 from gateway.text.wording import joined, tr
@@ -61,6 +61,14 @@ class _Answer:
     text: str
     message: int | None = None
     """Which one it answers."""
+
+    def arguments(self) -> dict[str, Any]:
+        """Of sendMessage."""
+        values: dict[str, Any] = {"chat_id": self.chat, "text": self.text}
+        if self.message is not None:
+            answered = {"message_id": self.message, "allow_sending_without_reply": True}
+            values["reply_parameters"] = answered
+        return values
 
 
 class _Pace:
@@ -131,17 +139,19 @@ class Relay:
 
     async def answer(self) -> None:
         """Say what there is to say, after the commit: what is said twice is worse than what is
-        not. Errors are ignored, but where nothing is answered the rest is not said either."""
+        not. Errors are ignored, but where nothing is answered the rest is not said either, and
+        where a pause is wanted nothing more in that chat."""
         answers, self._answers = self._answers, []
+        paused: set[int] = set()
         for each in answers:
-            values: dict[str, Any] = {"chat_id": each.chat, "text": each.text}
-            if each.message is not None:
-                answered = {"message_id": each.message, "allow_sending_without_reply": True}
-                values["reply_parameters"] = answered
+            if each.chat in paused:
+                continue
             try:
-                await self._ask("sendMessage", **values)
+                await self._ask("sendMessage", **each.arguments())
             except (BadRequest, Forbidden, ChatMigrated):
                 continue
+            except TooMany:
+                paused.add(each.chat)
             except (TelegramError, TimeoutError):
                 return
 

@@ -111,6 +111,11 @@ async def test_a_group_of_which_nothing_can_be_learned_is_a_room_all_the_same(
     assert users == {_id(world.bot): "Relay", _id(world.anna): "Anna Bauer"}
 
 
+def test_a_name_that_is_none_is_no_error() -> None:
+    """An update that raised would come again for ever."""
+    assert looking.named({"title": 1.5, "first_name": ["Anna"], "last_name": "Bauer"}) == "Bauer"
+
+
 async def test_one_group_more_than_are_known_is_not_all_of_them_anew(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

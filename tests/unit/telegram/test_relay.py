@@ -23,7 +23,7 @@ from gateway.events import (
     RemoteRoomNotice,
     RemoteRoomReaction,
 )
-from gateway.ids import RemoteUserId
+from gateway.ids import RemoteRoomId, RemoteUserId
 from tests.peers.bot_api import forbidden
 from tests.unit.telegram.relay import House, house
 from tests.unit.telegram.world import World
@@ -417,6 +417,21 @@ async def test_a_bot_that_cannot_answer_links_all_the_same(at: House) -> None:
     assert (at.account.linked, at.answers()) == ({at.room}, [])
 
 
+async def test_a_pause_in_one_group_keeps_no_answer_from_another(at: House) -> None:
+    """Nor is it asked again there."""
+    other = at.telegram.groups.create("Other", at.anna, at.bot)
+    for group in (at.group, other):
+        at.account.linked.add(RemoteRoomId(str(group.id)))
+    fault = at.telegram.faults.too_many(30, method="sendMessage", chat=at.group, times=0)
+    at.anna.say(at.group, "/unlink")
+    at.anna.say(at.group, "/link")
+    at.anna.say(other, "/unlink")
+    async with at.running():
+        await at.polled()
+        await other.seen.wait_for(lambda message: "not linked" in message.text)
+    assert fault.hits == 1
+
+
 async def test_the_bot_is_put_out_and_comes_again(at: House) -> None:
     at.link()
     async with at.running():
@@ -543,6 +558,12 @@ async def test_very_many_who_write_are_not_all_told(
     [
         {"chat": {"type": "private"}},
         {"chat": {"id": -4, "type": "group"}, "text": "/link X"},
+        {
+            "chat": {"id": -4, "type": "group"},
+            "message_id": 1,
+            "from": {"id": {}},
+            "text": "/link X",
+        },
         {"chat": {"id": -4, "type": "group"}, "text": 4},
     ],
 )
