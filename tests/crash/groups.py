@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same world with a group of Telegram: alice's client is in its room, and what is said, edited
-and reacted with, and files, go each way."""
+and reacted with, and files, go each way. She has a bot there, or the gateway's own speaks for her."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
-from tests.crash.telegram_network import TelegramGroup
-from tests.crash.victim import COMPONENT, HOST, SECRET, Job
+from gateway.ids import RemoteRoomId
+from gateway.store import Store, portals
+from gateway.store.portals import Portal
+from tests.crash.telegram_network import LinkedGroup, TelegramGroup
+from tests.crash.victim import COMPONENT, HOST, NETWORK, SECRET, FastClock, Job
 from tests.crash.world import (
     ACCEPTED,
+    ALICE,
     DEVICE,
     Scenario,
     Server,
@@ -38,6 +43,9 @@ _SID = "{urn:xmpp:sid:0}stanza-id"
 _REACTIONS = "{urn:xmpp:reactions:0}reactions"
 _INVITATION = "{jabber:x:conference}x"
 _UNCERTAIN = "undefined-condition"
+_SUBJECT = f"{_ACCEPT}subject"
+_WHERE = r"xmpp:(\S+)\?join"
+"""Who has linked a group is told where its room is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +144,31 @@ class GroupWorld(World):
         assert set(self.errors) <= {"text", "file"}
         assert set(self.errors.values()) <= {_UNCERTAIN}
         assert len(self.errors) <= 1, "one crash, and more than one is uncertain"
-        said = [message.text or "a file" for message in self.group.said[1:]]
+        said = [self._by_alice(message) or "a file" for message in self.group.said[1:]]
         assert sorted(set(said)) == sorted(said), f"sent twice: {said}"
         assert said == [text for text in ("text out", "a file") if text in said]
 
     def _done(self) -> dict[str, bool]:
         """What of alice's has happened in the group."""
         said = self.group.said
-        assert all(
-            each.content["document"]["file_size"] == len(FILE) for each in said if not each.text
-        )
+        files = (each for each in said if not self._by_alice(each))
+        assert all(each.content["document"]["file_size"] == len(FILE) for each in files)
         assert self.mine is not None
         made = self.group.theirs.reactions.get(self.group.bot.id, [])
         return {
-            "text": any(message.text == "text out" for message in said),
-            "edit": self.mine.text == "mine, better",
+            "text": any(self._by_alice(message) == "text out" for message in said),
+            "edit": self._by_alice(self.mine) == "mine, better",
             "reaction": [each["emoji"] for each in made] == ["🔥"],
             "file": any("document" in message.content for message in said),
         }
+
+    def _by_alice(self, message: Message) -> str:
+        """Her words."""
+        if not isinstance(self.network, LinkedGroup):
+            return message.text
+        name, _, words = message.text.partition(": ")
+        assert name == "Alice", "the bot says whose it is"
+        return words
 
     def _examine_inbound(self) -> None:
         """At least once; once means one distinct id, and repeats identical but for the delay."""
@@ -212,21 +227,54 @@ async def _come_in(world: World) -> None:
     assert isinstance(world, GroupWorld)
     await world.until(lambda: any(each.find(_INVITATION) is not None for each in world.stanzas))
     (found,) = (each for stanza in world.stanzas for each in stanza.iter(_INVITATION))
-    room = found.get("jid", "")
+    _join(world, found.get("jid", ""))
+    await _say_mine(world)
+
+
+def _join(world: GroupWorld, room: str) -> None:
     world.past = Past(room, "", "", 0)
     muc = "<x xmlns='http://jabber.org/protocol/muc'/>"
     world.server.send(f"<presence from='{DEVICE}' to='{room}/Alice'>{muc}</presence>")
+
+
+async def _say_mine(world: GroupWorld) -> None:
     await world.until(lambda: world.has("theirs"))
+    room = world.past.room
     about = f"from='{DEVICE}' to='{room}' type='groupchat' id='mine'"
     world.server.send(f"<message {about}><body>mine</body></message>")
     await world.until(lambda: "mine" in world.reflected)
 
 
-async def prepare_group(directory: Path) -> Past:
+async def _come_into_linked(world: World) -> None:
+    """The same with a room that is there for everybody."""
+    assert isinstance(world, GroupWorld)
+    network = world.group
+    assert isinstance(network, LinkedGroup)
+    await world.until(lambda: bool(world.found(_WHERE)))
+    _join(world, unquote(world.found(_WHERE)))
+    await world.until(lambda: any(each.find(_SUBJECT) is not None for each in world.stanzas))
+    network.say_theirs()
+    await _say_mine(world)
+
+
+async def _prepare_linked(directory: Path) -> None:
+    """A database without accounts, in which the group is linked."""
+    clock, group = FastClock(), LinkedGroup().group
+    portal = Portal(room=RemoteRoomId(str(group.id)), members_only=False, linked_by=ALICE)
+    store = await Store.open(directory / "dragoman.db")
+    await store.write(lambda db: portals.link(db, NETWORK, portal, clock.now()))
+    await store.close()
+
+
+async def prepare_group(directory: Path, *, is_linked: bool = False) -> Past:
     """A database in which alice's client is in the room of the group."""
-    await prepare(directory, "telegram")
+    if is_linked:
+        await _prepare_linked(directory)
+    else:
+        await prepare(directory, "telegram")
     first = directory.with_name("first")
-    scenario = Scenario(name="comes in", play=_come_in, adapter="telegram")
+    come_in = _come_into_linked if is_linked else _come_in
+    scenario = Scenario(name="comes in", play=come_in, adapter="telegram", is_linked=is_linked)
     async with group_world(scenario, directory, first, None) as world:
         await world.run()
         (theirs,) = (stanza_id(each) for each in world._of_bob()[:1])
@@ -254,7 +302,8 @@ async def group_world(
     await server.start()
     await files.start()
     try:
-        async with TelegramGroup() as network:
+        kind = LinkedGroup if scenario.is_linked else TelegramGroup
+        async with kind() as network:
             job = Job(
                 directory=directory,
                 server_port=server.port,
@@ -262,6 +311,7 @@ async def group_world(
                 adapter=scenario.adapter,
                 kill_at=kill_at,
                 after=after,
+                relay_token=network.token if scenario.is_linked else "",
                 web_port=files.port,
             )
             world = GroupWorld(scenario, job, server, network, files=files)

@@ -10,6 +10,7 @@ from typing import Self
 
 from adapters.telegram.inbound import KINDS
 from gateway.ids import RemoteUserId
+from tests.crash.victim import FastClock
 from tests.peers.bot_api import BotApi, Chat, Message, Person
 
 
@@ -113,3 +114,24 @@ class TelegramGroup(TelegramNetwork):
     def said(self) -> list[Message]:
         """What the bot has said there, in order."""
         return self.group.seen.items
+
+
+class LinkedGroup(TelegramGroup):
+    """The bot is the gateway's own, and speaks in the group for alice, who has no account."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bot.first_name = "Relay"  # the other nick is alice's
+        # Who is in the room hears what was said later than they came.
+        self._telegram.world.clock = FastClock().now
+
+    def say_theirs(self) -> None:
+        """Bob says it once more, for she has not heard what he said before she came."""
+        self.theirs = self._bob.say(self.group, "theirs")
+
+    def go_on(self, position: int) -> Message:
+        """It has said that for her."""
+        self.say_theirs()
+        mine = super().go_on(position)
+        mine.content = {"text": "Alice: mine"}
+        return mine

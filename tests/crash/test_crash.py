@@ -142,14 +142,19 @@ async def test_killed_at_every_io(
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("is_linked", [False, True], ids=["own", "linked"])
 async def test_killed_at_every_io_in_a_group_of_telegram(
-    after: bool, tmp_path: Path, record_property: Callable[[str, object], None]
+    is_linked: bool,
+    after: bool,
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
 ) -> None:
-    """Texts, edits, reactions and files, both ways; of alice's at most one is uncertain."""
+    """Texts, edits, reactions and files, both ways; of alice's at most one is uncertain. The bot is
+    hers, or that of the gateway, and she has none."""
     template = tmp_path / "template"
     template.mkdir()
-    past = await prepare_group(template)
-    scenario = Scenario(name="in a group", play=talk, adapter="telegram")
+    past = await prepare_group(template, is_linked=is_linked)
+    scenario = Scenario(name="in a group", play=talk, adapter="telegram", is_linked=is_linked)
 
     def run(directory: Path, kill_at: int) -> AbstractAsyncContextManager[World]:
         return group_world(scenario, template, directory, past, kill_at=kill_at, after=after)

@@ -22,6 +22,7 @@ from adapters.telegram import TelegramAdapter, TelegramSettings
 from adapters.telegram.request import SharedRequest
 from adapters.telegram.settings import ServerUrl
 from gateway import config as tree
+from gateway.adapter import Secret
 from gateway.app import Gateway
 from gateway.config import Config
 from gateway.config.tree import Fetch, Http
@@ -57,6 +58,8 @@ class Job:
     """Number of the I/O at which it dies; 0 for never."""
     after: bool = False
     """It dies after that I/O, not before."""
+    relay_token: str = ""
+    """Of the gateway's own bot on Telegram, if it has one."""
     web_port: int = 0
     """Where alice has put her files; with one, those of others have addresses too."""
 
@@ -179,7 +182,8 @@ def configuration(job: Job) -> Config:
 def _settings(job: Job) -> msgspec.Struct:
     if job.adapter == "telegram":
         api_url = ServerUrl(f"http://{LOOPBACK}:{job.network_port}")
-        return TelegramSettings(api_url=api_url, poll_timeout=1)
+        token = Secret(job.relay_token) if job.relay_token else None
+        return TelegramSettings(api_url=api_url, poll_timeout=1, relay_token=token)
     return scripted.ScriptedSettings(port=job.network_port)
 
 

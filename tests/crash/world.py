@@ -70,6 +70,8 @@ class Scenario:
     """What alice writes with another client of the network."""
     in_own_chat: bool = False
     """On Telegram: alice has let her bot into her own chat with bob, and has to prove that."""
+    is_linked: bool = False
+    """On Telegram: alice has no account, and the group is linked for everybody."""
     notices: tuple[str, ...] = ()
     """Parts of what the gateway itself says, in order."""
 
