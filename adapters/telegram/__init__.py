@@ -10,8 +10,8 @@ Telegram account has these here, too.
                       words for what is no text, ``reactions`` what people react with,
                       ``unseen`` edits that change nothing, ``reading`` is the library's part
 ``groups``            which ones there are and who is there; ``group_events`` what happens there,
-                      ``looking`` asks what they are
-                      ``service_messages`` for what nobody has said
+                      ``looking`` asks what they are, ``lacking`` says what is not told,
+                      ``service_messages`` what nobody has said
 ``topics``            topics of groups, and of chats, as threads; ``polls`` are told once more when
                       they are closed
 ``connected``         whose own chats the bot was let into; ``connected_events`` what happens

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import structs
 
+from adapters.telegram.lacking import lacking
 from adapters.telegram.pictures import Faces
 from adapters.telegram.rights import room_rights
 from gateway.events import (
@@ -25,11 +26,9 @@ from gateway.events import (
     RemoteMemberGone,
     RemoteRoom,
     RemoteRoomMoved,
-    RemoteRoomNotice,
 )
-from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
+from gateway.ids import RemoteRoomId, RemoteUserId
 from gateway.text import clean
-from gateway.text.wording import tr
 
 _KEY = "group "
 _MOVED = "moved "
@@ -38,21 +37,6 @@ _MOST_PEOPLE = 5_000
 """Of one group, who need not be told again."""
 _MOST_BANNED = 1_000
 """Of one group, the last of whom the bot has heard."""
-_PRIVACY = tr(
-    "Your bot is in privacy mode: of this group it is told only commands, what answers it "
-    "and what names it. To hear all, send /setprivacy to @BotFather, turn it off, and put "
-    "the bot out of the group and into it again; or make it an administrator of the group."
-)
-_PRIVACY_OF_HOUSE = tr(
-    "The bot is in privacy mode: of this group it carries only commands, what answers it and what "
-    "names it. Make it an administrator of the group; or let whoever has made it turn privacy "
-    "mode off (/setprivacy at @BotFather), and put it out of the group and into it again."
-)
-_NO_RIGHTS = tr(
-    "The bot is no administrator of this group, so it is not told of reactions, nor of all who "
-    "come and go. Make it one to have these; it needs no right beyond those that an administrator "
-    "has in any case."
-)
 _RULERS = (Affiliation.OWNER, Affiliation.ADMIN)
 
 
@@ -181,15 +165,7 @@ class Groups:
         self._keep(room)
         yield _room(room, shape, members=tuple(people.values()), is_new=True)
         if facts is not None and not shape.rights:
-            yield from self._lacks(room, hears_all=facts.hears_all)
-
-    def _lacks(self, room: RemoteRoomId, *, hears_all: bool) -> Iterator[RemoteEvent]:
-        """What the bot is not told, since it is no administrator. Whoever has linked a bot of
-        their own is spared the smaller part of it."""
-        if not hears_all:
-            yield _lack(room, "privacy", _PRIVACY_OF_HOUSE if self._is_house else _PRIVACY)
-        elif self._is_house:
-            yield _lack(room, "rights", _NO_RIGHTS)
+            yield from lacking(room, hears_all=facts.hears_all, is_house=self._is_house)
 
     def _anew(
         self, room: RemoteRoomId, group: _Group, name: str, facts: Facts | None
@@ -392,7 +368,3 @@ def _room(
         avatar=shape.picture,
         people=shape.people,
     )
-
-
-def _lack(room: RemoteRoomId, what: str, text: str) -> RemoteRoomNotice:
-    return RemoteRoomNotice(room=room, id=RemoteMessageId(f"{room}/{what}"), text=text)

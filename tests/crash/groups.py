@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The same world with a group of Telegram: alice's client is in its room, and what is said, edited
-and reacted with, and files, go each way. She has a bot there, or the gateway's own speaks for her."""
+and reacted with, and files, go each way. She has a bot there, or that of the gateway speaks for
+her."""
 
 from __future__ import annotations
 

@@ -149,8 +149,8 @@ async def test_killed_at_every_io_in_a_group_of_telegram(
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """Texts, edits, reactions and files, both ways; of alice's at most one is uncertain. The bot is
-    hers, or that of the gateway, and she has none."""
+    """Texts, edits, reactions and files, both ways; of alice's at most one is uncertain. The bot
+    is hers, or that of the gateway."""
     template = tmp_path / "template"
     template.mkdir()
     past = await prepare_group(template, is_linked=is_linked)
