@@ -8,6 +8,7 @@ messages may stand between, and people see who speaks by nothing else.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -31,6 +32,9 @@ _JOINER = "\u200d"
 """Holds emoji together. All else of its category (Cf) turns a line, or hides in it."""
 _NO_MENTION = "@\u2060"
 """An at sign that calls nobody: Telegram looks for names right behind it."""
+_COMMAND: Final = re.compile(r"(?<!\w)/(?=\w)")
+_NO_COMMAND = "/\u2060"
+"""Nor is what stands behind this a command, which people send by a tap on it."""
 
 
 def shown_name(author: Author) -> str:
@@ -39,7 +43,7 @@ def shown_name(author: Author) -> str:
     name = _one_line(author.name) or _one_line(user_of(author.user))
     if len(name) > _LONGEST:
         name = f"{name[: _LONGEST - 1].rstrip()}…"
-    return name.replace("@", _NO_MENTION)
+    return _COMMAND.sub(_NO_COMMAND, name.replace("@", _NO_MENTION))
 
 
 def _one_line(text: str) -> str:

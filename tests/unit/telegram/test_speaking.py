@@ -52,6 +52,9 @@ def _styled(message: Message) -> list[tuple[str, str]]:
         ("\u3164\u2800", "alice@\u2060example.org"),
         ("", "alice@\u2060example.org"),
         ("@durov", "@\u2060durov"),
+        ("/unlink", "/\u2060unlink"),
+        ("bernd (/ban)", "bernd (/\u2060ban)"),
+        ("he/him", "he/him"),
         ("x" * 60, "x" * 47 + "…"),
     ],
 )
