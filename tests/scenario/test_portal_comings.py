@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.scenario.house import House, Options
+from tests.scenario.house import RELAY, House, Options
 from tests.scenario.portal import ADMIN, ERIN, FRED, Portal, bodies, codes, error, rule, there
 from tests.scripted.adapter import token_of_house
 
@@ -190,3 +190,19 @@ async def test_what_one_says_who_is_refused_touches_nobody_else(portal: Portal) 
     assert bodies(told["erin"]) == [("Fred", "in time")]
     await portal.house.clock.advance(10)
     assert bodies((await portal.settle())["fred"]) == [("Erin", "late")]
+
+
+async def test_an_account_of_the_house_that_is_refused_holds_nobody_for_ever(
+    portal: Portal,
+) -> None:
+    """What is said comes back after a while, and nobody comes in (REQ-224, REQ-513)."""
+    house = portal.house
+    await portal.join("erin")
+    house.network.revoke(RELAY)
+    await portal.settle()
+    told = await portal.speak("erin", "anybody?", "e1")
+    assert not told["erin"]
+    await house.clock.advance(610)
+    told = await portal.settle()
+    assert [each.get("id") for each in told["erin"] if each.get("type") == "error"] == ["e1"]
+    assert error(await portal.join("fred")) == "remote-server-timeout"

@@ -10,6 +10,8 @@ from xml.etree.ElementTree import Element, tostring
 import pytest
 import pytest_asyncio
 
+from gateway.config.tree import Limits
+from gateway.config.values import Rate
 from tests.scenario.house import GATEWAY, HOME, RELAY, House, Options
 from tests.scenario.portal import ADMIN, ERIN, FRED, Portal, bodies, error, rule, there
 from tests.scenario.test_rooms import MUC_USER, _received
@@ -160,11 +162,12 @@ async def test_what_anybody_has_read_is_not_said_by_the_house(portal: Portal) ->
     assert "read-room" not in ops
 
 
+@pytest.mark.parametrize("adapter", ["scripted", "trusted"])
 async def test_whom_the_network_has_banned_does_not_come_back_by_the_house(
-    tmp_path: Path,
+    tmp_path: Path, adapter: str
 ) -> None:
     """With an account of their own, they are in a group by that alone, and out of it as well."""
-    async with House(tmp_path, Options(house=True)) as house:
+    async with House(tmp_path, Options(house=True, adapter=adapter)) as house:
         portal = Portal(house)
         await house.start()
         await house.connected()
@@ -179,7 +182,8 @@ async def test_whom_the_network_has_banned_does_not_come_back_by_the_house(
         assert [each.get("type") for each in told["alice"] if "presence" in each.tag] == [
             "unavailable"
         ]
-        assert set(there(await portal.join("alice"))) == {"Alice", "Bob"}
+        seen = set(there(await portal.join("alice")))
+        assert seen == {"Alice", "Bob", *(("Eve", "Relay") if adapter == "trusted" else ())}
         told = await portal.says("bob", "once", "b1")
         house.network.event("alice", "room-message", room="!tea", sender="bob", id="b1", body="x")
         house.network.event("alice", "member-gone", room="!tea", user="alice", how="banned")
@@ -197,3 +201,19 @@ async def test_of_a_group_into_which_they_may_not_come_strangers_learn_no_name(
     assert not _mentions([answer], "'Tea'") + _mentions([answer], '"Tea"')
     (answer,) = await portal.ask("erin", "get", info)
     assert _mentions([answer], '"Tea"')
+
+
+async def test_invitations_are_counted(tmp_path: Path) -> None:
+    """One message may have many (REQ-711)."""
+    limits = Limits(joins=Rate((10, 600)))
+    async with House(tmp_path, Options(house=True, limits=limits)) as house:
+        portal = await Portal(house).begin()
+        await portal.join("alice")
+        guests = "".join(f"<invite to='u{number}@far.example'/>" for number in range(30))
+        portal.send(
+            f"<message id='i' from='{ALICE}/phone' to='{portal.room}'>"
+            f"<x xmlns='http://jabber.org/protocol/muc#user'>{guests}</x></message>"
+        )
+        told = await portal.settle()
+        assert error(told["alice"]) == "resource-constraint"
+        assert not [name for name in told if name.startswith("u")]

@@ -9,7 +9,7 @@ from functools import partial
 
 from gateway.bridge.accounts import Account
 from gateway.bridge.ground import Ground
-from gateway.bridge.inbound.rows import Committed, Frozen
+from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.links.links import Links
 from gateway.bridge.rooms import virtual
 from gateway.bridge.rooms.network_rooms import NetworkRooms
@@ -195,25 +195,15 @@ class People:
             await self._rooms.freeze(account)
 
     def _entered(self, number: AccountId, remote_id: RemoteRoomId) -> None:
-        """One person is one occupant: whoever comes in by an account of their own is there by that
-        alone. Their clients join again."""
+        """As `virtual.make_way`, where the room of an own account is another one, at the same
+        address."""
         own = self._accounts.by_id(number)
         if own is None or own.kind is not AccountKind.OWN:
             return
-        other = self._accounts.virtual(own.user)
+        other, user = self._accounts.virtual(own.user), own.user
         room = None if other is None else self._rooms.known(other, remote_id)
-        if other is None or room is None:
-            return
-        account = other.id
-
-        def unit(db: Transaction, out: Committed) -> None:
-            member = members.find(db, room.id, other.remote_id)
-            for jid in rooms.sessions(db, room.id, account):
-                rooms.leave(db, room.id, jid)
-                out.frozen.append(Frozen(remote_id, "" if member is None else member.nick, jid))
-            virtual.went_out(db, room.id, account, out)
-
-        self._rooms.change(unit)
+        if room is not None:
+            self._rooms.change(lambda db, out: virtual.make_way(db, room, user, out))
 
     def _put_all_out(self, db: Transaction, portal: Portal) -> Callable[[], None]:
         """A group is linked no longer."""

@@ -12,7 +12,7 @@ from dataclasses import replace as changed
 from msgspec.structs import replace
 
 from gateway.bridge.inbound.rows import Committed
-from gateway.bridge.rooms import crowd, occupants
+from gateway.bridge.rooms import crowd, occupants, virtual
 from gateway.bridge.rooms.crowd import presence_of
 from gateway.bridge.rooms.gaps import Gaps
 from gateway.bridge.rooms.leads import Leads
@@ -112,6 +112,8 @@ class Membership:
         self, db: Transaction, room: RoomRow, member: Member, now: float, out: Committed
     ) -> None:
         """Somebody is in it, as this."""
+        if member.user == self.room_rows.own and not is_virtual(member.user):
+            virtual.make_way(db, room, self.room_rows.rows.user, out)
         before = members.find(db, room.id, member.user)
         name = one_line(member.name)
         if before is not None and before.name == name:

@@ -18,7 +18,15 @@ from gateway.bridge.inbound.rows import Committed, Frozen
 from gateway.bridge.rooms import crowd
 from gateway.bridge.rooms.crowd import presence_of
 from gateway.events import Departure, Member, RoomMoved
-from gateway.ids import AccountId, RemoteUserId, RoomId, is_virtual, user_of
+from gateway.ids import (
+    AccountId,
+    RemoteUserId,
+    RoomId,
+    UserJid,
+    is_virtual,
+    user_of,
+    virtual_id,
+)
 from gateway.store import Transaction, accounts, members, portals, rooms, sharing
 from gateway.store.rooms import RoomRow
 
@@ -129,13 +137,24 @@ def moved(db: Transaction, room: RoomRow) -> None:
 
 def freeze(db: Transaction, room: RoomRow, out: Committed) -> None:
     """The house is not in a group any more: nobody for whom it speaks is, until it is back."""
-    for user, account in sharing.accounts_of(db, room.id).items():
-        if not is_virtual(user):
-            continue
-        member = members.find(db, room.id, user)
-        nick = "" if member is None else member.nick
-        for jid in rooms.sessions(db, room.id, account):
-            rooms.leave(db, room.id, jid)
-            out.frozen.append(Frozen(room.remote_id, nick, jid))
-        went_out(db, room.id, account, out)
-        sharing.end_stay(db, room.id, account)
+    for user in _known(db, room):
+        _freeze(db, room, user, out)
+
+
+def make_way(db: Transaction, room: RoomRow, user: UserJid, out: Committed) -> None:
+    """One person is one occupant: who comes in by an account of their own is there by that alone.
+    Their clients join again."""
+    _freeze(db, room, virtual_id(user), out)
+
+
+def _freeze(db: Transaction, room: RoomRow, user: RemoteUserId, out: Committed) -> None:
+    account = sharing.account_of(db, room.id, user)
+    if account is None:
+        return
+    member = members.find(db, room.id, user)
+    nick = "" if member is None else member.nick
+    for jid in rooms.sessions(db, room.id, account):
+        rooms.leave(db, room.id, jid)
+        out.frozen.append(Frozen(room.remote_id, nick, jid))
+    went_out(db, room.id, account, out)
+    sharing.end_stay(db, room.id, account)

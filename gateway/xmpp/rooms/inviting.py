@@ -28,6 +28,7 @@ from gateway.xmpp.codec.errors import Refused
 from gateway.xmpp.codec.incoming import Guest, IncomingMessage
 from gateway.xmpp.codec.xml import Stanza, attribute, text
 from gateway.xmpp.jid import Address, split
+from gateway.xmpp.limits import Kind
 from gateway.xmpp.rooms.doors import NO_ROOM
 from gateway.xmpp.rooms.refusals import refused
 from gateway.xmpp.rooms.stanzas import MUC, uri
@@ -49,6 +50,7 @@ _STORE = tr("The gateway cannot store anything at the moment. Please try again l
 _TOO_MANY = tr("Too many of your invitations wait for the network. Please try again later.")
 _NAMED = 10
 """Of those who could not be invited."""
+_TOO_OFTEN = tr("You are inviting too many people. Please wait a few minutes.")
 _MOST = 20
 """Messages with invitations of one user that wait for the network."""
 
@@ -116,8 +118,16 @@ class Inviting:
         except Refused as error:
             self._refuse(message, error.error, error.said)
             return
-
+        if not all(self._may_invite(account.user) for _ in actions):
+            self._refuse(message, errors.RESOURCE_CONSTRAINT, _TOO_OFTEN)
+            return
         self._do(message, account.user, partial(self._invite_all, account, actions, guests))
+
+    def _may_invite(self, user: UserJid) -> bool:
+        """REQ-711: somebody is written to who has not asked for it."""
+        component = self._component
+        now = self._network.adapter.context.clock.monotonic()
+        return component.limits.takes(Kind.JOINS, user, component.standing(user), now)
 
     async def _invite_all(
         self, account: Account, actions: list[InviteToRoom], guests: list[Guest]
