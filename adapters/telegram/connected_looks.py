@@ -15,19 +15,25 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 from adapters.telegram.connected import Connected, Raw
 from adapters.telegram.connected_events import connection_in
 from adapters.telegram.errors import error_of
-from adapters.telegram.request import SharedRequest
+from adapters.telegram.request import SharedRequest, TooMany
+from gateway.adapter import Clock
 from gateway.errors import Transient
 from gateway.text.wording import tr
 
 _LOOK_S = 5.0
+_LONGEST_PAUSE_S = 10.0
+"""A longer one, or several that are, ends the session: nothing else can be told meanwhile."""
 
 
 class ConnectionLooks:
     """Of one bot."""
 
-    def __init__(self, bot: Bot, request: SharedRequest, connected: Connected) -> None:
+    def __init__(
+        self, bot: Bot, request: SharedRequest, clock: Clock, connected: Connected
+    ) -> None:
         self._url = f"{bot.base_url}/getBusinessConnection"
         self._request = request
+        self._clock = clock
         self._connected = connected
 
     async def before(self, update: Raw) -> None:
@@ -36,17 +42,34 @@ class ConnectionLooks:
         connection = connection_in(update)
         if connection is None or not self._connected.is_unknown(connection):
             return
+        self._connected.learn(connection, _readable(await self._patiently(connection)))
+
+    async def _patiently(self, connection: str) -> object:
+        """What the user sends need not wait for a short pause."""
+        paused_s = 0.0
+        while True:
+            try:
+                return await self._asked(connection)
+            except TooMany as error:
+                paused_s += error.seconds
+                if paused_s > _LONGEST_PAUSE_S:
+                    raise error_of(error) from None
+                await self._clock.sleep(error.seconds)
+
+    async def _asked(self, connection: str) -> object:
+        """None if Telegram does not know it. Raises `TooMany`, and any `AdapterError`."""
         values = {"business_connection_id": connection}
         try:
             async with asyncio.timeout(_LOOK_S):
-                about = await self._request.call(self._url, values, _LOOK_S)
+                return await self._request.call(self._url, values, _LOOK_S)
         except (BadRequest, Forbidden):
-            about = None
+            return None
         except TimeoutError:
             raise Transient(tr("Telegram did not answer in time. Please try again.")) from None
+        except TooMany:
+            raise
         except TelegramError as error:
             raise error_of(error) from None
-        self._connected.learn(connection, _readable(about))
 
 
 def _readable(about: object) -> Raw | None:

@@ -134,7 +134,8 @@ class TelegramSession(Session):
 
     @cached_property
     def _connection_looks(self) -> ConnectionLooks:
-        return ConnectionLooks(self._bot, self._request, self._known.connected)
+        known, clock = self._known.connected, self._account.clock
+        return ConnectionLooks(self._bot, self._request, clock, known)
 
     @cached_property
     def _relay(self) -> Relay | None:

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.telegram.connected import Connected
 from adapters.telegram.ids import address_of, contact_at
-from gateway.errors import Forbidden, Transient
+from gateway.errors import Forbidden, RateLimited, Transient
 from gateway.events import RemoteMessage, RemoteNotice
 from gateway.ids import RemoteUserId
 from gateway.tasks import SystemClock
@@ -220,6 +220,26 @@ async def test_a_connection_that_telegram_does_not_know_is_nobodys(world: World)
     assert world.account.texts() == ["end"]
     asked = [each for each in world.telegram.asked.items if each.method == "getBusinessConnection"]
     assert len(asked) == 1
+
+
+async def test_a_pause_before_a_connection_is_known_ends_no_session(world: World) -> None:
+    """Strangers make connections, and the user goes on meanwhile. A long one is told."""
+    own = connected(world, *ALL)
+    world.bot.updates.expire()
+    short = world.telegram.faults.too_many(1, method="getBusinessConnection")
+    async with world.running() as session:
+        own.bob.say(own.chat, "hi")
+        world.anna.say(world.bot, "end")
+        await short.reached()
+        await session.send(world.text("hello"), "k.1")
+        await world.account.text("end")
+    again = world.telegram.world.connect(own.alice, world.bot, *ALL).chat(own.bob)
+    world.bot.updates.expire()
+    world.telegram.faults.too_many(100, method="getBusinessConnection")
+    task = await world.running().start()
+    own.bob.say(again, "hi")
+    with pytest.raises(RateLimited):
+        await asyncio.wait_for(task, 10)
 
 
 # --- what changes -----------------------------------------------------------------------------
