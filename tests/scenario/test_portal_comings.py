@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.scenario.house import RELAY, House, Options
+from gateway.config.tree import Limits
+from gateway.config.values import Rate
+from gateway.ids import UserJid
+from tests.scenario.house import GATEWAY, RELAY, House, Options
 from tests.scenario.portal import ADMIN, ERIN, FRED, Portal, bodies, codes, error, rule, there
 from tests.scripted.adapter import token_of_house
 
+INFO = "http://jabber.org/protocol/disco#info"
 JOIN = "<x xmlns='http://jabber.org/protocol/muc'/>"
 
 
@@ -206,3 +210,52 @@ async def test_an_account_of_the_house_that_is_refused_holds_nobody_for_ever(
     told = await portal.settle()
     assert [each.get("id") for each in told["erin"] if each.get("type") == "error"] == ["e1"]
     assert error(await portal.join("fred")) == "remote-server-timeout"
+
+
+async def test_req_506_a_second_device_is_called_like_the_first(portal: Portal) -> None:
+    await portal.join("erin")
+    await portal.join("fred")
+    told = await portal.join("fred", "Freddy", "laptop")
+    assert there(told)[-1] == "Fred"
+    assert "210" in codes(told)
+    await portal.speak("fred", "me", "f1")
+    assert portal.house.network.sent[-1].about["author"]["name"] == "Fred"
+
+
+async def test_who_changes_their_name_too_often_keeps_it(tmp_path: Path) -> None:
+    """All others are told of each (REQ-711)."""
+    limits = Limits(joins=Rate((10, 600)))
+    async with House(tmp_path, Options(house=True, limits=limits)) as house:
+        portal = await Portal(house).begin()
+        await portal.join("erin")
+        await portal.join("fred")
+        renames = "".join(
+            f"<presence from='{FRED}/phone' to='{portal.room}/Fred{number}'/>"
+            for number in range(100)
+        )
+        portal.send(renames)
+        await house.clock.advance(3)
+        told = await portal.settle()
+        assert "210" in codes(told["fred"])
+        mine = [each for each in told["fred"] if codes([each]) == {"110", "303"}]
+        assert 0 < len(mine) < 10
+        assert len(there(told["erin"])) == 1
+
+
+async def test_what_a_group_is_is_told_to_who_is_in_another_one(portal: Portal) -> None:
+    await portal.join("fred")
+    first = portal.room
+    portals, network = portal.house.bridge.portals, portal.house.network
+    code = await portals.new_code(UserJid(ERIN), by_admin=False, members_only=False)
+    network.event(RELAY, "link", room="!cake", code=code.code, is_owner=True)
+    await portal.settle()
+    members = [{"user": "relay"}, {"user": "bob", "name": "Bob"}]
+    network.event(RELAY, "room", room="!cake", name="Cake", members=members, is_private=False)
+    await portal.settle()
+    ((address,),) = portal.house.query("SELECT localpart FROM address WHERE remote_id='!cake'")
+    portal.room = f"{address}@{GATEWAY}"
+    (answer,) = await portal.ask("fred", "get", f"<query xmlns='{INFO}'/>")
+    assert [each.get("name") for each in answer.iter(f"{{{INFO}}}identity")] == ["Cake"]
+    assert there(await portal.join("fred"))[-1] == "Fred"
+    assert {room for (room,) in portal.house.query("SELECT room FROM occupant")} == {1, 2}
+    assert first != portal.room

@@ -176,11 +176,12 @@ class RoomService:
         self._rooms.join(account, room, session, asked, refused)
 
     def _keep_nick(self, account: Account, room: RoomRow, session: str, nick: str) -> None:
-        """REQ-507: the nick is the network's. A session that asks for another keeps this one."""
+        """REQ-507: the nick is the network's, but for those for whom the house speaks. A session
+        that asks for another keeps this one; so does who asks too often, for others are told."""
         me = self._rooms.me(account, room)
         if me is None or nick == me.nick:
             return
-        if account.kind is AccountKind.VIRTUAL:
+        if account.kind is AccountKind.VIRTUAL and self._may_join(account):
             self._component.network.people.rename(account, room, nick)
             return
         told = stanzas.presence(
