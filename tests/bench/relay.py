@@ -113,7 +113,7 @@ async def _grown(directory: Path, repetitions: int) -> list[Figure]:
                     await other.visit(number)
                 full = resident_mib(process.pid)
                 staying.append(full - empty)
-                for number in range(PEOPLE):
+                for number in range(1, PEOPLE):
                     await other.leave(number)
                 before = _size(at)
                 for number in range(_STRANGER, _STRANGER + _PASSING):

@@ -19,7 +19,11 @@ i, which is l when it is a capital. UTS #39 has many more, in scripts that nobod
 _TOGETHER = (("rn", "m"), ("vv", "w"))
 
 
-@lru_cache(maxsize=1024)
+_CACHED = 16_384
+"""As many as the members of large rooms, all of whom are looked at when somebody comes by XMPP."""
+
+
+@lru_cache(maxsize=_CACHED)
 def look(name: str) -> str:
     """What eyes take a name for: equal for names that look alike. Empty if nothing is left."""
     plain = name.casefold()
