@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest_asyncio
 
@@ -379,3 +380,22 @@ async def test_req_521_who_moderates_an_open_group_sees_who_others_are(portal: P
     assert shown >= {FRED, f"bob@{GATEWAY}"}
     seen = {item.get("jid") for each in told for item in each.iter(f"{MUC_USER}item")}
     assert seen == {None, f"{FRED}/phone"}
+
+
+async def test_req_439_people_of_the_network_name_people_on_xmpp_by_their_nicks(
+    portal: Portal,
+) -> None:
+    """At the beginning of what they say, or with a sign before it; nowhere else."""
+    reference = "{urn:xmpp:reference:0}reference"
+    await portal.join("erin")
+    await portal.join("fred")
+    for body, uris in (
+        ("Fred: tea?", [f"xmpp:{portal.room}/Fred"]),
+        ("ask @Fred and @Erin", [f"xmpp:{portal.room}/Fred", f"xmpp:{portal.room}/Erin"]),
+        ("I have seen Fred and @Bob", []),
+    ):
+        told = await portal.says("bob", body, f"of {body}")
+        (said,) = [each for each in told["fred"] if each.get("type") == "groupchat"]
+        assert bodies([said]) == [("Bob", body)]
+        named = [unquote(each.get("uri", "")) for each in said.iter(reference)]
+        assert named == uris, body

@@ -16,8 +16,8 @@ from msgspec import structs
 from gateway.bridge.rooms import mentions
 from gateway.bridge.rooms.nicks import fold
 from gateway.bridge.rooms.occupant_ids import occupant_id
-from gateway.events import Affiliation, Mention, RoomMention, RoomRight
-from gateway.ids import RemoteUserId
+from gateway.events import Affiliation, Mention, RemoteRoomMessage, RoomMention, RoomRight
+from gateway.ids import RemoteUserId, is_virtual
 from gateway.store import members
 from gateway.store.rooms import RoomRow
 from gateway.store.writer import Connection
@@ -68,6 +68,21 @@ def once(
         else each
         for each in wanted
     )
+
+
+def naming_virtual(db: Connection, room: RoomRow, event: RemoteRoomMessage) -> RemoteRoomMessage:
+    """With those whom somebody of the network names for whom the house speaks: there is no other
+    way to name them there than by their nicks."""
+    known = {mention.user for mention in event.mentions}
+    by_words = Addressing(db, room, event.sender).mentioned(event.body, ())
+    named = [
+        mention
+        for mention in by_words
+        if mention.user is not None and is_virtual(mention.user) and mention.user not in known
+    ]
+    if not named:
+        return event
+    return structs.replace(event, mentions=(*event.mentions, *named))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from gateway.bridge.files.told import Files, mark
 from gateway.bridge.inbound.rows import Committed
 from gateway.bridge.inbound.unread import line, storable
 from gateway.bridge.inbound.wellformed import honest_time
-from gateway.bridge.rooms import mentions, replies, threads
+from gateway.bridge.rooms import addressing, mentions, replies, threads
 from gateway.bridge.rooms.edits import Edits
 from gateway.bridge.rooms.references import References
 from gateway.bridge.rooms.reflections import Reflections
@@ -61,6 +61,8 @@ class Speech:
         event = self.room_rows.rows.readable(db, event, self.room_rows.language(room))
         if self.reflections.is_echo(db, room, event, now, out):
             return ()
+        if self.room_rows.rows.is_of_house:
+            event = addressing.naming_virtual(db, room, event)
         waited = held.release(db, room.conversation, event.id)
         if waited is None and event.edits is not None:
             waited = self._edits_what_is_held(db, room, event, now, out)
