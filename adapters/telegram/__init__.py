@@ -20,7 +20,8 @@ Telegram account has these here, too.
 ``pictures``          who has which picture, and its bytes; ``profiles`` what contacts show
 ``ruling``            what users do with groups; ``rights`` who may do what
 ``known``             what is remembered of all these
-``outbound``          commands as requests; ``buckets`` says when, ``answering`` is to a part
+``outbound``          commands as requests; ``buckets`` says when, ``changing`` is an edit,
+                      ``answering`` an answer to a part of a message
 ``files``             what is shared, and its bytes: ``downloads``, and ``local_files`` from a
                       server's own disk; ``uploads`` sends some
 ``entities``          styles of texts, both ways; ``naming`` is who is named in them

@@ -13,16 +13,17 @@ from functools import partial
 from typing import TypeGuard
 
 from msgspec import structs
-from telegram import Bot, Message, ReplyParameters
+from telegram import Bot, ReplyParameters
 from telegram.error import TelegramError
 
 from adapters.telegram import ids
 from adapters.telegram.answering import answer_to, answered
 from adapters.telegram.buckets import Buckets
+from adapters.telegram.changing import changed
 from adapters.telegram.connected import READ, REPLY, TAKE_BACK, Connected
 from adapters.telegram.connected_events import edit_of
 from adapters.telegram.entities import written
-from adapters.telegram.errors import error_of, is_caption, is_gone, is_unchanged
+from adapters.telegram.errors import error_of, is_gone
 from adapters.telegram.request import TooMany
 from adapters.telegram.uploads import Uploads
 from gateway.adapter import Sent
@@ -118,40 +119,11 @@ class ConnectedOutbound:
         edited = command.edits
         number = self._number(owner.user, edited, chat)
         assert edited is not None
-        made: Message | bool = False
         async with self._asking(command, is_repeatable=True):
-            try:
-                made = await self._change(command, chat, number, owner.connection.id)
-            except TelegramError as error:
-                if not is_unchanged(error):
-                    raise
-        if isinstance(made, Message):
+            made = await changed(self._bot, command, chat, number, owner.connection.id)
+        if made is not None:
             return Sent(remote_id=edit_of(made, edited))
         return Sent(remote_id=ids.about(edited, key))
-
-    async def _change(
-        self, command: SendText, chat: int, number: int, connection: str
-    ) -> Message | bool:
-        """The words of a message, or those about a file."""
-        text, entities = written(command.body, command.spans, command.mentions)
-        try:
-            return await self._bot.edit_message_text(
-                text,
-                chat_id=chat,
-                message_id=number,
-                entities=entities,
-                business_connection_id=connection,
-            )
-        except TelegramError as error:
-            if not is_caption(error):
-                raise
-        return await self._bot.edit_message_caption(
-            chat,
-            number,
-            caption=text,
-            caption_entities=entities,
-            business_connection_id=connection,
-        )
 
     async def _delete(self, command: Retract) -> Sent:
         owner = self._connected.by(*TAKE_BACK)

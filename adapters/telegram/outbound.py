@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from telegram import Bot, MessageEntity, ReactionTypeEmoji, ReplyParameters
+from telegram import Bot, ReactionTypeEmoji, ReplyParameters
 from telegram.error import ChatMigrated, TelegramError
 
 from adapters.telegram import ids
 from adapters.telegram.answering import answer_to, answered
 from adapters.telegram.buckets import Buckets
+from adapters.telegram.changing import changed
 from adapters.telegram.connected import Connected
 from adapters.telegram.connected_outbound import ConnectedOutbound, is_in_own_chat
 from adapters.telegram.emoji import bare
@@ -25,10 +26,8 @@ from adapters.telegram.errors import (
     OUT,
     STRANGER,
     error_of,
-    is_caption,
     is_gone,
     is_no_reaction,
-    is_unchanged,
 )
 from adapters.telegram.groups import Groups
 from adapters.telegram.request import TooMany
@@ -158,30 +157,10 @@ class Outbound:
         """Edits have no ids of their own."""
         assert command.edits is not None
         chat, message = self._message(command, command.edits)
-        text, entities = written(command.body, command.spans, command.mentions)
         self._buckets.heed(chat)
         async with self._asking(chat, is_repeatable=True):
-            try:
-                await self._change(int(chat), message, text, entities)
-            except TelegramError as error:
-                if not is_unchanged(error):
-                    raise
+            await changed(self._bot, command, int(chat), message)
         return Sent(remote_id=ids.about(command.edits, key))
-
-    async def _change(
-        self, chat: int, message: int, text: str, entities: tuple[MessageEntity, ...]
-    ) -> None:
-        """The words of a message, or those about a file."""
-        try:
-            await self._bot.edit_message_text(
-                text, chat_id=chat, message_id=message, entities=entities
-            )
-        except TelegramError as error:
-            if not is_caption(error):
-                raise
-            await self._bot.edit_message_caption(
-                chat, message, caption=text, caption_entities=entities
-            )
 
     async def _react(self, command: React | ReactInRoom, key: str) -> Sent:
         """One at the most; see `gateway.adapter.Capabilities.reactions_per_message`."""
