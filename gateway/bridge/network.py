@@ -48,7 +48,8 @@ from gateway.ids import RemoteUserId, UserJid
 from gateway.media.images import Images
 from gateway.media.uploads import Uploads
 from gateway.store import Store
-from gateway.store.accounts import AccountKind, AccountStatus
+from gateway.store.accounts import AccountStatus
+from gateway.store.kinds import AccountKind
 from gateway.store.mutes import Conversation
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from gateway.errors import Forbidden
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.store import avatars, sharing
+from gateway.store.kinds import AccountKind
 from gateway.store.writer import Connection, Transaction
 from gateway.text.wording import tr
 
@@ -22,17 +23,6 @@ class AccountStatus(enum.StrEnum):
     """The network no longer takes the credentials; the user has to log in again."""
     LOGGED_OUT = "logged-out"
     """The user logged out; contacts and conversations stay."""
-
-
-class AccountKind(enum.StrEnum):
-    """Whose an account is."""
-
-    OWN = "own"
-    """A user's, who has linked it."""
-    HOUSE = "house"
-    """The gateway's own; its user is the component."""
-    VIRTUAL = "virtual"
-    """Of a user who is in linked groups without one: the house speaks for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.ids import AccountId, NetworkName, RemoteRoomId, UserJid
-from gateway.store.accounts import AccountKind
+from gateway.store.kinds import AccountKind
 from gateway.store.writer import Connection, Transaction
 
 OUTCAST = "outcast"

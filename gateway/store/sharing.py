@@ -22,10 +22,8 @@ from gateway.ids import (
     UserJid,
 )
 from gateway.store import put_out
+from gateway.store.kinds import AccountKind
 from gateway.store.writer import Connection, Transaction
-
-_HOUSE, _VIRTUAL = "house", "virtual"
-"""Of `gateway.store.accounts.AccountKind`, which needs what is here."""
 
 
 def accounts_of(db: Connection, room: RoomId) -> dict[RemoteUserId, AccountId]:
@@ -38,7 +36,7 @@ def users(db: Connection, room: RoomId) -> dict[RemoteUserId, UserJid]:
     found = db.execute(
         "SELECT account.remote_id, account.user FROM account_room"
         " JOIN account ON account.id = account_room.account"
-        f" WHERE account_room.room = ? AND account.kind <> '{_HOUSE}'",
+        f" WHERE account_room.room = ? AND account.kind <> '{AccountKind.HOUSE}'",
         (room,),
     )
     return {RemoteUserId(member): UserJid(user) for member, user in found}
@@ -50,7 +48,7 @@ def rulers(db: Connection, room: RoomId) -> frozenset[UserJid]:
         "SELECT account.user FROM account_room JOIN account ON account.id = account_room.account"
         " JOIN member ON member.room = account_room.room"
         " AND member.remote_id = account.remote_id AND member.affiliation IN ('owner', 'admin')"
-        f" WHERE account_room.room = ? AND account.kind <> '{_HOUSE}'",
+        f" WHERE account_room.room = ? AND account.kind <> '{AccountKind.HOUSE}'",
         (room,),
     )
     return frozenset(UserJid(user) for (user,) in found)
@@ -177,7 +175,7 @@ def staying(db: Connection, room: RoomId) -> list[AccountId]:
     found = db.execute(
         "SELECT account.id FROM stay JOIN account ON account.id = stay.account"
         " WHERE stay.room = ? AND stay.up_to IS NULL"
-        f" AND account.kind <> '{_VIRTUAL}' ORDER BY account.active_at DESC",
+        f" AND account.kind <> '{AccountKind.VIRTUAL}' ORDER BY account.active_at DESC",
         (room,),
     )
     return [AccountId(account) for (account,) in found]

@@ -17,7 +17,8 @@ from gateway.errors import Forbidden, SecretUnreadable, SettingRefused
 from gateway.ids import AccountId, NetworkName, RemoteUserId, UserJid
 from gateway.locale import ENGLISH, chosen
 from gateway.store import Store, Transaction, accounts, realms, sealed, sharing
-from gateway.store.accounts import AccountKind, AccountRow, AccountStatus
+from gateway.store.accounts import AccountRow, AccountStatus
+from gateway.store.kinds import AccountKind
 from gateway.store.secrets import SecretBox
 from gateway.text.wording import tr
 

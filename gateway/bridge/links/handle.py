@@ -29,7 +29,7 @@ from gateway.events import (
 from gateway.ids import RemoteMessageId, RemoteRoomId, RemoteUserId
 from gateway.locale import in_language
 from gateway.store import Transaction, accounts, conversations, held, reactions, sealed
-from gateway.store.accounts import AccountKind
+from gateway.store.kinds import AccountKind
 from gateway.text.wording import tr
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from gateway.bridge.links.readiness import TROUBLE, Readiness
 from gateway.bridge.links.sealed import Sealed
 from gateway.bridge.rooms.intake import room_intake
 from gateway.errors import AdapterError
-from gateway.store.accounts import AccountKind
+from gateway.store.kinds import AccountKind
 from gateway.store.secrets import SecretBox
 from gateway.tasks import Tasks, contained, within
 from gateway.text.wording import tr

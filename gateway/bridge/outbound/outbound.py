@@ -29,8 +29,8 @@ from gateway.bridge.outbound.watchdog import Watchdog
 from gateway.errors import AdapterError, StoreUnavailable, Uncertain
 from gateway.ids import AccountId, RemoteRoomId, RemoteUserId, RowId
 from gateway.store import backlog, journal
-from gateway.store.accounts import AccountKind
 from gateway.store.journal import InboundRow, OutboundRow
+from gateway.store.kinds import AccountKind
 from gateway.tasks import within
 
 _FIRST_RETRY_S = 1.0

@@ -18,7 +18,8 @@ from gateway.errors import Unsupported
 from gateway.events import Affiliation, Departure, Member
 from gateway.ids import AccountId, RemoteRoomId, UserJid, virtual_id
 from gateway.store import Connection, Transaction, accounts, members, portals, rooms, sessions
-from gateway.store.accounts import AccountKind, AccountStatus
+from gateway.store.accounts import AccountStatus
+from gateway.store.kinds import AccountKind
 from gateway.store.portals import OUTCAST, Portal
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import tr

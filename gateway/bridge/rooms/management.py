@@ -14,7 +14,7 @@ from gateway.bridge.waiting import answered, live
 from gateway.errors import Unsupported
 from gateway.events import FoundRoom, FoundRooms, LiftBan, RoomAction, SearchRooms
 from gateway.ids import RemoteRoomId, RemoteUserId
-from gateway.store.accounts import AccountKind
+from gateway.store.kinds import AccountKind
 from gateway.tasks import contained
 from gateway.text.wording import tr
 

@@ -39,9 +39,9 @@ from gateway.events import (
 )
 from gateway.ids import RemoteMessageId, RemoteUserId, StanzaId
 from gateway.store import Transaction, conversations, journal, members, rooms, texts
-from gateway.store.accounts import AccountKind
 from gateway.store.archive import Archived
 from gateway.store.conversations import MessageRow, Origin
+from gateway.store.kinds import AccountKind
 from gateway.store.rooms import RoomRow
 from gateway.text import at_end
 from gateway.text.wording import tr

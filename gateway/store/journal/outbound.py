@@ -18,6 +18,7 @@ from gateway.ids import (
 )
 from gateway.store.conversations import CONTACT
 from gateway.store.journal import payload
+from gateway.store.kinds import AccountKind
 from gateway.store.writer import Connection, Transaction
 
 NO_STANZA = StanzaId("")
@@ -247,9 +248,9 @@ def readdress(db: Transaction, row: OutboundRow) -> None:
 
 
 _IS_BY = (
-    "? IN (account.remote_id, CASE account.kind WHEN 'virtual' THEN"
+    f"? IN (account.remote_id, CASE account.kind WHEN '{AccountKind.VIRTUAL}' THEN"
     " (SELECT house.remote_id FROM account AS house"
-    " WHERE house.network = account.network AND house.kind = 'house') END)"
+    f" WHERE house.network = account.network AND house.kind = '{AccountKind.HOUSE}') END)"
 )
 """SQL: whether a row is of whom the network names as its sender. Others speak by the house."""
 

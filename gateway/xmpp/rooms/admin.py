@@ -12,7 +12,7 @@ from gateway.bridge.rooms.rooms import is_ruler
 from gateway.errors import AdapterError
 from gateway.events import Affiliation, LiftBan
 from gateway.ids import is_virtual, user_of, virtual_id
-from gateway.store.accounts import AccountKind
+from gateway.store.kinds import AccountKind
 from gateway.store.member_lists import Listed
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow

@@ -23,7 +23,7 @@ from gateway.events import (
     SetVoice,
 )
 from gateway.ids import RemoteUserId, is_virtual, virtual_id
-from gateway.store.accounts import AccountKind
+from gateway.store.kinds import AccountKind
 from gateway.store.members import MemberRow
 from gateway.store.rooms import RoomRow
 from gateway.text.wording import tr

@@ -18,8 +18,8 @@ from gateway.errors import AdapterError, StoreUnavailable, Transient
 from gateway.events import InviteToRoom, RoomInvitation, RoomKnock, RoomNews
 from gateway.ids import RemoteUserId, StanzaId, UserJid, is_virtual, user_of, virtual_id
 from gateway.locale import in_language, said_in
-from gateway.store.accounts import AccountKind
 from gateway.store.journal import InboundRow
+from gateway.store.kinds import AccountKind
 from gateway.store.rooms import RoomRow
 from gateway.tasks import is_cancelled
 from gateway.text.wording import Words, tr, trn

@@ -20,8 +20,9 @@ from gateway.events import (
     RoomPresences,
 )
 from gateway.ids import RemoteRoomId, RemoteUserId
-from gateway.store.accounts import AccountKind, AccountStatus
+from gateway.store.accounts import AccountStatus
 from gateway.store.journal import InboundRow
+from gateway.store.kinds import AccountKind
 from gateway.store.rooms import RoomRow
 from gateway.store.sessions import Shown
 from gateway.text.wording import tr
